@@ -1,0 +1,135 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+// Model is a small model server for the samples and the tests. It predicts by
+// a logistic regression (see predict) and speaks, on one port, HTTP/1.1 and
+// HTTP/2 with prior knowledge:
+//
+//	POST /v1/models/NAME:predict           V1 REST
+//	POST /v2/models/NAME/infer             V2 REST, with binary tensors
+//	POST /v2/models/NAME/generate_stream   server-sent events, one per word
+//	inference.GRPCInferenceService         V2 gRPC, ModelStreamInfer included
+//	grpc.health.v1.Health                  gRPC health
+//
+// and the protocols' health and metadata paths. Every model name is served.
+// A V1 request that is itself a CloudEvent in binary mode is answered by one,
+// of type dev.sidenote.test.prediction, so that a Trigger may name the model
+// as its subscriber.
+//
+// The environment says how it starts:
+//
+//	PORT                where to listen, 8080
+//	MODEL_LISTEN_DELAY  a duration without a listener, as of a large import
+//	MODEL_LOAD_DELAY    a duration after that with everything but liveness
+//	                    answered by 503 (gRPC: UNAVAILABLE), as of large weights
+//
+// A request says how it is answered, by headers that are gRPC metadata alike:
+//
+//	X-Model-Delay    a duration to wait before the answer, and in a stream
+//	                 before each message
+//	X-Model-Status   the HTTP status (gRPC: the code) to answer with
+//	X-Model-Abort    the number of body bytes after which to break off
+//	X-Model-Trailer  name=value, to be sent as a trailer
+//	X-Model-Echo     "true": answer with the request's own body and
+//	                 Content-Type, on any path
+//
+// Each request is logged as a JSON line with its method, path and status.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+func main() {
+	log := slog.New(slog.NewJSONHandler(os.Stdout, nil))
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, log); err != nil {
+		log.Error("the model server ended", "error", err)
+		os.Exit(1)
+	}
+}
+
+// drainTime is how long open exchanges may go on after SIGTERM.
+const drainTime = 30 * time.Second
+
+func run(ctx context.Context, log *slog.Logger) error {
+	listenDelay, err := durationFromEnv("MODEL_LISTEN_DELAY")
+	if err != nil {
+		return err
+	}
+	loadDelay, err := durationFromEnv("MODEL_LOAD_DELAY")
+	if err != nil {
+		return err
+	}
+	port := os.Getenv("PORT")
+	if port == "" {
+		port = "8080"
+	}
+
+	if !sleep(ctx, listenDelay) {
+		return nil
+	}
+	listener, err := net.Listen("tcp", ":"+port)
+	if err != nil {
+		return err
+	}
+	m := newModel(log)
+	server := &http.Server{Handler: m, Protocols: new(http.Protocols), ReadHeaderTimeout: time.Minute}
+	server.Protocols.SetHTTP1(true)
+	server.Protocols.SetUnencryptedHTTP2(true)
+
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	log.Info("listening", "address", listener.Addr().String())
+	if sleep(ctx, loadDelay) {
+		m.load()
+		log.Info("loaded")
+	}
+	select {
+	case err := <-served:
+		return err
+	case <-ctx.Done():
+	}
+	drain, cancel := context.WithTimeout(context.Background(), drainTime)
+	defer cancel()
+	if err := server.Shutdown(drain); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return nil
+}
+
+func durationFromEnv(name string) (time.Duration, error) {
+	value := os.Getenv(name)
+	if value == "" {
+		return 0, nil
+	}
+	d, err := time.ParseDuration(value)
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w; write it as 10s or 500ms", name, err)
+	}
+	return d, nil
+}
+
+// sleep waits for d and says whether it was waited for in full.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
