@@ -1,0 +1,109 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package config
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	"knative.dev/pkg/configmap"
+	"knative.dev/pkg/configmap/parser"
+)
+
+// AgentConfigName is the ConfigMap that Agent is read from.
+const AgentConfigName = "config-agent"
+
+// Agent is what an agent's container gets when a template is made or changed
+// by its owner. A change of it alone changes no running template.
+type Agent struct {
+	// Image is the agent's container image.
+	Image string `json:"image"`
+	// Resources are the requests and limits of the agent's container.
+	Resources corev1.ResourceRequirements `json:"resources"`
+	// MemoryLimit is the agent's GOMEMLIMIT: a number of bytes as the Go
+	// runtime reads it, below the container's memory limit.
+	MemoryLimit string `json:"memoryLimit"`
+	// BufferBytes bounds all that the agent holds of requests and responses.
+	BufferBytes int64 `json:"bufferBytes"`
+	// MaxPayloadBytes is the largest body that an event carries.
+	MaxPayloadBytes int64 `json:"maxPayloadBytes"`
+}
+
+// goMemoryLimit is the form that the Go runtime reads (package runtime,
+// Environment Variables, GOMEMLIMIT).
+var goMemoryLimit = regexp.MustCompile(`^[1-9][0-9]*(B|KiB|MiB|GiB|TiB)?$`)
+
+// NewAgentFromConfigMap reads Agent, with a default for each absent key but
+// the image, which is made with the release.
+func NewAgentFromConfigMap(configMap *corev1.ConfigMap) (*Agent, error) {
+	agent := defaultAgent()
+	var cpuRequest, cpuLimit, memoryRequest, memoryLimit *resource.Quantity
+	if err := configmap.Parse(configMap.Data,
+		parser.As("image", &agent.Image),
+		configmap.AsQuantity("cpu-request", &cpuRequest),
+		configmap.AsQuantity("cpu-limit", &cpuLimit),
+		configmap.AsQuantity("memory-request", &memoryRequest),
+		configmap.AsQuantity("memory-limit", &memoryLimit),
+		parser.As("gomemlimit", &agent.MemoryLimit),
+		parser.As("buffer-bytes", &agent.BufferBytes),
+		parser.As("max-payload-bytes", &agent.MaxPayloadBytes),
+	); err != nil {
+		return nil, err
+	}
+	override(agent.Resources.Requests, corev1.ResourceCPU, cpuRequest)
+	override(agent.Resources.Limits, corev1.ResourceCPU, cpuLimit)
+	override(agent.Resources.Requests, corev1.ResourceMemory, memoryRequest)
+	override(agent.Resources.Limits, corev1.ResourceMemory, memoryLimit)
+	return agent, agent.validate()
+}
+
+func defaultAgent() *Agent {
+	return &Agent{
+		Resources: corev1.ResourceRequirements{
+			Requests: corev1.ResourceList{
+				corev1.ResourceCPU:    resource.MustParse("25m"),
+				corev1.ResourceMemory: resource.MustParse("64Mi"),
+			},
+			Limits: corev1.ResourceList{
+				corev1.ResourceCPU:    resource.MustParse("1"),
+				corev1.ResourceMemory: resource.MustParse("128Mi"),
+			},
+		},
+		MemoryLimit:     "96MiB",
+		BufferBytes:     32 << 20,
+		MaxPayloadBytes: 700 << 10,
+	}
+}
+
+func (a *Agent) validate() error {
+	if a.Image == "" {
+		return errors.New("image is missing: write the agent's container image")
+	}
+	if !goMemoryLimit.MatchString(a.MemoryLimit) {
+		return fmt.Errorf("gomemlimit %q is not a number of bytes as the Go runtime reads it: write for example 96MiB", a.MemoryLimit)
+	}
+	if a.MaxPayloadBytes < 1 {
+		return fmt.Errorf("max-payload-bytes is %d: write at least 1", a.MaxPayloadBytes)
+	}
+	if a.BufferBytes < a.MaxPayloadBytes {
+		return fmt.Errorf("buffer-bytes is %d, less than max-payload-bytes (%d): no body of that size could ever be sent", a.BufferBytes, a.MaxPayloadBytes)
+	}
+	for name, request := range a.Resources.Requests {
+		if limit := a.Resources.Limits[name]; request.Cmp(limit) > 0 {
+			return fmt.Errorf("%s-request %s is more than %s-limit %s", name, request.String(), name, limit.String())
+		}
+	}
+	return nil
+}
+
+func override(list corev1.ResourceList, name corev1.ResourceName, quantity *resource.Quantity) {
+	if quantity != nil {
+		list[name] = *quantity
+	}
+}

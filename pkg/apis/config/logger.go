@@ -1,0 +1,77 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package config
+
+import (
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	duckv1 "knative.dev/pkg/apis/duck/v1"
+	"sigs.k8s.io/yaml"
+
+	"github.com/sidenote-dev/sidenote/pkg/metadata"
+)
+
+// LoggerConfigName is the ConfigMap that Logger is read from.
+const LoggerConfigName = "config-logger"
+
+const (
+	defaultSinkKey       = "default-sink"
+	deniedAnnotationsKey = "denied-annotations"
+)
+
+// Logger is what holds for every logger of the cluster.
+type Logger struct {
+	// DefaultSink is where events go for a logger that names no sink. A ref
+	// without a namespace is one of the InferenceService's own.
+	DefaultSink duckv1.Destination
+	// DeniedAnnotations are the annotations that no event may carry.
+	DeniedAnnotations metadata.Denylist
+}
+
+// NewLoggerFromConfigMap reads Logger, with a default for each absent key.
+func NewLoggerFromConfigMap(configMap *corev1.ConfigMap) (*Logger, error) {
+	logger := defaultLogger()
+	if text, found := configMap.Data[defaultSinkKey]; found {
+		sink, err := parseSink(text)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", defaultSinkKey, err)
+		}
+		logger.DefaultSink = *sink
+	}
+	if text, found := configMap.Data[deniedAnnotationsKey]; found {
+		logger.DeniedAnnotations = strings.Fields(text)
+	}
+	return logger, nil
+}
+
+func defaultLogger() *Logger {
+	return &Logger{
+		DefaultSink: duckv1.Destination{
+			Ref: &duckv1.KReference{APIVersion: "eventing.knative.dev/v1", Kind: "Broker", Name: "default"},
+		},
+		DeniedAnnotations: metadata.Denylist{
+			"kubectl.kubernetes.io/*", "*password*", "*secret*", "*token*", "*credential*",
+		},
+	}
+}
+
+func parseSink(text string) (*duckv1.Destination, error) {
+	var sink duckv1.Destination
+	if err := yaml.UnmarshalStrict([]byte(text), &sink); err != nil {
+		return nil, fmt.Errorf("not a Knative Destination, write ref or uri: %w", err)
+	}
+	switch {
+	case sink.Ref == nil && sink.URI == nil:
+		return nil, fmt.Errorf("empty: write ref or uri")
+	case sink.Ref != nil && (sink.Ref.Kind == "" || sink.Ref.Name == "" || sink.Ref.APIVersion == ""):
+		return nil, fmt.Errorf("ref needs apiVersion, kind and name")
+	case sink.Ref == nil && (!sink.URI.URL().IsAbs() || sink.URI.Host == ""):
+		return nil, fmt.Errorf("uri %q is not absolute: write scheme and host", sink.URI)
+	}
+	return &sink, nil
+}

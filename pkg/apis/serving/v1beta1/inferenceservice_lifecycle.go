@@ -1,0 +1,143 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package v1beta1
+
+import (
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"knative.dev/pkg/apis"
+	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
+)
+
+// The conditions of an InferenceService. Ready derives from PredictorReady
+// alone, for serving never depends on logging; the others inform.
+const (
+	// PredictorReady says whether the model's Knative Service is ready.
+	PredictorReady apis.ConditionType = "PredictorReady"
+	// SinkResolved says whether the sink has an address now.
+	SinkResolved apis.ConditionType = "SinkResolved"
+	// LoggerReady says whether events go out of the template in force.
+	LoggerReady apis.ConditionType = "LoggerReady"
+	// MetadataReady says whether every listed annotation is on the object.
+	MetadataReady apis.ConditionType = "MetadataReady"
+	// AgentCurrent says whether the agent is the one that a new template would
+	// get.
+	AgentCurrent apis.ConditionType = "AgentCurrent"
+)
+
+var conditionSet = apis.NewLivingConditionSet(PredictorReady)
+
+// loggerConditions are there only where there is a logger.
+var loggerConditions = []apis.ConditionType{SinkResolved, LoggerReady, MetadataReady, AgentCurrent}
+
+// InitializeConditions sets every condition that isn't known yet to Unknown.
+func (s *InferenceServiceStatus) InitializeConditions() {
+	conditionSet.Manage(s).InitializeConditions()
+}
+
+// IsReady reports whether the latest specification is served.
+func (is *InferenceService) IsReady() bool {
+	return is.Status.ObservedGeneration == is.Generation &&
+		is.GetConditionSet().Manage(&is.Status).IsHappy()
+}
+
+// ClearLogger removes what the status says of a logger, for there is none.
+func (s *InferenceServiceStatus) ClearLogger() {
+	s.Logger = nil
+	s.ObservedMetadata = ""
+	for _, condition := range loggerConditions {
+		// The only error is that a condition may not be cleared, which holds for
+		// none of these.
+		_ = conditionSet.Manage(s).ClearCondition(condition)
+	}
+}
+
+// MarkServiceNotOwned says that the predictor's Knative Service belongs to
+// something else.
+func (s *InferenceServiceStatus) MarkServiceNotOwned(name string) {
+	conditionSet.Manage(s).MarkFalse(PredictorReady, "NotOwned",
+		"there is a Knative Service %q that this InferenceService doesn't own: delete it, or rename the InferenceService", name)
+}
+
+// MarkServiceRefused says that the predictor's Knative Service couldn't be
+// written.
+func (s *InferenceServiceStatus) MarkServiceRefused(err error) {
+	conditionSet.Manage(s).MarkFalse(PredictorReady, "ServiceNotWritten", "%s", err.Error())
+}
+
+// PropagateService takes over what a component's Knative Service says of
+// itself.
+func (s *InferenceServiceStatus) PropagateService(component ComponentType, service *servingv1.Service) {
+	if s.Components == nil {
+		s.Components = make(map[ComponentType]ComponentStatus, 1)
+	}
+	s.Components[component] = ComponentStatus{
+		ServiceName:           service.Name,
+		ServiceGeneration:     service.Generation,
+		URL:                   service.Status.URL,
+		LatestCreatedRevision: service.Status.LatestCreatedRevisionName,
+		LatestReadyRevision:   service.Status.LatestReadyRevisionName,
+	}
+	s.URL = service.Status.URL
+	s.Address = service.Status.Address
+
+	manager := conditionSet.Manage(s)
+	ready := service.Status.GetCondition(apis.ConditionReady)
+	switch {
+	case service.Generation != service.Status.ObservedGeneration:
+		manager.MarkUnknown(PredictorReady, "OutOfDate", "Knative Serving has not yet seen the latest change")
+	case ready == nil:
+		manager.MarkUnknown(PredictorReady, "Deploying", "Knative Serving has not yet said anything")
+	case ready.Status == corev1.ConditionTrue:
+		manager.MarkTrue(PredictorReady)
+	case ready.Status == corev1.ConditionFalse:
+		manager.MarkFalse(PredictorReady, ready.Reason, "%s", ready.Message)
+	default:
+		manager.MarkUnknown(PredictorReady, ready.Reason, "%s", ready.Message)
+	}
+}
+
+// MarkSinkResolved says that the sink has an address.
+func (s *InferenceServiceStatus) MarkSinkResolved() {
+	conditionSet.Manage(s).MarkTrue(SinkResolved)
+}
+
+// MarkSinkNotResolved says why the sink has no address.
+func (s *InferenceServiceStatus) MarkSinkNotResolved(reason, message string) {
+	conditionSet.Manage(s).MarkFalse(SinkResolved, reason, "%s", message)
+}
+
+// MarkLogging says that events go to the sink in force.
+func (s *InferenceServiceStatus) MarkLogging() {
+	conditionSet.Manage(s).MarkTrue(LoggerReady)
+}
+
+// MarkNotLogging says why every event is dropped.
+func (s *InferenceServiceStatus) MarkNotLogging(reason, message string) {
+	conditionSet.Manage(s).MarkFalse(LoggerReady, reason, "%s", message)
+}
+
+// MarkMetadata says which listed annotations the object lacks.
+func (s *InferenceServiceStatus) MarkMetadata(missing []string) {
+	if len(missing) == 0 {
+		conditionSet.Manage(s).MarkTrue(MetadataReady)
+		return
+	}
+	conditionSet.Manage(s).MarkFalse(MetadataReady, "AnnotationMissing",
+		"listed, but not on the object: %s; events go without the attribute until it is there", strings.Join(missing, ", "))
+}
+
+// MarkAgentCurrent says that the agent is the one a new template would get.
+func (s *InferenceServiceStatus) MarkAgentCurrent() {
+	conditionSet.Manage(s).MarkTrue(AgentCurrent)
+}
+
+// MarkAgentBehind says what a new template would have otherwise.
+func (s *InferenceServiceStatus) MarkAgentBehind(differences []string) {
+	conditionSet.Manage(s).MarkFalse(AgentCurrent, "Behind",
+		"the template keeps an older %s: the next change of the specification brings the new one", strings.Join(differences, ", "))
+}

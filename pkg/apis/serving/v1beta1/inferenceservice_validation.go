@@ -1,0 +1,243 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package v1beta1
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"knative.dev/pkg/apis"
+	"knative.dev/serving/pkg/apis/autoscaling"
+)
+
+// MaxNameLength is the length of the longest name of an InferenceService:
+// what a DNS label leaves beside "-transformer-default" and Knative's longest
+// tag prefix, so that no name that derives from it is ever hashed.
+const MaxNameLength = 38
+
+// leastTimeoutToDrain is the timeout in seconds below which a pod's end
+// leaves an agent too little time: Knative's queue-proxy drains for 30 s of
+// it.
+const leastTimeoutToDrain = 45
+
+// ChildValidation says what Knative Serving would refuse of the Knative
+// Service that an InferenceService makes, with the InferenceService's paths.
+type ChildValidation func(context.Context, *InferenceService) *apis.FieldError
+
+type childValidationKey struct{}
+
+// WithChildValidation gives a context in which Validate also asks Knative
+// Serving.
+func WithChildValidation(ctx context.Context, validate ChildValidation) context.Context {
+	return context.WithValue(ctx, childValidationKey{}, validate)
+}
+
+// Validate implements apis.Validatable. It refuses only what the request
+// brings in: what the object had before is a warning, and an object that is
+// being deleted or whose status alone is written is let through.
+func (is *InferenceService) Validate(ctx context.Context) *apis.FieldError {
+	if apis.IsInStatusUpdate(ctx) || is.DeletionTimestamp != nil {
+		return nil
+	}
+	errs := is.violations(ctx)
+	if errs == nil || !apis.IsInUpdate(ctx) {
+		return errs
+	}
+	old, isInferenceService := apis.GetBaseline(ctx).(*InferenceService)
+	if !isInferenceService || old == nil {
+		return errs
+	}
+	old = old.DeepCopy()
+	old.SetDefaults(ctx)
+	return warnOfOld(errs, old.violations(ctx))
+}
+
+// warnOfOld turns every error that was there before into a warning.
+func warnOfOld(errs, old *apis.FieldError) (result *apis.FieldError) {
+	known := make(map[string]bool)
+	for _, violation := range old.WrappedErrors() {
+		known[violation.Error()] = true
+	}
+	for _, violation := range errs.WrappedErrors() {
+		if known[violation.Error()] {
+			violation = violation.At(apis.WarningLevel)
+		}
+		result = result.Also(violation)
+	}
+	return result
+}
+
+func (is *InferenceService) violations(ctx context.Context) *apis.FieldError {
+	errs := validateName(is.Name).ViaField("metadata")
+	errs = errs.Also(is.Spec.Unknown.validate(fieldNames(reflect.TypeFor[InferenceServiceSpec]()), specAdvice).ViaField("spec"))
+	errs = errs.Also(is.Spec.Predictor.validate(ctx).ViaField("spec", "predictor"))
+	errs = errs.Also(is.validateScale())
+	errs = errs.Also(is.validateMetadata(ctx))
+	errs = errs.Also(is.validateSinkIsNotSelf())
+	if validate, found := ctx.Value(childValidationKey{}).(ChildValidation); found && errs.Filter(apis.ErrorLevel) == nil {
+		// What is refused already would only be refused again, less plainly.
+		errs = errs.Also(validate(ctx, is))
+	}
+	return errs
+}
+
+func validateName(name string) *apis.FieldError {
+	if name == "" {
+		// With generateName the API server gives the name later.
+		return nil
+	}
+	if len(name) > MaxNameLength {
+		return apis.ErrInvalidValue(name, "name",
+			fmt.Sprintf("it has %d characters: write at most %d, for names that derive from it must fit a DNS label", len(name), MaxNameLength))
+	}
+	if problems := validation.IsDNS1035Label(name); len(problems) > 0 {
+		return apis.ErrInvalidValue(name, "name", strings.Join(problems, "; "))
+	}
+	return nil
+}
+
+func (s *PredictorSpec) validate(ctx context.Context) *apis.FieldError {
+	errs := s.Unknown.validate(fieldNames(reflect.TypeFor[PredictorSpec]()), predictorAdvice)
+	errs = errs.Also(s.validateContainers())
+	errs = errs.Also(s.validateVolumes())
+	if s.Logger != nil {
+		errs = errs.Also(s.Logger.validate(ctx).ViaField("logger"))
+		if s.Timeout != nil && *s.Timeout < leastTimeoutToDrain {
+			errs = errs.Also((&apis.FieldError{
+				Message: fmt.Sprintf("timeout %d leaves the agent too little time to deliver what it holds when a pod ends", *s.Timeout),
+				Paths:   []string{"timeout"},
+				Details: fmt.Sprintf("write at least %d, or expect losses at a scale-down", leastTimeoutToDrain),
+			}).At(apis.WarningLevel))
+		}
+	}
+	return errs
+}
+
+func (s *PredictorSpec) validateContainers() (errs *apis.FieldError) {
+	if len(s.Containers) == 0 {
+		return &apis.FieldError{
+			Message: "missing field(s)",
+			Paths:   []string{"containers"},
+			Details: "write at least one container, with the image of a model server",
+		}
+	}
+	var withPort []string
+	for i := range s.Containers {
+		container := &s.Containers[i]
+		errs = errs.Also(validateContainer(container).ViaFieldIndex("containers", i))
+		for j := range container.Ports {
+			withPort = append(withPort, fmt.Sprintf("containers[%d].ports[%d]", i, j))
+		}
+	}
+	for i := range s.InitContainers {
+		errs = errs.Also(validateContainer(&s.InitContainers[i]).ViaFieldIndex("initContainers", i))
+	}
+	switch {
+	case len(withPort) == 0:
+		errs = errs.Also(&apis.FieldError{
+			Message: "missing field(s)",
+			Paths:   []string{"containers[*].ports"},
+			Details: "of several containers exactly one must have a port: write it at the one that serves the model",
+		})
+	case len(withPort) > 1:
+		errs = errs.Also(&apis.FieldError{
+			Message: "more than one port",
+			Paths:   withPort,
+			Details: "over all containers exactly one port is served: keep the model's and remove the others, a container may listen without declaring it",
+		})
+	}
+	return errs
+}
+
+func validateContainer(container *corev1.Container) (errs *apis.FieldError) {
+	if strings.HasPrefix(container.Name, ReservedNamePrefix) {
+		errs = errs.Also(apis.ErrInvalidValue(container.Name, "name",
+			fmt.Sprintf("names that begin with %q are Sidenote's own: write another one", ReservedNamePrefix)))
+	}
+	for i, port := range container.Ports {
+		if owner, taken := reservedPorts[port.ContainerPort]; taken {
+			errs = errs.Also(apis.ErrInvalidValue(port.ContainerPort, "containerPort",
+				fmt.Sprintf("the port is taken by %s: let the container listen on another one", owner)).ViaFieldIndex("ports", i))
+		}
+		if port.HostPort != 0 {
+			errs = errs.Also(apis.ErrDisallowedFields("hostPort").ViaFieldIndex("ports", i))
+		}
+	}
+	return errs
+}
+
+func (s *PredictorSpec) validateVolumes() (errs *apis.FieldError) {
+	for i, volume := range s.Volumes {
+		if strings.HasPrefix(volume.Name, ReservedNamePrefix) {
+			errs = errs.Also(apis.ErrInvalidValue(volume.Name, "name",
+				fmt.Sprintf("names that begin with %q are Sidenote's own: write another one", ReservedNamePrefix)).ViaFieldIndex("volumes", i))
+		}
+	}
+	return errs
+}
+
+// validateScale refuses bounds that contradict each other, or an annotation
+// that says the same in Knative's words.
+func (is *InferenceService) validateScale() (errs *apis.FieldError) {
+	const least, greatest = "minReplicas", "maxReplicas"
+	bounds := []struct {
+		field      string
+		value      *int32
+		annotation []string
+	}{
+		{least, is.Spec.Predictor.MinReplicas, autoscaling.MinScaleAnnotation},
+		{greatest, is.Spec.Predictor.MaxReplicas, autoscaling.MaxScaleAnnotation},
+	}
+	for _, bound := range bounds {
+		if bound.value == nil {
+			continue
+		}
+		if *bound.value < 0 {
+			errs = errs.Also(apis.ErrInvalidValue(strconv.Itoa(int(*bound.value)), "spec.predictor."+bound.field, "write 0 or more"))
+		}
+		for _, key := range bound.annotation {
+			if _, found := is.Annotations[key]; found {
+				errs = errs.Also(&apis.FieldError{
+					Message: "expected exactly one, got both",
+					Paths:   []string{"spec.predictor." + bound.field, apis.CurrentField + "metadata.annotations[" + key + "]"},
+					Details: "remove one of them",
+				})
+			}
+		}
+	}
+	minimum, maximum := is.Spec.Predictor.MinReplicas, is.Spec.Predictor.MaxReplicas
+	if minimum != nil && maximum != nil && *maximum != 0 && *minimum > *maximum {
+		errs = errs.Also(&apis.FieldError{
+			Message: fmt.Sprintf("minReplicas %d is more than maxReplicas %d", *minimum, *maximum),
+			Paths:   []string{"spec.predictor." + least, "spec.predictor." + greatest},
+		})
+	}
+	return errs
+}
+
+// quoted joins values for a message, each in quotes.
+func quoted[T ~string](values []T) string {
+	text := make([]string, 0, len(values))
+	for _, value := range values {
+		text = append(text, strconv.Quote(string(value)))
+	}
+	return strings.Join(text, ", ")
+}
+
+// validateOneOf refuses a value that is neither empty nor one of those
+// allowed.
+func validateOneOf[T ~string](value T, field string, allowed ...T) *apis.FieldError {
+	if value == "" || slices.Contains(allowed, value) {
+		return nil
+	}
+	return apis.ErrInvalidValue(string(value), field, "write one of "+quoted(allowed))
+}

@@ -1,0 +1,200 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package v1beta1
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"knative.dev/pkg/apis"
+	"knative.dev/serving/pkg/apis/serving"
+
+	"github.com/sidenote-dev/sidenote/pkg/apis/config"
+	"github.com/sidenote-dev/sidenote/pkg/metadata"
+)
+
+// EventKinds are the kinds of event that a logger can send
+// (docs/event-contract.md).
+var EventKinds = []string{
+	"request", "response", "stream",
+	"request.failure", "response.failure",
+	"request.oversize", "response.oversize",
+	"request.encoded", "response.encoded",
+}
+
+// maxMaxPayloadBytes bounds maxPayloadBytes: no Broker takes more.
+const maxMaxPayloadBytes = 16 << 20
+
+func (s *LoggerSpec) validate(ctx context.Context) *apis.FieldError {
+	errs := s.Unknown.validate(fieldNames(reflect.TypeFor[LoggerSpec]()), loggerAdvice)
+	errs = errs.Also(validateOneOf(s.Mode, "mode", LogAll, LogRequest, LogResponse))
+	errs = errs.Also(validateOneOf(s.MetadataRefresh, "metadataRefresh", RefreshByRevision, RefreshLive))
+	errs = errs.Also(validateOneOf(s.ContentMode, "contentMode", ContentModeAuto, ContentModeBinary, ContentModeStructured))
+	errs = errs.Also(s.validateSink(ctx))
+	errs = errs.Also(s.validateEvents())
+	if s.MaxPayloadBytes != nil && (*s.MaxPayloadBytes < 1 || *s.MaxPayloadBytes > maxMaxPayloadBytes) {
+		errs = errs.Also(apis.ErrOutOfBoundsValue(*s.MaxPayloadBytes, 1, maxMaxPayloadBytes, "maxPayloadBytes"))
+	}
+	return errs
+}
+
+func (s *LoggerSpec) validateSink(ctx context.Context) *apis.FieldError {
+	if s.Sink != nil && s.URL != nil {
+		errs := apis.ErrMultipleOneOf("sink", "url")
+		errs.Details = "both say where events go: remove one of them"
+		return errs
+	}
+	if s.Sink != nil {
+		errs := s.Sink.Validate(ctx)
+		if s.Sink.Ref == nil {
+			errs = errs.Also(validateEndpoint(s.Sink.URI, "uri"))
+		}
+		return errs.ViaField("sink")
+	}
+	return validateEndpoint(s.URL, "url")
+}
+
+func validateEndpoint(endpoint *apis.URL, field string) *apis.FieldError {
+	if endpoint == nil {
+		return nil
+	}
+	if (endpoint.Scheme != "http" && endpoint.Scheme != "https") || endpoint.Host == "" {
+		return apis.ErrInvalidValue(endpoint.URL().Redacted(), field, "write an absolute URL with http or https, as http://name.namespace.svc.cluster.local/path")
+	}
+	if endpoint.User != nil {
+		return apis.ErrInvalidValue(endpoint.URL().Redacted(), field, "a URL with credentials would stand in every pod's arguments: remove them")
+	}
+	return nil
+}
+
+func (s *LoggerSpec) validateEvents() (errs *apis.FieldError) {
+	for i, kind := range s.Events {
+		if !slices.Contains(EventKinds, kind) {
+			violation := apis.ErrInvalidArrayValue(kind, "events", i)
+			violation.Details = "write one of " + quoted(EventKinds)
+			errs = errs.Also(violation)
+		}
+	}
+	return errs
+}
+
+// MetadataSources gives the annotations that the logger lists, each with the
+// attribute that its value goes into.
+func (s *LoggerSpec) MetadataSources() []metadata.Source {
+	sources := make([]metadata.Source, 0, len(s.MetadataAnnotations)+len(s.Metadata))
+	for _, annotation := range s.MetadataAnnotations {
+		sources = append(sources, metadata.Source{Attribute: metadata.DefaultName(annotation), Annotation: annotation})
+	}
+	for _, source := range s.Metadata {
+		sources = append(sources, metadata.Source{Attribute: source.Attribute, Annotation: source.Annotation})
+	}
+	return sources
+}
+
+// metadataPath gives the path of the source of an index in MetadataSources.
+func (s *LoggerSpec) metadataPath(index int) string {
+	if index < len(s.MetadataAnnotations) {
+		return fmt.Sprintf("spec.predictor.logger.metadataAnnotations[%d]", index)
+	}
+	return fmt.Sprintf("spec.predictor.logger.metadata[%d]", index-len(s.MetadataAnnotations))
+}
+
+// validateMetadata refuses annotations that can't or must not become
+// attributes: by their names, by the cluster's list, and by the values that
+// the object gives them now.
+func (is *InferenceService) validateMetadata(ctx context.Context) (errs *apis.FieldError) {
+	logger := is.Spec.Predictor.Logger
+	if logger == nil {
+		return nil
+	}
+	denied := config.FromContextOrDefaults(ctx).Logger.DeniedAnnotations
+	firstWith := make(map[string]int)
+	sources := logger.MetadataSources()
+	for i, source := range sources {
+		path := logger.metadataPath(i)
+		if source.Annotation == "" {
+			errs = errs.Also(&apis.FieldError{Message: "empty annotation key", Paths: []string{path}, Details: "write the key of an annotation, or remove the entry"})
+			continue
+		}
+		if pattern, found := denied.Match(source.Annotation); found {
+			errs = errs.Also(&apis.FieldError{
+				Message: fmt.Sprintf("annotation %q must not be sent", source.Annotation),
+				Paths:   []string{path},
+				Details: fmt.Sprintf("the cluster's %s denies %q: list another annotation", config.LoggerConfigName, pattern),
+			})
+			continue
+		}
+		if err := metadata.ValidateName(source.Attribute); err != nil {
+			errs = errs.Also(&apis.FieldError{
+				Message: fmt.Sprintf("annotation %q can't become an attribute: %v", source.Annotation, err),
+				Paths:   []string{path},
+				Details: fmt.Sprintf("name the attribute in spec.predictor.logger.metadata: {attribute: NAME, annotation: %s}", source.Annotation),
+			})
+			continue
+		}
+		if first, found := firstWith[source.Attribute]; found {
+			errs = errs.Also(&apis.FieldError{
+				Message: fmt.Sprintf("annotations %q and %q both give the attribute %q", sources[first].Annotation, source.Annotation, source.Attribute),
+				Paths:   []string{logger.metadataPath(first), path},
+				Details: fmt.Sprintf("remove one, or name its attribute in spec.predictor.logger.metadata: {attribute: NAME, annotation: %s}", source.Annotation),
+			})
+			continue
+		}
+		firstWith[source.Attribute] = i
+		if err := metadata.ValidateValue(is.Annotations[source.Annotation]); err != nil {
+			errs = errs.Also(&apis.FieldError{
+				Message: fmt.Sprintf("annotation %q can't become an attribute: %v", source.Annotation, err),
+				Paths:   []string{"metadata.annotations[" + source.Annotation + "]", path},
+				Details: "change the value, or don't list the annotation",
+			})
+		}
+	}
+	if errs != nil {
+		return errs
+	}
+	if len(sources) > metadata.MaxAttributes {
+		return &apis.FieldError{
+			Message: fmt.Sprintf("%d annotations listed: at most %d can go into an event", len(sources), metadata.MaxAttributes),
+			Paths:   []string{"spec.predictor.logger.metadataAnnotations", "spec.predictor.logger.metadata"},
+			Details: "list fewer",
+		}
+	}
+	attributes, _ := metadata.Select(is.Annotations, sources)
+	if err := metadata.Validate(attributes); err != nil {
+		return &apis.FieldError{Message: err.Error(), Paths: []string{"metadata.annotations"}, Details: "shorten the values, or list fewer annotations"}
+	}
+	return nil
+}
+
+// validateSinkIsNotSelf refuses a sink that is the service itself, which
+// would feed itself for ever.
+func (is *InferenceService) validateSinkIsNotSelf() *apis.FieldError {
+	logger := is.Spec.Predictor.Logger
+	if logger == nil || logger.Sink == nil || logger.Sink.Ref == nil || is.Name == "" {
+		return nil
+	}
+	ref := logger.Sink.Ref
+	if ref.Namespace != "" && ref.Namespace != is.Namespace {
+		return nil
+	}
+	group := ref.Group
+	if version, err := schema.ParseGroupVersion(ref.APIVersion); err == nil && group == "" {
+		group = version.Group
+	}
+	isSelf := group == SchemeGroupVersion.Group && ref.Kind == "InferenceService" && ref.Name == is.Name
+	isChild := group == serving.GroupName && ref.Kind == "Service" && ref.Name == is.ServiceName(PredictorComponent)
+	if !isSelf && !isChild {
+		return nil
+	}
+	return &apis.FieldError{
+		Message: "the sink is the service itself, which would be fed its own events for ever",
+		Paths:   []string{"spec.predictor.logger.sink.ref"},
+		Details: "name another sink",
+	}
+}

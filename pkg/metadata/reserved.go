@@ -1,0 +1,46 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package metadata
+
+import "strings"
+
+// reservedPrefix belongs to Knative: brokers add knativearrivaltime,
+// knativeerrorcode and their like on the way.
+const reservedPrefix = "knative"
+
+var reserved = toSet(
+	// CloudEvents 1.0, context attributes, and members of its JSON format.
+	"id", "source", "specversion", "type", "datacontenttype", "dataschema", "subject", "time", "data",
+	// CloudEvents' documented extensions.
+	"authtype", "authid", "authclaims",
+	"correlationid", "causationid",
+	"dataref", "dataclassification", "dataregulation", "datacategory",
+	"deprecated", "deprecationfrom", "deprecationsunset", "deprecationmigration",
+	"expirytime", "partitionkey", "recordedtime", "sampledrate", "sequence", "sequencetype",
+	"severitytext", "severitynumber",
+	"traceparent", "tracestate",
+	// What the agent sets itself (docs/event-contract.md).
+	"agentinstance", "agentsequence",
+	"bodysha256", "bodysize",
+	"clientrequestid", "component", "contentencoding", "durationms", "grpcstatus",
+	"inferenceheaderlength", "inferenceservicename", "namespace", "replaced", "revision", "statuscode",
+	// What other inference loggers set, so that a subscriber of both is never misled.
+	"annotations", "endpoint", "metadata", "modelid", "protocol", "requestid",
+)
+
+// Reserved reports whether a name means something already, and so can't carry
+// an annotation.
+func Reserved(name string) bool {
+	return reserved[name] || strings.HasPrefix(name, reservedPrefix)
+}
+
+func toSet(names ...string) map[string]bool {
+	set := make(map[string]bool, len(names))
+	for _, name := range names {
+		set[name] = true
+	}
+	return set
+}
