@@ -1,0 +1,50 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+// The agent is a proxy in front of a model that sends every request and
+// response as a CloudEvent.
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/sidenote-dev/sidenote/pkg/agent"
+	"github.com/sidenote-dev/sidenote/pkg/agent/arguments"
+)
+
+// exitUsage tells a wrong argument from a failure.
+const exitUsage = 2
+
+func main() {
+	// First of all, or a signal would be lost while it starts.
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
+
+	given, err := arguments.Parse(os.Args[1:])
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(exitUsage)
+	}
+	if given.Help {
+		arguments.Usage(os.Stdout)
+		return
+	}
+	logger := agent.NewLogger(os.Stderr, given.LogLevel)
+	runner, err := agent.New(given, agent.Environment{
+		Stdout:   os.Stdout,
+		Logger:   logger,
+		Revision: os.Getenv("K_REVISION"),
+	})
+	if err == nil {
+		err = runner.Run(signals)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}

@@ -1,0 +1,99 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package agent
+
+import (
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
+	"github.com/sidenote-dev/sidenote/pkg/agent/metrics"
+)
+
+const adminTimeout = 10 * time.Second
+
+// Status is what /status answers.
+type Status struct {
+	AgentInstance string                       `json:"agentInstance"`
+	Ready         bool                         `json:"ready"`
+	Active        int64                        `json:"active"`
+	Metadata      MetadataStatus               `json:"metadata"`
+	Sinks         map[string]ledger.Snapshot   `json:"sinks"`
+	Skipped       map[ledger.SkipReason]uint64 `json:"skipped,omitempty"`
+	BufferUsed    int64                        `json:"bufferUsed"`
+	BufferLimit   int64                        `json:"bufferLimit"`
+}
+
+// MetadataStatus names the metadata in force, and never its values.
+type MetadataStatus struct {
+	Hash       string   `json:"hash"`
+	Attributes []string `json:"attributes"`
+	Changes    uint64   `json:"changes"`
+	Failures   uint64   `json:"failures"`
+}
+
+func (a *Agent) adminHandler() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /readyz", a.checker)
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
+	mux.Handle("GET /metrics", a.metrics.Handler())
+	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(a.status())
+	})
+	return mux
+}
+
+func (a *Agent) status() Status {
+	state := a.state()
+	status := Status{
+		AgentInstance: a.instance,
+		Ready:         state.ModelReady,
+		Active:        state.Active,
+		Metadata: MetadataStatus{
+			Hash:     state.MetadataHash,
+			Changes:  state.MetadataChanges,
+			Failures: state.MetadataFailures,
+		},
+		Sinks:       make(map[string]ledger.Snapshot, len(state.Sinks)),
+		Skipped:     state.Skipped,
+		BufferUsed:  state.BufferUsed,
+		BufferLimit: state.BufferLimit,
+	}
+	for _, attribute := range a.metadata.Attributes() {
+		status.Metadata.Attributes = append(status.Metadata.Attributes, attribute.Name)
+	}
+	for _, sink := range state.Sinks {
+		status.Sinks[sink.Name] = sink.Ledger
+	}
+	return status
+}
+
+func (a *Agent) state() metrics.State {
+	state := metrics.State{
+		Skipped:          a.pipeline.Skips().Snapshot(),
+		Active:           a.handler.Active(),
+		BufferUsed:       a.budget.Used(),
+		BufferLimit:      a.budget.Limit(),
+		ModelReady:       a.checker.Ready(),
+		MetadataChanges:  a.metadata.Changes(),
+		MetadataFailures: a.metadata.Failures(),
+		MetadataHash:     a.metadata.Hash(),
+	}
+	now := time.Now()
+	for _, sink := range a.sinks {
+		seen := metrics.Sink{Name: sink.Name(), Ledger: sink.Account().Snapshot()}
+		if oldest := sink.Oldest(); !oldest.IsZero() {
+			seen.OldestAge = now.Sub(oldest)
+		}
+		state.Sinks = append(state.Sinks, seen)
+	}
+	if len(a.sinks) == 0 {
+		state.Sinks = []metrics.Sink{{Name: noSink, Ledger: a.discard.Snapshot()}}
+	}
+	return state
+}

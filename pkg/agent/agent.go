@@ -1,0 +1,252 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+// Package agent wires the agent together: a proxy in front of a model that
+// sends every request and response as a CloudEvent. It starts its parts and
+// ends them in order; what they do is theirs.
+package agent
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"go.uber.org/zap"
+
+	"github.com/sidenote-dev/sidenote/pkg/agent/arguments"
+	"github.com/sidenote-dev/sidenote/pkg/agent/capture"
+	"github.com/sidenote-dev/sidenote/pkg/agent/delivery"
+	"github.com/sidenote-dev/sidenote/pkg/agent/event"
+	"github.com/sidenote-dev/sidenote/pkg/agent/exchange"
+	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
+	"github.com/sidenote-dev/sidenote/pkg/agent/metrics"
+	"github.com/sidenote-dev/sidenote/pkg/agent/proxy"
+	"github.com/sidenote-dev/sidenote/pkg/agent/readiness"
+	"github.com/sidenote-dev/sidenote/pkg/agent/refresh"
+)
+
+const (
+	eventDeadline  = 10 * time.Minute
+	attemptTimeout = 30 * time.Second
+	firstInFlight  = 4
+	maxInFlight    = 128
+	// builders build events of observations, off the requests' path.
+	builders = 2
+	// noSink names the account of an agent without sinks.
+	noSink = "default"
+)
+
+// Environment is what an agent gets of the process it runs in.
+type Environment struct {
+	Stdout   io.Writer
+	Logger   *zap.Logger
+	Revision string
+}
+
+// Agent is one agent, ready to run once.
+type Agent struct {
+	logger       *zap.Logger
+	drainTimeout time.Duration
+	instance     string
+
+	listener, adminListener net.Listener
+	server, adminServer     *http.Server
+
+	handler  *proxy.Handler
+	pipeline *exchange.Pipeline
+	budget   *capture.Budget
+	sinks    []*delivery.Sink
+	senders  []*delivery.HTTPSender
+	// discard is the account of an agent without sinks.
+	discard  *ledger.Account
+	checker  *readiness.Checker
+	metadata *refresh.Source
+	metrics  *metrics.Metrics
+}
+
+// New gives an agent that listens on its ports and does nothing yet.
+func New(given *arguments.Arguments, environment Environment) (*Agent, error) {
+	a := &Agent{
+		logger:       environment.Logger,
+		drainTimeout: given.DrainTimeout,
+		instance:     uuid.NewString(),
+		budget:       capture.NewBudget(given.BufferBytes),
+		discard:      new(ledger.Account),
+		metadata:     refresh.NewSource(given.MetadataDir, given.Metadata, environment.Logger),
+	}
+	var err error
+	if a.metrics, err = metrics.New(a.state); err != nil {
+		return nil, fmt.Errorf("setting up metrics: %w", err)
+	}
+	for _, sink := range given.Sinks {
+		if err := a.addSink(sink, environment); err != nil {
+			return nil, fmt.Errorf("sink %q: %w", sink.Name, err)
+		}
+	}
+	a.pipeline = exchange.NewPipeline(a.settings(given, environment), a.budget, a.pipelineSinks(), a.discard)
+	a.checker = readiness.NewChecker(given.Target.Hostname(), given.StartupProbe, given.ReadinessProbe, a.logReadiness)
+	a.handler = proxy.New(given.Target, a.pipeline.Begin, a.unanswered)
+
+	// Only queue-proxy is to reach the serving port, and it dials 127.0.0.1.
+	if a.listener, err = net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(int(given.Port)))); err != nil {
+		return nil, fmt.Errorf("argument --port: %w", err)
+	}
+	if a.adminListener, err = net.Listen("tcp", ":"+strconv.Itoa(int(given.AdminPort))); err != nil {
+		a.listener.Close()
+		return nil, fmt.Errorf("argument --admin-port: %w", err)
+	}
+	a.server = proxy.NewServer(a.handler, serverLog(a.logger))
+	a.adminServer = &http.Server{
+		Handler:           a.adminHandler(),
+		ErrorLog:          serverLog(a.logger),
+		ReadHeaderTimeout: adminTimeout,
+		WriteTimeout:      adminTimeout,
+	}
+	return a, nil
+}
+
+// Addr is where the agent serves the model.
+func (a *Agent) Addr() string { return a.listener.Addr().String() }
+
+// AdminPort is the port of the agent's own endpoints.
+func (a *Agent) AdminPort() int { return a.adminListener.Addr().(*net.TCPAddr).Port }
+
+func (a *Agent) settings(given *arguments.Arguments, environment Environment) exchange.Settings {
+	return exchange.Settings{
+		Selection: event.Select(given.Mode, given.Events),
+		Builder: event.Builder{
+			Identity: event.Identity{
+				Source:           given.Source,
+				InferenceService: given.InferenceService,
+				Namespace:        given.Namespace,
+				Component:        given.Component,
+				Revision:         environment.Revision,
+				AgentInstance:    a.instance,
+			},
+			ContentMode:     given.ContentMode,
+			MaxPayloadBytes: given.MaxPayloadBytes,
+		},
+		Deadline:   eventDeadline,
+		Attributes: a.metadata.Attributes,
+	}
+}
+
+func (a *Agent) addSink(sink arguments.Sink, environment Environment) error {
+	options := delivery.Options{
+		Config:         delivery.Config{FirstInFlight: firstInFlight, MaxInFlight: maxInFlight, Random: rand.Float64},
+		AttemptTimeout: attemptTimeout,
+		ObserveAttempt: func(took time.Duration, result delivery.Result) {
+			a.metrics.Attempt(sink.Name, took, result.Status)
+		},
+	}
+	if sink.Stdout() {
+		options.FirstInFlight, options.MaxInFlight = 1, 1
+		a.sinks = append(a.sinks, delivery.NewSink(sink.Name, &delivery.LineSender{Writer: environment.Stdout}, options))
+		return nil
+	}
+	certificates := []byte(sink.CACerts)
+	if sink.CACertsFile != "" {
+		content, err := os.ReadFile(sink.CACertsFile)
+		if err != nil {
+			return fmt.Errorf("reading ca-certs-file: %w", err)
+		}
+		certificates = append(append(certificates, '\n'), content...)
+	}
+	sender, err := delivery.NewHTTPSender(delivery.HTTPOptions{
+		URL:         sink.URL,
+		CACerts:     certificates,
+		TokenFile:   sink.TokenFile,
+		MaxInFlight: maxInFlight,
+	})
+	if err != nil {
+		return err
+	}
+	if sink.TokenFile != "" && !delivery.SendsToken(sink.URL) {
+		a.logger.Warn("the token is not sent: the sink is neither https nor a host of the cluster", zap.String("sink", sink.Name))
+	}
+	a.senders = append(a.senders, sender)
+	a.sinks = append(a.sinks, delivery.NewSink(sink.Name, sender, options))
+	return nil
+}
+
+func (a *Agent) pipelineSinks() []exchange.Sink {
+	sinks := make([]exchange.Sink, 0, len(a.sinks))
+	for _, sink := range a.sinks {
+		sinks = append(sinks, sink)
+	}
+	return sinks
+}
+
+// Run serves until a signal comes and what it began is done, or a second
+// signal comes. An error means that it couldn't serve.
+func (a *Agent) Run(signals <-chan os.Signal) error {
+	background, stopBackground := context.WithCancel(context.Background())
+	building, stopBuilding := context.WithCancel(context.Background())
+	delivering, stopDelivering := context.WithCancel(context.Background())
+	var backgroundGroup, buildingGroup, deliveringGroup sync.WaitGroup
+	for _, sink := range a.sinks {
+		deliveringGroup.Go(func() { sink.Run(delivering) })
+	}
+	for range builders {
+		buildingGroup.Go(func() { a.pipeline.Run(building) })
+	}
+	backgroundGroup.Go(func() { a.checker.Run(background) })
+	backgroundGroup.Go(func() { a.metadata.Run(background) })
+
+	failed := make(chan error, 2)
+	backgroundGroup.Go(func() { failed <- a.server.Serve(a.listener) })
+	backgroundGroup.Go(func() { failed <- a.adminServer.Serve(a.adminListener) })
+	a.logger.Info("agent serves",
+		zap.String("address", a.Addr()),
+		zap.Int("adminPort", a.AdminPort()),
+		zap.String("agentInstance", a.instance),
+		zap.Int("sinks", len(a.sinks)),
+		zap.String("metadataHash", a.metadata.Hash()))
+
+	var err error
+	select {
+	case <-signals:
+		a.drain(signals)
+	case err = <-failed:
+		err = fmt.Errorf("serving: %w", err)
+	}
+
+	a.server.Close()
+	stopBuilding()
+	buildingGroup.Wait()
+	stopDelivering()
+	deliveringGroup.Wait()
+	a.logLedger("agent ends")
+	a.adminServer.Close()
+	stopBackground()
+	backgroundGroup.Wait()
+	for _, sender := range a.senders {
+		sender.Close()
+	}
+	a.handler.CloseIdleConnections()
+	if shutdownErr := a.metrics.Shutdown(context.Background()); shutdownErr != nil && err == nil {
+		err = fmt.Errorf("ending metrics: %w", shutdownErr)
+	}
+	return err
+}
+
+func (a *Agent) unanswered(class proxy.ErrorClass) {
+	a.metrics.Unanswered(string(class))
+	if class != proxy.ErrorCanceled {
+		a.logger.Warn("the model gave no answer", zap.String("cause", string(class)))
+	}
+}
+
+func (a *Agent) logReadiness(ready bool) {
+	a.logger.Info("the model's readiness changed", zap.Bool("ready", ready))
+}

@@ -1,0 +1,94 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+// Package capture keeps copies of bodies as they flow, each under a cap and
+// all under one byte budget. It never blocks and never fails a flow: what
+// can't be kept is only counted and hashed.
+package capture
+
+import "sync/atomic"
+
+// Budget bounds the bytes that an agent holds, by the capacity of what is
+// held. It is safe for concurrent use.
+type Budget struct {
+	limit int64
+	used  atomic.Int64
+}
+
+// NewBudget gives a budget of limit bytes.
+func NewBudget(limit int64) *Budget { return &Budget{limit: limit} }
+
+// Limit is the budget's size in bytes.
+func (b *Budget) Limit() int64 { return b.limit }
+
+// Used is what is reserved now, in bytes.
+func (b *Budget) Used() int64 { return b.used.Load() }
+
+func (b *Budget) reserve(n int64) bool {
+	for {
+		used := b.used.Load()
+		if n > b.limit-used {
+			return false
+		}
+		if b.used.CompareAndSwap(used, used+n) {
+			return true
+		}
+	}
+}
+
+// Lease is a part of a budget, held for one event until it is released. It is
+// safe for concurrent use.
+type Lease struct {
+	budget *Budget
+	held   atomic.Int64
+}
+
+// Lease gives an empty lease.
+func (b *Budget) Lease() *Lease { return &Lease{budget: b} }
+
+// released marks a lease that can hold nothing any more.
+const released = -1
+
+// Grow reserves n bytes more, and says whether there was room.
+func (l *Lease) Grow(n int64) bool {
+	if !l.budget.reserve(n) {
+		return false
+	}
+	for {
+		held := l.held.Load()
+		if held == released {
+			l.budget.used.Add(-n)
+			return false
+		}
+		if l.held.CompareAndSwap(held, held+n) {
+			return true
+		}
+	}
+}
+
+// Shrink gives back n bytes of those that are held.
+func (l *Lease) Shrink(n int64) {
+	for {
+		held := l.held.Load()
+		n = min(n, held)
+		if held == released || n <= 0 {
+			return
+		}
+		if l.held.CompareAndSwap(held, held-n) {
+			l.budget.used.Add(-n)
+			return
+		}
+	}
+}
+
+// Held is what the lease holds, in bytes.
+func (l *Lease) Held() int64 { return max(l.held.Load(), 0) }
+
+// Release gives everything back. Only its first call does something.
+func (l *Lease) Release() {
+	if held := l.held.Swap(released); held > 0 {
+		l.budget.used.Add(-held)
+	}
+}

@@ -1,0 +1,200 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package delivery
+
+import (
+	"time"
+
+	"github.com/sidenote-dev/sidenote/pkg/agent/event"
+	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
+)
+
+// maxFailuresAmongSuccesses is how often an event may fail while others
+// succeed before it counts as poison.
+const maxFailuresAmongSuccesses = 3
+
+// Item is one event on its way to one sink.
+type Item struct {
+	Event    *event.Event
+	Sequence uint64
+	// Observed is when the event was; Deadline when it is given up.
+	Observed, Deadline time.Time
+	// Release gives back what the event holds, once for each sink.
+	Release func()
+
+	attempts int
+	epoch    uint64
+	// successes is the sink's count when this item last failed.
+	successes              uint64
+	failuresAmongSuccesses int
+}
+
+// Config bounds a sink's traffic.
+type Config struct {
+	// FirstInFlight and MaxInFlight bound the attempts at the same time.
+	FirstInFlight, MaxInFlight int
+	// Random gives numbers in [0, 1).
+	Random func() float64
+}
+
+// Core decides what goes to one sink and when. It does no I/O, has no clock of
+// its own, and is not safe for concurrent use.
+type Core struct {
+	config Config
+	gate   gate
+	// live are events that were never tried, backlog those that failed. Both
+	// are served in turns, so that neither an outage's backlog nor one event
+	// that always fails holds up the rest.
+	live, backlog queue
+	fromBacklog   bool
+	oldestFirst   bool
+	successes     uint64
+	account       *ledger.Account
+}
+
+// NewCore gives the core of one sink, which ends events in account.
+func NewCore(config Config, account *ledger.Account) *Core {
+	return &Core{
+		config:  config,
+		gate:    newGate(config.FirstInFlight, config.MaxInFlight),
+		account: account,
+	}
+}
+
+// Add takes an item over.
+func (c *Core) Add(item *Item) { c.live.push(item) }
+
+// Waiting is the number of items that no attempt is under way for.
+func (c *Core) Waiting() int { return c.live.len() + c.backlog.len() }
+
+// InFlight is the number of attempts that are under way.
+func (c *Core) InFlight() int { return c.gate.inFlight }
+
+// OldestFirst makes the core send the oldest item next, whatever it is.
+func (c *Core) OldestFirst() { c.oldestFirst = true }
+
+// Oldest is when the oldest waiting item was observed, zero where none waits.
+func (c *Core) Oldest() time.Time {
+	oldest := time.Time{}
+	for _, lane := range []*queue{&c.live, &c.backlog} {
+		if item := lane.front(); item != nil && (oldest.IsZero() || item.Observed.Before(oldest)) {
+			oldest = item.Observed
+		}
+	}
+	return oldest
+}
+
+// Next gives the item to attempt now, or nil and when to ask again: zero where
+// only a new item or the end of an attempt changes anything.
+func (c *Core) Next(now time.Time) (*Item, time.Time) {
+	c.expire(now)
+	if c.Waiting() == 0 {
+		return nil, time.Time{}
+	}
+	if !c.gate.allows(now) {
+		return nil, soonest(c.gate.opens(), c.nextDeadline())
+	}
+	item := c.lane().pop()
+	if item.attempts > 0 {
+		c.account.Retry()
+	}
+	item.attempts++
+	item.epoch = c.gate.begin()
+	return item, time.Time{}
+}
+
+func (c *Core) lane() *queue {
+	live, backlog := c.live.front(), c.backlog.front()
+	switch {
+	case live == nil:
+		return &c.backlog
+	case backlog == nil:
+		return &c.live
+	case c.oldestFirst:
+		if backlog.Observed.Before(live.Observed) {
+			return &c.backlog
+		}
+		return &c.live
+	}
+	c.fromBacklog = !c.fromBacklog
+	if c.fromBacklog {
+		return &c.backlog
+	}
+	return &c.live
+}
+
+// Done takes the result of an item's attempt.
+func (c *Core) Done(item *Item, result Result, now time.Time) {
+	switch Judge(result) {
+	case Delivered:
+		c.gate.succeeded(item.epoch)
+		c.successes++
+		c.account.Deliver()
+		item.Release()
+	case Rejected:
+		// The sink is there and has answered: that opens its gate as well.
+		c.gate.succeeded(item.epoch)
+		c.drop(item, ledger.ReasonRejected)
+	case Retry:
+		c.gate.failed(item.epoch, now, result.RetryAfter, c.config.Random())
+		c.again(item, now)
+	}
+}
+
+// Abandoned takes back an item whose attempt the agent itself cut off.
+func (c *Core) Abandoned(item *Item) {
+	c.gate.abandoned()
+	c.backlog.push(item)
+}
+
+func (c *Core) again(item *Item, now time.Time) {
+	if item.attempts > 1 && c.successes > item.successes {
+		item.failuresAmongSuccesses++
+	} else {
+		item.failuresAmongSuccesses = 1
+	}
+	item.successes = c.successes
+	switch {
+	case !now.Before(item.Deadline):
+		c.drop(item, ledger.ReasonExpired)
+	case item.failuresAmongSuccesses >= maxFailuresAmongSuccesses:
+		c.drop(item, ledger.ReasonPoison)
+	default:
+		c.backlog.push(item)
+	}
+}
+
+// DropAll gives up every waiting item.
+func (c *Core) DropAll(reason ledger.Reason) {
+	for _, lane := range []*queue{&c.live, &c.backlog} {
+		for lane.len() > 0 {
+			c.drop(lane.pop(), reason)
+		}
+	}
+}
+
+func (c *Core) drop(item *Item, reason ledger.Reason) {
+	c.account.Drop(reason)
+	item.Release()
+}
+
+func (c *Core) expire(now time.Time) {
+	for _, lane := range []*queue{&c.live, &c.backlog} {
+		lane.removeWhere(
+			func(item *Item) bool { return !now.Before(item.Deadline) },
+			func(item *Item) { c.drop(item, ledger.ReasonExpired) })
+	}
+}
+
+func (c *Core) nextDeadline() time.Time { return soonest(c.live.deadline, c.backlog.deadline) }
+
+// soonest gives the earlier of two times, of which zero means never.
+func soonest(a, b time.Time) time.Time {
+	if a.IsZero() || (!b.IsZero() && b.Before(a)) {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,180 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package event
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	cloudevents "github.com/cloudevents/sdk-go/v2/event"
+	"github.com/cloudevents/sdk-go/v2/types"
+
+	"github.com/sidenote-dev/sidenote/pkg/metadata"
+)
+
+// Identity is what every event of an agent says of where it comes from.
+type Identity struct {
+	// Source is the events' source, a URI reference.
+	Source string
+	// InferenceService, Namespace, Component and Revision are left out where
+	// they are empty.
+	InferenceService, Namespace, Component, Revision string
+	// AgentInstance is a random name for one start of an agent.
+	AgentInstance string
+}
+
+// Event is a CloudEvent but for its agentsequence, which is another one for
+// each sink. It doesn't change once it is built.
+type Event struct {
+	Kind Kind
+
+	attributes cloudevents.Event
+	data       []byte
+	structured bool
+	headerSize int
+}
+
+// Data is the event's data.
+func (e *Event) Data() []byte { return e.data }
+
+// ID is the event's id.
+func (e *Event) ID() string { return e.attributes.ID() }
+
+// Builder makes events of observations.
+type Builder struct {
+	Identity    Identity
+	ContentMode ContentMode
+	// MaxPayloadBytes bounds an event's data.
+	MaxPayloadBytes int64
+}
+
+// Build makes the event of an observation that Classify gave a kind. The
+// event's kind is another one only where the body turned out not to be
+// decodable. An error means that the event can't be expressed in CloudEvents,
+// which no input should bring about.
+func (b *Builder) Build(o *Observation, kind Kind, attributes []metadata.Attribute) (*Event, error) {
+	var replaced replacements
+	content := b.content(o, kind)
+
+	built := &Event{Kind: content.kind, data: content.data}
+	context := &cloudevents.EventContextV1{
+		ID:         o.Exchange.CorrelationID + "-" + o.Side.String(),
+		Type:       TypePrefix + string(content.kind),
+		Time:       &types.Timestamp{Time: o.At.UTC()},
+		Extensions: make(map[string]any, 16+len(attributes)),
+	}
+	source := types.ParseURIRef(b.Identity.Source)
+	if source == nil {
+		return nil, fmt.Errorf("the source %q is no URI reference", b.Identity.Source)
+	}
+	context.Source = *source
+	if subject := replaced.subject(o.Exchange.Path); subject != "" {
+		context.Subject = &subject
+	}
+	if contentType := replaced.contentType(content.contentType); contentType != "" {
+		context.DataContentType = &contentType
+	}
+
+	text := func(name, value string) {
+		if value != "" {
+			context.Extensions[name] = value
+		}
+	}
+	// The owner's metadata first: nothing of it can replace what is ours.
+	for _, attribute := range attributes {
+		text(attribute.Name, attribute.Value)
+	}
+	text("correlationid", o.Exchange.CorrelationID)
+	text("clientrequestid", replaced.clientRequestID(o.Exchange.ClientRequestID))
+	text("contentencoding", replaced.coding(content.coding))
+	text("inferenceheaderlength", replaced.inferenceHeaderLength(o.Coding.InferenceHeaderLength))
+	text("inferenceservicename", b.Identity.InferenceService)
+	text("namespace", b.Identity.Namespace)
+	text("component", b.Identity.Component)
+	text("revision", b.Identity.Revision)
+	text("agentinstance", b.Identity.AgentInstance)
+	traceParent, traceState := replaced.traceContext(o.Exchange.TraceParent, o.Exchange.TraceState)
+	text("traceparent", traceParent)
+	text("tracestate", traceState)
+	if o.Side == Response {
+		context.Extensions["statuscode"] = int32(o.Status)
+		if o.GRPCStatus != NoStatus {
+			context.Extensions["grpcstatus"] = int32(o.GRPCStatus)
+		}
+		context.Extensions["durationms"] = milliseconds(o.At.Sub(o.Exchange.Received))
+	}
+	if !o.Body.Whole() {
+		// A String: CloudEvents' Integer has 32 bits, a body may be larger.
+		text("bodysize", strconv.FormatInt(o.Body.Size, 10))
+		text("bodysha256", o.Body.SHA256)
+	}
+	text("replaced", replaced.String())
+
+	built.attributes = cloudevents.Event{Context: context}
+	if err := built.attributes.Validate(); err != nil {
+		return nil, fmt.Errorf("building an event: %w", err)
+	}
+	built.headerSize = headerSize(context)
+	built.structured = b.ContentMode.structured(built)
+	return built, nil
+}
+
+// content is an event's data, and what is said of it.
+type content struct {
+	kind        Kind
+	data        []byte
+	contentType string
+	// coding is the content coding that was removed, or of a failure, a
+	// stream or an encoded kind: the one that is still there.
+	coding string
+}
+
+func (b *Builder) content(o *Observation, kind Kind) content {
+	grpc := isGRPC(o.Coding.ContentType)
+	coding := contentCodingOf(o.Coding.ContentEncoding)
+	messageCoding := ""
+	if grpc {
+		messageCoding = contentCodingOf(o.Coding.GRPCEncoding)
+	}
+	raw := content{kind: kind, data: o.Body.Data, contentType: o.Coding.ContentType, coding: firstOf(coding, messageCoding)}
+
+	switch {
+	case kind == o.Side.oversize():
+		raw.data = nil
+		return raw
+	case kind == o.Side.encoded(), len(raw.data) == 0, !o.Body.Whole(), !o.Complete:
+		return raw
+	}
+
+	decoded, err := decode(coding, raw.data, b.MaxPayloadBytes)
+	contentType := raw.contentType
+	if err == nil && grpc && isUnary(decoded) {
+		decoded, err = unframe(decoded, messageCoding, b.MaxPayloadBytes)
+		contentType = messageContentType(contentType)
+	}
+	if err != nil {
+		if kind != o.Side.failure() {
+			raw.kind = o.Side.encoded()
+		}
+		return raw
+	}
+	return content{kind: kind, data: decoded, contentType: contentType, coding: raw.coding}
+}
+
+func firstOf(values ...string) string {
+	for _, value := range values {
+		if value != "" {
+			return value
+		}
+	}
+	return ""
+}
+
+// milliseconds fits a duration into a CloudEvents Integer, which has 32 bits.
+func milliseconds(d time.Duration) int32 {
+	return int32(min(max(d.Milliseconds(), 0), 1<<31-1))
+}

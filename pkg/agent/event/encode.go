@@ -1,0 +1,205 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package event
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/textproto"
+	"unicode/utf8"
+
+	cloudevents "github.com/cloudevents/sdk-go/v2/event"
+	"github.com/cloudevents/sdk-go/v2/types"
+)
+
+const (
+	sequenceAttribute = "agentsequence"
+	structuredType    = cloudevents.ApplicationCloudEventsJSON + "; charset=utf-8"
+)
+
+// Message is an event as an HTTP message.
+type Message struct {
+	Header http.Header
+	// Length is the body's, in bytes.
+	Length int64
+
+	parts []part
+}
+
+// part is a piece of a message's body: written as it is, or in base64.
+type part struct {
+	data   []byte
+	base64 bool
+}
+
+// Body reads the message's body from its start. Nothing of it is copied, so a
+// queue of messages takes no more memory than their data.
+func (m *Message) Body() io.Reader {
+	readers := make([]io.Reader, 0, len(m.parts))
+	for _, p := range m.parts {
+		if p.base64 {
+			readers = append(readers, &base64Reader{data: p.data})
+		} else {
+			readers = append(readers, bytes.NewReader(p.data))
+		}
+	}
+	if len(readers) == 1 {
+		return readers[0]
+	}
+	return io.MultiReader(readers...)
+}
+
+// formatSequence pads a count, so that the order of the text is that of the
+// numbers.
+func formatSequence(sequence uint64) string { return fmt.Sprintf("%012d", sequence) }
+
+// Message gives the event as the sequence-th one of the agent to a sink, in
+// the content mode that was chosen when it was built.
+func (e *Event) Message(sequence uint64) (*Message, error) {
+	if e.structured {
+		return e.structuredMessage(sequence)
+	}
+	return e.binaryMessage(sequence)
+}
+
+func (e *Event) binaryMessage(sequence uint64) (*Message, error) {
+	context := e.attributes.Context
+	header := make(http.Header, 8+len(context.GetExtensions()))
+	set := func(name, value string) {
+		if value != "" {
+			header["Ce-"+textproto.CanonicalMIMEHeaderKey(name)] = []string{percentEncode(value)}
+		}
+	}
+	set("specversion", context.GetSpecVersion())
+	set("id", context.GetID())
+	set("type", context.GetType())
+	set("source", context.GetSource())
+	set("subject", context.GetSubject())
+	set("time", types.FormatTime(context.GetTime()))
+	set(sequenceAttribute, formatSequence(sequence))
+	for name, value := range context.GetExtensions() {
+		text, err := types.Format(value)
+		if err != nil {
+			return nil, fmt.Errorf("attribute %q: %w", name, err)
+		}
+		set(name, text)
+	}
+	if contentType := context.GetDataContentType(); contentType != "" {
+		header["Content-Type"] = []string{contentType}
+	}
+	return &Message{Header: header, Length: int64(len(e.data)), parts: []part{{data: e.data}}}, nil
+}
+
+func (e *Event) structuredMessage(sequence uint64) (*Message, error) {
+	attributes, err := e.attributesJSON(sequence)
+	if err != nil {
+		return nil, err
+	}
+	message := &Message{Header: http.Header{"Content-Type": {structuredType}}}
+	switch {
+	case len(e.data) == 0:
+		message.add(append(attributes, '}'), false)
+	case e.carriesJSON():
+		message.add(append(attributes, `,"data":`...), false)
+		message.add(e.data, false)
+		message.add([]byte("}"), false)
+	default:
+		message.add(append(attributes, `,"data_base64":"`...), false)
+		message.add(e.data, true)
+		message.add([]byte(`"}`), false)
+	}
+	return message, nil
+}
+
+func (m *Message) add(data []byte, inBase64 bool) {
+	m.parts = append(m.parts, part{data: data, base64: inBase64})
+	if inBase64 {
+		m.Length += int64(base64.StdEncoding.EncodedLen(len(data)))
+	} else {
+		m.Length += int64(len(data))
+	}
+}
+
+// attributesJSON gives the JSON object of all attributes, still open.
+func (e *Event) attributesJSON(sequence uint64) ([]byte, error) {
+	var object bytes.Buffer
+	if err := cloudevents.WriteJson(&e.attributes, &object); err != nil {
+		return nil, fmt.Errorf("writing an event as JSON: %w", err)
+	}
+	object.Truncate(object.Len() - 1)
+	fmt.Fprintf(&object, `,%q:%q`, sequenceAttribute, formatSequence(sequence))
+	return object.Bytes(), nil
+}
+
+// carriesJSON says whether a receiver reads the data as the JSON that it is:
+// the SDK does so for these content types, or none, and takes the data of any
+// other for a string.
+func (e *Event) carriesJSON() bool {
+	switch mediaTypeOf(e.attributes.DataContentType()) {
+	case "", cloudevents.ApplicationJSON, cloudevents.TextJSON:
+		return json.Valid(e.data) && utf8.Valid(e.data)
+	default:
+		return false
+	}
+}
+
+// Line gives the event in structured mode on one line, with its newline.
+func (e *Event) Line(sequence uint64) ([]byte, error) {
+	message, err := e.structuredMessage(sequence)
+	if err != nil {
+		return nil, err
+	}
+	line := bytes.NewBuffer(make([]byte, 0, message.Length+1))
+	for i, p := range message.parts {
+		switch {
+		case p.base64:
+			line.WriteString(base64.StdEncoding.EncodeToString(p.data))
+		case i == 1:
+			// JSON data may have newlines between its tokens.
+			if err := json.Compact(line, p.data); err != nil {
+				return nil, fmt.Errorf("compacting an event's data: %w", err)
+			}
+		default:
+			line.Write(p.data)
+		}
+	}
+	line.WriteByte('\n')
+	return line.Bytes(), nil
+}
+
+// base64Reader encodes data as it is read.
+type base64Reader struct {
+	data    []byte
+	pending []byte
+	encoded [4]byte
+}
+
+func (r *base64Reader) Read(p []byte) (int, error) {
+	if len(r.pending) == 0 && len(r.data) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, r.pending)
+	r.pending = r.pending[n:]
+	// Whole groups of three go straight into p.
+	if groups := min((len(p)-n)/4, len(r.data)/3); groups > 0 {
+		base64.StdEncoding.Encode(p[n:n+4*groups], r.data[:3*groups])
+		r.data = r.data[3*groups:]
+		n += 4 * groups
+	}
+	if n < len(p) && len(r.pending) == 0 && len(r.data) > 0 {
+		group := r.data[:min(3, len(r.data))]
+		base64.StdEncoding.Encode(r.encoded[:], group)
+		r.data = r.data[len(group):]
+		taken := copy(p[n:], r.encoded[:])
+		r.pending = r.encoded[taken:]
+		n += taken
+	}
+	return n, nil
+}

@@ -1,0 +1,139 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package event
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Exchange is what the head of a request tells of both sides of an exchange.
+type Exchange struct {
+	// CorrelationID is the agent's own, shared by the events of an exchange.
+	CorrelationID string
+	// ClientRequestID is the client's X-Request-Id as it came.
+	ClientRequestID string
+	// Path is the request's path as it was on the wire.
+	Path string
+	// TraceParent and TraceState are every value of those headers.
+	TraceParent, TraceState []string
+	// Received is when the request's head was there.
+	Received time.Time
+}
+
+// NewExchange reads the head of a request.
+func NewExchange(r *http.Request, correlationID string, received time.Time) *Exchange {
+	return &Exchange{
+		CorrelationID:   correlationID,
+		ClientRequestID: r.Header.Get("X-Request-Id"),
+		Path:            r.URL.EscapedPath(),
+		TraceParent:     r.Header["Traceparent"],
+		TraceState:      r.Header["Tracestate"],
+		Received:        received,
+	}
+}
+
+// Coding is what the headers of one side say of its body.
+type Coding struct {
+	ContentType     string
+	ContentEncoding string
+	// GRPCEncoding is how single messages of a gRPC body are compressed.
+	GRPCEncoding string
+	// InferenceHeaderLength is needed to read a V2 body with binary tensors.
+	InferenceHeaderLength string
+}
+
+// CodingOf reads the headers of one side.
+func CodingOf(header http.Header) Coding {
+	return Coding{
+		ContentType:           header.Get("Content-Type"),
+		ContentEncoding:       strings.Join(header["Content-Encoding"], ","),
+		GRPCEncoding:          header.Get("Grpc-Encoding"),
+		InferenceHeaderLength: header.Get("Inference-Header-Content-Length"),
+	}
+}
+
+// Body is what was seen of one side's body, before any decoding.
+type Body struct {
+	// Data is the first bytes of the body, as many as were kept.
+	Data []byte
+	// Size is the number of bytes that flowed.
+	Size int64
+	// SHA256 is the hexadecimal hash of all that flowed, where it was taken:
+	// whenever Data is not all of it.
+	SHA256 string
+}
+
+// Whole says whether Data is all that flowed.
+func (b Body) Whole() bool { return int64(len(b.Data)) == b.Size }
+
+// NoStatus is the Status of a request, and the GRPCStatus of an answer that
+// has none.
+const NoStatus = -1
+
+// Observation is one side of one exchange, at rest.
+type Observation struct {
+	Exchange *Exchange
+	Side     Side
+	Coding   Coding
+	Body     Body
+	// Complete says that the side ended as it should, and didn't break off.
+	Complete bool
+	// Status and GRPCStatus are the answer's, or NoStatus.
+	Status, GRPCStatus int
+	// At is when the request was received, or the answer was complete.
+	At time.Time
+}
+
+// GRPCStatusOf reads the gRPC status of an answer from its trailer, or from
+// its header where it has nothing else (a "trailers-only" answer).
+func GRPCStatusOf(header, trailer http.Header) int {
+	text := trailer.Get("Grpc-Status")
+	if text == "" {
+		text = header.Get("Grpc-Status")
+	}
+	status, err := strconv.ParseInt(text, 10, 32)
+	if err != nil || status < 0 {
+		return NoStatus
+	}
+	return int(status)
+}
+
+// Classify says what kind of event an observation is, without decoding its
+// body: Build may find that a body can't be decoded, and then it is the
+// side's encoded kind. maxBytes bounds a body.
+func Classify(o *Observation, maxBytes int64) Kind {
+	grpc := isGRPC(o.Coding.ContentType)
+	switch {
+	case !o.Complete, o.Side == Response && !succeeded(o, grpc):
+		return o.Side.failure()
+	case o.Body.Size > maxBytes, !o.Body.Whole():
+		return o.Side.oversize()
+	case o.Body.Size > 0 && !decodable(o.Coding, grpc):
+		return o.Side.encoded()
+	case o.Side == Response && grpc && !isUnary(o.Body.Data):
+		return KindStream
+	case o.Side == Response && mediaTypeOf(o.Coding.ContentType) == "text/event-stream":
+		return KindStream
+	default:
+		return o.Side.plain()
+	}
+}
+
+func succeeded(o *Observation, grpc bool) bool {
+	if grpc && o.GRPCStatus != 0 {
+		return false
+	}
+	return o.Status >= 200 && o.Status <= 299
+}
+
+// mediaTypeOf gives the media type without parameters, lower-cased, leniently.
+func mediaTypeOf(contentType string) string {
+	mediaType, _, _ := strings.Cut(contentType, ";")
+	return strings.ToLower(strings.TrimSpace(mediaType))
+}

@@ -1,0 +1,220 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+// Package exchange turns what the proxy sees into events and hands them to the
+// sinks. On the path of a request it only copies bytes and counts; building
+// and sending happen elsewhere, and nothing waits for them.
+package exchange
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sidenote-dev/sidenote/pkg/agent/capture"
+	"github.com/sidenote-dev/sidenote/pkg/agent/delivery"
+	"github.com/sidenote-dev/sidenote/pkg/agent/event"
+	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
+	"github.com/sidenote-dev/sidenote/pkg/metadata"
+)
+
+// overheadBytes is what an event takes of the budget beside its body: its
+// attributes, and its place in the queues.
+const overheadBytes = 4 << 10
+
+// Sink is where events go, as the pipeline sees it.
+type Sink interface {
+	// Account is the sink's side of the ledger.
+	Account() *ledger.Account
+	// Enqueue takes an item over and never blocks.
+	Enqueue(item *delivery.Item)
+}
+
+// Settings say what becomes an event.
+type Settings struct {
+	Selection event.Selection
+	Builder   event.Builder
+	// Deadline is how long after it was observed an event is given up.
+	Deadline time.Duration
+	// Attributes gives the metadata in force.
+	Attributes func() []metadata.Attribute
+}
+
+// Pipeline takes observations from exchanges and gives events to sinks. It is
+// safe for concurrent use.
+type Pipeline struct {
+	settings Settings
+	budget   *capture.Budget
+	sinks    []Sink
+	// discard counts the events of an agent without sinks.
+	discard *ledger.Account
+	skips   ledger.Skips
+
+	mu      sync.Mutex
+	changed sync.Cond
+	queue   []*observed
+	busy    int
+	closed  bool
+}
+
+// observed is one event before it is built.
+type observed struct {
+	observation event.Observation
+	kind        event.Kind
+	attributes  []metadata.Attribute
+	// sequences has the event's place for each sink.
+	sequences []uint64
+	at        time.Time
+	lease     *capture.Lease
+}
+
+// NewPipeline gives a pipeline to sinks. Without any, every event is counted
+// in discard as dropped, and the exchanges go on. Nothing is built before Run.
+func NewPipeline(settings Settings, budget *capture.Budget, sinks []Sink, discard *ledger.Account) *Pipeline {
+	p := &Pipeline{settings: settings, budget: budget, sinks: sinks, discard: discard}
+	p.changed.L = &p.mu
+	return p
+}
+
+// Skips counts what was proxied but not observed.
+func (p *Pipeline) Skips() *ledger.Skips { return &p.skips }
+
+// observe takes one side of an exchange, and its lease. It never blocks.
+func (p *Pipeline) observe(observation event.Observation, lease *capture.Lease) {
+	kind := event.Classify(&observation, p.settings.Builder.MaxPayloadBytes)
+	if !p.settings.Selection[kind] {
+		lease.Release()
+		return
+	}
+	if len(p.sinks) == 0 {
+		p.discard.Observe()
+		p.discard.Drop(ledger.ReasonNoSink)
+		lease.Release()
+		return
+	}
+	next := &observed{
+		observation: observation,
+		kind:        kind,
+		attributes:  p.settings.Attributes(),
+		sequences:   make([]uint64, len(p.sinks)),
+		at:          time.Now(),
+		lease:       lease,
+	}
+	// The sequence comes first: an event that is dropped leaves a gap.
+	for i, sink := range p.sinks {
+		next.sequences[i] = sink.Account().Observe()
+	}
+	if !lease.Grow(overheadBytes) {
+		p.drop(next, ledger.ReasonBudget)
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		p.drop(next, ledger.ReasonShutdown)
+		return
+	}
+	p.queue = append(p.queue, next)
+	p.changed.Signal()
+}
+
+func (p *Pipeline) drop(o *observed, reason ledger.Reason) {
+	for _, sink := range p.sinks {
+		sink.Account().Drop(reason)
+	}
+	o.lease.Release()
+}
+
+// Run builds events and enqueues them until ctx is done. What is left then is
+// dropped for shutdown.
+func (p *Pipeline) Run(ctx context.Context) {
+	stop := context.AfterFunc(ctx, func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.closed = true
+		p.changed.Broadcast()
+	})
+	defer stop()
+	for {
+		next := p.next()
+		if next == nil {
+			return
+		}
+		p.build(next)
+		p.mu.Lock()
+		p.busy--
+		p.mu.Unlock()
+	}
+}
+
+// next waits for an observation: nil when the pipeline is closed.
+func (p *Pipeline) next() *observed {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for len(p.queue) == 0 && !p.closed {
+		p.changed.Wait()
+	}
+	if p.closed {
+		for _, o := range p.queue {
+			p.drop(o, ledger.ReasonShutdown)
+		}
+		p.queue = nil
+		return nil
+	}
+	first := p.queue[0]
+	p.queue[0] = nil
+	p.queue = p.queue[1:]
+	p.busy++
+	return first
+}
+
+// Empty says whether every observation has gone to the sinks.
+func (p *Pipeline) Empty() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.queue) == 0 && p.busy == 0
+}
+
+func (p *Pipeline) build(o *observed) {
+	// Decoding may take as much as a whole body more.
+	room := int64(0)
+	if o.observation.Coding.Compressed() {
+		room = p.settings.Builder.MaxPayloadBytes
+		if !o.lease.Grow(room) {
+			p.drop(o, ledger.ReasonBudget)
+			return
+		}
+	}
+	built, err := p.settings.Builder.Build(&o.observation, o.kind, o.attributes)
+	if err != nil {
+		p.drop(o, ledger.ReasonInvalid)
+		return
+	}
+	if !p.settings.Selection[built.Kind] {
+		p.drop(o, ledger.ReasonEncoded)
+		return
+	}
+	// What the event holds from now on; the body as it came is garbage where
+	// it was decoded.
+	o.lease.Shrink(o.lease.Held() - overheadBytes - int64(cap(built.Data())))
+
+	var holders atomic.Int64
+	holders.Store(int64(len(p.sinks)))
+	release := func() {
+		if holders.Add(-1) == 0 {
+			o.lease.Release()
+		}
+	}
+	for i, sink := range p.sinks {
+		sink.Enqueue(&delivery.Item{
+			Event:    built,
+			Sequence: o.sequences[i],
+			Observed: o.at,
+			Deadline: o.at.Add(p.settings.Deadline),
+			Release:  release,
+		})
+	}
+}

@@ -1,0 +1,202 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package exchange
+
+import (
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/sidenote-dev/sidenote/pkg/agent/capture"
+	"github.com/sidenote-dev/sidenote/pkg/agent/event"
+	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
+	"github.com/sidenote-dev/sidenote/pkg/agent/proxy"
+)
+
+const requestIDHeader = "X-Request-Id"
+
+// Begin gives the recorder of an exchange, or nil where nobody wants its
+// events, and the headers that the model gets beside the client's own.
+func (p *Pipeline) Begin(r *http.Request) (proxy.Recorder, http.Header) {
+	received := time.Now()
+	correlationID := uuid.NewString()
+	var extra http.Header
+	if _, present := r.Header[requestIDHeader]; !present {
+		extra = http.Header{requestIDHeader: {correlationID}}
+	}
+	switch {
+	case proxy.AsksForTunnel(r):
+		p.skips.Skip(ledger.SkipUpgrade)
+		return nil, extra
+	case event.Loop(r.Header):
+		p.skips.Skip(ledger.SkipLoop)
+		return nil, extra
+	}
+
+	recorder := &recorder{
+		pipeline: p,
+		exchange: event.NewExchange(r, correlationID, received),
+		mayLoop:  event.MayLoop(r.Header.Get("Content-Type")),
+	}
+	recorder.request.init(p, event.Request, event.CodingOf(r.Header), r.ContentLength)
+	if recorder.mayLoop {
+		// Its body says whether anything of the exchange is wanted.
+		recorder.request.wanted = true
+		recorder.request.body = p.record(recorder.request.lease, event.Request, r.ContentLength, true)
+	}
+	return recorder, extra
+}
+
+// recorder watches one exchange.
+type recorder struct {
+	pipeline *Pipeline
+	exchange *event.Exchange
+	mayLoop  bool
+
+	mu       sync.Mutex
+	request  side
+	response side
+	// looped says that the request turned out to carry one of our events.
+	looped bool
+	status int
+	header http.Header
+}
+
+// side is one direction of an exchange.
+type side struct {
+	wanted bool
+	coding event.Coding
+	lease  *capture.Lease
+	body   *capture.Recorder
+	// expected is the announced length of the body, or -1.
+	expected int64
+	complete bool
+	ended    bool
+}
+
+func (s *side) init(p *Pipeline, which event.Side, coding event.Coding, expected int64) {
+	s.wanted = p.settings.Selection.Wants(which)
+	s.coding = coding
+	s.expected = expected
+	s.lease = p.budget.Lease()
+	s.body = p.record(s.lease, which, expected, p.settings.Selection.WantsFailure(which))
+}
+
+func (p *Pipeline) record(lease *capture.Lease, which event.Side, expected int64, keepOverCap bool) *capture.Recorder {
+	settings := capture.Settings{
+		MaxBytes:    p.settings.Builder.MaxPayloadBytes,
+		KeepOverCap: keepOverCap,
+		Hash:        p.settings.Selection.WantsPartial(which),
+		Expected:    expected,
+	}
+	if len(p.sinks) == 0 {
+		settings.MaxBytes = 0
+		settings.Hash = false
+	}
+	return capture.NewRecorder(lease, settings)
+}
+
+func (r *recorder) RequestBytes(p []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.request.wanted || r.request.ended {
+		return
+	}
+	r.request.body.Write(p)
+	if r.request.body.Size() == r.request.expected {
+		r.requestDone(true)
+	}
+}
+
+func (r *recorder) RequestDone() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.requestDone(true)
+}
+
+// requestDone ends the request's side: nothing of it waits for the answer.
+func (r *recorder) requestDone(complete bool) {
+	if r.request.ended {
+		return
+	}
+	r.request.ended = true
+	body := r.request.body.Body()
+	if r.mayLoop && event.LoopInBody(body) {
+		r.looped = true
+		r.pipeline.skips.Skip(ledger.SkipLoop)
+	}
+	if r.looped || !r.pipeline.settings.Selection.Wants(event.Request) {
+		r.request.lease.Release()
+		return
+	}
+	r.pipeline.observe(event.Observation{
+		Exchange:   r.exchange,
+		Side:       event.Request,
+		Coding:     r.request.coding,
+		Body:       body,
+		Complete:   complete,
+		Status:     event.NoStatus,
+		GRPCStatus: event.NoStatus,
+		At:         r.exchange.Received,
+	}, r.request.lease)
+}
+
+func (r *recorder) ResponseHead(status int, header http.Header, contentLength int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.status = status
+	r.header = header
+	r.response.init(r.pipeline, event.Response, event.CodingOf(header), contentLength)
+}
+
+func (r *recorder) ResponseBytes(p []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.response.wanted && !r.response.ended {
+		r.response.body.Write(p)
+	}
+}
+
+func (r *recorder) ResponseDone() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.response.complete = true
+}
+
+func (r *recorder) Unanswered(status int) {
+	r.ResponseHead(status, nil, 0)
+	r.ResponseDone()
+}
+
+func (r *recorder) End(trailer http.Header) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.requestDone(false)
+	if r.response.ended {
+		return
+	}
+	r.response.ended = true
+	if r.response.lease == nil {
+		// The exchange ended before there was an answer.
+		r.response.init(r.pipeline, event.Response, event.Coding{}, 0)
+	}
+	if r.looped || !r.response.wanted {
+		r.response.lease.Release()
+		return
+	}
+	r.pipeline.observe(event.Observation{
+		Exchange:   r.exchange,
+		Side:       event.Response,
+		Coding:     r.response.coding,
+		Body:       r.response.body.Body(),
+		Complete:   r.response.complete,
+		Status:     r.status,
+		GRPCStatus: event.GRPCStatusOf(r.header, trailer),
+		At:         time.Now(),
+	}, r.response.lease)
+}

@@ -1,0 +1,152 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+// Package ledger counts what became of every event, for each sink, so that at
+// every instant observed = delivered + dropped + dead-lettered + pending.
+package ledger
+
+import (
+	"maps"
+	"sync"
+)
+
+// Reason says why an event was dropped. The set is closed: it labels metrics.
+type Reason string
+
+// The reasons.
+const (
+	// ReasonBudget: the byte budget of the agent was used up.
+	ReasonBudget Reason = "budget"
+	// ReasonNoSink: the agent has no sink.
+	ReasonNoSink Reason = "nosink"
+	// ReasonRejected: the sink refused the event for good.
+	ReasonRejected Reason = "rejected"
+	// ReasonPoison: the event failed again and again while others succeeded.
+	ReasonPoison Reason = "poison"
+	// ReasonExpired: the event's deadline passed.
+	ReasonExpired Reason = "expired"
+	// ReasonEncoded: the body couldn't be decoded, and the encoded kind isn't
+	// selected.
+	ReasonEncoded Reason = "encoded"
+	// ReasonInvalid: the event couldn't be expressed in CloudEvents.
+	ReasonInvalid Reason = "invalid"
+	// ReasonShutdown: the agent ended.
+	ReasonShutdown Reason = "shutdown"
+)
+
+// SkipReason says why an exchange was proxied but not observed.
+type SkipReason string
+
+// The reasons.
+const (
+	// SkipLoop: the request carries an event of an agent.
+	SkipLoop SkipReason = "loop"
+	// SkipUpgrade: the exchange became a tunnel.
+	SkipUpgrade SkipReason = "upgrade"
+)
+
+// Snapshot is an Account at one instant.
+type Snapshot struct {
+	Observed     uint64            `json:"observed"`
+	Delivered    uint64            `json:"delivered"`
+	Dropped      map[Reason]uint64 `json:"dropped"`
+	DeadLettered uint64            `json:"deadLettered"`
+	Pending      uint64            `json:"pending"`
+	// Retried counts attempts after the first.
+	Retried uint64 `json:"retried"`
+}
+
+// DroppedTotal is the sum over all reasons.
+func (s Snapshot) DroppedTotal() uint64 {
+	total := uint64(0)
+	for _, count := range s.Dropped {
+		total += count
+	}
+	return total
+}
+
+// Account is one sink's side of the ledger. It is safe for concurrent use.
+type Account struct {
+	mu       sync.Mutex
+	snapshot Snapshot
+}
+
+// Observe counts an event, pending from now on, and gives its place in the
+// sequence of events to this sink, from 1.
+func (a *Account) Observe() uint64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.snapshot.Observed++
+	a.snapshot.Pending++
+	return a.snapshot.Observed
+}
+
+// Deliver ends a pending event: the sink has taken it.
+func (a *Account) Deliver() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.snapshot.Pending--
+	a.snapshot.Delivered++
+}
+
+// Drop ends a pending event: it is lost.
+func (a *Account) Drop(reason Reason) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.snapshot.Dropped == nil {
+		a.snapshot.Dropped = make(map[Reason]uint64)
+	}
+	a.snapshot.Pending--
+	a.snapshot.Dropped[reason]++
+}
+
+// Retry counts an attempt after the first.
+func (a *Account) Retry() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.snapshot.Retried++
+}
+
+// Snapshot gives a consistent copy.
+func (a *Account) Snapshot() Snapshot {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	copied := a.snapshot
+	copied.Dropped = make(map[Reason]uint64, len(a.snapshot.Dropped))
+	maps.Copy(copied.Dropped, a.snapshot.Dropped)
+	return copied
+}
+
+// Skips counts exchanges that were not observed. It is safe for concurrent
+// use, and its zero value is ready.
+type Skips struct {
+	mu     sync.Mutex
+	counts map[SkipReason]uint64
+}
+
+// Skip counts one.
+func (s *Skips) Skip(reason SkipReason) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.counts == nil {
+		s.counts = make(map[SkipReason]uint64)
+	}
+	s.counts[reason]++
+}
+
+// Snapshot gives a copy.
+func (s *Skips) Snapshot() map[SkipReason]uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.counts)
+}
+
+// Reasons lists every Reason.
+func Reasons() []Reason {
+	return []Reason{
+		ReasonBudget, ReasonNoSink, ReasonRejected, ReasonPoison,
+		ReasonExpired, ReasonEncoded, ReasonInvalid, ReasonShutdown,
+	}
+}

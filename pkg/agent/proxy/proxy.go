@@ -1,0 +1,246 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+// Package proxy passes exchanges through to the model, unchanged, and lets a
+// Recorder watch the bodies as they flow. Nothing is read ahead, and nothing
+// that a Recorder does reaches the client.
+package proxy
+
+import (
+	"errors"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/net/http/httpguts"
+)
+
+// Recorder watches one exchange. Its methods never block and don't keep what
+// they are given. Those of the request may be called at the same time as those
+// of the response; End is called last, though a read of the request's body
+// that is under way may still follow it.
+type Recorder interface {
+	// RequestBytes gives the next bytes of the request's body.
+	RequestBytes(p []byte)
+	// RequestDone says that the request's body is complete.
+	RequestDone()
+	// ResponseHead gives the head of the model's answer, not of a 1xx.
+	ResponseHead(status int, header http.Header, contentLength int64)
+	// ResponseBytes gives the next bytes of the answer's body.
+	ResponseBytes(p []byte)
+	// ResponseDone says that the answer's body is complete.
+	ResponseDone()
+	// Unanswered says that the agent had to answer with this status itself.
+	Unanswered(status int)
+	// End says that the exchange is over, with the answer's trailer.
+	End(trailer http.Header)
+}
+
+// Handler is the reverse proxy in front of the model.
+type Handler struct {
+	// Begin gives the recorder of an exchange, nil for one that nobody
+	// watches, and the headers that the model gets beside the client's own.
+	Begin func(r *http.Request) (Recorder, http.Header)
+	// OnError is told why the model gave no answer, by class.
+	OnError func(class ErrorClass)
+
+	proxy  httputil.ReverseProxy
+	target *url.URL
+	active atomic.Int64
+	begun  atomic.Uint64
+}
+
+// New gives a Handler for a model at target, whose scheme and host are used.
+func New(target *url.URL, begin func(*http.Request) (Recorder, http.Header), onError func(ErrorClass)) *Handler {
+	return &Handler{
+		Begin:   begin,
+		OnError: onError,
+		target:  target,
+		proxy: httputil.ReverseProxy{
+			Transport: newTransport(),
+			// At once: the model decides on its chunks, as without the agent.
+			FlushInterval: -1,
+			BufferPool:    newBufferPool(),
+			// Its lines quote what the model or the client sent.
+			ErrorLog: log.New(io.Discard, "", 0),
+		},
+	}
+}
+
+// Active is the number of exchanges that are under way, tunnels included.
+func (h *Handler) Active() int64 { return h.active.Load() }
+
+// Begun is the number of exchanges that ever began.
+func (h *Handler) Begun() uint64 { return h.begun.Load() }
+
+// CloseIdleConnections closes those to the model that are not in use.
+func (h *Handler) CloseIdleConnections() {
+	h.proxy.Transport.(*mirror).CloseIdleConnections()
+}
+
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h.begun.Add(1)
+	h.active.Add(1)
+	defer h.active.Add(-1)
+	if r.ProtoMajor == 1 {
+		// A model may answer while it still reads. Unsupported only by test
+		// recorders.
+		_ = http.NewResponseController(w).EnableFullDuplex()
+	}
+
+	recorder, extra := h.Begin(r)
+	var answer *http.Response
+	if recorder != nil {
+		// Also when ReverseProxy panics with ErrAbortHandler, which goes on.
+		defer func() {
+			var trailer http.Header
+			if answer != nil {
+				trailer = answer.Trailer
+			}
+			recorder.End(trailer)
+		}()
+	}
+
+	proxy := h.proxy
+	proxy.Rewrite = func(p *httputil.ProxyRequest) {
+		h.rewrite(p, extra)
+		if recorder != nil {
+			watchRequest(p.Out, recorder)
+		}
+	}
+	if recorder != nil {
+		proxy.ModifyResponse = func(res *http.Response) error {
+			if res.StatusCode == http.StatusSwitchingProtocols {
+				return nil
+			}
+			answer = res
+			recorder.ResponseHead(res.StatusCode, res.Header, res.ContentLength)
+			res.Body = &watchedBody{ReadCloser: res.Body, bytes: recorder.ResponseBytes, done: recorder.ResponseDone}
+			return nil
+		}
+	}
+	proxy.ErrorHandler = func(w http.ResponseWriter, r *http.Request, err error) {
+		if recorder != nil {
+			recorder.Unanswered(http.StatusBadGateway)
+		}
+		h.OnError(classify(r, err))
+		http.Error(w, err.Error(), http.StatusBadGateway)
+	}
+	proxy.ServeHTTP(w, r)
+}
+
+// forwarding headers are removed by ReverseProxy before Rewrite. They are the
+// ingress's word, and the model's to read.
+var forwarding = []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"}
+
+func (h *Handler) rewrite(p *httputil.ProxyRequest, extra http.Header) {
+	out, in := p.Out, p.In
+	out.URL.Scheme = h.target.Scheme
+	out.URL.Host = h.target.Host
+	// Not cleaned: what the client wrote is the model's to judge.
+	out.URL.RawQuery = in.URL.RawQuery
+	out.Host = in.Host
+	for _, name := range forwarding {
+		if values, ok := in.Header[name]; ok {
+			out.Header[name] = values
+		}
+	}
+	for name, values := range extra {
+		out.Header[name] = values
+	}
+	// The same map: its values arrive only after the body.
+	out.Trailer = in.Trailer
+	if upgrade := out.Header.Get("Upgrade"); upgrade != "" && !strings.EqualFold(upgrade, "websocket") {
+		out.Header.Del("Upgrade")
+		out.Header.Del("Connection")
+	}
+}
+
+// AsksForTunnel says whether a request asks to become a WebSocket, the one
+// upgrade that is passed on.
+func AsksForTunnel(r *http.Request) bool {
+	return httpguts.HeaderValuesContainsToken(r.Header["Connection"], "upgrade") &&
+		strings.EqualFold(r.Header.Get("Upgrade"), "websocket")
+}
+
+func watchRequest(out *http.Request, recorder Recorder) {
+	if out.Body == nil || out.Body == http.NoBody {
+		recorder.RequestDone()
+		return
+	}
+	out.Body = &watchedBody{
+		ReadCloser: out.Body,
+		bytes:      recorder.RequestBytes,
+		done:       recorder.RequestDone,
+	}
+}
+
+// watchedBody shows the bytes of a body to a recorder as they are read.
+type watchedBody struct {
+	io.ReadCloser
+	bytes func([]byte)
+	done  func()
+}
+
+func (b *watchedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if n > 0 {
+		b.bytes(p[:n])
+	}
+	if err == io.EOF {
+		b.done()
+	}
+	return n, err
+}
+
+// ErrorClass says why the model gave no answer. The set is closed.
+type ErrorClass string
+
+// The classes.
+const (
+	ErrorRefused  ErrorClass = "refused"
+	ErrorTimeout  ErrorClass = "timeout"
+	ErrorCanceled ErrorClass = "canceled"
+	ErrorOther    ErrorClass = "other"
+)
+
+// classify never quotes the error: it may hold bytes that the model sent.
+func classify(r *http.Request, err error) ErrorClass {
+	var operation *net.OpError
+	var timeout net.Error
+	switch {
+	case r.Context().Err() != nil:
+		return ErrorCanceled
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return ErrorTimeout
+	case errors.As(err, &operation) && operation.Op == "dial":
+		return ErrorRefused
+	default:
+		return ErrorOther
+	}
+}
+
+// NewServer gives the server of the agent's serving port: HTTP/1.1 and HTTP/2
+// without TLS.
+func NewServer(handler http.Handler, errorLog *log.Logger) *http.Server {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
+	return &http.Server{
+		Handler:   handler,
+		Protocols: protocols,
+		ErrorLog:  errorLog,
+		// As queue-proxy's own.
+		ReadHeaderTimeout: time.Minute,
+		// No IdleTimeout: the caller closes first, or a request that it sends
+		// on a connection that we just closed is lost.
+	}
+}

@@ -1,0 +1,146 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+// Package readiness runs the model's own probes and says whether the model is
+// ready. The agent owns the pod's port, so the probes of the pod's spec come
+// to it; Serving's prober would bring the Kubernetes client along.
+package readiness
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"time"
+)
+
+// Probe has the fields of a Kubernetes Probe that the agent runs, by the same
+// names (core/v1 Probe). Exec is none of them: the agent can't run a command
+// in another container.
+type Probe struct {
+	HTTPGet   *HTTPGet   `json:"httpGet,omitempty"`
+	TCPSocket *TCPSocket `json:"tcpSocket,omitempty"`
+	GRPC      *GRPC      `json:"grpc,omitempty"`
+
+	InitialDelaySeconds int32 `json:"initialDelaySeconds,omitempty"`
+	PeriodSeconds       int32 `json:"periodSeconds,omitempty"`
+	TimeoutSeconds      int32 `json:"timeoutSeconds,omitempty"`
+	SuccessThreshold    int32 `json:"successThreshold,omitempty"`
+	FailureThreshold    int32 `json:"failureThreshold,omitempty"`
+}
+
+// HTTPGet asks for a path: a status from 200 to 399 is a success.
+type HTTPGet struct {
+	Path        string       `json:"path,omitempty"`
+	Port        int32        `json:"port"`
+	Host        string       `json:"host,omitempty"`
+	Scheme      string       `json:"scheme,omitempty"`
+	HTTPHeaders []HTTPHeader `json:"httpHeaders,omitempty"`
+}
+
+// HTTPHeader is one header of an HTTPGet.
+type HTTPHeader struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// TCPSocket dials a port.
+type TCPSocket struct {
+	Port int32  `json:"port"`
+	Host string `json:"host,omitempty"`
+}
+
+// GRPC asks grpc.health.v1.Health: SERVING is a success.
+type GRPC struct {
+	Port    int32   `json:"port"`
+	Service *string `json:"service,omitempty"`
+}
+
+// The defaults of Kubernetes.
+const (
+	defaultPeriodSeconds    = 10
+	defaultTimeoutSeconds   = 1
+	defaultSuccessThreshold = 1
+	defaultFailureThreshold = 3
+)
+
+// ParseProbe reads a Probe from JSON.
+func ParseProbe(text string) (*Probe, error) {
+	decoder := json.NewDecoder(bytes.NewReader([]byte(text)))
+	decoder.DisallowUnknownFields()
+	var probe Probe
+	if err := decoder.Decode(&probe); err != nil {
+		return nil, fmt.Errorf("the probe is not the JSON of a Kubernetes Probe with httpGet, tcpSocket or grpc: %w", err)
+	}
+	if err := probe.validate(); err != nil {
+		return nil, err
+	}
+	probe.setDefaults()
+	return &probe, nil
+}
+
+// DialProbe is the probe of a model that has none: its port takes connections.
+func DialProbe(port int32) *Probe {
+	probe := &Probe{TCPSocket: &TCPSocket{Port: port}}
+	probe.setDefaults()
+	return probe
+}
+
+func (p *Probe) validate() error {
+	handlers, port := 0, int32(0)
+	if p.HTTPGet != nil {
+		handlers, port = handlers+1, p.HTTPGet.Port
+		if scheme := p.HTTPGet.Scheme; scheme != "" && scheme != "HTTP" && scheme != "HTTPS" {
+			return fmt.Errorf("httpGet.scheme %q: write HTTP or HTTPS", scheme)
+		}
+		if _, err := url.Parse(p.HTTPGet.Path); err != nil {
+			return errors.New("httpGet.path is no path")
+		}
+	}
+	if p.TCPSocket != nil {
+		handlers, port = handlers+1, p.TCPSocket.Port
+	}
+	if p.GRPC != nil {
+		handlers, port = handlers+1, p.GRPC.Port
+	}
+	if handlers != 1 {
+		return fmt.Errorf("the probe has %d handlers: write one of httpGet, tcpSocket and grpc", handlers)
+	}
+	if port < 1 || port > 65535 {
+		return fmt.Errorf("the probe's port is %d: write a number from 1 to 65535", port)
+	}
+	for name, value := range map[string]int32{
+		"initialDelaySeconds": p.InitialDelaySeconds,
+		"periodSeconds":       p.PeriodSeconds,
+		"timeoutSeconds":      p.TimeoutSeconds,
+		"successThreshold":    p.SuccessThreshold,
+		"failureThreshold":    p.FailureThreshold,
+	} {
+		if value < 0 {
+			return fmt.Errorf("%s is %d: write 0 or more", name, value)
+		}
+	}
+	return nil
+}
+
+func (p *Probe) setDefaults() {
+	setDefault(&p.PeriodSeconds, defaultPeriodSeconds)
+	setDefault(&p.TimeoutSeconds, defaultTimeoutSeconds)
+	setDefault(&p.SuccessThreshold, defaultSuccessThreshold)
+	setDefault(&p.FailureThreshold, defaultFailureThreshold)
+}
+
+func setDefault(value *int32, byDefault int32) {
+	if *value == 0 {
+		*value = byDefault
+	}
+}
+
+func (p *Probe) initialDelay() time.Duration { return seconds(p.InitialDelaySeconds) }
+func (p *Probe) period() time.Duration       { return seconds(p.PeriodSeconds) }
+func (p *Probe) timeout() time.Duration      { return seconds(p.TimeoutSeconds) }
+
+func seconds(n int32) time.Duration { return time.Duration(n) * time.Second }
