@@ -1,0 +1,95 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+// Package subscriber installs receivers of events for features, and reads
+// what they got.
+package subscriber
+
+import (
+	"context"
+
+	cloudevents "github.com/cloudevents/sdk-go/v2"
+	"github.com/cloudevents/sdk-go/v2/types"
+	duckv1 "knative.dev/pkg/apis/duck/v1"
+	"knative.dev/reconciler-test/pkg/eventshub"
+	"knative.dev/reconciler-test/pkg/feature"
+	"knative.dev/reconciler-test/pkg/k8s"
+	"knative.dev/reconciler-test/pkg/resources/service"
+)
+
+// Install runs an eventshub that takes every event, behind a Service of its
+// name.
+func Install(name string) feature.StepFn {
+	return func(ctx context.Context, t feature.T) {
+		eventshub.Install(name, receive)(ctx, t)
+		k8s.WaitForServiceEndpointsOrFail(ctx, t, name, 1)
+	}
+}
+
+// receive is eventshub.StartReceiver without the Job that upstream adds to
+// it: that Job curls the Service from a public image, which a cluster without
+// the Internet can't pull. The indirection through a second variable, which
+// the kubelet expands, keeps Install from recognising a receiver.
+func receive(_ context.Context, environment map[string]string) error {
+	environment["A_RECEIVER"] = "receiver"
+	environment[eventshub.EventGeneratorsEnv] = "$(A_RECEIVER)"
+	return nil
+}
+
+// AsReference refers to a subscriber's Service.
+func AsReference(name string) *duckv1.KReference {
+	return service.AsKReference(name)
+}
+
+// Matcher chooses events.
+type Matcher func(cloudevents.Event) bool
+
+// Events gives the events that a subscriber got so far, in their order, as
+// far as all the matchers choose them.
+func Events(ctx context.Context, name string, matchers ...Matcher) []cloudevents.Event {
+	var events []cloudevents.Event
+next:
+	for _, info := range eventshub.StoreFromContext(ctx, name).Collected() {
+		if info.Kind != eventshub.EventReceived || info.Event == nil {
+			continue
+		}
+		for _, matches := range matchers {
+			if !matches(*info.Event) {
+				continue next
+			}
+		}
+		events = append(events, *info.Event)
+	}
+	return events
+}
+
+// Attribute gives an extension attribute of an event as text, empty where it
+// has none.
+func Attribute(event cloudevents.Event, name string) string {
+	value, found := event.Extensions()[name]
+	if !found {
+		return ""
+	}
+	text, err := types.Format(value)
+	if err != nil {
+		return ""
+	}
+	return text
+}
+
+// WithAttribute chooses events with an extension attribute of that value.
+func WithAttribute(name, value string) Matcher {
+	return func(event cloudevents.Event) bool { return Attribute(event, name) == value }
+}
+
+// WithSource chooses events of a source.
+func WithSource(source string) Matcher {
+	return func(event cloudevents.Event) bool { return event.Source() == source }
+}
+
+// WithType chooses events of a type.
+func WithType(eventType string) Matcher {
+	return func(event cloudevents.Event) bool { return event.Type() == eventType }
+}
