@@ -37,3 +37,6 @@ go tool injection-gen --go-header-file "${header}" --input-dirs "${api}" \
 echo "custom resource definitions"
 go tool controller-gen crd:maxDescLen=0,generateEmbeddedObjectMeta=false paths=./pkg/apis/serving/v1beta1 output:crd:stdout |
   go run ./hack/schema >"${out}/config/300-inferenceservice.yaml"
+
+echo "checksums of the ConfigMaps' examples"
+go tool hash-gen "${out}"/config/400-config-*.yaml

@@ -25,9 +25,6 @@ const ComponentLabelKey = GroupName + "/component"
 // On the Knative Service, never on its template, for each change of a
 // template makes a new Revision.
 const (
-	// SpecHashAnnotationKey holds a hash of the specification that Sidenote
-	// last wanted.
-	SpecHashAnnotationKey = GroupName + "/spec-hash"
 	// OwnerHashAnnotationKey holds a hash of what the InferenceService's owner
 	// decides: while it stays, what the platform decides stays too.
 	OwnerHashAnnotationKey = GroupName + "/owner-hash"

@@ -10,6 +10,7 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
+	"knative.dev/pkg/apis"
 )
 
 const (
@@ -26,7 +27,7 @@ func (is *InferenceService) SetDefaults(ctx context.Context) {
 	if is.DeletionTimestamp != nil {
 		return
 	}
-	is.Spec.Predictor.SetDefaults(ctx)
+	is.Spec.Predictor.SetDefaults(apis.WithinParent(ctx, is.ObjectMeta))
 }
 
 // SetDefaults names containers that have no name, and gives a lone container
@@ -41,8 +42,9 @@ func (s *PredictorSpec) SetDefaults(ctx context.Context) {
 	}
 }
 
-// SetDefaults makes the mode and the refresh explicit.
-func (s *LoggerSpec) SetDefaults(context.Context) {
+// SetDefaults makes the mode, the refresh and the sink's namespace explicit.
+func (s *LoggerSpec) SetDefaults(ctx context.Context) {
+	s.Sink.SetDefaults(ctx)
 	if s.Mode == "" {
 		s.Mode = LogAll
 	}

@@ -13,7 +13,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"knative.dev/pkg/apis"
-	"knative.dev/serving/pkg/apis/serving"
+	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 
 	"github.com/sidenote-dev/sidenote/pkg/apis/config"
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
@@ -51,11 +51,10 @@ func (s *LoggerSpec) validateSink(ctx context.Context) *apis.FieldError {
 		return errs
 	}
 	if s.Sink != nil {
-		errs := s.Sink.Validate(ctx)
-		if s.Sink.Ref == nil {
-			errs = errs.Also(validateEndpoint(s.Sink.URI, "uri"))
+		if errs := s.Sink.Validate(ctx); errs != nil || s.Sink.Ref != nil {
+			return errs.ViaField("sink")
 		}
-		return errs.ViaField("sink")
+		return validateEndpoint(s.Sink.URI, "uri").ViaField("sink")
 	}
 	return validateEndpoint(s.URL, "url")
 }
@@ -183,12 +182,9 @@ func (is *InferenceService) validateSinkIsNotSelf() *apis.FieldError {
 	if ref.Namespace != "" && ref.Namespace != is.Namespace {
 		return nil
 	}
-	group := ref.Group
-	if version, err := schema.ParseGroupVersion(ref.APIVersion); err == nil && group == "" {
-		group = version.Group
-	}
-	isSelf := group == SchemeGroupVersion.Group && ref.Kind == "InferenceService" && ref.Name == is.Name
-	isChild := group == serving.GroupName && ref.Kind == "Service" && ref.Name == is.ServiceName(PredictorComponent)
+	kind := schema.FromAPIVersionAndKind(ref.APIVersion, ref.Kind).GroupKind()
+	isSelf := kind == Kind("InferenceService") && ref.Name == is.Name
+	isChild := kind == servingv1.Kind("Service") && ref.Name == is.ServiceName(PredictorComponent)
 	if !isSelf && !isChild {
 		return nil
 	}

@@ -1,0 +1,32 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+// Command webhook admits InferenceServices and Sidenote's ConfigMaps.
+package main
+
+import (
+	"knative.dev/pkg/injection/sharedmain"
+	"knative.dev/pkg/signals"
+	knativewebhook "knative.dev/pkg/webhook"
+	"knative.dev/pkg/webhook/certificates"
+
+	"github.com/sidenote-dev/sidenote/pkg/webhook"
+)
+
+func main() {
+	ctx := knativewebhook.WithOptions(signals.NewContext(), knativewebhook.Options{
+		ServiceName: knativewebhook.NameFromEnv(),
+		Port:        knativewebhook.PortFromEnv(8443),
+		SecretName:  "webhook-certs",
+	})
+	// The webhook answers probes on its own port, by TLS.
+	ctx = sharedmain.WithHealthProbesDisabled(ctx)
+	sharedmain.WebhookMainWithContext(ctx, "webhook",
+		certificates.NewController,
+		webhook.NewDefaultingController,
+		webhook.NewValidationController,
+		webhook.NewConfigValidationController,
+	)
+}

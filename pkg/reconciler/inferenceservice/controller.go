@@ -1,0 +1,63 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+// Package inferenceservice reconciles InferenceServices: each becomes a
+// Knative Service with the agent in front of its model.
+package inferenceservice
+
+import (
+	"context"
+
+	"k8s.io/client-go/tools/cache"
+	kubeclient "knative.dev/pkg/client/injection/kube/client"
+	configmapinformer "knative.dev/pkg/client/injection/kube/informers/core/v1/configmap/filtered"
+	"knative.dev/pkg/configmap"
+	"knative.dev/pkg/controller"
+	"knative.dev/pkg/logging"
+	"knative.dev/pkg/resolver"
+	servingclient "knative.dev/serving/pkg/client/injection/client"
+	serviceinformer "knative.dev/serving/pkg/client/injection/informers/serving/v1/service"
+
+	"github.com/sidenote-dev/sidenote/pkg/apis/config"
+	"github.com/sidenote-dev/sidenote/pkg/apis/serving"
+	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
+	inferenceserviceinformer "github.com/sidenote-dev/sidenote/pkg/client/injection/informers/serving/v1beta1/inferenceservice"
+	inferenceservicereconciler "github.com/sidenote-dev/sidenote/pkg/client/injection/reconciler/serving/v1beta1/inferenceservice"
+)
+
+// MetadataSelector selects the ConfigMaps that this controller makes: the
+// context of NewController must carry it for the filtered informer, so that no
+// other ConfigMap of the cluster is held in memory.
+const MetadataSelector = serving.InferenceServiceLabelKey
+
+// NewController makes the controller, and has it woken by what it depends on.
+func NewController(ctx context.Context, watcher configmap.Watcher) *controller.Impl {
+	inferenceServices := inferenceserviceinformer.Get(ctx)
+	services := serviceinformer.Get(ctx)
+	configMaps := configmapinformer.Get(ctx, MetadataSelector)
+
+	reconciler := &Reconciler{
+		kube:            kubeclient.Get(ctx),
+		serving:         servingclient.Get(ctx),
+		serviceLister:   services.Lister(),
+		configMapLister: configMaps.Lister(),
+	}
+	impl := inferenceservicereconciler.NewImpl(ctx, reconciler, func(impl *controller.Impl) controller.Options {
+		resync := func(string, any) { impl.GlobalResync(inferenceServices.Informer()) }
+		store := config.NewStore(logging.FromContext(ctx).Named("config-store"), resync)
+		store.WatchConfigs(watcher)
+		return controller.Options{ConfigStore: store}
+	})
+	reconciler.resolver = resolver.NewURIResolverFromTracker(ctx, impl.Tracker)
+
+	inferenceServices.Informer().AddEventHandler(controller.HandleAll(impl.Enqueue))
+	ownedBy := cache.FilteringResourceEventHandler{
+		FilterFunc: controller.FilterController(&v1beta1.InferenceService{}),
+		Handler:    controller.HandleAll(impl.EnqueueControllerOf),
+	}
+	services.Informer().AddEventHandler(ownedBy)
+	configMaps.Informer().AddEventHandler(ownedBy)
+	return impl
+}

@@ -1,0 +1,146 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package inferenceservice
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	corev1listers "k8s.io/client-go/listers/core/v1"
+	"knative.dev/pkg/controller"
+	pkgreconciler "knative.dev/pkg/reconciler"
+	"knative.dev/pkg/resolver"
+	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
+	servingclientset "knative.dev/serving/pkg/client/clientset/versioned"
+	servingv1listers "knative.dev/serving/pkg/client/listers/serving/v1"
+
+	"github.com/sidenote-dev/sidenote/pkg/apis/config"
+	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
+	inferenceservicereconciler "github.com/sidenote-dev/sidenote/pkg/client/injection/reconciler/serving/v1beta1/inferenceservice"
+	"github.com/sidenote-dev/sidenote/pkg/metadata"
+	"github.com/sidenote-dev/sidenote/pkg/reconciler/inferenceservice/resources"
+)
+
+// retryUnresolved is when a sink that doesn't resolve is looked at again. A
+// tracked object wakes the controller when it appears; its kind, when
+// Eventing is installed later, does not.
+const retryUnresolved = time.Minute
+
+// Reconciler makes the state of the cluster that of an InferenceService.
+type Reconciler struct {
+	kube            kubernetes.Interface
+	serving         servingclientset.Interface
+	serviceLister   servingv1listers.ServiceLister
+	configMapLister corev1listers.ConfigMapLister
+	resolver        *resolver.URIResolver
+}
+
+var _ inferenceservicereconciler.Interface = (*Reconciler)(nil)
+
+// ReconcileKind implements the generated Interface.
+func (r *Reconciler) ReconcileKind(ctx context.Context, is *v1beta1.InferenceService) pkgreconciler.Event {
+	live, err := r.serviceLister.Services(is.Namespace).Get(is.ServiceName(v1beta1.PredictorComponent))
+	switch {
+	case apierrors.IsNotFound(err):
+		live = nil
+	case err != nil:
+		return fmt.Errorf("get the predictor's Knative Service: %w", err)
+	case !metav1.IsControlledBy(live, is):
+		is.Status.MarkServiceNotOwned(live.Name)
+		return fmt.Errorf("the Knative Service %q is not owned by this InferenceService", live.Name)
+	}
+	if is.Spec.Predictor.Logger == nil {
+		is.Status.ClearLogger()
+		if err := r.removeMetadata(ctx, is); err != nil {
+			return err
+		}
+		return r.reconcileService(ctx, is, live, resources.OwnerHash(is, nil), resources.InForce{})
+	}
+	before := is.DeepCopy()
+	err = r.reconcileWithLogger(ctx, is, live)
+	recordTransitions(ctx, before, is)
+	return err
+}
+
+// reconcileWithLogger decides what of the platform holds for the template,
+// and says so in the status.
+func (r *Reconciler) reconcileWithLogger(ctx context.Context, is *v1beta1.InferenceService, live *servingv1.Service) error {
+	settings := config.FromContext(ctx)
+	logger := is.Spec.Predictor.Logger
+
+	attributes, missing := metadata.Select(is.Annotations, logger.MetadataSources())
+	sink := r.resolveSink(ctx, is, settings.Logger)
+	wanted := resources.Wanted{Agent: *settings.Agent, Sink: sink, Metadata: attributes}
+
+	var before *resources.InForce
+	ownerHash := resources.OwnerHash(is, attributes)
+	ownerChanged := true
+	if live != nil {
+		var recordedHash string
+		before, recordedHash = resources.Recorded(live)
+		ownerChanged = recordedHash != ownerHash
+	}
+	inForce := resources.Decide(logger.MetadataRefresh, before, ownerChanged, wanted)
+
+	// Before the pods that mount it.
+	reconcileMetadata := func() error { return r.removeMetadata(ctx, is) }
+	if logger.MetadataRefresh == v1beta1.RefreshLive {
+		reconcileMetadata = func() error { return r.reconcileMetadata(ctx, is, attributes) }
+	}
+	if err := reconcileMetadata(); err != nil {
+		return err
+	}
+	if err := r.reconcileService(ctx, is, live, ownerHash, inForce); err != nil {
+		return err
+	}
+	reportLogger(is, inForce, wanted, missing)
+	if sink.Address == nil {
+		return controller.NewRequeueAfter(retryUnresolved)
+	}
+	return nil
+}
+
+// reconcileService writes the predictor's Knative Service where what it is
+// made from changed, or somebody else changed it, and takes over its status.
+func (r *Reconciler) reconcileService(ctx context.Context, is *v1beta1.InferenceService, live *servingv1.Service, ownerHash string, inForce resources.InForce) error {
+	desired := resources.MakeService(is, ownerHash, inForce)
+	client := r.serving.ServingV1().Services(is.Namespace)
+	recorder := controller.GetEventRecorder(ctx)
+	if live == nil {
+		created, err := client.Create(ctx, desired, metav1.CreateOptions{})
+		if err != nil {
+			is.Status.MarkServiceRefused(err)
+			return fmt.Errorf("create Knative Service %q: %w", desired.Name, err)
+		}
+		recorder.Eventf(is, corev1.EventTypeNormal, "Created", "Created Knative Service %q", desired.Name)
+		is.Status.PropagateService(v1beta1.PredictorComponent, created)
+		return nil
+	}
+
+	updated, metadataChanged := resources.TakeOver(live, desired)
+	agreed := is.Status.Components[v1beta1.PredictorComponent].ServiceGeneration
+	if !metadataChanged && live.Generation == agreed {
+		is.Status.PropagateService(v1beta1.PredictorComponent, live)
+		return nil
+	}
+	written, err := client.Update(ctx, updated, metav1.UpdateOptions{})
+	if err != nil {
+		if !apierrors.IsConflict(err) {
+			is.Status.MarkServiceRefused(err)
+		}
+		return fmt.Errorf("update Knative Service %q: %w", desired.Name, err)
+	}
+	if written.ResourceVersion != live.ResourceVersion {
+		recorder.Eventf(is, corev1.EventTypeNormal, "Updated", "Updated Knative Service %q", desired.Name)
+	}
+	is.Status.PropagateService(v1beta1.PredictorComponent, written)
+	return nil
+}

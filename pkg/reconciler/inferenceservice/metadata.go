@@ -1,0 +1,71 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package inferenceservice
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"knative.dev/pkg/controller"
+
+	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
+	"github.com/sidenote-dev/sidenote/pkg/metadata"
+	"github.com/sidenote-dev/sidenote/pkg/reconciler/inferenceservice/resources"
+)
+
+// reconcileMetadata writes the ConfigMap that carries the attributes to
+// running agents. Labels are compared too, for the informer selects by them.
+func (r *Reconciler) reconcileMetadata(ctx context.Context, is *v1beta1.InferenceService, attributes []metadata.Attribute) error {
+	desired := resources.MakeMetadata(is, attributes)
+	client := r.kube.CoreV1().ConfigMaps(is.Namespace)
+	live, err := r.configMapLister.ConfigMaps(is.Namespace).Get(desired.Name)
+	switch {
+	case apierrors.IsNotFound(err):
+		if _, err := client.Create(ctx, desired, metav1.CreateOptions{}); err != nil {
+			return fmt.Errorf("create ConfigMap %q: %w", desired.Name, err)
+		}
+		return nil
+	case err != nil:
+		return fmt.Errorf("get ConfigMap %q: %w", desired.Name, err)
+	case !metav1.IsControlledBy(live, is):
+		return fmt.Errorf("the ConfigMap %q is not owned by this InferenceService: delete it, or rename the InferenceService", desired.Name)
+	case equality.Semantic.DeepEqual(live.Data, desired.Data) && equality.Semantic.DeepEqual(live.Labels, desired.Labels):
+		return nil
+	}
+	updated := live.DeepCopy()
+	updated.Data, updated.Labels = desired.Data, desired.Labels
+	if _, err := client.Update(ctx, updated, metav1.UpdateOptions{}); err != nil {
+		return fmt.Errorf("update ConfigMap %q: %w", desired.Name, err)
+	}
+	controller.GetEventRecorder(ctx).Eventf(is, corev1.EventTypeNormal, "MetadataUpdated",
+		"Updated ConfigMap %q: running agents pick it up within some two minutes", desired.Name)
+	return nil
+}
+
+// removeMetadata removes the ConfigMap where the metadata is no longer live.
+// Pods of older Revisions mount it as optional, and go on with what they have.
+func (r *Reconciler) removeMetadata(ctx context.Context, is *v1beta1.InferenceService) error {
+	name := is.MetadataName(v1beta1.PredictorComponent)
+	live, err := r.configMapLister.ConfigMaps(is.Namespace).Get(name)
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("get ConfigMap %q: %w", name, err)
+	}
+	if !metav1.IsControlledBy(live, is) {
+		return nil
+	}
+	err = r.kube.CoreV1().ConfigMaps(is.Namespace).Delete(ctx, name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &live.UID}})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("delete ConfigMap %q: %w", name, err)
+	}
+	return nil
+}

@@ -1,0 +1,210 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package resources
+
+import (
+	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"knative.dev/pkg/ptr"
+
+	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
+)
+
+const (
+	metadataVolume    = v1beta1.ReservedNamePrefix + "metadata"
+	metadataDirectory = "/etc/sidenote/metadata"
+	tokenVolume       = v1beta1.ReservedNamePrefix + "sink-token"
+	tokenDirectory    = "/var/run/sidenote/sink"
+	tokenFile         = "token"
+
+	// tokenLifetimeSeconds is Kubernetes' own default; the kubelet renews the
+	// file at four fifths of it.
+	tokenLifetimeSeconds = 3600
+)
+
+// addAgent puts the agent in front of the model: it takes the model's port
+// and probes, and the model keeps listening without declaring it. The agent
+// comes last, so that every other container keeps its index, by which errors
+// name it.
+func addAgent(is *v1beta1.InferenceService, pod *corev1.PodSpec, inForce InForce) {
+	owner := portOwner(pod.Containers)
+	if owner < 0 {
+		// Validation refuses it; an object from before it is shown to Serving as
+		// it is, which says what is wrong.
+		return
+	}
+	model := &pod.Containers[owner]
+	port := model.Ports[0]
+	model.Ports = nil
+	if !slices.ContainsFunc(model.Env, func(env corev1.EnvVar) bool { return env.Name == "PORT" }) {
+		model.Env = append(model.Env, corev1.EnvVar{Name: "PORT", Value: strconv.Itoa(int(port.ContainerPort))})
+	}
+	readiness := takeProbe(&model.ReadinessProbe, port)
+	startup := takeProbe(&model.StartupProbe, port)
+
+	agent := corev1.Container{
+		Name:            v1beta1.AgentContainerName,
+		Image:           inForce.Agent.Image,
+		Args:            agentArguments(is, port, readiness, startup, inForce),
+		Env:             []corev1.EnvVar{{Name: "GOMEMLIMIT", Value: inForce.Agent.MemoryLimit}},
+		Ports:           []corev1.ContainerPort{{Name: port.Name, ContainerPort: v1beta1.AgentPort}},
+		Resources:       *inForce.Agent.Resources.DeepCopy(),
+		SecurityContext: restricted(),
+		ReadinessProbe: &corev1.Probe{ProbeHandler: corev1.ProbeHandler{
+			HTTPGet: &corev1.HTTPGetAction{Path: "/readyz", Port: intstr.FromInt32(v1beta1.AgentAdminPort)},
+		}},
+		TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
+	}
+	if is.Spec.Predictor.Logger.MetadataRefresh == v1beta1.RefreshLive {
+		mount(pod, &agent, metadataDirectory, corev1.Volume{Name: metadataVolume, VolumeSource: corev1.VolumeSource{
+			ConfigMap: &corev1.ConfigMapVolumeSource{
+				LocalObjectReference: corev1.LocalObjectReference{Name: is.MetadataName(v1beta1.PredictorComponent)},
+				Optional:             ptr.Bool(true),
+			},
+		}})
+	}
+	if inForce.Sink != nil && inForce.Sink.Address.Audience != nil {
+		mount(pod, &agent, tokenDirectory, corev1.Volume{Name: tokenVolume, VolumeSource: corev1.VolumeSource{
+			Projected: &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{{
+				ServiceAccountToken: &corev1.ServiceAccountTokenProjection{
+					Audience:          *inForce.Sink.Address.Audience,
+					ExpirationSeconds: ptr.Int64(tokenLifetimeSeconds),
+					Path:              tokenFile,
+				},
+			}}},
+		}})
+	}
+	pod.Containers = append(pod.Containers, agent)
+}
+
+// portOwner gives the index of the container that serves the model, or a
+// negative number.
+func portOwner(containers []corev1.Container) int {
+	return slices.IndexFunc(containers, func(c corev1.Container) bool { return len(c.Ports) > 0 })
+}
+
+// staysOnModel reports whether the agent can't run a probe in the model's
+// place.
+func staysOnModel(probe *corev1.Probe) bool { return probe != nil && probe.Exec != nil }
+
+// restricted is what the restricted Pod security standard asks of a
+// container, whatever the pod's own containers may do.
+func restricted() *corev1.SecurityContext {
+	return &corev1.SecurityContext{
+		AllowPrivilegeEscalation: ptr.Bool(false),
+		ReadOnlyRootFilesystem:   ptr.Bool(true),
+		RunAsNonRoot:             ptr.Bool(true),
+		Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
+		SeccompProfile:           &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+	}
+}
+
+func mount(pod *corev1.PodSpec, container *corev1.Container, path string, volume corev1.Volume) {
+	pod.Volumes = append(pod.Volumes, volume)
+	container.VolumeMounts = append(container.VolumeMounts, corev1.VolumeMount{
+		Name: volume.Name, MountPath: path, ReadOnly: true,
+	})
+}
+
+// takeProbe removes a probe that the agent can run from its container and
+// returns it with its port as a number. An exec probe stays where the command
+// is.
+func takeProbe(place **corev1.Probe, port corev1.ContainerPort) *corev1.Probe {
+	probe := *place
+	if probe == nil || staysOnModel(probe) {
+		return nil
+	}
+	*place = nil
+	switch {
+	case probe.HTTPGet != nil:
+		probe.HTTPGet.Port = numberOf(probe.HTTPGet.Port, port)
+	case probe.TCPSocket != nil:
+		probe.TCPSocket.Port = numberOf(probe.TCPSocket.Port, port)
+	case probe.GRPC != nil:
+		if probe.GRPC.Port == 0 {
+			probe.GRPC.Port = port.ContainerPort
+		}
+	default:
+		// Thresholds alone: Serving would dial the port.
+		probe.TCPSocket = &corev1.TCPSocketAction{Port: intstr.FromInt32(port.ContainerPort)}
+	}
+	return probe
+}
+
+// numberOf gives a probe's port as a number: without one, or by its name, it
+// is the served port.
+func numberOf(port intstr.IntOrString, served corev1.ContainerPort) intstr.IntOrString {
+	if port.Type == intstr.Int && port.IntVal != 0 {
+		return port
+	}
+	return intstr.FromInt32(served.ContainerPort)
+}
+
+func agentArguments(is *v1beta1.InferenceService, port corev1.ContainerPort, readiness, startup *corev1.Probe, inForce InForce) []string {
+	logger := is.Spec.Predictor.Logger
+	maxPayloadBytes := inForce.Agent.MaxPayloadBytes
+	if logger.MaxPayloadBytes != nil {
+		maxPayloadBytes = *logger.MaxPayloadBytes
+	}
+	var arguments []string
+	argument := func(name, value string) { arguments = append(arguments, "--"+name+"="+literal(value)) }
+
+	argument("port", strconv.Itoa(int(v1beta1.AgentPort)))
+	argument("admin-port", strconv.Itoa(int(v1beta1.AgentAdminPort)))
+	argument("target", "http://127.0.0.1:"+strconv.Itoa(int(port.ContainerPort)))
+	argument("source", is.ServiceName(v1beta1.PredictorComponent))
+	argument("inference-service", is.Name)
+	argument("namespace", is.Namespace)
+	argument("component", string(v1beta1.PredictorComponent))
+	argument("mode", string(logger.Mode))
+	if len(logger.Events) > 0 {
+		argument("events", strings.Join(logger.Events, ","))
+	}
+	if logger.ContentMode != "" {
+		argument("content-mode", string(logger.ContentMode))
+	}
+	argument("max-payload-bytes", strconv.FormatInt(maxPayloadBytes, 10))
+	argument("buffer-bytes", strconv.FormatInt(max(inForce.Agent.BufferBytes, maxPayloadBytes), 10))
+	if readiness != nil {
+		argument("readiness-probe", probeJSON(readiness))
+	}
+	if startup != nil {
+		argument("startup-probe", probeJSON(startup))
+	}
+	if sink := inForce.Sink; sink != nil {
+		argument("sink", sink.Address.URL.String())
+		if sink.Address.CACerts != nil {
+			argument("sink.default.ca-certs", *sink.Address.CACerts)
+		}
+		if sink.Address.Audience != nil {
+			argument("sink.default.token-file", tokenDirectory+"/"+tokenFile)
+		}
+	}
+	for _, attribute := range inForce.Metadata {
+		argument("metadata", attribute.Argument())
+	}
+	if logger.MetadataRefresh == v1beta1.RefreshLive {
+		argument("metadata-dir", metadataDirectory)
+	}
+	return arguments
+}
+
+// literal escapes what the kubelet would expand in an argument: "$$" is a
+// dollar sign, "$(NAME)" a variable.
+func literal(value string) string { return strings.ReplaceAll(value, "$", "$$") }
+
+func probeJSON(probe *corev1.Probe) string {
+	data, err := json.Marshal(probe)
+	if err != nil {
+		panic("a probe has no JSON form: " + err.Error())
+	}
+	return string(data)
+}

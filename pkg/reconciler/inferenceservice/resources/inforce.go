@@ -1,0 +1,155 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package resources
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	duckv1 "knative.dev/pkg/apis/duck/v1"
+	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
+
+	"github.com/sidenote-dev/sidenote/pkg/apis/config"
+	"github.com/sidenote-dev/sidenote/pkg/apis/serving"
+	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
+	"github.com/sidenote-dev/sidenote/pkg/metadata"
+)
+
+// InForce is what a template has from the platform and not from the
+// InferenceService's owner. A change of the template makes a new Revision,
+// and for a model that can cost a GPU, so it is recorded with the Knative
+// Service and stays until the owner's own change makes a new Revision anyway.
+type InForce struct {
+	// Agent is the agent's image and settings.
+	Agent config.Agent `json:"agent"`
+	// Sink is where events go, or nil: nowhere, each is counted as dropped.
+	Sink *Sink `json:"sink,omitempty"`
+	// Metadata are the attributes in the agent's arguments.
+	Metadata []metadata.Attribute `json:"metadata,omitempty"`
+}
+
+// Sink is a destination with the address it had when it was last resolved.
+type Sink struct {
+	// Destination is what was resolved.
+	Destination duckv1.Destination `json:"destination"`
+	// ByDefault says that the cluster's default named it, not the owner.
+	ByDefault bool `json:"byDefault,omitempty"`
+	// Address is where events go.
+	Address duckv1.Addressable `json:"address"`
+}
+
+// WantedSink is what the owner or the cluster's default names as the sink now.
+type WantedSink struct {
+	Destination duckv1.Destination
+	ByDefault   bool
+	// Address is what the destination resolves to, or nil if it doesn't.
+	Address *duckv1.Addressable
+}
+
+// Wanted is what a template made anew would get from the platform.
+type Wanted struct {
+	Agent    config.Agent
+	Sink     WantedSink
+	Metadata []metadata.Attribute
+}
+
+// Decide says what holds for the template, given what held before (nil: there
+// is no template yet) and whether the owner changed anything.
+func Decide(refresh v1beta1.MetadataRefresh, before *InForce, ownerChanged bool, wanted Wanted) InForce {
+	if before == nil {
+		return InForce{Agent: wanted.Agent, Sink: decideSink(nil, true, wanted.Sink), Metadata: wanted.Metadata}
+	}
+	decided := InForce{Agent: before.Agent, Sink: decideSink(before.Sink, ownerChanged, wanted.Sink), Metadata: before.Metadata}
+	if ownerChanged {
+		decided.Agent = wanted.Agent
+	}
+	if ownerChanged || refresh != v1beta1.RefreshLive {
+		decided.Metadata = wanted.Metadata
+	}
+	return decided
+}
+
+// decideSink keeps the cluster's former default for a template that has it,
+// and the last address of a destination that doesn't resolve now. A
+// destination that the owner no longer names gets nothing more, even where
+// the new one has no address yet.
+func decideSink(before *Sink, ownerChanged bool, wanted WantedSink) *Sink {
+	same := before != nil && equality.Semantic.DeepEqual(before.Destination, wanted.Destination)
+	switch {
+	case before != nil && before.ByDefault && wanted.ByDefault && !ownerChanged && !same:
+		return before
+	case wanted.Address != nil:
+		return &Sink{Destination: wanted.Destination, ByDefault: wanted.ByDefault, Address: *wanted.Address}
+	case same:
+		return before
+	default:
+		return nil
+	}
+}
+
+// Behind names what a template made anew would have otherwise.
+func Behind(inForce InForce, wanted Wanted) []string {
+	var differences []string
+	if inForce.Agent.Image != wanted.Agent.Image {
+		differences = append(differences, "agent image")
+	}
+	settings := inForce.Agent
+	settings.Image = wanted.Agent.Image
+	if !equality.Semantic.DeepEqual(settings, wanted.Agent) {
+		differences = append(differences, "agent configuration")
+	}
+	if inForce.Sink != nil && inForce.Sink.ByDefault && wanted.Sink.ByDefault &&
+		!equality.Semantic.DeepEqual(inForce.Sink.Destination, wanted.Sink.Destination) {
+		differences = append(differences, "default sink")
+	}
+	return differences
+}
+
+// Recorded reads what a Knative Service that this controller wrote has in
+// force, and the hash of what its owner had decided. Without a readable
+// record there is none: the next write makes it.
+func Recorded(service *servingv1.Service) (inForce *InForce, ownerHash string) {
+	ownerHash = service.Annotations[serving.OwnerHashAnnotationKey]
+	record, found := service.Annotations[serving.InForceAnnotationKey]
+	if !found {
+		return nil, ownerHash
+	}
+	inForce = &InForce{}
+	if err := json.Unmarshal([]byte(record), inForce); err != nil {
+		return nil, ownerHash
+	}
+	return inForce, ownerHash
+}
+
+// OwnerHash names what the InferenceService's owner decides of the template.
+// It is taken of the owner's inputs, not of the template, so that a controller
+// which builds templates otherwise changes none that runs.
+func OwnerHash(is *v1beta1.InferenceService, attributes []metadata.Attribute) string {
+	inputs := struct {
+		Predictor   v1beta1.PredictorSpec `json:"predictor"`
+		Annotations map[string]string     `json:"annotations,omitempty"`
+		Metadata    []metadata.Attribute  `json:"metadata,omitempty"`
+	}{
+		Predictor:   is.Spec.Predictor,
+		Annotations: templateAnnotations(is),
+	}
+	if logger := is.Spec.Predictor.Logger; logger != nil && logger.MetadataRefresh != v1beta1.RefreshLive {
+		inputs.Metadata = attributes
+	}
+	sum := sha256.Sum256(mustMarshal(inputs))
+	return hex.EncodeToString(sum[:8])
+}
+
+func mustMarshal(value any) []byte {
+	data, err := json.Marshal(value)
+	if err != nil {
+		panic(fmt.Sprintf("%T has no JSON form: %v", value, err))
+	}
+	return data
+}

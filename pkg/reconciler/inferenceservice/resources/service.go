@@ -1,0 +1,155 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package resources
+
+import (
+	"strconv"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	netapi "knative.dev/networking/pkg/apis/networking"
+	"knative.dev/pkg/kmeta"
+	"knative.dev/pkg/ptr"
+	"knative.dev/serving/pkg/apis/autoscaling"
+	knativeserving "knative.dev/serving/pkg/apis/serving"
+	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
+
+	"github.com/sidenote-dev/sidenote/pkg/apis/serving"
+	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
+)
+
+// templatePrefixes begin the annotations that Knative reads from a Revision
+// or its pods. All others stay on the InferenceService: each change on a
+// template makes a new Revision.
+var templatePrefixes = []string{
+	autoscaling.GroupName + "/",
+	"queue.sidecar." + knativeserving.GroupName + "/",
+	"features.knative.dev/",
+}
+
+// serviceAnnotations are the annotations that Knative reads from a Service.
+var serviceAnnotations = []string{knativeserving.RolloutDurationKey}
+
+// serviceLabels are the labels that Knative reads from a Service.
+var serviceLabels = []string{netapi.VisibilityLabelKey}
+
+// MakeService builds the predictor's Knative Service. What Serving would
+// default and we own is written explicitly.
+func MakeService(is *v1beta1.InferenceService, ownerHash string, inForce InForce) *servingv1.Service {
+	predictor := is.Spec.Predictor
+	pod := *predictor.PodSpec.DeepCopy()
+	if pod.EnableServiceLinks == nil {
+		// Serving sets its default only when a Service is created.
+		pod.EnableServiceLinks = ptr.Bool(false)
+	}
+	annotations := map[string]string{serving.OwnerHashAnnotationKey: ownerHash}
+	if predictor.Logger != nil {
+		addAgent(is, &pod, inForce)
+		annotations[serving.InForceAnnotationKey] = string(mustMarshal(inForce))
+	}
+	for _, key := range serviceAnnotations {
+		if value, found := is.Annotations[key]; found {
+			annotations[key] = value
+		}
+	}
+	labels := componentLabels(is)
+	for _, key := range serviceLabels {
+		if value, found := is.Labels[key]; found {
+			labels[key] = value
+		}
+	}
+	return &servingv1.Service{
+		ObjectMeta: metav1.ObjectMeta{
+			Name:            is.ServiceName(v1beta1.PredictorComponent),
+			Namespace:       is.Namespace,
+			Labels:          labels,
+			Annotations:     annotations,
+			OwnerReferences: []metav1.OwnerReference{*kmeta.NewControllerRef(is)},
+		},
+		Spec: servingv1.ServiceSpec{
+			ConfigurationSpec: servingv1.ConfigurationSpec{
+				Template: servingv1.RevisionTemplateSpec{
+					ObjectMeta: metav1.ObjectMeta{
+						Labels:      componentLabels(is),
+						Annotations: templateAnnotations(is),
+					},
+					Spec: servingv1.RevisionSpec{
+						PodSpec:                     pod,
+						ContainerConcurrency:        predictor.ContainerConcurrency,
+						TimeoutSeconds:              predictor.Timeout,
+						ResponseStartTimeoutSeconds: predictor.ResponseStartTimeoutSeconds,
+						IdleTimeoutSeconds:          predictor.IdleTimeoutSeconds,
+					},
+				},
+			},
+			RouteSpec: servingv1.RouteSpec{
+				Traffic: []servingv1.TrafficTarget{{LatestRevision: ptr.Bool(true), Percent: ptr.Int64(100)}},
+			},
+		},
+	}
+}
+
+// TakeOver gives the live Knative Service the desired specification, labels
+// and annotations, and leaves the labels and annotations of others. It
+// reports whether any of the metadata that we own changed; the specification
+// is not compared, for Serving's webhook has defaulted the live one.
+func TakeOver(live, desired *servingv1.Service) (updated *servingv1.Service, metadataChanged bool) {
+	updated = live.DeepCopy()
+	updated.Spec = desired.Spec
+	labelsChanged := own(&updated.Labels, desired.Labels, serviceLabels)
+	annotationsChanged := own(&updated.Annotations, desired.Annotations, append([]string{serving.InForceAnnotationKey}, serviceAnnotations...))
+	return updated, labelsChanged || annotationsChanged
+}
+
+// own sets what is desired, and removes the keys that are ours alone where
+// they are not desired.
+func own(live *map[string]string, desired map[string]string, ours []string) (changed bool) {
+	if *live == nil {
+		*live = make(map[string]string, len(desired))
+	}
+	for key, value := range desired {
+		if present, found := (*live)[key]; !found || present != value {
+			(*live)[key] = value
+			changed = true
+		}
+	}
+	for _, key := range ours {
+		_, isDesired := desired[key]
+		if _, found := (*live)[key]; found && !isDesired {
+			delete(*live, key)
+			changed = true
+		}
+	}
+	return changed
+}
+
+func templateAnnotations(is *v1beta1.InferenceService) map[string]string {
+	annotations := make(map[string]string)
+	for key, value := range is.Annotations {
+		if key == knativeserving.ProgressDeadlineAnnotationKey {
+			annotations[key] = value
+		}
+		for _, prefix := range templatePrefixes {
+			if strings.HasPrefix(key, prefix) {
+				annotations[key] = value
+			}
+		}
+	}
+	if replicas := is.Spec.Predictor.MinReplicas; replicas != nil {
+		annotations[autoscaling.MinScaleAnnotationKey] = strconv.Itoa(int(*replicas))
+	}
+	if replicas := is.Spec.Predictor.MaxReplicas; replicas != nil {
+		annotations[autoscaling.MaxScaleAnnotationKey] = strconv.Itoa(int(*replicas))
+	}
+	return annotations
+}
+
+func componentLabels(is *v1beta1.InferenceService) map[string]string {
+	return map[string]string{
+		serving.InferenceServiceLabelKey: is.Name,
+		serving.ComponentLabelKey:        string(v1beta1.PredictorComponent),
+	}
+}

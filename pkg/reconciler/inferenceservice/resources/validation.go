@@ -1,0 +1,117 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package resources
+
+import (
+	"context"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"knative.dev/pkg/apis"
+	servingconfig "knative.dev/serving/pkg/apis/config"
+
+	"github.com/sidenote-dev/sidenote/pkg/apis/config"
+	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
+)
+
+// childPaths maps the paths of the child that Serving names to those of the
+// InferenceService.
+var childPaths = strings.NewReplacer(
+	"spec.template.spec.timeoutSeconds", "spec.predictor.timeout",
+	"spec.template.spec.", "spec.predictor.",
+	"spec.template.metadata.", "metadata.",
+)
+
+// Validate says what Knative Serving would refuse of the Knative Service that
+// an InferenceService makes, by Serving's own rules and the cluster's
+// config-features and config-defaults, which the context carries. Of type
+// v1beta1.ChildValidation.
+func Validate(ctx context.Context, is *v1beta1.InferenceService) *apis.FieldError {
+	if errs := validateProbes(ctx, &is.Spec.Predictor); errs != nil {
+		return errs.ViaField("spec", "predictor")
+	}
+	is = is.DeepCopy()
+	is.SetDefaults(ctx)
+	if is.Name == "" {
+		// It comes from generateName, later.
+		is.Name = "name"
+	}
+	agent := *config.FromContextOrDefaults(ctx).Agent
+	if agent.Image == "" {
+		agent.Image = "agent"
+	}
+	service := MakeService(is, "", InForce{Agent: agent})
+	// A context of its own: that of an update carries our old object, where
+	// Serving expects one of its own.
+	ctx = servingconfig.ToContext(apis.WithinCreate(context.Background()), servingconfig.FromContextOrDefaults(ctx))
+	service.SetDefaults(ctx)
+	return asOwn(service.Validate(ctx))
+}
+
+// asOwn gives each violation the paths of the InferenceService.
+func asOwn(child *apis.FieldError) (errs *apis.FieldError) {
+	for _, violation := range child.WrappedErrors() {
+		own := *violation
+		own.Paths = make([]string, 0, len(violation.Paths))
+		for _, path := range violation.Paths {
+			own.Paths = append(own.Paths, childPaths.Replace(path))
+		}
+		errs = errs.Also(&own)
+	}
+	return errs
+}
+
+// validateProbes refuses the probes that would stay on the model where
+// Serving takes none on a container without the port, and a named port that
+// is not the model's.
+func validateProbes(ctx context.Context, predictor *v1beta1.PredictorSpec) (errs *apis.FieldError) {
+	owner := portOwner(predictor.Containers)
+	if predictor.Logger == nil || owner < 0 {
+		return nil
+	}
+	model := predictor.Containers[owner]
+	probing := servingconfig.FromContextOrDefaults(ctx).Features.MultiContainerProbing == servingconfig.Enabled
+	for _, place := range []struct {
+		field string
+		probe *corev1.Probe
+		stays bool
+	}{
+		{"livenessProbe", model.LivenessProbe, true},
+		{"readinessProbe", model.ReadinessProbe, staysOnModel(model.ReadinessProbe)},
+		{"startupProbe", model.StartupProbe, staysOnModel(model.StartupProbe)},
+	} {
+		if place.probe == nil {
+			continue
+		}
+		if place.stays && !probing {
+			errs = errs.Also((&apis.FieldError{
+				Message: "with a logger, Knative Serving takes this probe only with its feature multi-container-probing, which is off",
+				Paths:   []string{place.field},
+				Details: "remove it, or have multi-container-probing set to enabled in Knative Serving's ConfigMap config-features",
+			}).ViaFieldIndex("containers", owner))
+		}
+		if name := unknownPort(place.probe, model.Ports[0]); name != "" {
+			errs = errs.Also(apis.ErrInvalidValue(name, place.field, "the container has no port of that name: write its number").ViaFieldIndex("containers", owner))
+		}
+	}
+	return errs
+}
+
+// unknownPort gives the name of a probe's port that is not the served port's.
+func unknownPort(probe *corev1.Probe, served corev1.ContainerPort) string {
+	var port intstr.IntOrString
+	switch {
+	case probe.HTTPGet != nil:
+		port = probe.HTTPGet.Port
+	case probe.TCPSocket != nil:
+		port = probe.TCPSocket.Port
+	}
+	if port.Type == intstr.String && port.StrVal != served.Name {
+		return port.StrVal
+	}
+	return ""
+}

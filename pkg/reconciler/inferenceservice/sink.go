@@ -1,0 +1,85 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package inferenceservice
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	duckv1 "knative.dev/pkg/apis/duck/v1"
+	"knative.dev/pkg/network"
+
+	"github.com/sidenote-dev/sidenote/pkg/apis/config"
+	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
+	"github.com/sidenote-dev/sidenote/pkg/reconciler/inferenceservice/resources"
+)
+
+// resolveSink finds where the InferenceService's events go, marks whether it
+// has an address, and has the controller woken when that changes.
+func (r *Reconciler) resolveSink(ctx context.Context, is *v1beta1.InferenceService, cluster *config.Logger) resources.WantedSink {
+	sink := wantedSink(is, cluster)
+	address, err := r.resolver.AddressableFromDestinationV1(ctx, sink.Destination, is)
+	switch {
+	case err != nil:
+		is.Status.MarkSinkNotResolved("NotResolved", fmt.Sprintf("%s has no address: %v; %s", describe(sink), err, remedy(sink)))
+	case isSelf(is, address):
+		is.Status.MarkSinkNotResolved("SinkIsSelf", fmt.Sprintf("%s is this service itself, which would be fed its own events for ever: name another sink", describe(sink)))
+	default:
+		is.Status.MarkSinkResolved()
+		sink.Address = address
+	}
+	return sink
+}
+
+// wantedSink gives the destination that the owner or else the cluster names.
+func wantedSink(is *v1beta1.InferenceService, cluster *config.Logger) resources.WantedSink {
+	logger := is.Spec.Predictor.Logger
+	switch {
+	case logger.Sink != nil:
+		return resources.WantedSink{Destination: inNamespace(*logger.Sink.DeepCopy(), is.Namespace)}
+	case logger.URL != nil:
+		return resources.WantedSink{Destination: duckv1.Destination{URI: logger.URL.DeepCopy()}}
+	default:
+		return resources.WantedSink{Destination: inNamespace(*cluster.DefaultSink.DeepCopy(), is.Namespace), ByDefault: true}
+	}
+}
+
+func inNamespace(destination duckv1.Destination, namespace string) duckv1.Destination {
+	if destination.Ref != nil && destination.Ref.Namespace == "" {
+		destination.Ref.Namespace = namespace
+	}
+	return destination
+}
+
+// isSelf reports whether an address leads back to the service. A sink by URL
+// shows it only now.
+func isSelf(is *v1beta1.InferenceService, address *duckv1.Addressable) bool {
+	host := address.URL.URL().Hostname()
+	own := network.GetServiceHostname(is.ServiceName(v1beta1.PredictorComponent), is.Namespace)
+	// Within the cluster, any leading part of the host's name that names the
+	// namespace resolves.
+	return host == own || (strings.Count(host, ".") >= 1 && strings.HasPrefix(own, host+".")) ||
+		(is.Status.URL != nil && host == is.Status.URL.URL().Hostname())
+}
+
+func describe(sink resources.WantedSink) string {
+	who := "the sink"
+	if sink.ByDefault {
+		who = "the cluster's default sink"
+	}
+	if ref := sink.Destination.Ref; ref != nil {
+		return fmt.Sprintf("%s, %s %s/%s,", who, ref.Kind, ref.Namespace, ref.Name)
+	}
+	return who
+}
+
+func remedy(sink resources.WantedSink) string {
+	if sink.ByDefault {
+		return "create it, or name another in spec.predictor.logger.sink"
+	}
+	return "create it, or name another"
+}

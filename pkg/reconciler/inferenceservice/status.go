@@ -1,0 +1,65 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package inferenceservice
+
+import (
+	"context"
+
+	corev1 "k8s.io/api/core/v1"
+	"knative.dev/pkg/apis"
+	"knative.dev/pkg/controller"
+
+	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
+	"github.com/sidenote-dev/sidenote/pkg/metadata"
+	"github.com/sidenote-dev/sidenote/pkg/reconciler/inferenceservice/resources"
+)
+
+// reportLogger says in the status what goes out. Under Live, running agents
+// have the annotations' present values; else what the template has.
+func reportLogger(is *v1beta1.InferenceService, inForce resources.InForce, wanted resources.Wanted, missing []string) {
+	observed := inForce.Metadata
+	if is.Spec.Predictor.Logger.MetadataRefresh == v1beta1.RefreshLive {
+		observed = wanted.Metadata
+	}
+	status := &v1beta1.LoggerStatus{
+		Mode:               is.Spec.Predictor.Logger.Mode,
+		MissingAnnotations: missing,
+		AgentImage:         inForce.Agent.Image,
+	}
+	for _, attribute := range observed {
+		status.Attributes = append(status.Attributes, attribute.Name)
+	}
+	if inForce.Sink != nil {
+		status.SinkURI = inForce.Sink.Address.URL.DeepCopy()
+		is.Status.MarkLogging()
+	} else {
+		is.Status.MarkNotLogging("NoSink", "no sink has had an address yet: the model serves, and its events are dropped and counted")
+	}
+	is.Status.Logger = status
+	is.Status.ObservedMetadata = metadata.Hash(observed)
+	is.Status.MarkMetadata(missing)
+	if differences := resources.Behind(inForce, wanted); len(differences) > 0 {
+		is.Status.MarkAgentBehind(differences)
+	} else {
+		is.Status.MarkAgentCurrent()
+	}
+}
+
+// recordTransitions records an event for each of the logger's conditions that
+// turned false, or true again, since the status was read.
+func recordTransitions(ctx context.Context, before, is *v1beta1.InferenceService) {
+	recorder := controller.GetEventRecorder(ctx)
+	for _, condition := range []apis.ConditionType{v1beta1.SinkResolved, v1beta1.MetadataReady} {
+		was, now := before.Status.GetCondition(condition), is.Status.GetCondition(condition)
+		switch {
+		case now == nil:
+		case now.IsFalse() && (was == nil || was.Message != now.Message):
+			recorder.Event(is, corev1.EventTypeWarning, now.Reason, now.Message)
+		case now.IsTrue() && was != nil && was.IsFalse():
+			recorder.Eventf(is, corev1.EventTypeNormal, string(condition), "%s is true again", condition)
+		}
+	}
+}

@@ -1,0 +1,111 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+// Package webhook admits InferenceServices and Sidenote's ConfigMaps: it
+// defaults, and refuses with a message that names the field and the remedy.
+package webhook
+
+import (
+	"context"
+	"os"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"knative.dev/pkg/apis"
+	kubeclient "knative.dev/pkg/client/injection/kube/client"
+	"knative.dev/pkg/configmap"
+	"knative.dev/pkg/configmap/informer"
+	"knative.dev/pkg/controller"
+	"knative.dev/pkg/leaderelection"
+	"knative.dev/pkg/logging"
+	observability "knative.dev/pkg/observability/configmap"
+	knativewebhook "knative.dev/pkg/webhook"
+	"knative.dev/pkg/webhook/configmaps"
+	"knative.dev/pkg/webhook/resourcesemantics"
+	"knative.dev/pkg/webhook/resourcesemantics/defaulting"
+	"knative.dev/pkg/webhook/resourcesemantics/validation"
+	servingconfig "knative.dev/serving/pkg/apis/config"
+	autoscalerconfig "knative.dev/serving/pkg/autoscaler/config"
+
+	"github.com/sidenote-dev/sidenote/pkg/apis/config"
+	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
+	"github.com/sidenote-dev/sidenote/pkg/reconciler/inferenceservice/resources"
+)
+
+// ServingNamespaceEnv names the environment variable with the namespace that
+// Knative Serving is installed in.
+const ServingNamespaceEnv = "SERVING_NAMESPACE"
+
+const defaultServingNamespace = "knative-serving"
+
+var inferenceService = v1beta1.SchemeGroupVersion.WithKind("InferenceService")
+
+// NewDefaultingController makes the mutating webhook. It works on the object
+// as it came, so that a field that the Go type lacks reaches validation.
+func NewDefaultingController(ctx context.Context, _ configmap.Watcher) *controller.Impl {
+	return defaulting.NewAdmissionController(ctx,
+		"webhook.serving.kubeflow.org",
+		"/defaulting",
+		nil,
+		nil,
+		false,
+		map[schema.GroupVersionKind]defaulting.Callback{
+			inferenceService: defaulting.NewCallback(setDefaults, knativewebhook.Create, knativewebhook.Update),
+		},
+	)
+}
+
+// NewValidationController makes the validating webhook. It also asks Knative
+// Serving's own validation, as the cluster has configured it.
+func NewValidationController(ctx context.Context, watcher configmap.Watcher) *controller.Impl {
+	logger := logging.FromContext(ctx)
+	store := config.NewStore(logger.Named("config-store"))
+	store.WatchConfigs(watcher)
+	serving := followServing(ctx)
+
+	return validation.NewAdmissionController(ctx,
+		"validation.webhook.serving.kubeflow.org",
+		"/resource-validation",
+		map[schema.GroupVersionKind]resourcesemantics.GenericCRD{inferenceService: &v1beta1.InferenceService{}},
+		func(ctx context.Context) context.Context {
+			ctx = serving.ToContext(store.ToContext(ctx))
+			ctx = apis.AllowDifferentNamespace(ctx)
+			return v1beta1.WithChildValidation(ctx, resources.Validate)
+		},
+		false,
+	)
+}
+
+// NewConfigValidationController makes the webhook that refuses a ConfigMap of
+// Sidenote's that can't be read.
+func NewConfigValidationController(ctx context.Context, _ configmap.Watcher) *controller.Impl {
+	constructors := config.Constructors()
+	constructors[logging.ConfigMapName()] = logging.NewConfigFromConfigMap
+	constructors[observability.Name()] = observability.Parse
+	constructors[leaderelection.ConfigMapName()] = leaderelection.NewConfigFromConfigMap
+	return configmaps.NewAdmissionController(ctx, "config.webhook.serving.kubeflow.org", "/config-validation", constructors)
+}
+
+// followServing follows Knative Serving's ConfigMaps that decide what a
+// Knative Service may have. Where one is missing its defaults hold, for
+// Serving may be installed later.
+func followServing(ctx context.Context) *servingconfig.Store {
+	logger := logging.FromContext(ctx).Named("serving-config-store")
+	namespace := os.Getenv(ServingNamespaceEnv)
+	if namespace == "" {
+		namespace = defaultServingNamespace
+	}
+	store := servingconfig.NewStore(logger)
+	watcher := informer.NewInformedWatcher(kubeclient.Get(ctx), namespace)
+	for _, name := range []string{servingconfig.DefaultsConfigName, servingconfig.FeaturesConfigName, autoscalerconfig.ConfigName} {
+		empty := corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace}}
+		watcher.WatchWithDefault(empty, store.OnConfigChanged)
+	}
+	if err := watcher.Start(ctx.Done()); err != nil {
+		logger.Fatalw("Failed to follow the ConfigMaps of Knative Serving", "namespace", namespace, "error", err)
+	}
+	return store
+}
