@@ -1,0 +1,99 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package features
+
+import (
+	"context"
+	"fmt"
+
+	"knative.dev/reconciler-test/pkg/feature"
+
+	"github.com/sidenote-dev/sidenote/test/rekt/resources/inferenceservice"
+	"github.com/sidenote-dev/sidenote/test/rekt/resources/subscriber"
+)
+
+// Rollout is that a changed listed annotation gives one new Revision, whose
+// events carry it, and costs no request.
+func Rollout() *feature.Feature {
+	const service, all = "rolling", "every-event"
+	f := feature.NewFeatureNamed("a changed listed annotation under load")
+	addBroker(f)
+	addSubscriber(f, all, exact("team", "after"))
+	addService(f, service,
+		inferenceservice.WithAnnotations(map[string]string{"team": "before"}),
+		inferenceservice.WithLogger(map[string]any{"metadataAnnotations": []string{"team"}}))
+	f.Assert("it gives a new Revision without a failed request", func(ctx context.Context, t feature.T) {
+		before, err := inferenceservice.Get(ctx, service)
+		if err != nil {
+			t.Fatal(err)
+		}
+		load := startLoad(ctx, before.Status.URL)
+		defer load.end(t)
+		load.awaitMore(ctx, t, 50)
+		if err := inferenceservice.Annotate(ctx, service, "team", "after"); err != nil {
+			t.Fatal(err)
+		}
+		eventually(ctx, t, "the new metadata to be in force", func(ctx context.Context) error {
+			after, err := inferenceservice.Get(ctx, service)
+			if err != nil {
+				return err
+			}
+			old, latest := before.Status.Components["predictor"], after.Status.Components["predictor"]
+			if after.Status.ObservedMetadata == before.Status.ObservedMetadata {
+				return fmt.Errorf("status.observedMetadata is still %q", after.Status.ObservedMetadata)
+			}
+			if latest.LatestReadyRevision == old.LatestReadyRevision || !after.IsReady() {
+				return fmt.Errorf("%s is not yet ready", latest.LatestCreatedRevision)
+			}
+			return nil
+		})
+		awaitRevisions(ctx, t, service, 2)
+		eventually(ctx, t, "an event with the new value", func(ctx context.Context) error {
+			if len(subscriber.Events(ctx, all, subscriber.WithAttribute("team", "after"))) == 0 {
+				return fmt.Errorf("there is none")
+			}
+			return nil
+		})
+		// The old Revision's pods are taken away meanwhile.
+		load.awaitMore(ctx, t, 500)
+	})
+	return f
+}
+
+// LiveMetadata is that under metadataRefresh Live a changed annotation
+// reaches the running agents, without a new Revision.
+func LiveMetadata() *feature.Feature {
+	const service, all = "live", "every-event"
+	f := feature.NewFeatureNamed("live metadata")
+	addBroker(f)
+	addSubscriber(f, all)
+	addService(f, service,
+		inferenceservice.WithAnnotations(map[string]string{"team": "before"}),
+		inferenceservice.WithPredictor("minReplicas", 1),
+		inferenceservice.WithLogger(map[string]any{"metadataAnnotations": []string{"team"}, "metadataRefresh": "Live"}))
+	f.Assert("a changed annotation reaches the running agent", func(ctx context.Context, t feature.T) {
+		predictUntilSeen(ctx, t, service, all, subscriber.WithAttribute("team", "before"))
+		before := agentInstances(ctx, all)
+		if err := inferenceservice.Annotate(ctx, service, "team", "after"); err != nil {
+			t.Fatal(err)
+		}
+		predictUntilSeen(ctx, t, service, all, subscriber.WithAttribute("team", "after"))
+		if err := expect("the number of agents", len(agentInstances(ctx, all)), len(before)); err != nil {
+			t.Error(err)
+		}
+		awaitRevisions(ctx, t, service, 1)
+	})
+	return f
+}
+
+// agentInstances gives the agents that a subscriber got events of.
+func agentInstances(ctx context.Context, at string) map[string]bool {
+	instances := make(map[string]bool)
+	for _, event := range subscriber.Events(ctx, at) {
+		instances[subscriber.Attribute(event, "agentinstance")] = true
+	}
+	return instances
+}

@@ -1,0 +1,124 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package features
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"knative.dev/eventing/test/rekt/resources/broker"
+	"knative.dev/eventing/test/rekt/resources/trigger"
+	"knative.dev/pkg/apis"
+	"knative.dev/pkg/network"
+	"knative.dev/reconciler-test/pkg/environment"
+	"knative.dev/reconciler-test/pkg/feature"
+
+	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
+	"github.com/sidenote-dev/sidenote/test/rekt/resources/inferenceservice"
+	"github.com/sidenote-dev/sidenote/test/rekt/resources/relay"
+	"github.com/sidenote-dev/sidenote/test/rekt/resources/subscriber"
+)
+
+// SinkURL is that events go to a url, without a Broker.
+func SinkURL() *feature.Feature {
+	const service, at = "to-url", "direct"
+	f := feature.NewFeatureNamed("a url as the sink")
+	f.Setup("there is a subscriber", subscriber.Install(at))
+	f.Setup("there is an InferenceService", func(ctx context.Context, t feature.T) {
+		url := "http://" + network.GetServiceHostname(at, environment.FromContext(ctx).Namespace())
+		inferenceservice.Install(service, inferenceservice.WithLogger(map[string]any{"url": url}))(ctx, t)
+	})
+	f.Requirement("the InferenceService is ready", inferenceservice.IsReady(service))
+	f.Assert("the events arrive at the url", func(ctx context.Context, t feature.T) {
+		predictUntilSeen(ctx, t, service, at)
+		if err := oneExchange(eventsOf(ctx, t, service, at, requestType, responseType)); err != nil {
+			t.Error(err)
+		}
+	})
+	return f
+}
+
+// SinkKnativeService is that events go to a Knative Service that the sink
+// refers to.
+func SinkKnativeService() *feature.Feature {
+	const service, at, sink = "to-service", "behind", "front"
+	f := feature.NewFeatureNamed("a Knative Service as the sink")
+	f.Setup("there is a subscriber", subscriber.Install(at))
+	f.Setup("there is a Knative Service that hands on to it", relay.Install(sink, at))
+	addService(f, service, inferenceservice.WithLogger(map[string]any{
+		"sink": map[string]any{"ref": map[string]string{"apiVersion": "serving.knative.dev/v1", "kind": "Service", "name": sink}},
+	}))
+	f.Requirement("the Knative Service is ready", relay.IsReady(sink))
+	f.Assert("the events arrive through it", func(ctx context.Context, t feature.T) {
+		predictUntilSeen(ctx, t, service, at)
+		if err := oneExchange(eventsOf(ctx, t, service, at, requestType, responseType)); err != nil {
+			t.Error(err)
+		}
+	})
+	return f
+}
+
+// MissingBroker is that serving never depends on logging, and that a Broker
+// which comes later is used by one Revision.
+func MissingBroker() *feature.Feature {
+	const service, at = "early", "every-event"
+	f := feature.NewFeatureNamed("a Broker that comes later")
+	f.Setup("there is a subscriber", subscriber.Install(at))
+	addService(f, service)
+	f.Assert("the model serves without it, and its events flow once it is there", func(ctx context.Context, t feature.T) {
+		for range 3 {
+			predictOnce(ctx, t, service)
+		}
+		awaitCondition(ctx, t, service, v1beta1.SinkResolved, corev1.ConditionFalse)
+		awaitCondition(ctx, t, service, v1beta1.LoggerReady, corev1.ConditionFalse)
+		awaitRevisions(ctx, t, service, 1)
+
+		broker.Install(defaultBroker, broker.WithEnvConfig()...)(ctx, t)
+		broker.IsReady(defaultBroker)(ctx, t)
+		trigger.Install(at, trigger.WithBrokerName(defaultBroker), trigger.WithSubscriber(subscriber.AsReference(at), ""))(ctx, t)
+		trigger.IsReady(at)(ctx, t)
+
+		predictUntilSeen(ctx, t, service, at)
+		awaitCondition(ctx, t, service, v1beta1.LoggerReady, corev1.ConditionTrue)
+		eventsOf(ctx, t, service, at, requestType, responseType)
+		awaitRevisions(ctx, t, service, 2)
+	})
+	return f
+}
+
+// awaitCondition waits until a condition of an InferenceService has a status.
+func awaitCondition(ctx context.Context, t feature.T, name string, kind apis.ConditionType, want corev1.ConditionStatus) {
+	eventually(ctx, t, fmt.Sprintf("condition %s of %s", kind, name), func(ctx context.Context) error {
+		service, err := inferenceservice.Get(ctx, name)
+		if err != nil {
+			return err
+		}
+		condition := service.Status.GetCondition(kind)
+		if condition == nil {
+			return fmt.Errorf("there is none")
+		}
+		if condition.Status != want {
+			return fmt.Errorf("it is %s, %s: %s", condition.Status, condition.Reason, condition.Message)
+		}
+		return nil
+	})
+}
+
+// awaitRevisions waits until an InferenceService has so many Revisions, and
+// fails at once where it has more.
+func awaitRevisions(ctx context.Context, t feature.T, name string, want int) {
+	eventually(ctx, t, "the Revisions of "+name, func(ctx context.Context) error {
+		revisions, err := inferenceservice.Revisions(ctx, name)
+		if err != nil {
+			return err
+		}
+		if len(revisions) > want {
+			t.Fatalf("%s has the Revisions %v, want %d", name, revisions, want)
+		}
+		return expect("their number", len(revisions), want)
+	})
+}

@@ -1,0 +1,60 @@
+//go:build e2e
+
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package e2e
+
+import (
+	"testing"
+
+	"knative.dev/reconciler-test/pkg/feature"
+
+	"github.com/sidenote-dev/sidenote/test/e2e/features"
+)
+
+// TestSteadyControlPlane runs first and alone: its features change the
+// control plane.
+func TestSteadyControlPlane(t *testing.T) {
+	ctx, env := newEnvironment(t)
+	for _, f := range []*feature.Feature{
+		features.SteadyService(),
+		features.TenReconciles(),
+		features.NewAgentImage(),
+		features.NewDefaultSink(),
+		features.OneRevisionForTheOwner(),
+	} {
+		env.Test(ctx, t, f)
+		if t.Failed() {
+			t.Fatalf("%s failed, and those after it build on it", f.Name)
+		}
+	}
+}
+
+func TestFeatures(t *testing.T) {
+	for name, f := range map[string]*feature.Feature{
+		"Example":            features.Example(),
+		"TwoServices":        features.TwoServices(),
+		"MetadataValues":     features.MetadataValues(),
+		"Modes":              features.Modes(),
+		"SinkURL":            features.SinkURL(),
+		"SinkKnativeService": features.SinkKnativeService(),
+		"MissingBroker":      features.MissingBroker(),
+		"LoopGuard":          features.LoopGuard(),
+		"Rollout":            features.Rollout(),
+		"LiveMetadata":       features.LiveMetadata(),
+		"ColdStart":          features.ColdStart(),
+		"Deletion":           features.Deletion(),
+		"ServerSentEvents":   features.ServerSentEvents(),
+		"GRPC":               features.GRPC(),
+		"Admission":          features.Admission(),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, env := newEnvironment(t)
+			env.Test(ctx, t, f)
+		})
+	}
+}
