@@ -1,0 +1,51 @@
+# Copyright 2026 The Sidenote Authors
+# SPDX-License-Identifier: Apache-2.0
+
+# One set of flags for every build, or the build cache is filled twice: ko
+# builds the images with -trimpath and without cgo, too.
+export GOFLAGS := -trimpath -buildvcs=false
+export CGO_ENABLED := 0
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Say what can be made.
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: quickstart
+quickstart: ## From a clone to the enriched event on the screen.
+	@./hack/quickstart.sh
+
+.PHONY: test
+test: verify unit e2e ## Everything that CI checks. Needs root, or a cluster of your own.
+
+.PHONY: verify
+verify: ## Formatting, vet, staticcheck, generated code.
+	@./hack/verify-format.sh
+	go vet ./...
+	go vet -tags=e2e ./test/...
+	go tool staticcheck ./...
+	go tool staticcheck -tags=e2e ./test/...
+	@./hack/verify-codegen.sh
+
+# The race detector needs cgo.
+.PHONY: unit
+unit: export CGO_ENABLED := 1
+unit: ## Unit tests with the race detector. Needs no root and no cluster.
+	go test -race ./...
+
+.PHONY: e2e
+e2e: ## The end-to-end suite, on the local cluster or your own.
+	@./hack/e2e.sh
+
+.PHONY: codegen
+codegen: ## Write everything that is generated.
+	@./hack/update-codegen.sh
+
+.PHONY: up
+up: ## Start the local cluster with Knative.
+	@go run ./hack/cluster up
+
+.PHONY: down
+down: ## Stop the local cluster. What it built stays.
+	@go run ./hack/cluster down
