@@ -1,0 +1,108 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package main
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+	"syscall"
+	"text/template"
+)
+
+// files are the configurations of the node (files/node), what the cluster
+// itself is given (files/cluster), and the changes to Knative's manifests
+// (files/serving, files/eventing). All are templates over settings.
+//
+//go:embed files
+var files embed.FS
+
+// settings is what the files may refer to.
+type settings struct {
+	layout
+	identity
+	Snapshotter string
+}
+
+func (s settings) Data(name string) string        { return s.data(name) }
+func (s settings) Config(name string) string      { return s.config(name) }
+func (s settings) Debian(path string) string      { return s.debian(path) }
+func (s settings) Certificate(name string) string { return s.certificate(name) }
+func (s settings) Key(name string) string         { return s.key(name) }
+func (s settings) Kubeconfig(name string) string  { return s.kubeconfig(name) }
+func (s settings) ContainerdSocket() string       { return s.containerdSocket() }
+func (s settings) Registry() string               { return s.layout.registry() }
+func (s settings) RegistryAddress() string        { return s.identity.registry() }
+func (s settings) PauseImage() string             { return s.pauseImage() }
+func (settings) NodeAddress() string              { return nodeAddress }
+func (settings) PodRange() string                 { return podRange }
+func (settings) DNSAddress() string               { return dnsIP }
+func (settings) ClusterDomain() string            { return clusterDomain }
+func (settings) IngressPort() int                 { return ingressPort }
+func (settings) InnerIngressPort() int            { return innerIngressPort }
+
+// render renders the files below a folder, by their path relative to it.
+func render(folder string, s settings) (map[string][]byte, error) {
+	rendered := map[string][]byte{}
+	root := path.Join("files", folder)
+	err := fs.WalkDir(files, root, func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		data, err := files.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		t, err := template.New(name).Option("missingkey=error").Parse(string(data))
+		if err != nil {
+			return err
+		}
+		var out bytes.Buffer
+		if err := t.Execute(&out, s); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		rendered[strings.TrimPrefix(name, root+"/")] = out.Bytes()
+		return nil
+	})
+	return rendered, err
+}
+
+// overlayMagic marks an overlay file system (statfs(2)).
+const overlayMagic = 0x794c7630
+
+// chooseSnapshotter says how containerd keeps images: the kernel can't lay an
+// overlay over an overlay, which is where a checkout within a container is.
+func chooseSnapshotter(filesystem int64) string {
+	if filesystem == overlayMagic {
+		return "native"
+	}
+	return "overlayfs"
+}
+
+func newSettings(l layout, id identity) (settings, error) {
+	var stat syscall.Statfs_t
+	if err := syscall.Statfs(l.Root, &stat); err != nil {
+		return settings{}, fmt.Errorf("file system of %s: %w", l.Root, err)
+	}
+	return settings{layout: l, identity: id, Snapshotter: chooseSnapshotter(int64(stat.Type))}, nil
+}
+
+// writeConfiguration writes the node's configurations.
+func writeConfiguration(s settings) error {
+	rendered, err := render("node", s)
+	if err != nil {
+		return err
+	}
+	for name, data := range rendered {
+		if err := writeFile(s.config(name), data, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
