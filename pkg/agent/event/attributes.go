@@ -15,6 +15,7 @@ const (
 	octetStream = "application/octet-stream"
 
 	maxSubjectBytes     = 1 << 10
+	maxTraceParentBytes = 256
 	maxTraceStateBytes  = 512
 	maxContentTypeBytes = 512
 )
@@ -23,7 +24,7 @@ var (
 	clientRequestIDPattern = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,128}$`)
 	// A version 00 traceparent; of a later version what 00 defines of it
 	// (W3C Trace Context, 3.2).
-	traceParentPattern  = regexp.MustCompile(`^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-[\x21-\x7e]{0,200})?$`)
+	traceParentPattern  = regexp.MustCompile(`^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-[\x21-\x7e]+)?$`)
 	codingPattern       = regexp.MustCompile(`^[a-z0-9._+,-]{1,64}$`)
 	decimalBytesPattern = regexp.MustCompile(`^[0-9]{1,9}$`)
 )
@@ -77,7 +78,7 @@ func (r *replacements) traceContext(parents, states []string) (traceParent, trac
 }
 
 func validTraceParent(value string) bool {
-	if !traceParentPattern.MatchString(value) {
+	if len(value) > maxTraceParentBytes || !traceParentPattern.MatchString(value) {
 		return false
 	}
 	version, traceID, parentID := value[:2], value[3:35], value[36:52]

@@ -101,7 +101,9 @@ func (b *Builder) Build(o *Observation, kind Kind, attributes []metadata.Attribu
 	text("traceparent", traceParent)
 	text("tracestate", traceState)
 	if o.Side == Response {
-		context.Extensions["statuscode"] = int32(o.Status)
+		if o.Status != NoStatus {
+			context.Extensions["statuscode"] = int32(o.Status)
+		}
 		if o.GRPCStatus != NoStatus {
 			context.Extensions["grpcstatus"] = int32(o.GRPCStatus)
 		}

@@ -72,8 +72,8 @@ type Body struct {
 // Whole says whether Data is all that flowed.
 func (b Body) Whole() bool { return int64(len(b.Data)) == b.Size }
 
-// NoStatus is the Status of a request, and the GRPCStatus of an answer that
-// has none.
+// NoStatus is the Status of a request or of an exchange that ended without an
+// answer, and the GRPCStatus of an answer that has none.
 const NoStatus = -1
 
 // Observation is one side of one exchange, at rest.

@@ -42,6 +42,7 @@ func (p *Pipeline) Begin(r *http.Request) (proxy.Recorder, http.Header) {
 		pipeline: p,
 		exchange: event.NewExchange(r, correlationID, received),
 		mayLoop:  event.MayLoop(r.Header.Get("Content-Type")),
+		status:   event.NoStatus,
 	}
 	recorder.request.init(p, event.Request, event.CodingOf(r.Header), r.ContentLength)
 	if recorder.mayLoop {
@@ -88,17 +89,12 @@ func (s *side) init(p *Pipeline, which event.Side, coding event.Coding, expected
 }
 
 func (p *Pipeline) record(lease *capture.Lease, which event.Side, expected int64, keepOverCap bool) *capture.Recorder {
-	settings := capture.Settings{
+	return capture.NewRecorder(lease, capture.Settings{
 		MaxBytes:    p.settings.Builder.MaxPayloadBytes,
 		KeepOverCap: keepOverCap,
 		Hash:        p.settings.Selection.WantsPartial(which),
 		Expected:    expected,
-	}
-	if len(p.sinks) == 0 {
-		settings.MaxBytes = 0
-		settings.Hash = false
-	}
-	return capture.NewRecorder(lease, settings)
+	})
 }
 
 func (r *recorder) RequestBytes(p []byte) {

@@ -116,22 +116,26 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			watchRequest(p.Out, recorder)
 		}
 	}
-	if recorder != nil {
-		proxy.ModifyResponse = func(res *http.Response) error {
-			if res.StatusCode == http.StatusSwitchingProtocols {
-				return nil
-			}
-			answer = res
-			recorder.ResponseHead(res.StatusCode, res.Header, res.ContentLength)
-			res.Body = &watchedBody{ReadCloser: res.Body, bytes: recorder.ResponseBytes, done: recorder.ResponseDone}
+	proxy.ModifyResponse = func(res *http.Response) error {
+		if _, given := res.Header["Content-Type"]; !given {
+			// Or the server would guess one.
+			w.Header()["Content-Type"] = nil
+		}
+		if recorder == nil || res.StatusCode == http.StatusSwitchingProtocols {
 			return nil
 		}
+		answer = res
+		recorder.ResponseHead(res.StatusCode, res.Header, res.ContentLength)
+		res.Body = &watchedBody{ReadCloser: res.Body, bytes: recorder.ResponseBytes, done: recorder.ResponseDone}
+		return nil
 	}
 	proxy.ErrorHandler = func(w http.ResponseWriter, r *http.Request, err error) {
-		if recorder != nil {
+		class := classify(r, err)
+		if recorder != nil && class != ErrorCanceled {
 			recorder.Unanswered(http.StatusBadGateway)
 		}
-		h.OnError(classify(r, err))
+		h.OnError(class)
+		// As queue-proxy, which would meet the same error without the agent.
 		http.Error(w, err.Error(), http.StatusBadGateway)
 	}
 	proxy.ServeHTTP(w, r)
@@ -240,6 +244,8 @@ func NewServer(handler http.Handler, errorLog *log.Logger) *http.Server {
 		ErrorLog:  errorLog,
 		// As queue-proxy's own.
 		ReadHeaderTimeout: time.Minute,
+		// "OPTIONS *" is the model's to answer, too.
+		DisableGeneralOptionsHandler: true,
 		// No IdleTimeout: the caller closes first, or a request that it sends
 		// on a connection that we just closed is lost.
 	}

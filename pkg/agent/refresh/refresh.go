@@ -8,7 +8,6 @@ SPDX-License-Identifier: Apache-2.0
 package refresh
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -39,10 +38,23 @@ type Source struct {
 	current  atomic.Pointer[snapshot]
 	changes  atomic.Uint64
 	failures atomic.Uint64
-	// last is what was read last, valid or not, so that it is judged once.
-	last []byte
-	read bool
+	// last is what was found last, so that it is judged once.
+	last finding
 }
+
+// finding is what a look at the file gave: its content, or none of it.
+type finding struct {
+	kind    findingKind
+	content string
+}
+
+type findingKind uint8
+
+const (
+	absent findingKind = iota
+	unreadable
+	readable
+)
 
 type snapshot struct {
 	attributes []metadata.Attribute
@@ -67,8 +79,7 @@ func (s *Source) Attributes() []metadata.Attribute { return s.current.Load().att
 // Hash names the metadata in force, as the control plane does.
 func (s *Source) Hash() string { return s.current.Load().hash }
 
-// Changes counts changes that were put in force, and Failures those that could
-// not be.
+// Changes counts changes that were put in force.
 func (s *Source) Changes() uint64 { return s.changes.Load() }
 
 // Failures counts contents that could not be put in force.
@@ -95,20 +106,23 @@ func (s *Source) Run(ctx context.Context) {
 // isn't valid leaves the last good metadata in force.
 func (s *Source) refresh() {
 	content, err := s.readFile()
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		if s.read {
-			s.read, s.last = false, nil
-			s.apply(s.fallback, "the metadata file is gone: the arguments hold")
+	found := finding{kind: readable, content: string(content)}
+	if err != nil {
+		found = finding{kind: unreadable}
+		if errors.Is(err, fs.ErrNotExist) {
+			found.kind = absent
 		}
-	case err != nil:
-		if s.read || s.last == nil {
-			s.fail(err)
-		}
-		s.read, s.last = false, []byte{}
-	case s.read && bytes.Equal(content, s.last):
-	default:
-		s.read, s.last = true, content
+	}
+	if found == s.last {
+		return
+	}
+	s.last = found
+	switch found.kind {
+	case absent:
+		s.apply(s.fallback, "the metadata file is gone: the arguments hold")
+	case unreadable:
+		s.fail(err)
+	case readable:
 		attributes, err := metadata.ParseFile(content)
 		if err != nil {
 			s.fail(err)

@@ -1,0 +1,216 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package agent
+
+import (
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestTheSeedsExample is design.md's contract, as a subscriber sees it.
+func TestTheSeedsExample(t *testing.T) {
+	r := newRig(t, predictor(), "--metadata=team=ai-platform", "--metadata=owner=ml-ops",
+		"--inference-service=my-model", "--namespace=models", "--component=predictor")
+
+	status, body := r.post("/v1/models/my-model:predict", `{"instances":[[1,2]]}`)
+	if status != http.StatusOK || body != `{"predictions":[0.8,0.2]}` {
+		t.Fatalf("the client got %d %s", status, body)
+	}
+
+	request, response := r.sink.of("request"), r.sink.of("response")
+	if got := string(request.Data()); got != `{"instances":[[1,2]]}` {
+		t.Errorf("request data: %s", got)
+	}
+	if got := string(response.Data()); got != `{"predictions":[0.8,0.2]}` {
+		t.Errorf("response data: %s", got)
+	}
+	for _, e := range []received{request, response} {
+		for name, want := range map[string]string{
+			"team":                 "ai-platform",
+			"owner":                "ml-ops",
+			"version":              "",
+			"inferenceservicename": "my-model",
+			"namespace":            "models",
+			"component":            "predictor",
+			"revision":             "my-model-predictor-default-00001",
+			"agentinstance":        r.agent.instance,
+			"replaced":             "",
+		} {
+			if got := e.attribute(name); got != want {
+				t.Errorf("%s: %s is %q, want %q", e.Type(), name, got, want)
+			}
+		}
+		if e.Source() != "my-model-predictor-default" || e.Subject() != "/v1/models/my-model:predict" ||
+			e.DataContentType() != "application/json" || e.structured {
+			t.Errorf("unexpected event: %v", e)
+		}
+	}
+	if request.attribute("correlationid") == "" || request.attribute("correlationid") != response.attribute("correlationid") {
+		t.Error("the two events don't share a correlationid")
+	}
+	if request.ID() == response.ID() {
+		t.Error("the two events share an id")
+	}
+	if response.attribute("statuscode") != "200" || response.attribute("durationms") == "" {
+		t.Errorf("the answer's own attributes are wrong: %v", response.Extensions())
+	}
+	if got := request.attribute("agentsequence") + " " + response.attribute("agentsequence"); got != "000000000001 000000000002" {
+		t.Errorf("sequences: %s", got)
+	}
+}
+
+func TestModeAndEventsSelect(t *testing.T) {
+	failing := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/fail" {
+			http.Error(w, "no", http.StatusTeapot)
+			return
+		}
+		predictor().ServeHTTP(w, r)
+	})
+	for _, test := range []struct {
+		name      string
+		arguments []string
+		want      string
+	}{
+		{"all is the default", nil, "request response request"},
+		{"request only", []string{"--mode=request"}, "request request"},
+		{"response only", []string{"--mode=response"}, "response"},
+		{"failures too", []string{"--events=request,response,response.failure"}, "request response request response.failure"},
+		{"only failures", []string{"--events=response.failure"}, "response.failure"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := newRig(t, failing, test.arguments...)
+			r.post("/ok", `{}`)
+			r.settled()
+			r.post("/fail", `{}`)
+			counts := r.settled()
+			var types []string
+			for _, e := range r.sink.events() {
+				types = append(types, strings.TrimPrefix(e.Type(), "io.kubeflow.serving.inference."))
+			}
+			if sortedWords(types) != sortedWords(strings.Fields(test.want)) {
+				t.Errorf("got %v, want %s", types, test.want)
+			}
+			if counts.Observed != uint64(len(types)) || counts.Delivered != counts.Observed {
+				t.Errorf("the ledger says %+v", counts)
+			}
+		})
+	}
+}
+
+func TestStdoutSinkPrintsLines(t *testing.T) {
+	r := newRig(t, predictor(), "--sink=stdout", "--metadata=team=x")
+	r.post("/v1/models/m:predict", "{\n \"instances\": [1]\n}")
+	r.settled()
+	lines := strings.Split(strings.TrimSuffix(r.stdout.String(), "\n"), "\n")
+	if len(lines) != 2 {
+		t.Fatalf("want two lines, got %q", lines)
+	}
+	for _, line := range lines {
+		var e struct {
+			Team          string
+			AgentSequence string
+			Data          map[string]any
+		}
+		mustJSON(t, line, &e)
+		if e.Team != "x" || e.AgentSequence == "" || len(e.Data) != 1 {
+			t.Errorf("unexpected line: %s", line)
+		}
+	}
+}
+
+func TestWithoutSinksTheModelServesAndEventsAreCounted(t *testing.T) {
+	r := newRig(t, predictor(), noSinkArgument)
+	if status, _ := r.post("/", `{}`); status != http.StatusOK {
+		t.Errorf("the client got %d", status)
+	}
+	counts := r.settled()
+	if counts.Observed != 2 || counts.Dropped["nosink"] != 2 {
+		t.Errorf("the ledger says %+v", counts)
+	}
+}
+
+// TestALoopIsBroken: a model behind a Trigger that matches its own events.
+func TestALoopIsBroken(t *testing.T) {
+	ownEvent := `{"specversion":"1.0","id":"1","source":"s","data":{"type":"x"},"type":"io.kubeflow.serving.inference.request"}`
+	otherEvent := `{"specversion":"1.0","type":"com.example.other","id":"1","source":"s"}`
+	for _, test := range []struct {
+		name, contentType, ceType, body string
+		looped                          bool
+	}{
+		{"binary mode", "application/json", "io.kubeflow.serving.inference.response", `{}`, true},
+		{"structured mode", "application/cloudevents+json", "", ownEvent, true},
+		{"batch", "application/cloudevents-batch+json", "", "[" + otherEvent + "," + ownEvent + "]", true},
+		{"a foreign event", "application/cloudevents+json", "", otherEvent, false},
+		{"a foreign batch", "application/cloudevents-batch+json", "", "[" + otherEvent + "]", false},
+		{"binary mode of another type", "application/json", "com.example.other", `{}`, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := newRig(t, predictor())
+			request, err := http.NewRequest(http.MethodPost, r.url("/"), strings.NewReader(test.body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			request.Header.Set("Content-Type", test.contentType)
+			if test.ceType != "" {
+				request.Header.Set("Ce-Type", test.ceType)
+			}
+			answer, err := http1Client(t).Do(request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _ = io.Copy(io.Discard, answer.Body)
+			answer.Body.Close()
+			if answer.StatusCode != http.StatusOK {
+				t.Errorf("the client got %d", answer.StatusCode)
+			}
+			want, skipped := uint64(2), uint64(0)
+			if test.looped {
+				want, skipped = 0, 1
+			}
+			if counts := r.settled(); counts.Observed != want {
+				t.Errorf("%d events, want %d", counts.Observed, want)
+			}
+			if got := r.agent.state().Skipped["loop"]; got != skipped {
+				t.Errorf("%d skipped, want %d", got, skipped)
+			}
+		})
+	}
+}
+
+func TestLiveMetadataReachesTheNextEvent(t *testing.T) {
+	dir := t.TempDir()
+	r := newRig(t, predictor(), "--metadata=team=first", "--metadata-dir="+dir)
+	r.post("/", `{}`)
+	r.settled()
+	before := r.agent.metadata.Hash()
+	if err := os.WriteFile(filepath.Join(dir, "attributes.json"), []byte(`{"team":"secondcanary"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the new metadata is in force", func() bool { return r.agent.metadata.Hash() != before })
+	r.post("/", `{}`)
+	events := r.sink.await(4)
+	got := make(map[string]int)
+	for _, e := range events {
+		got[e.attribute("team")]++
+	}
+	if got["first"] != 2 || got["secondcanary"] != 2 {
+		t.Errorf("teams: %v", got)
+	}
+	if !strings.Contains(r.logs.String(), "metadata applied") || strings.Contains(r.logs.String(), "secondcanary") {
+		t.Errorf("the change is to be logged without its value: %s", r.logs)
+	}
+}
+
+func sortedWords(words []string) string {
+	slices.Sort(words)
+	return strings.Join(words, " ")
+}

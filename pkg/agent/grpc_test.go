@@ -1,0 +1,277 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package agent
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/encoding/gzip"
+	"google.golang.org/grpc/interop/grpc_testing"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+)
+
+// grpcModel is a model that speaks gRPC in all four ways.
+type grpcModel struct {
+	grpc_testing.UnimplementedTestServiceServer
+	canceled chan struct{}
+}
+
+func (m *grpcModel) UnaryCall(ctx context.Context, in *grpc_testing.SimpleRequest) (*grpc_testing.SimpleResponse, error) {
+	if in.GetResponseStatus().GetCode() != 0 {
+		return nil, status.Error(codes.Code(in.GetResponseStatus().GetCode()), "the model says no")
+	}
+	if in.GetResponseSize() < 0 {
+		<-ctx.Done()
+		close(m.canceled)
+		return nil, ctx.Err()
+	}
+	_ = grpc.SetTrailer(ctx, metadata.Pairs("x-trailer", "from the model"))
+	return &grpc_testing.SimpleResponse{Payload: in.GetPayload()}, nil
+}
+
+func (m *grpcModel) StreamingOutputCall(in *grpc_testing.StreamingOutputCallRequest, out grpc.ServerStreamingServer[grpc_testing.StreamingOutputCallResponse]) error {
+	for range in.GetResponseParameters() {
+		if err := out.Send(&grpc_testing.StreamingOutputCallResponse{Payload: in.GetPayload()}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *grpcModel) StreamingInputCall(in grpc.ClientStreamingServer[grpc_testing.StreamingInputCallRequest, grpc_testing.StreamingInputCallResponse]) error {
+	size := 0
+	for {
+		message, err := in.Recv()
+		if errors.Is(err, io.EOF) {
+			return in.SendAndClose(&grpc_testing.StreamingInputCallResponse{AggregatedPayloadSize: int32(size)})
+		}
+		if err != nil {
+			return err
+		}
+		size += len(message.GetPayload().GetBody())
+	}
+}
+
+func (m *grpcModel) FullDuplexCall(both grpc.BidiStreamingServer[grpc_testing.StreamingOutputCallRequest, grpc_testing.StreamingOutputCallResponse]) error {
+	for {
+		in, err := both.Recv()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := both.Send(&grpc_testing.StreamingOutputCallResponse{Payload: in.GetPayload()}); err != nil {
+			return err
+		}
+	}
+}
+
+func newGRPCRig(t *testing.T, arguments ...string) (*rig, *grpcModel, grpc_testing.TestServiceClient) {
+	t.Helper()
+	model := &grpcModel{canceled: make(chan struct{})}
+	server := grpc.NewServer()
+	grpc_testing.RegisterTestServiceServer(server, model)
+	r := newRig(t, http.HandlerFunc(server.ServeHTTP), arguments...)
+	connection, err := grpc.NewClient("passthrough:///"+r.agent.Addr(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { connection.Close() })
+	return r, model, grpc_testing.NewTestServiceClient(connection)
+}
+
+func payload(text string) *grpc_testing.Payload {
+	return &grpc_testing.Payload{Body: []byte(text)}
+}
+
+// TestUnaryGRPCIsUnframed: the events carry the messages themselves.
+func TestUnaryGRPCIsUnframed(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		options []grpc.CallOption
+		coding  string
+	}{
+		{"plain", nil, ""},
+		{"compressed", []grpc.CallOption{grpc.UseCompressor(gzip.Name)}, "gzip"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r, _, client := newGRPCRig(t)
+			var trailer metadata.MD
+			in := &grpc_testing.SimpleRequest{Payload: payload("hello")}
+			out, err := client.UnaryCall(t.Context(), in, append(test.options, grpc.Trailer(&trailer))...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if string(out.GetPayload().GetBody()) != "hello" || trailer.Get("x-trailer")[0] != "from the model" {
+				t.Errorf("the client got %v with trailer %v", out, trailer)
+			}
+			for kind, want := range map[string]proto.Message{"request": in, "response": out} {
+				event := r.sink.of(kind)
+				got := want.ProtoReflect().New().Interface()
+				if err := proto.Unmarshal(event.Data(), got); err != nil || !proto.Equal(got, want) {
+					t.Errorf("%s: %v, %v", kind, got, err)
+				}
+				if event.DataContentType() != "application/protobuf" || event.Subject() != "/grpc.testing.TestService/UnaryCall" ||
+					event.attribute("contentencoding") != test.coding {
+					t.Errorf("unexpected event: %v", event)
+				}
+			}
+			if response := r.sink.of("response"); response.attribute("grpcstatus") != "0" || response.attribute("statuscode") != "200" {
+				t.Errorf("unexpected event: %v", response)
+			}
+		})
+	}
+}
+
+func TestStreamingGRPC(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		call func(context.Context, grpc_testing.TestServiceClient) error
+		// response is the kind of the answer's event.
+		response string
+		// messages in the request's event, or 0 for an unframed one.
+		messages int
+	}{
+		{
+			"server", func(ctx context.Context, client grpc_testing.TestServiceClient) error {
+				stream, err := client.StreamingOutputCall(ctx, &grpc_testing.StreamingOutputCallRequest{
+					Payload: payload("a"), ResponseParameters: make([]*grpc_testing.ResponseParameters, 3),
+				})
+				if err != nil {
+					return err
+				}
+				for range 3 {
+					if _, err := stream.Recv(); err != nil {
+						return err
+					}
+				}
+				if _, err := stream.Recv(); !errors.Is(err, io.EOF) {
+					return fmt.Errorf("no end: %w", err)
+				}
+				return nil
+			}, "stream", 0,
+		},
+		{
+			"client", func(ctx context.Context, client grpc_testing.TestServiceClient) error {
+				stream, err := client.StreamingInputCall(ctx)
+				if err != nil {
+					return err
+				}
+				for range 3 {
+					if err := stream.Send(&grpc_testing.StreamingInputCallRequest{Payload: payload("abc")}); err != nil {
+						return err
+					}
+				}
+				out, err := stream.CloseAndRecv()
+				if err == nil && out.GetAggregatedPayloadSize() != 9 {
+					return fmt.Errorf("the client got %v", out)
+				}
+				return err
+			}, "response", 3,
+		},
+		{
+			"bidirectional", func(ctx context.Context, client grpc_testing.TestServiceClient) error {
+				stream, err := client.FullDuplexCall(ctx)
+				if err != nil {
+					return err
+				}
+				for i := range 3 {
+					// In step: a proxy that reads ahead would lock up here.
+					text := fmt.Sprint("message ", i)
+					if err := stream.Send(&grpc_testing.StreamingOutputCallRequest{Payload: payload(text)}); err != nil {
+						return err
+					}
+					if out, err := stream.Recv(); err != nil || string(out.GetPayload().GetBody()) != text {
+						return fmt.Errorf("the client got %v, %w", out, err)
+					}
+				}
+				if err := stream.CloseSend(); err != nil {
+					return err
+				}
+				if _, err := stream.Recv(); !errors.Is(err, io.EOF) {
+					return fmt.Errorf("no end: %w", err)
+				}
+				return nil
+			}, "stream", 3,
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r, _, client := newGRPCRig(t)
+			if err := test.call(t.Context(), client); err != nil {
+				t.Fatal(err)
+			}
+			response := r.sink.of(test.response)
+			if response.attribute("grpcstatus") != "0" {
+				t.Errorf("unexpected event: %v", response)
+			}
+			request := r.sink.of("request")
+			if test.messages > 0 {
+				if got := frames(request.Data()); got != test.messages || request.DataContentType() != "application/grpc" {
+					t.Errorf("%d messages of %s", got, request.DataContentType())
+				}
+			}
+			if test.response == "stream" {
+				if got := frames(response.Data()); got != 3 || response.DataContentType() != "application/grpc" {
+					t.Errorf("%d messages of %s", got, response.DataContentType())
+				}
+			}
+		})
+	}
+}
+
+func frames(body []byte) int {
+	count := 0
+	for len(body) >= 5 {
+		length := int(body[1])<<24 | int(body[2])<<16 | int(body[3])<<8 | int(body[4])
+		if len(body) < 5+length {
+			return -1
+		}
+		body = body[5+length:]
+		count++
+	}
+	return count
+}
+
+func TestAGRPCErrorIsAFailure(t *testing.T) {
+	r, _, client := newGRPCRig(t, "--events=request,response,stream,response.failure")
+	_, err := client.UnaryCall(t.Context(), &grpc_testing.SimpleRequest{
+		ResponseStatus: &grpc_testing.EchoStatus{Code: int32(codes.NotFound)},
+	})
+	if status.Code(err) != codes.NotFound || status.Convert(err).Message() != "the model says no" {
+		t.Errorf("the client got %v", err)
+	}
+	event := r.sink.of("response.failure")
+	if event.attribute("grpcstatus") != "5" || event.attribute("statuscode") != "200" {
+		t.Errorf("unexpected event: %v, %s", event, base64.StdEncoding.EncodeToString(event.Data()))
+	}
+}
+
+func TestAGRPCDeadlineReachesTheModel(t *testing.T) {
+	r, model, client := newGRPCRig(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	_, err := client.UnaryCall(ctx, &grpc_testing.SimpleRequest{ResponseSize: -1})
+	if status.Code(err) != codes.DeadlineExceeded {
+		t.Errorf("the client got %v", err)
+	}
+	<-model.canceled
+	if counts := r.settled(); counts.Observed != 1 {
+		t.Errorf("the ledger says %+v", counts)
+	}
+}

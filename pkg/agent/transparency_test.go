@@ -1,0 +1,587 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package agent
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// mirrorModel answers as the client asks it to, and remembers what it saw.
+type mirrorModel struct {
+	mu   sync.Mutex
+	seen []string
+}
+
+func (m *mirrorModel) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	m.mu.Lock()
+	m.seen = append(m.seen, describeRequest(r, body, err))
+	m.mu.Unlock()
+	switch r.URL.Path {
+	case "/early":
+		w.Header().Add("Link", "</style.css>; rel=preload")
+		w.WriteHeader(http.StatusEarlyHints)
+		w.Header().Set("X-Final", "yes")
+		w.WriteHeader(http.StatusOK)
+	case "/trailers":
+		w.Header().Set("Trailer", "X-Announced")
+		w.WriteHeader(http.StatusOK)
+		_, _ = io.WriteString(w, "body")
+		w.Header().Set("X-Announced", "a")
+		w.Header().Set(http.TrailerPrefix+"X-Unannounced", "b")
+	case "/many":
+		for i := range 50 {
+			w.Header().Add("X-Many", fmt.Sprint("value-", i))
+		}
+		w.Header().Set("X-Large", strings.Repeat("x", 20_000))
+		w.Header().Add("Set-Cookie", "a=1")
+		w.Header().Add("Set-Cookie", "b=2")
+	case "/nocontent":
+		w.WriteHeader(http.StatusNoContent)
+	case "/notmodified":
+		w.Header().Set("Etag", `"x"`)
+		w.WriteHeader(http.StatusNotModified)
+	case "/redirect":
+		http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
+	case "/untyped":
+		w.Header()["Content-Type"] = nil
+		_, _ = io.WriteString(w, "<html>")
+	case "/large":
+		w.Header().Set("Content-Type", "application/octet-stream")
+		_, _ = w.Write(make([]byte, 3<<20))
+	case "/error":
+		http.Error(w, "the model failed", http.StatusInternalServerError)
+	default:
+		w.Header().Set("Content-Type", "text/plain")
+		_, _ = w.Write(body)
+	}
+}
+
+func (m *mirrorModel) last() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.seen[len(m.seen)-1]
+}
+
+func describeRequest(r *http.Request, body []byte, err error) string {
+	return fmt.Sprintf("%s %s %s host=%s length=%d coding=%v\n%s\nbody %d bytes %.100q error %v\ntrailer\n%s",
+		r.Method, r.RequestURI, r.Proto, r.Host, r.ContentLength, r.TransferEncoding,
+		describeHeader(r.Header), len(body), body, err != nil, describeHeader(r.Trailer))
+}
+
+// describeHeader gives the values of each end-to-end header in their order.
+func describeHeader(header http.Header) string {
+	var lines []string
+	for _, name := range slices.Sorted(maps.Keys(header)) {
+		switch name {
+		case "Date", "X-Request-Id", "Connection", "Keep-Alive", "Te", "Trailer", "Transfer-Encoding", "Upgrade":
+		default:
+			lines = append(lines, fmt.Sprintf("%s: %.200q", name, header[name]))
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+type transparencyCase struct {
+	name, method, path string
+	// body makes the request's body anew; nil is none.
+	body            func() io.Reader
+	header, trailer http.Header
+}
+
+func sized(text string) func() io.Reader {
+	return func() io.Reader { return strings.NewReader(text) }
+}
+
+// chunked gives a body whose length the client doesn't announce.
+func chunked(text string) func() io.Reader {
+	return func() io.Reader { return io.MultiReader(strings.NewReader(text)) }
+}
+
+// TestAnExchangeIsTheSameWithTheAgent compares exchanges through the agent
+// with the same ones made directly, as the client and the model see them.
+func TestAnExchangeIsTheSameWithTheAgent(t *testing.T) {
+	cases := []transparencyCase{
+		{name: "sized body", method: "POST", path: "/v1/models/m:predict", body: sized(`{"instances":[]}`)},
+		{name: "chunked body", method: "POST", path: "/", body: chunked("hello")},
+		{name: "empty sized body", method: "POST", path: "/", body: sized("")},
+		{name: "empty chunked body", method: "POST", path: "/", body: chunked("")},
+		{name: "large body both ways", method: "POST", path: "/", body: sized(strings.Repeat("x", 2<<20))},
+		{name: "get without body", method: "GET", path: "/v1/models/m"},
+		{name: "get with body", method: "GET", path: "/", body: sized("odd")},
+		{name: "head", method: "HEAD", path: "/large"},
+		{name: "options", method: "OPTIONS", path: "/"},
+		{name: "odd method", method: "PURGE", path: "/"},
+		{name: "encoded slashes", method: "GET", path: "/a%2Fb//c/../d%20e;p=1/%E6%9D%B1"},
+		{name: "odd query", method: "GET", path: "/?x=1;y=2&z=%zz&&=&a+b=%20"},
+		{name: "bare question mark", method: "GET", path: "/a?"},
+		{name: "early hints", method: "GET", path: "/early"},
+		{name: "answer trailers", method: "GET", path: "/trailers"},
+		{name: "request trailers", method: "POST", path: "/", body: chunked("body"), trailer: http.Header{"X-Sum": {"1"}}},
+		{name: "many and large headers", method: "GET", path: "/many", header: http.Header{
+			"X-In": {"1", "2", "3"}, "X-Long": {strings.Repeat("y", 30_000)}, "X-Empty": {""},
+		}},
+		{name: "forwarding headers", method: "GET", path: "/", header: http.Header{
+			"Forwarded": {"for=192.0.2.1;proto=https"}, "X-Forwarded-For": {"192.0.2.1, 10.0.0.1", "10.0.0.2"},
+			"X-Forwarded-Host": {"example.com"}, "X-Forwarded-Proto": {"https"},
+		}},
+		{name: "no user agent", method: "GET", path: "/", header: http.Header{"User-Agent": {""}}},
+		{name: "accepted encodings", method: "GET", path: "/", header: http.Header{"Accept-Encoding": {"gzip, br"}}},
+		{name: "expect continue", method: "POST", path: "/", body: sized("body"), header: http.Header{"Expect": {"100-continue"}}},
+		{name: "a client's request id", method: "GET", path: "/", header: http.Header{"X-Request-Id": {"mine"}, "Traceparent": {"odd"}}},
+		{name: "credentials", method: "GET", path: "/", header: http.Header{"Authorization": {"Bearer x"}, "Cookie": {"a=b; c=d"}}},
+		{name: "no content", method: "GET", path: "/nocontent"},
+		{name: "not modified", method: "GET", path: "/notmodified"},
+		{name: "redirect", method: "POST", path: "/redirect", body: sized("x")},
+		{name: "answer without a content type", method: "GET", path: "/untyped"},
+		{name: "large answer", method: "GET", path: "/large"},
+		{name: "error", method: "GET", path: "/error"},
+	}
+	model := new(mirrorModel)
+	r := newRig(t, model, "--max-payload-bytes=100000", "--events=request,response,stream,request.failure,response.failure,request.oversize,response.oversize")
+	for _, protocol := range []string{"HTTP/1.1", "HTTP/2"} {
+		client := clientOf(t, protocol == "HTTP/2")
+		for _, test := range cases {
+			t.Run(protocol+" "+test.name, func(t *testing.T) {
+				direct := exchangeWith(t, client, r.model, test)
+				seenDirect := model.last()
+				through := exchangeWith(t, client, "http://"+r.agent.Addr(), test)
+				seenThrough := model.last()
+				if direct != through {
+					t.Errorf("the client saw directly\n%s\nand through the agent\n%s", direct, through)
+				}
+				if seenDirect != seenThrough {
+					t.Errorf("the model saw directly\n%s\nand through the agent\n%s", seenDirect, seenThrough)
+				}
+			})
+		}
+	}
+	if counts := r.settled(); counts.Observed != counts.Delivered {
+		t.Errorf("the ledger says %+v", counts)
+	}
+}
+
+func exchangeWith(t *testing.T, client *http.Client, base string, test transparencyCase) string {
+	t.Helper()
+	var body io.Reader
+	if test.body != nil {
+		body = test.body()
+	}
+	request, err := http.NewRequest(test.method, base+test.path, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Host = "model.example.com"
+	for name, values := range test.header {
+		request.Header[name] = values
+	}
+	request.Trailer = test.trailer.Clone()
+	var early strings.Builder
+	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
+		Got1xxResponse: func(code int, header textproto.MIMEHeader) error {
+			fmt.Fprintf(&early, "%d %s\n", code, describeHeader(http.Header(header)))
+			return nil
+		},
+	})
+	answer, err := client.Do(request.WithContext(ctx))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	content, err := io.ReadAll(answer.Body)
+	return fmt.Sprintf("%s%s\n%s\nlength=%d body %d bytes %.100q error %v\ntrailer\n%s", early.String(), answer.Status,
+		describeHeader(answer.Header), answer.ContentLength, len(content), content, err, describeHeader(answer.Trailer))
+}
+
+// TestAsteriskFormReachesTheModel: net/http would answer it itself.
+func TestAsteriskFormReachesTheModel(t *testing.T) {
+	model := new(mirrorModel)
+	r := newRig(t, model)
+	connection, err := net.Dial("tcp", r.agent.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer connection.Close()
+	fmt.Fprint(connection, "OPTIONS * HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+	if _, err := io.ReadAll(connection); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(model.last(), "OPTIONS * HTTP/1.1 host=h") {
+		t.Errorf("the model saw %s", model.last())
+	}
+	r.sink.await(2)
+}
+
+// TestAStreamFlowsChunkByChunk: each chunk of the model is at the client
+// before the model goes on.
+func TestAStreamFlowsChunkByChunk(t *testing.T) {
+	goOn := make(chan struct{})
+	model := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		for i := range 3 {
+			fmt.Fprintf(w, "data: %d\n\n", i)
+			_ = http.NewResponseController(w).Flush()
+			select {
+			case <-goOn:
+			case <-r.Context().Done():
+			}
+		}
+	})
+	for _, protocol := range []string{"HTTP/1.1", "HTTP/2"} {
+		t.Run(protocol, func(t *testing.T) {
+			r := newRig(t, model)
+			answer, err := clientOf(t, protocol == "HTTP/2").Get(r.url("/stream"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer answer.Body.Close()
+			lines := bufio.NewReader(answer.Body)
+			for i := range 3 {
+				line, err := lines.ReadString('\n')
+				if err != nil || line != fmt.Sprintf("data: %d\n", i) {
+					t.Fatalf("line %d is %q, %v", i, line, err)
+				}
+				_, _ = lines.ReadString('\n')
+				goOn <- struct{}{}
+			}
+			if _, err := lines.ReadByte(); err != io.EOF {
+				t.Fatalf("the stream ends with %v", err)
+			}
+			event := r.sink.of("stream")
+			if got := string(event.Data()); got != "data: 0\n\ndata: 1\n\ndata: 2\n\n" {
+				t.Errorf("stream data: %q", got)
+			}
+		})
+	}
+}
+
+// TestAModelAnswersWhileItReads would lose the answer without full duplex.
+func TestAModelAnswersWhileItReads(t *testing.T) {
+	model := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_ = http.NewResponseController(w).EnableFullDuplex()
+		lines := bufio.NewReader(r.Body)
+		for {
+			line, err := lines.ReadString('\n')
+			if err != nil {
+				return
+			}
+			_, _ = io.WriteString(w, "got "+line)
+			_ = http.NewResponseController(w).Flush()
+		}
+	})
+	for _, protocol := range []string{"HTTP/1.1", "HTTP/2"} {
+		t.Run(protocol, func(t *testing.T) {
+			r := newRig(t, model)
+			reader, writer := io.Pipe()
+			request, err := http.NewRequest(http.MethodPost, r.url("/"), reader)
+			if err != nil {
+				t.Fatal(err)
+			}
+			go func() { _, _ = io.WriteString(writer, "0\n") }()
+			answer, err := clientOf(t, protocol == "HTTP/2").Do(request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer answer.Body.Close()
+			lines := bufio.NewReader(answer.Body)
+			for i := range 3 {
+				line, err := lines.ReadString('\n')
+				if err != nil || line != fmt.Sprintf("got %d\n", i) {
+					t.Fatalf("line %d is %q, %v", i, line, err)
+				}
+				if i < 2 {
+					_, _ = fmt.Fprintf(writer, "%d\n", i+1)
+				}
+			}
+			writer.Close()
+			_, _ = io.Copy(io.Discard, lines)
+			r.settled()
+			if got := string(r.sink.of("request").Data()); got != "0\n1\n2\n" {
+				t.Errorf("request data: %q", got)
+			}
+		})
+	}
+}
+
+// TestAClientThatGoesAwayIsSeenByTheModel at once.
+func TestAClientThatGoesAwayIsSeenByTheModel(t *testing.T) {
+	for _, protocol := range []string{"HTTP/1.1", "HTTP/2"} {
+		t.Run(protocol, func(t *testing.T) {
+			reached, gone := make(chan struct{}), make(chan struct{})
+			model := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				_, _ = io.Copy(io.Discard, r.Body)
+				_, _ = io.WriteString(w, "begun")
+				_ = http.NewResponseController(w).Flush()
+				close(reached)
+				<-r.Context().Done()
+				close(gone)
+			})
+			r := newRig(t, model, "--events=request,response,response.failure")
+			ctx, cancel := context.WithCancel(t.Context())
+			request, err := http.NewRequestWithContext(ctx, http.MethodPost, r.url("/"), strings.NewReader("{}"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			answer, err := clientOf(t, protocol == "HTTP/2").Do(request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			<-reached
+			cancel()
+			answer.Body.Close()
+			<-gone
+			event := r.sink.of("response.failure")
+			if got := string(event.Data()); got != "begun" || event.attribute("statuscode") != "200" {
+				t.Errorf("unexpected event: %v", event)
+			}
+		})
+	}
+}
+
+// TestAModelThatDiesMidBody is seen by the client as without the agent.
+func TestAModelThatDiesMidBody(t *testing.T) {
+	model := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", "1000")
+		_, _ = io.WriteString(w, "half")
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	})
+	for _, protocol := range []string{"HTTP/1.1", "HTTP/2"} {
+		t.Run(protocol, func(t *testing.T) {
+			r := newRig(t, model, "--events=response,response.failure")
+			answer, err := clientOf(t, protocol == "HTTP/2").Get(r.url("/"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer answer.Body.Close()
+			content, err := io.ReadAll(answer.Body)
+			if string(content) != "half" || err == nil {
+				t.Errorf("the client got %q, %v", content, err)
+			}
+			if got := string(r.sink.of("response.failure").Data()); got != "half" {
+				t.Errorf("data: %q", got)
+			}
+		})
+	}
+}
+
+func TestAModelThatIsNotThere(t *testing.T) {
+	r := newRig(t, predictor(), "--target=http://127.0.0.1:1", "--events=request,response,request.failure,response.failure")
+	status, _ := r.post("/", `{}`)
+	if status != http.StatusBadGateway {
+		t.Errorf("the client got %d", status)
+	}
+	if event := r.sink.of("response.failure"); event.attribute("statuscode") != "502" {
+		t.Errorf("unexpected event: %v", event)
+	}
+	if !strings.Contains(r.logs.String(), `"cause":"refused"`) {
+		t.Errorf("not logged: %s", r.logs)
+	}
+}
+
+// TestAModelThatRefusesToContinue never gets the body.
+func TestAModelThatRefusesToContinue(t *testing.T) {
+	model := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Connection", "close")
+		http.Error(w, "too large", http.StatusExpectationFailed)
+	})
+	r := newRig(t, model)
+	sent := &countingReader{Reader: strings.NewReader(strings.Repeat("x", 1000))}
+	request, err := http.NewRequest(http.MethodPost, r.url("/"), sent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Expect", "100-continue")
+	answer, err := http1Client(t).Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	if answer.StatusCode != http.StatusExpectationFailed || sent.count() != 0 {
+		t.Errorf("status %d after %d bytes", answer.StatusCode, sent.count())
+	}
+}
+
+type countingReader struct {
+	io.Reader
+	mu sync.Mutex
+	n  int
+}
+
+func (r *countingReader) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.n += n
+	return n, err
+}
+
+func (r *countingReader) count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.n
+}
+
+func TestAWebSocketPasses(t *testing.T) {
+	model := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Upgrade") != "websocket" {
+			http.Error(w, "no upgrade", http.StatusUpgradeRequired)
+			return
+		}
+		connection, buffered, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		defer connection.Close()
+		_, _ = buffered.WriteString("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+		_ = buffered.Flush()
+		for {
+			line, err := buffered.ReadString('\n')
+			if err != nil {
+				return
+			}
+			_, _ = buffered.WriteString("echo " + line)
+			_ = buffered.Flush()
+		}
+	})
+	r := newRig(t, model)
+	for _, test := range []struct{ upgrade, status string }{
+		{"websocket", "101"},
+		{"h2c", "426"},
+	} {
+		connection, err := net.Dial("tcp", r.agent.Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(connection, "GET /ws HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: %s\r\n\r\n", test.upgrade)
+		reader := bufio.NewReader(connection)
+		answer, err := http.ReadResponse(reader, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasPrefix(answer.Status, test.status) {
+			t.Errorf("upgrade to %s: %s", test.upgrade, answer.Status)
+		}
+		if test.status == "101" {
+			fmt.Fprint(connection, "hello\n")
+			if line, err := reader.ReadString('\n'); line != "echo hello\n" || err != nil {
+				t.Errorf("through the tunnel: %q, %v", line, err)
+			}
+		}
+		connection.Close()
+	}
+	r.settled()
+	if got := r.agent.state().Skipped["upgrade"]; got != 1 {
+		t.Errorf("%d tunnels skipped, want 1", got)
+	}
+}
+
+// TestRequestIDIsAddedOnlyWhereAbsent, and is then the correlation id.
+func TestRequestIDIsAddedOnlyWhereAbsent(t *testing.T) {
+	seen := make(chan []string, 2)
+	model := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { seen <- r.Header["X-Request-Id"] })
+	r := newRig(t, model)
+	r.post("/", "{}")
+	added := <-seen
+	if event := r.sink.of("request"); len(added) != 1 || added[0] != event.attribute("correlationid") || event.attribute("clientrequestid") != "" {
+		t.Errorf("the model saw %q, the subscriber %v", added, event)
+	}
+	request, err := http.NewRequest(http.MethodGet, r.url("/"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header["X-Request-Id"] = []string{"mine", "twice"}
+	answer, err := http1Client(t).Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	if kept := <-seen; !slices.Equal(kept, []string{"mine", "twice"}) {
+		t.Errorf("the model saw %q", kept)
+	}
+}
+
+// TestNothingOfAnExchangeIsLogged looks for canaries in the agent's own words.
+func TestNothingOfAnExchangeIsLogged(t *testing.T) {
+	const canary = "canary4711"
+	model := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		connection, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		_, _ = io.WriteString(connection, canary+" is not HTTP\r\n\r\n")
+		connection.Close()
+	})
+	r := newRig(t, model, "--metadata=team="+canary, "--events=request,response,request.failure,response.failure")
+	r.sink.answer = func(_ int, w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-Answer", canary)
+		http.Error(w, canary, http.StatusBadRequest)
+	}
+	for _, raw := range []string{
+		"POST /" + canary + "?q=" + canary + " HTTP/1.1\r\nHost: " + canary + "\r\nAuthorization: " + canary + "\r\nCookie: " + canary + "\r\nContent-Length: 10\r\nConnection: close\r\n\r\n" + canary,
+		"BAD" + canary + "\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: h\r\n" + canary + "\r\n\r\n",
+	} {
+		connection, err := net.Dial("tcp", r.agent.Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.WriteString(connection, raw)
+		_ = connection.(*net.TCPConn).CloseWrite()
+		_ = connection.SetReadDeadline(time.Now().Add(5 * time.Second))
+		_, _ = io.ReadAll(connection)
+		connection.Close()
+	}
+	if counts := r.settled(); counts.Dropped["rejected"] != 2 {
+		t.Errorf("the ledger says %+v", counts)
+	}
+	r.kill()
+	if strings.Contains(r.logs.String(), canary) {
+		t.Errorf("the logs tell of an exchange:\n%s", r.logs)
+	}
+	status, _ := json.Marshal(r.agent.status())
+	if strings.Contains(string(status), canary) {
+		t.Errorf("/status tells of an exchange: %s", status)
+	}
+}
+
+var errStopped = errors.New("the client stopped")
+
+// TestAClientThatStopsMidRequest gives a failure event with what there was.
+func TestAClientThatStopsMidRequest(t *testing.T) {
+	r := newRig(t, predictor(), "--events=request,request.failure")
+	reader, writer := io.Pipe()
+	request, err := http.NewRequest(http.MethodPost, r.url("/"), reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		_, _ = io.WriteString(writer, "half")
+		writer.CloseWithError(errStopped)
+	}()
+	if answer, err := http1Client(t).Do(request); err == nil {
+		answer.Body.Close()
+		t.Fatal("the exchange succeeded")
+	}
+	if got := string(r.sink.of("request.failure").Data()); got != "half" {
+		t.Errorf("data: %q", got)
+	}
+}
