@@ -61,17 +61,32 @@ func (is *InferenceService) Validate(ctx context.Context) *apis.FieldError {
 	return warnOfOld(errs, old.violations(ctx))
 }
 
-// warnOfOld turns every error that was there before into a warning.
+// warnOfOld turns every error that was there before into a warning: path by
+// path, for apis.FieldError merges like violations into one of several paths.
 func warnOfOld(errs, old *apis.FieldError) (result *apis.FieldError) {
-	known := make(map[string]bool)
+	type place struct{ message, details, path string }
+	known := make(map[place]bool)
 	for _, violation := range old.WrappedErrors() {
-		known[violation.Error()] = true
+		for _, path := range violation.Paths {
+			known[place{violation.Message, violation.Details, path}] = true
+		}
 	}
 	for _, violation := range errs.WrappedErrors() {
-		if known[violation.Error()] {
-			violation = violation.At(apis.WarningLevel)
+		before, added := *violation, *violation
+		before.Paths, added.Paths = nil, nil
+		for _, path := range violation.Paths {
+			if known[place{violation.Message, violation.Details, path}] {
+				before.Paths = append(before.Paths, path)
+			} else {
+				added.Paths = append(added.Paths, path)
+			}
 		}
-		result = result.Also(violation)
+		if len(before.Paths) > 0 {
+			result = result.Also(before.At(apis.WarningLevel))
+		}
+		if len(added.Paths) > 0 {
+			result = result.Also(&added)
+		}
 	}
 	return result
 }
@@ -113,9 +128,9 @@ func (s *PredictorSpec) validate(ctx context.Context) *apis.FieldError {
 		errs = errs.Also(s.Logger.validate(ctx).ViaField("logger"))
 		if s.Timeout != nil && *s.Timeout < leastTimeoutToDrain {
 			errs = errs.Also((&apis.FieldError{
-				Message: fmt.Sprintf("timeout %d leaves the agent too little time to deliver what it holds when a pod ends", *s.Timeout),
+				// On one line, as kubectl shows each line of a warning as one more.
+				Message: fmt.Sprintf("with %d s the agent may lose what it holds when a pod ends, write at least %d", *s.Timeout, leastTimeoutToDrain),
 				Paths:   []string{"timeout"},
-				Details: fmt.Sprintf("write at least %d, or expect losses at a scale-down", leastTimeoutToDrain),
 			}).At(apis.WarningLevel))
 		}
 	}

@@ -56,6 +56,9 @@ func Validate(ctx context.Context, is *v1beta1.InferenceService) *apis.FieldErro
 func asOwn(child *apis.FieldError) (errs *apis.FieldError) {
 	for _, violation := range child.WrappedErrors() {
 		own := *violation
+		if own.Message == apis.ErrDisallowedFields().Message && own.Details == "" {
+			own.Details = "Knative Serving takes the field only where its ConfigMap config-features enables it, if at all: remove it, or have it enabled"
+		}
 		own.Paths = make([]string, 0, len(violation.Paths))
 		for _, path := range violation.Paths {
 			own.Paths = append(own.Paths, childPaths.Replace(path))
