@@ -1,0 +1,47 @@
+# Copyright 2026 The Sidenote Authors
+# SPDX-License-Identifier: Apache-2.0
+
+# For scripts to source, in the checkout's root: a cluster with Sidenote in it.
+
+say() { printf '\n\033[1m==> %s\033[0m\n' "$*"; }
+
+fail() {
+  printf '\n%s: %s\n' "$(basename "$0")" "$*" >&2
+  exit 1
+}
+
+# own_cluster tells a cluster of the user from the local one, whose settings
+# may be in the environment from an earlier run.
+own_cluster() {
+  [[ -n ${KUBECONFIG:-} && -n ${KO_DOCKER_REPO:-} && ${KUBECONFIG} != "$PWD"/.cluster/* ]]
+}
+
+# prepare_cluster leaves a cluster with Knative in the environment.
+prepare_cluster() {
+  if own_cluster; then
+    say "Using the cluster of KUBECONFIG=$KUBECONFIG"
+    local tool crd
+    for tool in kubectl ko curl; do
+      command -v "$tool" >/dev/null || fail "$tool is not on the PATH"
+    done
+    for crd in services.serving.knative.dev brokers.eventing.knative.dev; do
+      kubectl get crd "$crd" >/dev/null || fail "this needs Knative Serving and Eventing in the cluster"
+    done
+    return
+  fi
+  say 'Starting a local cluster (the first time builds it: some 20 minutes on 2 cores)'
+  go run ./hack/cluster up
+  local exports
+  exports=$(go run ./hack/cluster env)
+  eval "$exports"
+}
+
+# install_sidenote installs this checkout's Sidenote, and waits for it.
+install_sidenote() {
+  say 'Installing Sidenote'
+  ko apply --sbom=none -Rf config/
+  local deployment
+  for deployment in controller webhook; do
+    kubectl -n sidenote-system rollout status "deployment/$deployment" --timeout=180s
+  done
+}
