@@ -1,0 +1,552 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package v1beta1_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"knative.dev/pkg/apis"
+	"sigs.k8s.io/yaml"
+
+	"github.com/sidenote-dev/sidenote/pkg/apis/config"
+	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
+	"github.com/sidenote-dev/sidenote/pkg/metadata"
+	. "github.com/sidenote-dev/sidenote/pkg/testing/v1beta1"
+)
+
+// refusal is what a user reads: which field it is, and what to do.
+type refusal struct {
+	paths  []string
+	remedy string
+}
+
+func refused(remedy string, paths ...string) refusal { return refusal{paths: paths, remedy: remedy} }
+
+// assertRefused fails unless the violations of a level are exactly those
+// wanted.
+func assertRefused(t *testing.T, got *apis.FieldError, want ...refusal) {
+	t.Helper()
+	violations := got.WrappedErrors()
+	for _, refusal := range want {
+		slices.Sort(refusal.paths)
+		if !slices.ContainsFunc(violations, func(violation *apis.FieldError) bool {
+			return slices.Equal(violation.Paths, refusal.paths) && strings.Contains(violation.Error(), refusal.remedy)
+		}) {
+			t.Errorf("nothing at %q says %q", refusal.paths, refusal.remedy)
+		}
+	}
+	if len(violations) != len(want) {
+		t.Errorf("%d violations, want %d", len(violations), len(want))
+	}
+	if t.Failed() {
+		t.Logf("said:\n%v", got)
+	}
+}
+
+// asCreated validates as the webhook does what a user creates: with the
+// defaults set.
+func asCreated(ctx context.Context, is *v1beta1.InferenceService) *apis.FieldError {
+	ctx = apis.WithinCreate(ctx)
+	is.SetDefaults(ctx)
+	return is.Validate(ctx)
+}
+
+// fromManifest decodes a predictor as a user writes it.
+func fromManifest(t *testing.T, spec string) *v1beta1.InferenceService {
+	t.Helper()
+	is := InferenceService("my-model")
+	is.Spec = v1beta1.InferenceServiceSpec{}
+	if err := yaml.Unmarshal([]byte(spec), &is.Spec); err != nil {
+		t.Fatal(err)
+	}
+	return is
+}
+
+func TestWhatServesIsAdmitted(t *testing.T) {
+	for what, is := range map[string]*v1beta1.InferenceService{
+		"the seed's example":                 Seed(),
+		"an image alone":                     InferenceService("my-model"),
+		"a name of 38 characters":            Seed(WithName(strings.Repeat("a", 38))),
+		"a name to be generated":             Seed(WithName("")),
+		"a port of HTTP/2":                   Seed(WithPort("h2c", 9000)),
+		"a sidecar without a port":           Seed(WithSidecar(corev1.Container{Name: "tokenizer", Image: "tokenizer"})),
+		"every mode":                         Seed(WithLogger(WithMode(v1beta1.LogResponse))),
+		"live metadata":                      Seed(WithLogger(WithRefresh(v1beta1.RefreshLive))),
+		"a content mode":                     Seed(WithLogger(WithContentMode(v1beta1.ContentModeStructured))),
+		"every kind of event":                Seed(WithLogger(WithEvents(v1beta1.EventKinds...))),
+		"a url":                              Seed(WithLogger(WithURL("http://collector.ops.svc.cluster.local/in?x=1"))),
+		"a sink by uri":                      Seed(WithLogger(WithSinkURI("https://collector.example"))),
+		"a sink by ref":                      Seed(WithLogger(WithBroker("default"))),
+		"the namesake in another namespace":  Seed(WithLogger(WithSinkRef("serving.kubeflow.org/v1beta1", "InferenceService", "other", "my-model"))),
+		"another InferenceService as sink":   Seed(WithLogger(WithSinkRef("serving.kubeflow.org/v1beta1", "InferenceService", "", "drift"))),
+		"an annotation the object lacks":     Seed(WithoutAnnotation("team")),
+		"a key with a prefix":                Seed(WithAnnotation("example.com/Cost-Center", "7"), WithLogger(WithMetadataAnnotations("example.com/Cost-Center"))),
+		"a long key with an attribute named": Seed(WithLogger(WithMetadata("region", "example.com/the-region-that-the-model-serves"))),
+		"any Unicode in a value":             Seed(WithAnnotation("team", `東京 50%, a="b"; $(HOME)`)),
+		"a value of 1 KiB":                   Seed(WithAnnotation("team", strings.Repeat("x", metadata.MaxValueBytes))),
+		"equal bounds of the pods":           Seed(WithReplicas(2, 2)),
+		"pods without an upper bound":        Seed(WithReplicas(2, 0)),
+		"a payload of 1 byte":                Seed(WithLogger(WithMaxPayloadBytes(1))),
+		"a timeout that lets an agent drain": Seed(WithTimeout(45)),
+		"a short timeout without a logger":   Seed(WithoutLogger(), WithTimeout(5)),
+	} {
+		t.Run(what, func(t *testing.T) { assertRefused(t, asCreated(t.Context(), is)) })
+	}
+}
+
+func TestWhatCannotServeIsRefusedWithTheFieldAndTheRemedy(t *testing.T) {
+	const containers, logger, annotations = "spec.predictor.containers", "spec.predictor.logger", "metadata.annotations"
+	model := corev1.Container{Name: "model", Image: Image, Ports: []corev1.ContainerPort{{ContainerPort: 8080}}}
+	sidecar := func(change func(*corev1.Container)) Option {
+		container := corev1.Container{Name: "sidecar", Image: "sidecar"}
+		change(&container)
+		return WithSidecar(container)
+	}
+	listing := func(count int) *v1beta1.InferenceService {
+		is := Seed(WithLogger(WithMetadataAnnotations()))
+		for i := range count {
+			WithLogger(WithMetadata(fmt.Sprintf("a%d", i), fmt.Sprintf("a%d", i)))(is)
+		}
+		return is
+	}
+
+	for what, test := range map[string]struct {
+		is   *v1beta1.InferenceService
+		want refusal
+	}{
+		// Names.
+		"a name of 39 characters": {
+			Seed(WithName(strings.Repeat("a", 39))),
+			refused("write at most 38", "metadata.name"),
+		},
+		"a name in upper case":          {Seed(WithName("My-Model")), refused("must consist of lower case", "metadata.name")},
+		"a name that begins with digit": {Seed(WithName("1-model")), refused("start with an alphabetic character", "metadata.name")},
+		"a name with a dot":             {Seed(WithName("my.model")), refused("must consist of", "metadata.name")},
+
+		// Containers and ports.
+		"no container": {
+			Seed(WithContainers()),
+			refused("write at least one container", containers),
+		},
+		"two containers with a port each": {
+			Seed(sidecar(func(c *corev1.Container) { c.Ports = []corev1.ContainerPort{{ContainerPort: 8081}} })),
+			refused("keep the model's and remove the others", containers+"[0].ports[0]", containers+"[1].ports[0]"),
+		},
+		"a container with two ports": {
+			Seed(WithModel(func(c *corev1.Container) {
+				c.Ports = []corev1.ContainerPort{{ContainerPort: 8080}, {ContainerPort: 8081}}
+			})),
+			refused("keep the model's and remove the others", containers+"[0].ports[0]", containers+"[0].ports[1]"),
+		},
+		"several containers without any port": {
+			Seed(WithContainers(corev1.Container{Image: "a"}, corev1.Container{Image: "b"})),
+			refused("write it at the one that serves the model", containers+"[*].ports"),
+		},
+		"a port of the host": {
+			Seed(WithModel(func(c *corev1.Container) { c.Ports[0].HostPort = 80 })),
+			refused("must not set", containers+"[0].ports[0].hostPort"),
+		},
+		"the agent's name for the model": {
+			Seed(WithModel(func(c *corev1.Container) { c.Name = v1beta1.AgentContainerName })),
+			refused("write another one", containers+"[0].name"),
+		},
+		"our prefix for a sidecar": {
+			Seed(sidecar(func(c *corev1.Container) { c.Name = "sidenote-mine" })),
+			refused("write another one", containers+"[1].name"),
+		},
+		"our prefix for an init container": {
+			Seed(WithPredictor(func(p *v1beta1.PredictorSpec) {
+				p.InitContainers = []corev1.Container{{Name: "fine", Image: "a"}, {Name: "sidenote-init", Image: "a"}}
+			})),
+			refused("write another one", "spec.predictor.initContainers[1].name"),
+		},
+		"our prefix for a volume": {
+			Seed(WithPredictor(func(p *v1beta1.PredictorSpec) {
+				p.Volumes = []corev1.Volume{{Name: "weights"}, {Name: "sidenote-metadata"}}
+			})),
+			refused("write another one", "spec.predictor.volumes[1].name"),
+		},
+
+		// Scale.
+		"more pods at least than at most": {
+			Seed(WithReplicas(3, 2)),
+			refused("minReplicas 3 is more than maxReplicas 2", "spec.predictor.minReplicas", "spec.predictor.maxReplicas"),
+		},
+		"fewer pods than none": {
+			Seed(WithReplicas(-1, 2)),
+			refused("write 0 or more", "spec.predictor.minReplicas"),
+		},
+		"minReplicas beside Knative's annotation": {
+			Seed(WithReplicas(1, 2), WithAnnotation("autoscaling.knative.dev/min-scale", "1")),
+			refused("remove one of them", "spec.predictor.minReplicas", annotations+"[autoscaling.knative.dev/min-scale]"),
+		},
+		"minReplicas beside Knative's annotation as it was once written": {
+			Seed(WithReplicas(1, 2), WithAnnotation("autoscaling.knative.dev/minScale", "1")),
+			refused("remove one of them", "spec.predictor.minReplicas", annotations+"[autoscaling.knative.dev/minScale]"),
+		},
+		"maxReplicas beside Knative's annotation": {
+			Seed(WithReplicas(1, 2), WithAnnotation("autoscaling.knative.dev/max-scale", "2")),
+			refused("remove one of them", "spec.predictor.maxReplicas", annotations+"[autoscaling.knative.dev/max-scale]"),
+		},
+
+		// The logger's words.
+		"a mode that is none": {
+			Seed(WithLogger(WithMode("both"))),
+			refused(`write one of "all", "request", "response"`, logger+".mode"),
+		},
+		"a refresh that is none": {
+			Seed(WithLogger(WithRefresh("live"))),
+			refused(`write one of "Revision", "Live"`, logger+".metadataRefresh"),
+		},
+		"a content mode that is none": {
+			Seed(WithLogger(WithContentMode("batch"))),
+			refused(`write one of "auto", "binary", "structured"`, logger+".contentMode"),
+		},
+		"a kind of event that is none": {
+			Seed(WithLogger(WithEvents("request", "answer"))),
+			refused(`write one of "request", "response", "stream"`, logger+".events[1]"),
+		},
+		"a payload of nothing": {
+			Seed(WithLogger(WithMaxPayloadBytes(0))),
+			refused("expected 1 <= 0 <= 16777216", logger+".maxPayloadBytes"),
+		},
+		"a payload over what any Broker takes": {
+			Seed(WithLogger(WithMaxPayloadBytes(16<<20 + 1))),
+			refused("expected 1 <= 16777217 <= 16777216", logger+".maxPayloadBytes"),
+		},
+
+		// The sink.
+		"a sink and a url": {
+			Seed(WithLogger(WithBroker("default"), WithURL("http://a.example"))),
+			refused("remove one of them", logger+".sink", logger+".url"),
+		},
+		"an empty sink": {
+			fromManifest(t, `predictor: {containers: [{image: a}], logger: {sink: {}}}`),
+			refused("expected at least one, got none", logger+".sink.ref", logger+".sink.uri"),
+		},
+		"a url without a scheme": {
+			Seed(WithLogger(WithURL("collector.ops.svc.cluster.local/in"))),
+			refused("write an absolute URL with http or https", logger+".url"),
+		},
+		"a url of another scheme": {
+			Seed(WithLogger(WithURL("kafka://broker:9092/topic"))),
+			refused("write an absolute URL with http or https", logger+".url"),
+		},
+		"a url without a host": {
+			Seed(WithLogger(WithURL("http:///in"))),
+			refused("write an absolute URL with http or https", logger+".url"),
+		},
+		"a url with credentials": {
+			Seed(WithLogger(WithURL("https://me:hunter2@collector.example"))),
+			refused("remove them", logger+".url"),
+		},
+		"a sink's uri with credentials": {
+			Seed(WithLogger(WithSinkURI("https://me:hunter2@collector.example"))),
+			refused("remove them", logger+".sink.uri"),
+		},
+		"a sink's uri of another scheme": {
+			Seed(WithLogger(WithSinkURI("ftp://collector.example"))),
+			refused("write an absolute URL with http or https", logger+".sink.uri"),
+		},
+		"a sink that is the InferenceService": {
+			Seed(WithLogger(WithSinkRef("serving.kubeflow.org/v1beta1", "InferenceService", "", "my-model"))),
+			refused("name another sink", logger+".sink.ref"),
+		},
+		"a sink that is its Knative Service": {
+			Seed(WithLogger(WithSinkRef("serving.knative.dev/v1", "Service", Namespace, "my-model-predictor-default"))),
+			refused("name another sink", logger+".sink.ref"),
+		},
+
+		// Annotations as attributes.
+		"an annotation that gives no name": {
+			Seed(WithLogger(WithMetadataAnnotations("team", "example.com/部署"))),
+			refused("name the attribute in spec.predictor.logger.metadata: {attribute: NAME, annotation: example.com/部署}", logger+".metadataAnnotations[1]"),
+		},
+		"an annotation that gives a name with a digit first": {
+			Seed(WithLogger(WithMetadataAnnotations("1st"))),
+			refused("name the attribute in spec.predictor.logger.metadata", logger+".metadataAnnotations[0]"),
+		},
+		"an annotation that gives a name over 20 characters": {
+			Seed(WithLogger(WithMetadataAnnotations("the-team-that-owns-the-model"))),
+			refused("name the attribute in spec.predictor.logger.metadata", logger+".metadataAnnotations[0]"),
+		},
+		"an annotation that gives an attribute of CloudEvents": {
+			Seed(WithLogger(WithMetadataAnnotations("example.com/source"))),
+			refused("name the attribute in spec.predictor.logger.metadata", logger+".metadataAnnotations[0]"),
+		},
+		"a named attribute that is reserved": {
+			Seed(WithLogger(WithMetadata("knativefoo", "team"))),
+			refused("reserved attribute name", logger+".metadata[0]"),
+		},
+		"a named attribute in upper case": {
+			Seed(WithLogger(WithMetadata("Region", "region"))),
+			refused("write 1 to 20 characters a-z and 0-9, a letter first", logger+".metadata[0]"),
+		},
+		"an empty key": {
+			Seed(WithLogger(WithMetadataAnnotations("team", ""))),
+			refused("write the key of an annotation, or remove the entry", logger+".metadataAnnotations[1]"),
+		},
+		"two keys for one attribute": {
+			Seed(WithLogger(WithMetadataAnnotations("team", "example.com/Team"))),
+			refused("remove one, or name its attribute in spec.predictor.logger.metadata", logger+".metadataAnnotations[0]", logger+".metadataAnnotations[1]"),
+		},
+		"a key and a named attribute that are one": {
+			Seed(WithLogger(WithMetadata("owner", "example.com/contact"))),
+			refused("remove one, or name its attribute", logger+".metadataAnnotations[1]", logger+".metadata[0]"),
+		},
+		"what kubectl keeps": {
+			Seed(WithLogger(WithMetadata("applied", "kubectl.kubernetes.io/last-applied-configuration"))),
+			refused(`config-logger denies "kubectl.kubernetes.io/*": list another annotation`, logger+".metadata[0]"),
+		},
+		"what may be a secret": {
+			Seed(WithLogger(WithMetadataAnnotations("example.com/API-Token"))),
+			refused(`config-logger denies "*token*": list another annotation`, logger+".metadataAnnotations[0]"),
+		},
+		"a value of two lines": {
+			Seed(WithAnnotation("team", "ai\nplatform")),
+			refused("change the value, or don't list the annotation", annotations+"[team]", logger+".metadataAnnotations[0]"),
+		},
+		"a value over 1 KiB": {
+			Seed(WithAnnotation("owner", strings.Repeat("x", 1025))),
+			refused("at most 1024 can go into an attribute", annotations+"[owner]", logger+".metadataAnnotations[1]"),
+		},
+		"values over 4 KiB in all": {
+			Seed(WithAnnotation("a", strings.Repeat("x", 1024)), WithAnnotation("b", strings.Repeat("x", 1024)),
+				WithAnnotation("c", strings.Repeat("x", 1024)), WithAnnotation("d", strings.Repeat("x", 1024)),
+				WithLogger(WithMetadataAnnotations("a", "b", "c", "d"))),
+			refused("shorten the values, or list fewer annotations", annotations),
+		},
+		"33 annotations": {
+			listing(33),
+			refused("list fewer", logger+".metadataAnnotations", logger+".metadata"),
+		},
+
+		// Fields that this version lacks.
+		"a transformer": {
+			fromManifest(t, `{predictor: {containers: [{image: a}]}, transformer: {containers: [{image: b}]}}`),
+			refused("not supported yet: remove it, only a predictor with containers is", "spec.transformer"),
+		},
+		"a logger in the wrong place": {
+			fromManifest(t, `{predictor: {containers: [{image: a}]}, logger: {mode: all}}`),
+			refused("write it under spec.predictor", "spec.logger"),
+		},
+		"a typing error in spec": {
+			fromManifest(t, `{predictor: {containers: [{image: a}]}, Predictor: {}}`),
+			refused("write predictor", "spec.Predictor"),
+		},
+		"canaryTrafficPercent": {
+			fromManifest(t, `predictor: {containers: [{image: a}], canaryTrafficPercent: 10}`),
+			refused("not supported yet: remove it", "spec.predictor.canaryTrafficPercent"),
+		},
+		"storageUri": {
+			fromManifest(t, `predictor: {containers: [{image: a}], storageUri: "gs://models/iris"}`),
+			refused("let the container bring its model, in its image or a volume", "spec.predictor.storageUri"),
+		},
+		"a field of a container in the predictor": {
+			fromManifest(t, `predictor: {containers: [{image: a}], image: a}`),
+			refused("write it under spec.predictor.containers[0]", "spec.predictor.image"),
+		},
+		"a predictor's field in the wrong case": {
+			fromManifest(t, `predictor: {containers: [{image: a}], minreplicas: 1}`),
+			refused("write minReplicas", "spec.predictor.minreplicas"),
+		},
+		"a field that nobody knows": {
+			fromManifest(t, `predictor: {containers: [{image: a}], warp: 9}`),
+			refused("remove it or correct its name", "spec.predictor.warp"),
+		},
+		"a logger's field in the wrong case": {
+			fromManifest(t, `predictor: {containers: [{image: a}], logger: {metadataannotations: [team]}}`),
+			refused("write metadataAnnotations", logger+".metadataannotations"),
+		},
+		"a logger's field of a later version": {
+			fromManifest(t, `predictor: {containers: [{image: a}], logger: {metadataHeaders: [x-tenant]}}`),
+			refused("not supported yet: remove it", logger+".metadataHeaders"),
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			assertRefused(t, asCreated(t.Context(), test.is).Filter(apis.ErrorLevel), test.want)
+		})
+	}
+
+	for port, owner := range map[int32]string{
+		9081: "Sidenote's agent", 9082: "Sidenote's agent",
+		8008: "Knative's", 8012: "Knative's", 8013: "Knative's", 8022: "Knative's", 8112: "Knative's",
+		9090: "Knative's", 9091: "Knative's",
+	} {
+		t.Run(fmt.Sprintf("port %d of a model", port), func(t *testing.T) {
+			assertRefused(t, asCreated(t.Context(), Seed(WithPort("", port))),
+				refused("taken by "+owner, containers+"[0].ports[0].containerPort"))
+		})
+		t.Run(fmt.Sprintf("port %d of a second container", port), func(t *testing.T) {
+			last := model
+			last.Ports = []corev1.ContainerPort{{ContainerPort: port}}
+			assertRefused(t, asCreated(t.Context(), Seed(WithContainers(corev1.Container{Name: "first", Image: "a"}, last))),
+				refused("let the container listen on another one", containers+"[1].ports[0].containerPort"))
+		})
+	}
+}
+
+// Servers of KFServing are given as fields of the predictor, and then there
+// is no container either.
+func TestModelFormatsAreRefusedWithAdvice(t *testing.T) {
+	for _, format := range []string{"model", "sklearn", "xgboost", "tensorflow", "pytorch", "triton", "onnx", "huggingface", "pmml", "lightgbm", "paddle", "mlserver", "mlflow"} {
+		t.Run(format, func(t *testing.T) {
+			is := fromManifest(t, fmt.Sprintf(`predictor: {%s: {storageUri: "gs://models/iris"}}`, format))
+			assertRefused(t, asCreated(t.Context(), is),
+				refused("give the model server as containers, with its image and port", "spec.predictor."+format),
+				refused("write at least one container", "spec.predictor.containers"))
+		})
+	}
+}
+
+func TestNoMessageRepeatsAValueThatMayBeSecret(t *testing.T) {
+	const canary = "hunter2"
+	for what, is := range map[string]*v1beta1.InferenceService{
+		"credentials in a url":         Seed(WithLogger(WithURL("https://me:" + canary + "@collector.example"))),
+		"credentials in a bad url":     Seed(WithLogger(WithURL("ftp://me:" + canary + "@collector.example"))),
+		"credentials in a sink's uri":  Seed(WithLogger(WithSinkURI("https://me:" + canary + "@collector.example"))),
+		"a value with a line's end":    Seed(WithAnnotation("team", canary+"\n")),
+		"a denied annotation":          Seed(WithAnnotation("token", canary), WithLogger(WithMetadataAnnotations("token"))),
+		"a value that is far too long": Seed(WithAnnotation("team", strings.Repeat(canary, 1000))),
+	} {
+		errs := asCreated(t.Context(), is)
+		if errs == nil {
+			t.Errorf("%s is admitted", what)
+		} else if strings.Contains(errs.Error(), canary) {
+			t.Errorf("%s is repeated: %v", what, errs)
+		}
+	}
+}
+
+func TestTheClusterDecidesWhichAnnotationsAreDenied(t *testing.T) {
+	with := func(denied ...string) context.Context {
+		return config.ToContext(t.Context(), &config.Config{Agent: &config.Agent{}, Logger: &config.Logger{DeniedAnnotations: denied}})
+	}
+	listsToken := func() *v1beta1.InferenceService {
+		return Seed(WithLogger(WithMetadataAnnotations("team", "example.com/token")))
+	}
+	assertRefused(t, asCreated(with(), listsToken()))
+	assertRefused(t, asCreated(with("internal/*", "te?m", "TEAM"), listsToken()),
+		refused(`denies "TEAM": list another annotation`, "spec.predictor.logger.metadataAnnotations[0]"))
+}
+
+func TestAShortTimeoutWithALoggerIsWarnedOf(t *testing.T) {
+	errs := asCreated(t.Context(), Seed(WithTimeout(44)))
+	assertRefused(t, errs.Filter(apis.ErrorLevel))
+	assertRefused(t, errs.Filter(apis.WarningLevel), refused("write at least 45", "spec.predictor.timeout"))
+}
+
+func TestAnUpdateIsRefusedOnlyForWhatItBringsIn(t *testing.T) {
+	const sklearn, xgboost = `{"storageUri": "gs://models/iris"}`, `{}`
+	withUnknown := func(fields ...string) Option {
+		return WithPredictor(func(predictor *v1beta1.PredictorSpec) {
+			predictor.Unknown = v1beta1.UnknownFields{}
+			for i := 0; i < len(fields); i += 2 {
+				predictor.Unknown[fields[i]] = runtime.RawExtension{Raw: []byte(fields[i+1])}
+			}
+		})
+	}
+	withPorts := func(ports ...int32) Option {
+		return WithModel(func(model *corev1.Container) {
+			model.Ports = nil
+			for _, port := range ports {
+				model.Ports = append(model.Ports, corev1.ContainerPort{ContainerPort: port})
+			}
+		})
+	}
+	both := WithLogger(WithBroker("default"), WithURL("http://a.example"))
+
+	for what, test := range map[string]struct {
+		old, updated *v1beta1.InferenceService
+		errors       int
+		warnings     int
+	}{
+		"nothing was wrong and nothing is":              {Seed(), Seed(WithImage("v2")), 0, 0},
+		"what is wrong is new":                          {Seed(), Seed(WithLogger(WithMode("both"))), 1, 0},
+		"what is wrong was so before":                   {Seed(both), Seed(both, WithImage("v2")), 0, 1},
+		"what was wrong is mended":                      {Seed(both), Seed(), 0, 0},
+		"one wrong was there and one is new":            {Seed(both), Seed(both, WithPort("", 9090)), 1, 1},
+		"what was wrong is wrong otherwise":             {Seed(WithLogger(WithMode("both"))), Seed(WithLogger(WithMode("none"))), 1, 0},
+		"an unknown field was there before":             {Seed(withUnknown("sklearn", sklearn)), Seed(withUnknown("sklearn", sklearn), WithImage("v2")), 0, 1},
+		"an unknown field comes":                        {Seed(), Seed(withUnknown("sklearn", sklearn)), 1, 0},
+		"one of two unknown fields goes":                {Seed(withUnknown("sklearn", sklearn, "xgboost", xgboost)), Seed(withUnknown("sklearn", sklearn)), 0, 1},
+		"one of three ports goes":                       {Seed(withPorts(1, 2, 3)), Seed(withPorts(1, 2)), 0, 1},
+		"a third port comes":                            {Seed(withPorts(1, 2)), Seed(withPorts(1, 2, 3)), 1, 1},
+		"an object from before the webhook is updated":  {InferenceService("my-model"), InferenceService("my-model", WithPort("", 8080)), 0, 0},
+		"a name that was too long stays":                {Seed(WithName(strings.Repeat("a", 50))), Seed(WithName(strings.Repeat("a", 50)), WithImage("v2")), 0, 1},
+		"a listed annotation's value becomes a problem": {Seed(), Seed(WithAnnotation("team", "a\nb")), 1, 0},
+		"a short timeout stays a warning":               {Seed(), Seed(WithTimeout(5)), 0, 1},
+	} {
+		t.Run(what, func(t *testing.T) {
+			ctx := apis.WithinUpdate(t.Context(), test.old)
+			before := test.old.DeepCopy()
+			test.updated.SetDefaults(ctx)
+			errs := test.updated.Validate(ctx)
+			if got := len(errs.Filter(apis.ErrorLevel).WrappedErrors()); got != test.errors {
+				t.Errorf("%d errors, want %d", got, test.errors)
+			}
+			if got := len(errs.Filter(apis.WarningLevel).WrappedErrors()); got != test.warnings {
+				t.Errorf("%d warnings, want %d", got, test.warnings)
+			}
+			if before.Spec.Predictor.Containers[0].Name != test.old.Spec.Predictor.Containers[0].Name {
+				t.Error("the old object was changed")
+			}
+			if t.Failed() {
+				t.Logf("said:\n%v", errs)
+			}
+		})
+	}
+}
+
+// An unknown field beside one that was there before is the request's.
+func TestAnUpdateNamesOnlyTheNewOfLikeViolations(t *testing.T) {
+	old := fromManifest(t, `predictor: {containers: [{image: a}], sklearn: {}}`)
+	updated := fromManifest(t, `predictor: {containers: [{image: a}], sklearn: {}, xgboost: {}}`)
+	ctx := apis.WithinUpdate(t.Context(), old)
+	updated.SetDefaults(ctx)
+	errs := updated.Validate(ctx)
+	assertRefused(t, errs.Filter(apis.ErrorLevel), refused("give the model server as containers", "spec.predictor.xgboost"))
+	assertRefused(t, errs.Filter(apis.WarningLevel), refused("give the model server as containers", "spec.predictor.sklearn"))
+}
+
+func TestWhatServingSaysIsAskedOnlyOfWhatWeTake(t *testing.T) {
+	asked := 0
+	ctx := v1beta1.WithChildValidation(t.Context(), func(context.Context, *v1beta1.InferenceService) *apis.FieldError {
+		asked++
+		return apis.ErrGeneric("Serving says no", "spec.predictor.nodeSelector")
+	})
+	assertRefused(t, asCreated(ctx, Seed()), refused("Serving says no", "spec.predictor.nodeSelector"))
+	if asked != 1 {
+		t.Errorf("asked %d times, want once", asked)
+	}
+	asked = 0
+	assertRefused(t, asCreated(ctx, Seed(WithContainers())), refused("write at least one", "spec.predictor.containers"))
+	if asked != 0 {
+		t.Error("Serving was asked about what is refused already")
+	}
+	assertRefused(t, asCreated(ctx, Seed(WithTimeout(10))).Filter(apis.ErrorLevel), refused("Serving says no", "spec.predictor.nodeSelector"))
+
+	// A flag that was turned off since doesn't keep an owner from updating.
+	ctx = apis.WithinUpdate(ctx, Seed())
+	assertRefused(t, Seed(WithImage("v2")).Validate(ctx).Filter(apis.ErrorLevel))
+}
+
+func TestDeletionAndStatusUpdatesAreNeverRefused(t *testing.T) {
+	broken := func(options ...Option) *v1beta1.InferenceService {
+		return Seed(append(options, WithContainers(), WithName("-"), WithLogger(WithMode("both")))...)
+	}
+	if asCreated(t.Context(), broken()) == nil {
+		t.Fatal("the broken one is admitted anyway")
+	}
+	assertRefused(t, broken(WithDeletion()).Validate(apis.WithinUpdate(t.Context(), Seed())))
+	assertRefused(t, broken().Validate(apis.WithinSubResourceUpdate(t.Context(), Seed(), "status")))
+}
