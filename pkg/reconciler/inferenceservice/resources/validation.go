@@ -7,6 +7,8 @@ package resources
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -52,16 +54,52 @@ func Validate(ctx context.Context, is *v1beta1.InferenceService) *apis.FieldErro
 	return asOwn(service.Validate(ctx))
 }
 
+// features names the feature of Knative Serving that allows a field of a Pod's
+// specification.
+var features = map[string]string{
+	"affinity":                  servingconfig.FeaturePodSpecAffinity,
+	"dnsConfig":                 servingconfig.FeaturePodSpecDNSConfig,
+	"dnsPolicy":                 servingconfig.FeaturePodSpecDNSPolicy,
+	"hostAliases":               servingconfig.FeaturePodSpecHostAliases,
+	"hostIPC":                   servingconfig.FeaturePodSpecHostIPC,
+	"hostNetwork":               servingconfig.FeaturePodSpecHostNetwork,
+	"hostPID":                   servingconfig.FeaturePodSpecHostPID,
+	"initContainers":            servingconfig.FeaturePodSpecInitContainers,
+	"nodeSelector":              servingconfig.FeaturePodSpecNodeSelector,
+	"priorityClassName":         servingconfig.FeaturePodSpecPriorityClassName,
+	"runtimeClassName":          servingconfig.FeaturePodSpecRuntimeClassName,
+	"schedulerName":             servingconfig.FeaturePodSpecSchedulerName,
+	"securityContext":           servingconfig.FeaturePodSpecSecurityContext,
+	"shareProcessNamespace":     servingconfig.FeaturePodSpecShareProcessNamespace,
+	"tolerations":               servingconfig.FeaturePodSpecTolerations,
+	"topologySpreadConstraints": servingconfig.FeaturePodSpecTopologySpreadConstraints,
+}
+
+// disallowedAdvice says what to do about fields that Serving doesn't take.
+func disallowedAdvice(paths []string) string {
+	var flags []string
+	for _, path := range paths {
+		field, _, _ := strings.Cut(strings.TrimPrefix(path, "spec.predictor."), ".")
+		if flag, found := features[field]; found && !slices.Contains(flags, flag) {
+			flags = append(flags, flag)
+		}
+	}
+	if len(flags) == 0 {
+		return "Knative Serving doesn't take it: remove it"
+	}
+	return fmt.Sprintf("Knative Serving takes it only with a feature that is off: remove it, or have %s set to enabled in Knative Serving's ConfigMap config-features", strings.Join(flags, ", "))
+}
+
 // asOwn gives each violation the paths of the InferenceService.
 func asOwn(child *apis.FieldError) (errs *apis.FieldError) {
 	for _, violation := range child.WrappedErrors() {
 		own := *violation
-		if own.Message == apis.ErrDisallowedFields().Message && own.Details == "" {
-			own.Details = "Knative Serving takes the field only where its ConfigMap config-features enables it, if at all: remove it, or have it enabled"
-		}
 		own.Paths = make([]string, 0, len(violation.Paths))
 		for _, path := range violation.Paths {
 			own.Paths = append(own.Paths, childPaths.Replace(path))
+		}
+		if own.Message == apis.ErrDisallowedFields().Message {
+			own.Details = disallowedAdvice(own.Paths)
 		}
 		errs = errs.Also(&own)
 	}
