@@ -11,7 +11,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"sync"
 	"testing"
 	"time"
 
@@ -84,10 +86,21 @@ func (m *grpcModel) FullDuplexCall(both grpc.BidiStreamingServer[grpc_testing.St
 
 func newGRPCRig(t *testing.T, arguments ...string) (*rig, *grpcModel, grpc_testing.TestServiceClient) {
 	t.Helper()
+	checkGoroutines(t)
 	model := &grpcModel{canceled: make(chan struct{})}
 	server := grpc.NewServer()
 	grpc_testing.RegisterTestServiceServer(server, model)
-	r := newRig(t, http.HandlerFunc(server.ServeHTTP), arguments...)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var group sync.WaitGroup
+	group.Go(func() { _ = server.Serve(listener) })
+	r := newRig(t, http.NotFoundHandler(), append(arguments, "--target=http://"+listener.Addr().String())...)
+	t.Cleanup(func() {
+		server.Stop()
+		group.Wait()
+	})
 	connection, err := grpc.NewClient("passthrough:///"+r.agent.Addr(), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)
@@ -267,7 +280,9 @@ func TestAGRPCDeadlineReachesTheModel(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	_, err := client.UnaryCall(ctx, &grpc_testing.SimpleRequest{ResponseSize: -1})
-	if status.Code(err) != codes.DeadlineExceeded {
+	// Internal where the model's own deadline was the first: net/http resets
+	// a stream with no other code.
+	if code := status.Code(err); code != codes.DeadlineExceeded && code != codes.Internal {
 		t.Errorf("the client got %v", err)
 	}
 	<-model.canceled

@@ -345,6 +345,9 @@ func TestAClientThatGoesAwayIsSeenByTheModel(t *testing.T) {
 				t.Fatal(err)
 			}
 			<-reached
+			if _, err := io.ReadFull(answer.Body, make([]byte, len("begun"))); err != nil {
+				t.Fatal(err)
+			}
 			cancel()
 			answer.Body.Close()
 			<-gone
@@ -392,8 +395,26 @@ func TestAModelThatIsNotThere(t *testing.T) {
 	if event := r.sink.of("response.failure"); event.attribute("statuscode") != "502" {
 		t.Errorf("unexpected event: %v", event)
 	}
-	if !strings.Contains(r.logs.String(), `"cause":"refused"`) {
+	if !strings.Contains(r.logs.String(), `"cause":"unreachable"`) {
 		t.Errorf("not logged: %s", r.logs)
+	}
+}
+
+// TestAModelThatDiesBeforeItAnswers breaks off towards the client, too.
+func TestAModelThatDiesBeforeItAnswers(t *testing.T) {
+	model := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+	for _, protocol := range []string{"HTTP/1.1", "HTTP/2"} {
+		t.Run(protocol, func(t *testing.T) {
+			r := newRig(t, model, "--events=response,response.failure")
+			answer, err := clientOf(t, protocol == "HTTP/2").Post(r.url("/"), "application/json", strings.NewReader("{}"))
+			if err == nil {
+				answer.Body.Close()
+				t.Errorf("the client got %s", answer.Status)
+			}
+			if event := r.sink.of("response.failure"); event.attribute("statuscode") != "" || len(event.Data()) != 0 {
+				t.Errorf("unexpected event: %v", event)
+			}
+		})
 	}
 }
 

@@ -172,7 +172,7 @@ func (r *recorder) Unanswered(status int) {
 func (r *recorder) End(trailer http.Header) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.requestDone(false)
+	r.requestDone(r.response.complete && event.WholeMessages(r.request.coding, r.request.body.Body()))
 	if r.response.ended {
 		return
 	}

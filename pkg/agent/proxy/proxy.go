@@ -121,6 +121,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			// Or the server would guess one.
 			w.Header()["Content-Type"] = nil
 		}
+		if res.ContentLength == 0 {
+			// Nothing to flush: an answer of a head alone, such as a gRPC
+			// error's, must not become a head and an empty body.
+			proxy.FlushInterval = 0
+		}
 		if recorder == nil || res.StatusCode == http.StatusSwitchingProtocols {
 			return nil
 		}
@@ -131,10 +136,15 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	proxy.ErrorHandler = func(w http.ResponseWriter, r *http.Request, err error) {
 		class := classify(r, err)
-		if recorder != nil && class != ErrorCanceled {
+		h.OnError(class)
+		if class != ErrorUnreachable {
+			// The model broke off, and so do we: the caller sees what it would
+			// see without the agent.
+			panic(http.ErrAbortHandler)
+		}
+		if recorder != nil {
 			recorder.Unanswered(http.StatusBadGateway)
 		}
-		h.OnError(class)
 		// As queue-proxy, which would meet the same error without the agent.
 		http.Error(w, err.Error(), http.StatusBadGateway)
 	}
@@ -210,25 +220,24 @@ type ErrorClass string
 
 // The classes.
 const (
-	ErrorRefused  ErrorClass = "refused"
-	ErrorTimeout  ErrorClass = "timeout"
+	// ErrorUnreachable: no connection to the model came about.
+	ErrorUnreachable ErrorClass = "unreachable"
+	// ErrorCanceled: the client went away first.
 	ErrorCanceled ErrorClass = "canceled"
-	ErrorOther    ErrorClass = "other"
+	// ErrorBroken: the model ended the exchange before its answer.
+	ErrorBroken ErrorClass = "broken"
 )
 
 // classify never quotes the error: it may hold bytes that the model sent.
 func classify(r *http.Request, err error) ErrorClass {
 	var operation *net.OpError
-	var timeout net.Error
 	switch {
 	case r.Context().Err() != nil:
 		return ErrorCanceled
-	case errors.As(err, &timeout) && timeout.Timeout():
-		return ErrorTimeout
 	case errors.As(err, &operation) && operation.Op == "dial":
-		return ErrorRefused
+		return ErrorUnreachable
 	default:
-		return ErrorOther
+		return ErrorBroken
 	}
 }
 
