@@ -140,7 +140,7 @@ show_next() {
   kubectl -n $namespace logs -f deployment/fraud-detection &
   kubectl -n $namespace annotate isvc $model team=fraud-detection --overwrite
   kubectl -n $namespace wait isvc/$model --for=condition=Ready
-  curl -d '$instances' $(printf '%q ' "${way[@]}")
+  curl -H 'Content-Type: application/json' -d '$instances' $(printf '%q ' "${way[@]}")
 EOF
   own_cluster || echo '  go run ./hack/cluster down'
 }

@@ -36,7 +36,7 @@ var refusals = map[string]struct {
 	says                      []string
 }{
 	"no container": {
-		predictor: fields{"containers": nil},
+		predictor: fields{"containers": []any{}},
 		says:      []string{"spec.predictor.containers", "write at least one container"},
 	},
 	"two ports": {

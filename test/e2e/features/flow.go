@@ -33,13 +33,33 @@ const defaultBroker = "default"
 // addBroker gives a feature the Broker that loggers send to by default.
 func addBroker(f *feature.Feature) {
 	f.Setup("there is a Broker named default", broker.Install(defaultBroker, broker.WithEnvConfig()...))
-	f.Requirement("the Broker is ready", broker.IsReady(defaultBroker))
 }
 
-// addService gives a feature an InferenceService of the test model.
+// addService gives a feature an InferenceService of the test model, made once
+// the Broker is ready: one made before gets a second Revision for it.
 func addService(f *feature.Feature, name string, options ...inferenceservice.Option) {
-	f.Setup("there is an InferenceService "+name, inferenceservice.Install(name, options...))
-	f.Requirement("the InferenceService "+name+" is ready", inferenceservice.IsReady(name))
+	f.Setup("there is an InferenceService "+name, func(ctx context.Context, t feature.T) {
+		broker.IsReady(defaultBroker)(ctx, t)
+		inferenceservice.Install(name, options...)(ctx, t)
+	})
+	f.Requirement("the InferenceService "+name+" answers", answers(name))
+}
+
+// answers waits until an InferenceService is ready and the ingress has heard
+// of it: one that doesn't probe its own routes, as Traefik, answers 404 for a
+// moment after Ready.
+func answers(name string) feature.StepFn {
+	return func(ctx context.Context, t feature.T) {
+		inferenceservice.IsReady(name)(ctx, t)
+		client := ingress.NewHTTPClient()
+		eventually(ctx, t, "an answer of "+name, func(ctx context.Context) error {
+			model, err := modelURL(ctx, name)
+			if err != nil {
+				return err
+			}
+			return predict(ctx, client, model, newRequestID())
+		})
+	}
 }
 
 // addSubscriber gives a feature a subscriber behind a Trigger, both of one

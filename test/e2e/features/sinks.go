@@ -8,6 +8,7 @@ package features
 import (
 	"context"
 	"fmt"
+	"maps"
 
 	corev1 "k8s.io/api/core/v1"
 	"knative.dev/eventing/test/rekt/resources/broker"
@@ -27,12 +28,7 @@ import (
 func SinkURL() *feature.Feature {
 	const service, at = "to-url", "direct"
 	f := feature.NewFeatureNamed("a url as the sink")
-	f.Setup("there is a subscriber", subscriber.Install(at))
-	f.Setup("there is an InferenceService", func(ctx context.Context, t feature.T) {
-		url := "http://" + network.GetServiceHostname(at, environment.FromContext(ctx).Namespace())
-		inferenceservice.Install(service, inferenceservice.WithLogger(map[string]any{"url": url}))(ctx, t)
-	})
-	f.Requirement("the InferenceService is ready", inferenceservice.IsReady(service))
+	addDirectService(f, service, at, nil)
 	f.Assert("the events arrive at the url", func(ctx context.Context, t feature.T) {
 		predictUntilSeen(ctx, t, service, at)
 		if err := oneExchange(eventsOf(ctx, t, service, at, requestType, responseType)); err != nil {
@@ -42,6 +38,18 @@ func SinkURL() *feature.Feature {
 	return f
 }
 
+// addDirectService gives a feature a subscriber and an InferenceService whose
+// logger names its URL.
+func addDirectService(f *feature.Feature, service, at string, logger map[string]any, options ...inferenceservice.Option) {
+	f.Setup("there is a subscriber "+at, subscriber.Install(at))
+	f.Setup("there is an InferenceService "+service+" that sends to its URL", func(ctx context.Context, t feature.T) {
+		fields := map[string]any{"url": "http://" + network.GetServiceHostname(at, environment.FromContext(ctx).Namespace())}
+		maps.Copy(fields, logger)
+		inferenceservice.Install(service, append(options, inferenceservice.WithLogger(fields))...)(ctx, t)
+	})
+	f.Requirement("the InferenceService "+service+" answers", answers(service))
+}
+
 // SinkKnativeService is that events go to a Knative Service that the sink
 // refers to.
 func SinkKnativeService() *feature.Feature {
@@ -49,10 +57,11 @@ func SinkKnativeService() *feature.Feature {
 	f := feature.NewFeatureNamed("a Knative Service as the sink")
 	f.Setup("there is a subscriber", subscriber.Install(at))
 	f.Setup("there is a Knative Service that hands on to it", relay.Install(sink, at))
-	addService(f, service, inferenceservice.WithLogger(map[string]any{
+	f.Setup("there is an InferenceService", inferenceservice.Install(service, inferenceservice.WithLogger(map[string]any{
 		"sink": map[string]any{"ref": map[string]string{"apiVersion": "serving.knative.dev/v1", "kind": "Service", "name": sink}},
-	}))
+	})))
 	f.Requirement("the Knative Service is ready", relay.IsReady(sink))
+	f.Requirement("the InferenceService answers", answers(service))
 	f.Assert("the events arrive through it", func(ctx context.Context, t feature.T) {
 		predictUntilSeen(ctx, t, service, at)
 		if err := oneExchange(eventsOf(ctx, t, service, at, requestType, responseType)); err != nil {
@@ -68,7 +77,8 @@ func MissingBroker() *feature.Feature {
 	const service, at = "early", "every-event"
 	f := feature.NewFeatureNamed("a Broker that comes later")
 	f.Setup("there is a subscriber", subscriber.Install(at))
-	addService(f, service)
+	f.Setup("there is an InferenceService", inferenceservice.Install(service))
+	f.Requirement("the InferenceService answers", answers(service))
 	f.Assert("the model serves without it, and its events flow once it is there", func(ctx context.Context, t feature.T) {
 		for range 3 {
 			predictOnce(ctx, t, service)
