@@ -109,14 +109,17 @@ func removeCgroups(name string) error {
 }
 
 // eachCgroup visits the cluster's cgroup in each hierarchy, parents first.
+// That of version 2 beside version 1 too: runc makes cgroups in all.
 func eachCgroup(name string, visit func(folder string) error) error {
 	mounts, err := readMounts()
 	if err != nil {
 		return err
 	}
-	roots, _ := cgroupRoots(mounts)
-	for _, root := range roots {
-		err := filepath.WalkDir(filepath.Join(root, name), func(path string, entry fs.DirEntry, err error) error {
+	for _, mount := range mounts {
+		if mount.filesystem != "cgroup" && mount.filesystem != "cgroup2" {
+			continue
+		}
+		err := filepath.WalkDir(filepath.Join(mount.point, name), func(path string, entry fs.DirEntry, err error) error {
 			if err != nil {
 				return ignoreMissing(err)
 			}

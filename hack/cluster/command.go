@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"time"
@@ -111,16 +112,29 @@ func lastLinesOfFile(path string, n int) string {
 	if err != nil {
 		return "    " + err.Error()
 	}
-	return lastLines(string(data), n)
+	return lastLines(sinceLastStart(string(data)), n)
 }
+
+// sinceLastStart is what a log says of the last run of its daemon: each run
+// begins with a line of the time, "$" and the command.
+func sinceLastStart(log string) string {
+	starts := startLine.FindAllStringIndex(log, -1)
+	if len(starts) == 0 {
+		return log
+	}
+	return log[starts[len(starts)-1][0]:]
+}
+
+var startLine = regexp.MustCompile(`(?m)^\d{4}-\d\d-\d\dT[\d:]+Z \$ /`)
 
 // await calls ready until it holds or the time is over. What ready says last
 // is the reason for giving up.
 func await(ctx context.Context, limit time.Duration, ready func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
+	var reason error
 	for {
-		err := ready(ctx)
+		err := ready(limited)
 		if err == nil {
 			return nil
 		}
@@ -128,9 +142,15 @@ func await(ctx context.Context, limit time.Duration, ready func(context.Context)
 		if errors.As(err, &final) {
 			return err
 		}
+		// An attempt that was cut short says less than the one before it.
+		if reason == nil || limited.Err() == nil {
+			reason = err
+		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("not ready after %s: %w", elapsed(limit), err)
+			return context.Cause(ctx)
+		case <-limited.Done():
+			return fmt.Errorf("not ready after %s: %w", elapsed(limit), reason)
 		case <-time.After(300 * time.Millisecond):
 		}
 	}

@@ -6,10 +6,10 @@ SPDX-License-Identifier: Apache-2.0
 package main
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 )
 
 // etcdURL is reachable only within the namespace, and there only from the
@@ -21,6 +21,11 @@ func registryDaemon(s settings) daemon {
 	return daemon{name: "registry", arguments: []string{
 		s.debian("usr", "bin", "docker-registry"), "serve", s.config("registry.yaml"),
 	}}
+}
+
+// daemons is all of them, in the order in which they start.
+func daemons(s settings) []daemon {
+	return slices.Concat([]daemon{residentDaemon(s), registryDaemon(s), runtimeDaemon(s)}, controlPlane(s), nodeDaemons(s))
 }
 
 // controlPlane is etcd and the API server.
@@ -68,7 +73,15 @@ func controlPlane(s settings) []daemon {
 	}
 }
 
-// nodeDaemons is what needs an API server.
+// runtimeDaemon is what the kubelet has its containers run by. It must answer
+// before the kubelet starts, which gives up at once otherwise.
+func runtimeDaemon(s settings) daemon {
+	return daemon{name: "containerd", arguments: []string{
+		s.debian("usr", "bin", "containerd"), "--config=" + s.config("containerd.toml"), "--log-level=warn",
+	}}
+}
+
+// nodeDaemons is what needs an API server and a container runtime.
 func nodeDaemons(s settings) []daemon {
 	return []daemon{
 		{name: "kube-controller-manager", arguments: []string{
@@ -88,9 +101,6 @@ func nodeDaemons(s settings) []daemon {
 			"--leader-elect=false",
 			"--bind-address=127.0.0.1",
 			"--profiling=false",
-		}},
-		{name: "containerd", arguments: []string{
-			s.debian("usr", "bin", "containerd"), "--config=" + s.config("containerd.toml"), "--log-level=warn",
 		}},
 		{name: "kube-proxy", arguments: []string{
 			s.bin("kube-proxy"), "--config=" + s.config("proxy.yaml"),
@@ -113,13 +123,16 @@ func nodeDaemons(s settings) []daemon {
 	}
 }
 
-// settingsOf is a hash of all that makes a daemon's behaviour: one that
-// started with other settings has to be started anew.
-func settingsOf(d daemon, configuration map[string][]byte) string {
-	data, err := json.Marshal([]any{d.arguments, d.environment, configuration})
-	if err != nil {
-		panic(err) // strings and bytes always can be marshalled
+// settingsOf is a hash of what makes a daemon's behaviour: its arguments and
+// environment, the build of its program, and the configurations that its
+// arguments name. One that started with others has to be started anew.
+func settingsOf(d daemon, build string, configuration map[string][]byte) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%q %q %q\n", d.arguments, d.environment, build)
+	for _, name := range slices.Sorted(maps.Keys(configuration)) {
+		if slices.ContainsFunc(d.arguments, func(argument string) bool { return strings.HasSuffix(argument, "/"+name) }) {
+			fmt.Fprintf(&b, "%q %q\n", name, configuration[name])
+		}
 	}
-	sum := sha256.Sum256(data)
-	return hex.EncodeToString(sum[:])
+	return hashText(b.String())
 }

@@ -25,7 +25,7 @@ func diagnose(l layout, out io.Writer) {
 	}
 	for _, name := range names {
 		if _, alive := readDaemon(l, name); !alive {
-			fmt.Fprintf(out, "%s isn't running; %s ends with\n%s\n", name, l.log(name), lastLinesOfFile(l.log(name), tailLines))
+			fmt.Fprintf(out, "%s isn't running; its log %s ends with\n%s\n", name, l.log(name), lastLinesOfFile(l.log(name), tailLines))
 		}
 	}
 	k := newKubectl(l)
@@ -38,7 +38,9 @@ func diagnose(l layout, out io.Writer) {
 		"--sort-by=.lastTimestamp", "--no-headers", "--request-timeout=5s"); err == nil && warnings != "" {
 		fmt.Fprintf(out, "the last warnings:\n%s\n", lastLines(warnings, 10))
 	}
-	fmt.Fprintf(out, "%s ends with\n%s\n", l.log("kubelet"), lastLinesOfFile(l.log("kubelet"), 10))
+	if _, alive := readDaemon(l, "kubelet"); alive {
+		fmt.Fprintf(out, "the kubelet's log %s ends with\n%s\n", l.log("kubelet"), lastLinesOfFile(l.log("kubelet"), 10))
+	}
 }
 
 // unready picks, from kubectl get pods over all namespaces, the lines of pods

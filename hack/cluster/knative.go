@@ -163,20 +163,31 @@ kind: InMemoryChannel
 metadata: {name: probe, namespace: default}
 `
 
-// awaitKnative waits until Knative is up: its Deployments, and its webhooks by
-// a dry run, for after a restart of the machine the former is what was true
-// before.
+// awaitKnative waits until Knative is up: first its webhooks, by a dry run,
+// for right after a restart of the machine the status of a Deployment is what
+// was true before; then its Deployments.
 func awaitKnative(ctx context.Context, s settings, k kubectl) error {
-	for _, d := range distributions {
-		if err := k.wait(ctx, 5*time.Minute, "--for=condition=Available", "deployment", "--all", "--namespace="+d.namespace); err != nil {
+	answers := func(ctx context.Context) error {
+		_, err := k.with(strings.NewReader(probes)).run(ctx, "create", "--dry-run=server", "--filename=-")
+		return err
+	}
+	rolledOut := func(ctx context.Context) error {
+		for _, d := range distributions {
+			if _, err := k.run(ctx, "rollout", "status", "deployment", "--timeout=5s", "--namespace="+d.namespace); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	for _, ready := range []func(context.Context) error{answers, rolledOut} {
+		if err := await(ctx, 5*time.Minute, func(ctx context.Context) error {
+			if err := mustLive(s.layout, "kube-apiserver", "kubelet", "containerd", "traefik", "coredns"); err != nil {
+				return err
+			}
+			return ready(ctx)
+		}); err != nil {
 			return err
 		}
 	}
-	return await(ctx, 2*time.Minute, func(ctx context.Context) error {
-		if err := mustLive(s.layout, "kube-apiserver", "kubelet", "containerd", "traefik", "coredns"); err != nil {
-			return err
-		}
-		_, err := k.with(strings.NewReader(probes)).run(ctx, "create", "--dry-run=server", "--filename=-")
-		return err
-	})
+	return nil
 }

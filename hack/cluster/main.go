@@ -52,7 +52,10 @@ func run(ctx context.Context, arguments []string) error {
 	case "up":
 		return locked(l, func() error {
 			s, err := up(ctx, l, os.Stderr)
-			if err != nil {
+			switch {
+			case ctx.Err() != nil:
+				return errors.New("interrupted; another up goes on from here")
+			case err != nil:
 				return err
 			}
 			fmt.Printf("\nThe cluster is up. To use it from this shell:\n\n%s\nor: eval \"$(go run ./hack/cluster env)\"\n", exports(s, ""))

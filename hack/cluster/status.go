@@ -28,8 +28,7 @@ func status(ctx context.Context, l layout, out io.Writer) error {
 		return err
 	}
 	whole := true
-	daemons := append([]daemon{residentDaemon(s), registryDaemon(s)}, append(controlPlane(s), nodeDaemons(s)...)...)
-	for _, d := range daemons {
+	for _, d := range daemons(s) {
 		record, alive := readDaemon(l, d.name)
 		if !alive {
 			whole = false

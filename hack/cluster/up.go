@@ -9,6 +9,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -39,23 +40,28 @@ func up(ctx context.Context, l layout, out io.Writer) (settings, error) {
 			return s, err
 		}
 	}
-	if err := p.stage("starting Kubernetes", "", func() error { return startNode(ctx, s) }); err != nil {
-		diagnose(l, out)
-		return s, err
-	}
-	if err := buildKnative(ctx, p, s); err != nil {
-		return s, err
-	}
-	k := newKubectl(l)
-	if err := installKnative(ctx, p, s, k); err != nil {
-		diagnose(l, out)
-		return s, err
-	}
-	if err := p.stage("waiting for Knative", "", func() error { return awaitKnative(ctx, s, k) }); err != nil {
-		diagnose(l, out)
+	if err := buildAndStart(ctx, p, s); err != nil {
+		if ctx.Err() == nil {
+			diagnose(l, out)
+		}
 		return s, err
 	}
 	return s, nil
+}
+
+// buildAndStart does what comes once the programs are there.
+func buildAndStart(ctx context.Context, p *progress, s settings) error {
+	if err := p.stage("starting Kubernetes", "", func() error { return startNode(ctx, s) }); err != nil {
+		return err
+	}
+	if err := buildKnative(ctx, p, s); err != nil {
+		return err
+	}
+	k := newKubectl(s.layout)
+	if err := installKnative(ctx, p, s, k); err != nil {
+		return err
+	}
+	return p.stage("waiting for Knative", "", func() error { return awaitKnative(ctx, s, k) })
 }
 
 // startNode makes the namespace, the cgroup and the configuration, and starts
@@ -85,13 +91,13 @@ func startNode(ctx context.Context, s settings) error {
 	}
 	ensure := func(daemons ...daemon) error {
 		for _, d := range daemons {
-			if err := ensureDaemon(s, d, settingsOf(d, configuration)); err != nil {
+			if err := ensureDaemon(s, d, settingsOf(d, buildOf(d), configuration)); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
-	if err := ensure(residentDaemon(s), registryDaemon(s)); err != nil {
+	if err := ensure(residentDaemon(s), registryDaemon(s), runtimeDaemon(s)); err != nil {
 		return err
 	}
 	if err := ensure(controlPlane(s)...); err != nil {
@@ -106,6 +112,18 @@ func startNode(ctx context.Context, s settings) error {
 		return err
 	}); err != nil {
 		return fmt.Errorf("the API server: %w", err)
+	}
+	if err := await(ctx, time.Minute, func(ctx context.Context) error {
+		if err := mustLive(s.layout, "containerd"); err != nil {
+			return err
+		}
+		connection, err := new(net.Dialer).DialContext(ctx, "unix", s.containerdSocket())
+		if err != nil {
+			return err
+		}
+		return connection.Close()
+	}); err != nil {
+		return fmt.Errorf("the container runtime: %w", err)
 	}
 	if err := ensure(nodeDaemons(s)...); err != nil {
 		return err
@@ -153,6 +171,17 @@ func ensureNamespace(ctx context.Context, s settings) error {
 		}
 	}
 	return makeNamespace(ctx, s.Name)
+}
+
+// buildOf tells one build of a daemon's program from the next. The resident's
+// doesn't count: it is built at every change of this program, and to end it is
+// to cut every connection through it.
+func buildOf(d daemon) string {
+	info, err := os.Stat(d.arguments[0])
+	if err != nil || d.name == "resident" {
+		return ""
+	}
+	return fmt.Sprint(info.Size(), info.ModTime().UnixNano())
 }
 
 // ensureDaemon starts a daemon that doesn't run or runs with other settings.
