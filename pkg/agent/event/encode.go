@@ -13,6 +13,7 @@ import (
 	"io"
 	"net/http"
 	"net/textproto"
+	"strings"
 	"unicode/utf8"
 
 	cloudevents "github.com/cloudevents/sdk-go/v2/event"
@@ -139,10 +140,11 @@ func (e *Event) attributesJSON(sequence uint64) ([]byte, error) {
 }
 
 // carriesJSON says whether a receiver reads the data as the JSON that it is:
-// the SDK does so for these content types, or none, and takes the data of any
-// other for a string.
+// the SDK does so for these content types in lower case, or for none, and takes
+// the data of any other for a string.
 func (e *Event) carriesJSON() bool {
-	switch mediaTypeOf(e.attributes.DataContentType()) {
+	mediaType, _, _ := strings.Cut(e.attributes.DataContentType(), ";")
+	switch mediaType {
 	case "", cloudevents.ApplicationJSON, cloudevents.TextJSON:
 		return json.Valid(e.data) && utf8.Valid(e.data)
 	default:

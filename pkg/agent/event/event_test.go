@@ -1,0 +1,423 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package event
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/binary"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"github.com/cloudevents/sdk-go/v2/binding"
+	cloudevents "github.com/cloudevents/sdk-go/v2/event"
+	cehttp "github.com/cloudevents/sdk-go/v2/protocol/http"
+
+	"github.com/sidenote-dev/sidenote/pkg/metadata"
+)
+
+const maxBytes = 1000
+
+var received = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
+type option func(*Observation)
+
+// observation gives a complete JSON answer, and what options make of it.
+func observation(options ...option) *Observation {
+	o := &Observation{
+		Exchange:   &Exchange{CorrelationID: "c", Path: "/v1/models/m:predict", Received: received},
+		Side:       Response,
+		Coding:     Coding{ContentType: "application/json"},
+		Body:       whole(`{"a":1}`),
+		Complete:   true,
+		Status:     200,
+		GRPCStatus: NoStatus,
+		At:         received.Add(1500 * time.Microsecond),
+	}
+	for _, option := range options {
+		option(o)
+	}
+	return o
+}
+
+func whole(text string) Body { return Body{Data: []byte(text), Size: int64(len(text))} }
+
+func ofRequest(o *Observation) { o.Side, o.Status = Request, NoStatus }
+
+func brokenOff(o *Observation) { o.Complete = false }
+
+func status(code int) option { return func(o *Observation) { o.Status = code } }
+
+func grpcStatus(code int) option { return func(o *Observation) { o.GRPCStatus = code } }
+
+func contentType(text string) option { return func(o *Observation) { o.Coding.ContentType = text } }
+
+func contentEncoding(text string) option {
+	return func(o *Observation) { o.Coding.ContentEncoding = text }
+}
+
+func body(text string) option { return func(o *Observation) { o.Body = whole(text) } }
+
+func ofSize(size int64) option {
+	return func(o *Observation) { o.Body = Body{Size: size, SHA256: "f00d"} }
+}
+
+func path(text string) option { return func(o *Observation) { o.Exchange.Path = text } }
+
+func frame(flag byte, message string) string {
+	header := []byte{flag, 0, 0, 0, 0}
+	binary.BigEndian.PutUint32(header[1:], uint32(len(message)))
+	return string(header) + message
+}
+
+func gzipped(text string) string {
+	var compressed bytes.Buffer
+	w := gzip.NewWriter(&compressed)
+	_, _ = io.WriteString(w, text)
+	_ = w.Close()
+	return compressed.String()
+}
+
+func grpcOf(options ...option) []option {
+	return append([]option{contentType("application/grpc"), grpcStatus(0)}, options...)
+}
+
+func TestClassify(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		of   *Observation
+		want Kind
+	}{
+		{"a complete request", observation(ofRequest), KindRequest},
+		{"a request that broke off", observation(ofRequest, brokenOff), KindRequestFailure},
+		{"a request over the cap", observation(ofRequest, ofSize(maxBytes+1)), KindRequestOversize},
+		{"a request that the budget had no room for", observation(ofRequest, ofSize(10)), KindRequestOversize},
+		{"a request in an unknown coding", observation(ofRequest, contentEncoding("zstd")), KindRequestEncoded},
+		{"an empty request in an unknown coding", observation(ofRequest, contentEncoding("zstd"), body("")), KindRequest},
+		{"a request of several messages", observation(ofRequest, contentType("application/grpc"), body(frame(0, "a")+frame(0, "b"))), KindRequest},
+		{"a good answer", observation(), KindResponse},
+		{"an empty answer", observation(status(204), body("")), KindResponse},
+		{"a redirect", observation(status(307)), KindResponseFailure},
+		{"a refusal", observation(status(404)), KindResponseFailure},
+		{"a failure over the cap", observation(status(500), ofSize(maxBytes+1)), KindResponseFailure},
+		{"an answer that broke off", observation(brokenOff), KindResponseFailure},
+		{"an answer over the cap", observation(ofSize(maxBytes + 1)), KindResponseOversize},
+		{"an answer of exactly the cap", observation(body(strings.Repeat("x", maxBytes))), KindResponse},
+		{"a gzip answer", observation(contentEncoding("gzip")), KindResponse},
+		{"server-sent events", observation(contentType("Text/Event-Stream; charset=utf-8")), KindStream},
+		{"server-sent events that failed", observation(contentType("text/event-stream"), status(500)), KindResponseFailure},
+		{"one gRPC message", observation(grpcOf(body(frame(0, "m")))...), KindResponse},
+		{"one empty gRPC message", observation(grpcOf(body(frame(0, "")))...), KindResponse},
+		{"no gRPC message", observation(grpcOf(body(""))...), KindStream},
+		{"two gRPC messages", observation(grpcOf(body(frame(0, "m") + frame(0, "n")))...), KindStream},
+		{"a gRPC error", observation(contentType("application/grpc+proto"), grpcStatus(5), body("")), KindResponseFailure},
+		{"gRPC without a status", observation(contentType("application/grpc"), body(frame(0, "m"))), KindResponseFailure},
+		{"gRPC-Web is no gRPC", observation(contentType("application/grpc-web")), KindResponse},
+		{"gRPC in an unknown coding", observation(append(grpcOf(body(frame(1, "m"))), func(o *Observation) { o.Coding.GRPCEncoding = "snappy" })...), KindResponseEncoded},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if got := Classify(test.of, maxBytes); got != test.want {
+				t.Errorf("got %s, want %s", got, test.want)
+			}
+		})
+	}
+}
+
+func build(t *testing.T, mode ContentMode, o *Observation, attributes ...metadata.Attribute) *Event {
+	t.Helper()
+	builder := Builder{
+		Identity:        Identity{Source: "m-predictor-default", AgentInstance: "i"},
+		ContentMode:     mode,
+		MaxPayloadBytes: maxBytes,
+	}
+	built, err := builder.Build(o, Classify(o, maxBytes), attributes)
+	if err != nil {
+		t.Fatal("Build:", err)
+	}
+	return built
+}
+
+// receive sends an event over HTTP and reads it as the SDK does.
+func receive(t *testing.T, built *Event) (*cloudevents.Event, binding.Encoding) {
+	t.Helper()
+	message, err := built.Message(7)
+	if err != nil {
+		t.Fatal("Message:", err)
+	}
+	content, err := io.ReadAll(message.Body())
+	if err != nil {
+		t.Fatal("reading the body:", err)
+	}
+	if int64(len(content)) != message.Length {
+		t.Errorf("the body has %d bytes, its announced length is %d", len(content), message.Length)
+	}
+	request := httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(content))
+	request.Header = message.Header
+	incoming := cehttp.NewMessageFromHttpRequest(request)
+	event, err := binding.ToEvent(t.Context(), incoming)
+	if err != nil {
+		t.Fatalf("the SDK can't read it: %v\n%v\n%s", err, message.Header, content)
+	}
+	if err := event.Validate(); err != nil {
+		t.Errorf("the SDK finds it invalid: %v", err)
+	}
+	return event, incoming.ReadEncoding()
+}
+
+// TestEveryValueArrivesUnchanged in whatever mode auto chooses.
+func TestEveryValueArrivesUnchanged(t *testing.T) {
+	for _, test := range []struct {
+		name, value string
+		structured  bool
+	}{
+		{"plain", "ai-platform", false},
+		{"punctuation", "a,b;c=d/e?f#g'h", false},
+		{"space", "two words", true},
+		{"quote", `a"b`, true},
+		{"percent", "50%", true},
+		{"already encoded", "50%25", true},
+		{"Unicode", "東京", true},
+		{"backslash", `a\b`, false},
+		{"markup", "<b>&</b>", false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			for _, data := range []string{"", `{"a":[1, 2]}`, "not JSON", "\x00\xff binary"} {
+				event, encoding := receive(t, build(t, ContentModeAuto, observation(body(data)), metadata.Attribute{Name: "team", Value: test.value}))
+				if got := event.Extensions()["team"]; got != test.value {
+					t.Errorf("got %q, want %q", got, test.value)
+				}
+				if structured := encoding == binding.EncodingStructured; structured != test.structured {
+					t.Errorf("structured: %v", structured)
+				}
+				if got := string(event.Data()); got != data {
+					t.Errorf("data %q, want %q", got, data)
+				}
+				if event.Extensions()["agentsequence"] != "000000000007" {
+					t.Errorf("extensions: %v", event.Extensions())
+				}
+			}
+		})
+	}
+}
+
+// TestNoByteOfAClientCostsAnEvent: odd input is replaced, and named.
+func TestNoByteOfAClientCostsAnEvent(t *testing.T) {
+	trace := func(parents []string, states ...string) option {
+		return func(o *Observation) { o.Exchange.TraceParent, o.Exchange.TraceState = parents, states }
+	}
+	valid := "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+	members := strings.Repeat("vendor=value,", 50)
+	for _, test := range []struct {
+		name     string
+		of       option
+		replaced string
+		check    func(*cloudevents.Event) bool
+	}{
+		{"an unparsable media type", contentType("not/a/type"), "datacontenttype", func(e *cloudevents.Event) bool { return e.DataContentType() == octetStream }},
+		{"a media type of control bytes", contentType("text/\x01"), "datacontenttype", func(e *cloudevents.Event) bool { return e.DataContentType() == octetStream }},
+		{"a media type of high bytes", contentType("text/plain; a=\"\xff\""), "datacontenttype", func(e *cloudevents.Event) bool { return e.DataContentType() == "text/plain" }},
+		{"odd parameters", contentType("application/json; charset"), "datacontenttype", func(e *cloudevents.Event) bool { return e.DataContentType() == "application/json" }},
+		{"a long media type", contentType("text/plain; a=" + strings.Repeat("x", 10_000)), "datacontenttype", func(e *cloudevents.Event) bool { return e.DataContentType() == "text/plain" }},
+		{"no media type", contentType(""), "", func(e *cloudevents.Event) bool { return e.DataContentType() == "" }},
+		{"a long path", path("/" + strings.Repeat("x", 5000)), "subject", func(e *cloudevents.Event) bool { return len(e.Subject()) == 1024 }},
+		{"an odd path", path("/a%20b"), "", func(e *cloudevents.Event) bool { return e.Subject() == "/a%20b" }},
+		{"no path", path(""), "", func(e *cloudevents.Event) bool { return e.Subject() == "" }},
+		{"a valid trace", trace([]string{valid}, "a=1 , b=2", "c=3"), "", func(e *cloudevents.Event) bool {
+			return e.Extensions()["traceparent"] == valid && e.Extensions()["tracestate"] == "a=1,b=2,c=3"
+		}},
+		{"an invalid trace", trace([]string{"00-xyz"}, "a=1"), "traceparent", func(e *cloudevents.Event) bool {
+			return e.Extensions()["traceparent"] == nil && e.Extensions()["tracestate"] == nil
+		}},
+		{"two traces", trace([]string{valid, valid}), "traceparent", func(e *cloudevents.Event) bool { return e.Extensions()["traceparent"] == nil }},
+		{"a trace of zeros", trace([]string{"00-00000000000000000000000000000000-b7ad6b7169203331-01"}), "traceparent", func(e *cloudevents.Event) bool { return e.Extensions()["traceparent"] == nil }},
+		{"a trace of a later version", trace([]string{"01" + valid[2:] + "-more"}), "", func(e *cloudevents.Event) bool { return e.Extensions()["traceparent"] != nil }},
+		{"a long trace state", trace([]string{valid}, members), "tracestate", func(e *cloudevents.Event) bool {
+			state := e.Extensions()["tracestate"].(string)
+			return len(state) <= 512 && strings.HasSuffix(state, "=value")
+		}},
+		{"an odd request id", func(o *Observation) { o.Exchange.ClientRequestID = "a b\x00" }, "clientrequestid", func(e *cloudevents.Event) bool { return e.Extensions()["clientrequestid"] == nil }},
+		{"a good request id", func(o *Observation) { o.Exchange.ClientRequestID = "A-1.b:c_d" }, "", func(e *cloudevents.Event) bool { return e.Extensions()["clientrequestid"] == "A-1.b:c_d" }},
+		{"an odd coding", contentEncoding("\x00 \xff"), "contentencoding", func(e *cloudevents.Event) bool { return e.Extensions()["contentencoding"] == "unknown" }},
+		{"an odd tensor length", func(o *Observation) { o.Coding.InferenceHeaderLength = "many" }, "inferenceheaderlength", func(e *cloudevents.Event) bool { return e.Extensions()["inferenceheaderlength"] == nil }},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			for _, mode := range []ContentMode{ContentModeAuto, ContentModeBinary, ContentModeStructured} {
+				event, _ := receive(t, build(t, mode, observation(test.of)))
+				replaced, _ := event.Extensions()["replaced"].(string)
+				// In binary mode nobody decodes what the binding has encoded.
+				if mode == ContentModeBinary && strings.Contains(event.Subject(), "%25") {
+					continue
+				}
+				if replaced != test.replaced || !test.check(event) {
+					t.Errorf("%s: replaced %q, %v", mode, replaced, event)
+				}
+			}
+		})
+	}
+}
+
+func TestStructuredModeIsForced(t *testing.T) {
+	large := make([]metadata.Attribute, 0, 10)
+	for i := range 10 {
+		large = append(large, metadata.Attribute{Name: "a" + string(rune('a'+i)), Value: strings.Repeat("x", 800)})
+	}
+	for _, mode := range []ContentMode{ContentModeAuto, ContentModeBinary} {
+		if _, encoding := receive(t, build(t, mode, observation(contentType("application/cloudevents+json")))); encoding != binding.EncodingStructured {
+			t.Errorf("%s: an event as the body goes out as %s", mode, encoding)
+		}
+		if _, encoding := receive(t, build(t, mode, observation(), large...)); encoding != binding.EncodingStructured {
+			t.Errorf("%s: large headers go out as %s", mode, encoding)
+		}
+	}
+}
+
+func TestFixedBinaryPercentEncodes(t *testing.T) {
+	message, err := build(t, ContentModeBinary, observation(), metadata.Attribute{Name: "team", Value: `é "50%"`}).Message(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := message.Header.Get("Ce-Team"); got != "%C3%A9%20%2250%25%22" {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestContent(t *testing.T) {
+	compressed := func(o *Observation) { o.Coding.GRPCEncoding = "gzip" }
+	for _, test := range []struct {
+		name string
+		of   *Observation
+		kind Kind
+		want string
+		// contentType and coding as the event names them.
+		contentType, coding string
+	}{
+		{"as it came", observation(), KindResponse, `{"a":1}`, "application/json", ""},
+		{"gzip", observation(contentEncoding("gzip"), body(gzipped("{}"))), KindResponse, "{}", "application/json", "gzip"},
+		{"x-gzip", observation(contentEncoding("X-GZip"), body(gzipped("{}"))), KindResponse, "{}", "application/json", "gzip"},
+		{"identity", observation(contentEncoding("identity")), KindResponse, `{"a":1}`, "application/json", ""},
+		{"broken gzip", observation(contentEncoding("gzip")), KindResponseEncoded, `{"a":1}`, "application/json", "gzip"},
+		{"gzip over the cap", observation(contentEncoding("gzip"), body(gzipped(strings.Repeat("x", maxBytes+1)))), KindResponseEncoded, gzipped(strings.Repeat("x", maxBytes+1)), "application/json", "gzip"},
+		{"a gzip failure", observation(contentEncoding("gzip"), body(gzipped("no")), status(500)), KindResponseFailure, "no", "application/json", "gzip"},
+		{"a gzip failure that broke off", observation(contentEncoding("gzip"), body("half"), brokenOff), KindResponseFailure, "half", "application/json", "gzip"},
+		{"a gRPC message", observation(grpcOf(body(frame(0, "m")))...), KindResponse, "m", "application/protobuf", ""},
+		{"a gRPC message of JSON", observation(contentType("application/grpc+json"), grpcStatus(0), body(frame(0, "{}"))), KindResponse, "{}", "application/json", ""},
+		{"a compressed gRPC message", observation(grpcOf(compressed, body(frame(1, gzipped("m"))))...), KindResponse, "m", "application/protobuf", "gzip"},
+		{"a broken gRPC message", observation(grpcOf(compressed, body(frame(1, "m")))...), KindResponseEncoded, frame(1, "m"), "application/grpc", "gzip"},
+		{"a gRPC stream", observation(grpcOf(body(frame(0, "m") + frame(0, "n")))...), KindStream, frame(0, "m") + frame(0, "n"), "application/grpc", ""},
+		{"over the cap", observation(ofSize(maxBytes + 1)), KindResponseOversize, "", "application/json", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			built := build(t, ContentModeAuto, test.of)
+			event, _ := receive(t, built)
+			coding, _ := event.Extensions()["contentencoding"].(string)
+			if built.Kind != test.kind || string(event.Data()) != test.want || event.DataContentType() != test.contentType || coding != test.coding {
+				t.Errorf("got %s %q %s coding %q", built.Kind, event.Data(), event.DataContentType(), coding)
+			}
+			if event.Type() != TypePrefix+string(test.kind) {
+				t.Errorf("type %s", event.Type())
+			}
+		})
+	}
+}
+
+func TestAttributesOfAnAnswer(t *testing.T) {
+	event, _ := receive(t, build(t, ContentModeStructured, observation(grpcStatus(3), status(418), ofSize(5))))
+	for name, want := range map[string]any{
+		"statuscode": int32(418), "grpcstatus": int32(3), "durationms": int32(1),
+		"bodysize": "5", "bodysha256": "f00d", "correlationid": "c", "agentinstance": "i",
+	} {
+		if got := event.Extensions()[name]; got != want {
+			t.Errorf("%s is %v (%T), want %v", name, got, got, want)
+		}
+	}
+	if event.ID() != "c-response" || !event.Time().Equal(received.Add(1500*time.Microsecond)) {
+		t.Errorf("id %s, time %s", event.ID(), event.Time())
+	}
+}
+
+// TestOurAttributesAreReserved: no annotation can take their place.
+func TestOurAttributesAreReserved(t *testing.T) {
+	o := observation(grpcStatus(0), contentType("x"), ofSize(5), contentEncoding("gzip"), func(o *Observation) {
+		o.Coding.InferenceHeaderLength = "1"
+		o.Exchange.ClientRequestID = "x"
+		o.Exchange.TraceParent = []string{"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
+		o.Exchange.TraceState = []string{"a=1"}
+	})
+	builder := Builder{
+		Identity:        Identity{Source: "s", InferenceService: "i", Namespace: "n", Component: "c", Revision: "r", AgentInstance: "a"},
+		MaxPayloadBytes: maxBytes,
+	}
+	built, err := builder.Build(o, KindResponseFailure, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := []string{sequenceAttribute}
+	for name := range built.attributes.Extensions() {
+		names = append(names, name)
+	}
+	if len(names) < 17 {
+		t.Errorf("not every attribute is there: %v", names)
+	}
+	for _, name := range names {
+		if !metadata.Reserved(name) {
+			t.Errorf("%q is not reserved", name)
+		}
+	}
+}
+
+func TestLine(t *testing.T) {
+	for _, test := range []struct{ data, want string }{
+		{"{\n  \"a\": [1,\n 2]\n}", `"data":{"a":[1,2]}}` + "\n"},
+		{"\xff\n", `"data_base64":"/wo="}` + "\n"},
+		{"", `"agentsequence":"000000000001"}` + "\n"},
+	} {
+		line, err := build(t, ContentModeAuto, observation(body(test.data))).Line(1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasSuffix(string(line), test.want) || strings.Count(string(line), "\n") != 1 {
+			t.Errorf("got %s", line)
+		}
+	}
+}
+
+func TestBase64ReaderIsAReader(t *testing.T) {
+	for n := range 20 {
+		data := bytes.Repeat([]byte{0xfb}, n)
+		encoded := make([]byte, 0, 30)
+		encoded = append(encoded, []byte(strings.Repeat("+/v7", 7)[:n/3*4])...)
+		encoded = append(encoded, map[int]string{0: "", 1: "+w==", 2: "+/s="}[n%3]...)
+		if err := iotest.TestReader(&base64Reader{data: data}, encoded); err != nil {
+			t.Errorf("%d bytes: %v", n, err)
+		}
+	}
+}
+
+func FuzzEvent(f *testing.F) {
+	f.Add("application/json", "gzip", "/p", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "a=1", "id", `{"a":1}`, true)
+	f.Add("application/grpc", "", "", "", "", "", "\x00\x00\x00\x00\x01x", false)
+	f.Add("application/cloudevents+json", "\xff", "/%zz", "x", "\x00", "\n", "\xff", true)
+	f.Fuzz(func(t *testing.T, contentType, coding, path, traceParent, traceState, requestID, data string, complete bool) {
+		exchange := &Exchange{
+			CorrelationID: "c", ClientRequestID: requestID, Path: (&url.URL{Path: path}).EscapedPath(),
+			TraceParent: []string{traceParent}, TraceState: []string{traceState}, Received: received,
+		}
+		o := &Observation{
+			Exchange: exchange, Side: Response, Complete: complete, Status: 200, GRPCStatus: 0, At: received,
+			Coding: Coding{ContentType: contentType, ContentEncoding: coding, GRPCEncoding: coding}, Body: whole(data),
+		}
+		for _, mode := range []ContentMode{ContentModeAuto, ContentModeBinary, ContentModeStructured} {
+			receive(t, build(t, mode, o))
+		}
+		LoopInBody(o.Body)
+	})
+}
