@@ -96,6 +96,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_ = http.NewResponseController(w).EnableFullDuplex()
 	}
 
+	if r.Header.Get("Expect") != "" {
+		w = continueOnce{w}
+	}
+
 	recorder, extra := h.Begin(r)
 	var answer *http.Response
 	if recorder != nil {
@@ -150,6 +154,20 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	proxy.ServeHTTP(w, r)
 }
+
+// continueOnce leaves a 100 (Continue) to the server, which sends it when the
+// body is read because the model asked for it. ReverseProxy would pass the
+// model's own on as well.
+type continueOnce struct{ http.ResponseWriter }
+
+func (w continueOnce) WriteHeader(status int) {
+	if status != http.StatusContinue {
+		w.ResponseWriter.WriteHeader(status)
+	}
+}
+
+// Unwrap is for http.ResponseController.
+func (w continueOnce) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // forwarding headers are removed by ReverseProxy before Rewrite. They are the
 // ingress's word, and the model's to read.

@@ -1,0 +1,127 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package arguments
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestParse(t *testing.T) {
+	given, err := Parse([]string{
+		"--port", "1081", "--admin-port=1082", "--target=http://127.0.0.1:8000",
+		"--sink=http://broker.svc/ns/default?a=b", "--sink=audit=https://audit.example.com", "--sink.audit.token-file=/token",
+		"--sink.default.ca-certs=-----BEGIN=", "--mode=request", "--events=request,request.failure", "--content-mode=binary",
+		"--source=m-predictor-default", "--inference-service=m", "--namespace=n", "--component=predictor",
+		"--metadata=team=a=b,c \"d\" 東京", "--metadata=owner=", "--metadata-dir=/dir", "--max-payload-bytes=10",
+		"--buffer-bytes=100000", "--drain-timeout=5s", `--readiness-probe={"tcpSocket":{"port":5}}`, "--log-level=debug",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if given.Port != 1081 || given.AdminPort != 1082 || given.Target.Host != "127.0.0.1:8000" || given.Mode != "request" ||
+		len(given.Events) != 2 || given.ContentMode != "binary" || given.Source != "m-predictor-default" || given.InferenceService != "m" ||
+		given.Namespace != "n" || given.Component != "predictor" || given.MetadataDir != "/dir" || given.MaxPayloadBytes != 10 ||
+		given.BufferBytes != 100000 || given.DrainTimeout != 5*time.Second || given.ReadinessProbe.TCPSocket.Port != 5 || given.StartupProbe != nil {
+		t.Errorf("got %+v", given)
+	}
+	if got := given.Metadata; len(got) != 2 || got[0].Value != `a=b,c "d" 東京` || got[1].Name != "owner" || got[1].Value != "" {
+		t.Errorf("metadata: %q", got)
+	}
+	if got := given.Sinks; len(got) != 2 || got[0].Name != "default" || got[0].URL.RawQuery != "a=b" || got[0].CACerts != "-----BEGIN=" ||
+		got[1].Name != "audit" || got[1].TokenFile != "/token" {
+		t.Errorf("sinks: %+v", got)
+	}
+}
+
+func TestDefaults(t *testing.T) {
+	given, err := Parse(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if given.Port != 9081 || given.AdminPort != 9082 || given.Target.String() != "http://127.0.0.1:8080" || len(given.Sinks) != 0 ||
+		given.MaxPayloadBytes != 716800 || given.ReadinessProbe.TCPSocket.Port != 8080 {
+		t.Errorf("got %+v", given)
+	}
+}
+
+// TestAWrongArgumentIsNamed, with what to write.
+func TestAWrongArgumentIsNamed(t *testing.T) {
+	for line, want := range map[string]string{
+		"--foo=1":                            "unknown argument --foo: see --help",
+		"foo":                                `"foo" is no argument: write --name=value`,
+		"-port=1":                            `"-port" is no argument: write --name=value`,
+		"--port":                             "argument --port has no value: write --port=value",
+		"--port=0":                           "argument --port: \"0\" is no port: write a number from 1 to 65535",
+		"--port=9082":                        "write two different ports",
+		"--target=ftp://x":                   "argument --target: is no address of a model: write http://host:port",
+		"--target=http://x/path":             "argument --target: is no address of a model",
+		"--sink=x":                           "argument --sink: is no sink: write stdout, or an http or https URL",
+		"--sink=http://u:p@x":                "argument --sink: has a user in its URL: write --sink.NAME.token-file",
+		"--sink=stdout --sink=stdout":        "sink \"default\" is given twice: name each one",
+		"--sink.default.token-file=x":        "there is no sink \"default\": write --sink=default=URL",
+		"--sink=stdout --sink.default.foo=x": "there is no option \"foo\": write one of ca-certs",
+		"--sink.x=1":                         "is no option of a sink: write --sink.NAME.OPTION=value",
+		"--mode=some":                        "write all, request or response",
+		"--events=request,foo":               "write a comma-separated list of request, response",
+		"--content-mode=x":                   "write auto, binary or structured",
+		"--source=a b":                       "argument --source: is no URI reference",
+		"--metadata=team":                    "argument --metadata: no \"=\": write attribute=value",
+		"--metadata=Team=x":                  "argument --metadata: \"Team\" is not a valid attribute name",
+		"--metadata=id=x":                    "argument --metadata: \"id\" is a reserved attribute name",
+		"--metadata=a=1 --metadata=a=2":      "attribute \"a\" is given twice",
+		"--max-payload-bytes=1k":             "write a number of bytes",
+		"--buffer-bytes=1":                   "write a number of bytes from 65536",
+		"--drain-timeout=5":                  "write for example 30s",
+		"--readiness-probe={}":               "argument --readiness-probe: the probe has 0 handlers",
+		"--startup-probe={\"tcpSocket\":{\"port\":0}}": "argument --startup-probe: the probe's port is 0",
+		"--log-level=loud": "write debug, info, warn or error",
+	} {
+		arguments := strings.Split(line, " ")
+		if strings.HasPrefix(line, "--source") {
+			arguments = []string{line}
+		}
+		if _, err := Parse(arguments); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %q", line, err, want)
+		}
+	}
+}
+
+// TestASecretIsNeverQuoted: an error goes into the pod's log.
+func TestASecretIsNeverQuoted(t *testing.T) {
+	const canary = "canary4711"
+	for _, argument := range []string{
+		"--sink=http://user:" + canary + "@x", "--sink=http://x\x7f?" + canary, "--sink=ftp://x?" + canary, "-sink=" + canary,
+		"--metadata=team=" + canary + "\n", "--target=http://x?" + canary, "--sink.default.token-file=" + canary,
+	} {
+		if _, err := Parse([]string{argument}); err == nil || strings.Contains(err.Error(), canary) {
+			t.Errorf("%q: got %v", argument, err)
+		}
+	}
+}
+
+func TestHelpExplainsEveryArgument(t *testing.T) {
+	for _, line := range []string{"--help", "-h"} {
+		given, err := Parse([]string{line})
+		if err != nil || !given.Help {
+			t.Errorf("%s: %v", line, err)
+		}
+	}
+	var usage bytes.Buffer
+	Usage(&usage)
+	for _, argument := range table {
+		if !strings.Contains(usage.String(), "--"+argument.name+"=") || argument.help == "" {
+			t.Errorf("--help lacks --%s", argument.name)
+		}
+	}
+	for _, option := range sinkOptions {
+		if !strings.Contains(usage.String(), "--sink.NAME."+option.name+"=") {
+			t.Errorf("--help lacks the option %s", option.name)
+		}
+	}
+}

@@ -1,0 +1,106 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package capture
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+)
+
+func TestRecorder(t *testing.T) {
+	text := strings.Repeat("0123456789", 300)
+	sum := sha256.Sum256([]byte(text))
+	for _, test := range []struct {
+		name     string
+		settings Settings
+		budget   int64
+		kept     int
+		hashed   bool
+	}{
+		{"under the cap", Settings{MaxBytes: 5000, Hash: true, Expected: -1}, 1 << 20, 3000, false},
+		{"exactly the cap", Settings{MaxBytes: 3000, Hash: true, Expected: -1}, 1 << 20, 3000, false},
+		{"announced", Settings{MaxBytes: 5000, Hash: true, Expected: 3000}, 1 << 20, 3000, false},
+		{"announced too small", Settings{MaxBytes: 5000, Hash: true, Expected: 10}, 1 << 20, 3000, false},
+		{"over the cap", Settings{MaxBytes: 1000, Hash: true, Expected: -1}, 1 << 20, 0, true},
+		{"over the cap, start kept", Settings{MaxBytes: 1000, KeepOverCap: true, Hash: true, Expected: -1}, 1 << 20, 1000, true},
+		{"over the cap, no hash", Settings{MaxBytes: 1000, Expected: -1}, 1 << 20, 0, false},
+		{"over the budget", Settings{MaxBytes: 5000, Hash: true, Expected: -1}, 1500, 0, true},
+		{"no budget at all", Settings{MaxBytes: 5000, Hash: true, Expected: -1}, 0, 0, true},
+	} {
+		for _, chunk := range []int{1, 7, 1000, 3000} {
+			budget := NewBudget(test.budget)
+			lease := budget.Lease()
+			recorder := NewRecorder(lease, test.settings)
+			for rest := []byte(text); len(rest) > 0; {
+				n := min(chunk, len(rest))
+				recorder.Write(rest[:n])
+				rest = rest[n:]
+			}
+			body := recorder.Body()
+			if body.Size != 3000 || string(body.Data) != text[:test.kept] {
+				t.Errorf("%s, chunks of %d: %d of %d bytes kept", test.name, chunk, len(body.Data), body.Size)
+			}
+			if (body.SHA256 == hex.EncodeToString(sum[:])) != test.hashed {
+				t.Errorf("%s, chunks of %d: hash %q", test.name, chunk, body.SHA256)
+			}
+			if used := budget.Used(); used != int64(cap(body.Data)) {
+				t.Errorf("%s, chunks of %d: %d bytes reserved for a capacity of %d", test.name, chunk, used, cap(body.Data))
+			}
+			lease.Release()
+			if budget.Used() != 0 {
+				t.Errorf("%s: %d bytes are held after the release", test.name, budget.Used())
+			}
+		}
+	}
+}
+
+// TestTheBudgetIsNeverExceededAndAlwaysReturned, whatever many leases do at
+// the same time.
+func TestTheBudgetIsNeverExceededAndAlwaysReturned(t *testing.T) {
+	const limit = 10_000
+	budget := NewBudget(limit)
+	var group sync.WaitGroup
+	for worker := range 8 {
+		group.Go(func() {
+			random := rand.New(rand.NewPCG(uint64(worker), 1))
+			for range 2000 {
+				lease := budget.Lease()
+				held := int64(0)
+				for range random.IntN(6) {
+					n := random.Int64N(4000)
+					switch random.IntN(3) {
+					case 0, 1:
+						if lease.Grow(n) {
+							held += n
+						}
+					case 2:
+						lease.Shrink(n)
+						held -= min(n, held)
+					}
+					if lease.Held() != held {
+						t.Errorf("the lease holds %d, want %d", lease.Held(), held)
+					}
+					if used := budget.Used(); used > limit || used < 0 {
+						t.Errorf("%d bytes of %d are used", used, limit)
+					}
+				}
+				lease.Release()
+				lease.Release()
+				if lease.Grow(1) || lease.Held() != 0 {
+					t.Error("a released lease holds something")
+				}
+			}
+		})
+	}
+	group.Wait()
+	if budget.Used() != 0 {
+		t.Errorf("%d bytes are lost", budget.Used())
+	}
+}

@@ -1,0 +1,252 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package readiness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
+	"google.golang.org/grpc/health/grpc_health_v1"
+)
+
+func TestParseProbe(t *testing.T) {
+	probe, err := ParseProbe(`{"httpGet":{"path":"/ready","port":8080,"scheme":"HTTP","httpHeaders":[{"name":"X-A","value":"b"}]},"periodSeconds":3}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if probe.HTTPGet.Port != 8080 || probe.PeriodSeconds != 3 || probe.TimeoutSeconds != 1 || probe.SuccessThreshold != 1 || probe.FailureThreshold != 3 {
+		t.Errorf("got %+v", probe)
+	}
+	for text, want := range map[string]string{
+		`{}`: "write one of httpGet, tcpSocket and grpc",
+		`{"httpGet":{"port":1},"grpc":{"port":1}}`:    "2 handlers",
+		`{"tcpSocket":{"port":0}}`:                    "write a number from 1 to 65535",
+		`{"tcpSocket":{"port":"http"}}`:               "not the JSON of a Kubernetes Probe",
+		`{"exec":{"command":["true"]}}`:               "not the JSON of a Kubernetes Probe",
+		`{"httpGet":{"port":1,"scheme":"ftp"}}`:       "write HTTP or HTTPS",
+		`{"tcpSocket":{"port":1},"periodSeconds":-1}`: "write 0 or more",
+		`true`: "not the JSON of a Kubernetes Probe",
+	} {
+		if _, err := ParseProbe(text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", text, err, want)
+		}
+	}
+}
+
+func TestState(t *testing.T) {
+	readiness := &Probe{TCPSocket: &TCPSocket{Port: 1}, PeriodSeconds: 10, TimeoutSeconds: 1, SuccessThreshold: 2, FailureThreshold: 3, InitialDelaySeconds: 5}
+	startup := &Probe{TCPSocket: &TCPSocket{Port: 2}, PeriodSeconds: 10, TimeoutSeconds: 1, SuccessThreshold: 1, FailureThreshold: 2}
+	type step struct {
+		succeeds bool
+		// after the result:
+		ready bool
+		pause time.Duration
+		probe *Probe
+	}
+	for _, test := range []struct {
+		name    string
+		startup *Probe
+		delay   time.Duration
+		steps   []step
+	}{
+		{"ready after the success threshold, unready after the failure threshold", nil, 5 * time.Second, []step{
+			{false, false, eager, readiness},
+			{true, false, eager, readiness},
+			{false, false, eager, readiness},
+			{true, false, eager, readiness},
+			{true, true, 10 * time.Second, readiness},
+			{false, true, 10 * time.Second, readiness},
+			{false, true, 10 * time.Second, readiness},
+			{true, true, 10 * time.Second, readiness},
+			{false, true, 10 * time.Second, readiness},
+			{false, true, 10 * time.Second, readiness},
+			{false, false, 10 * time.Second, readiness},
+			{true, false, 10 * time.Second, readiness},
+			{true, true, 10 * time.Second, readiness},
+		}},
+		{"the startup probe gates the other one", startup, 0, []step{
+			{false, false, eager, startup},
+			{false, false, eager, startup},
+			{false, false, eager, startup},
+			{true, false, 5 * time.Second, readiness},
+			{true, false, eager, readiness},
+			{true, true, 10 * time.Second, readiness},
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := newState(test.startup, readiness)
+			if s.delay() != test.delay {
+				t.Errorf("the first probe is after %s", s.delay())
+			}
+			for i, step := range test.steps {
+				s.record(step.succeeds)
+				if s.ready != step.ready || s.pause() != step.pause || s.probe() != step.probe {
+					t.Errorf("step %d: ready %v, pause %s, startup %v", i, s.ready, s.pause(), s.probe() == startup)
+				}
+			}
+		})
+	}
+}
+
+func portOf(t *testing.T, address string) int32 {
+	t.Helper()
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return int32(n)
+}
+
+func TestHTTPProbe(t *testing.T) {
+	elsewhere := httptest.NewServer(http.NotFoundHandler())
+	defer elsewhere.Close()
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/redirect":
+			http.Redirect(w, r, "/500", http.StatusFound)
+		case "/away":
+			http.Redirect(w, r, strings.Replace(elsewhere.URL, "127.0.0.1", "localhost", 1), http.StatusFound)
+		case "/header":
+			if r.Host != "model.example.com" || r.Header.Get("X-A") != "b" || r.URL.RawQuery != "q=1" {
+				w.WriteHeader(http.StatusBadRequest)
+			}
+		case "/hang":
+			<-r.Context().Done()
+		default:
+			status, _ := strconv.Atoi(strings.Trim(r.URL.Path, "/"))
+			w.WriteHeader(status)
+		}
+	})
+	plain, secure := httptest.NewServer(handler), httptest.NewTLSServer(handler)
+	defer plain.Close()
+	defer secure.Close()
+	headers := []HTTPHeader{{"Host", "model.example.com"}, {"X-A", "b"}}
+	for _, test := range []struct {
+		name   string
+		server *httptest.Server
+		get    HTTPGet
+		ready  bool
+	}{
+		{"200", plain, HTTPGet{Path: "/200"}, true},
+		{"399", plain, HTTPGet{Path: "/399"}, true},
+		{"400", plain, HTTPGet{Path: "/400"}, false},
+		{"503", plain, HTTPGet{Path: "/503"}, false},
+		{"no slash", plain, HTTPGet{Path: "200"}, true},
+		{"a redirect is followed", plain, HTTPGet{Path: "/redirect"}, false},
+		{"but not to elsewhere", plain, HTTPGet{Path: "/away"}, true},
+		{"headers, host and query", plain, HTTPGet{Path: "/header?q=1", HTTPHeaders: headers}, true},
+		{"TLS without a known authority", secure, HTTPGet{Path: "/200", Scheme: "HTTPS"}, true},
+		{"a model that hangs", plain, HTTPGet{Path: "/hang"}, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			get := test.get
+			parsed, _ := url.Parse(test.server.URL)
+			get.Port = portOf(t, parsed.Host)
+			ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+			defer cancel()
+			err := newProber("127.0.0.1").run(ctx, &Probe{HTTPGet: &get})
+			if (err == nil) != test.ready {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+func TestGRPCProbe(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := grpc.NewServer()
+	status := health.NewServer()
+	grpc_health_v1.RegisterHealthServer(server, status)
+	go func() { _ = server.Serve(listener) }()
+	defer server.Stop()
+	status.SetServingStatus("model", grpc_health_v1.HealthCheckResponse_SERVING)
+	status.SetServingStatus("other", grpc_health_v1.HealthCheckResponse_NOT_SERVING)
+	for service, ready := range map[string]bool{"": true, "model": true, "other": false, "unknown": false} {
+		err := newProber("127.0.0.1").run(t.Context(), &Probe{GRPC: &GRPC{Port: portOf(t, listener.Addr().String()), Service: &service}})
+		if (err == nil) != ready {
+			t.Errorf("service %q: %v", service, err)
+		}
+	}
+}
+
+func TestDialProbe(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	probe := DialProbe(portOf(t, listener.Addr().String()))
+	if err := newProber("127.0.0.1").run(t.Context(), probe); err != nil {
+		t.Error("a model that listens:", err)
+	}
+	listener.Close()
+	if err := newProber("127.0.0.1").run(t.Context(), probe); err == nil {
+		t.Error("a model that is gone is ready")
+	}
+}
+
+// TestAColdStartIsSeenAtOnce: /readyz waits a moment for a model that is just
+// getting ready, and never runs two probes at a time.
+func TestAColdStartIsSeenAtOnce(t *testing.T) {
+	var ready atomic.Bool
+	var running atomic.Int32
+	changes := make(chan bool, 10)
+	checker := NewChecker("127.0.0.1", nil, DialProbe(1), func(ready bool) { changes <- ready })
+	checker.run = func(context.Context, *Probe) error {
+		if running.Add(1) > 1 {
+			t.Error("two probes at a time")
+		}
+		defer running.Add(-1)
+		if !ready.Load() {
+			return errors.New("not yet")
+		}
+		return nil
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { checker.Run(ctx); close(ended) }()
+	ask := func() int {
+		recorder := httptest.NewRecorder()
+		checker.ServeHTTP(recorder, httptest.NewRequest(http.MethodGet, "/readyz", nil))
+		return recorder.Code
+	}
+	if status := ask(); status != http.StatusServiceUnavailable {
+		t.Errorf("before: %d", status)
+	}
+	ready.Store(true)
+	if !<-changes {
+		t.Error("the change is to unready")
+	}
+	if status := ask(); status != http.StatusOK {
+		t.Errorf("after: %d", status)
+	}
+	cancel()
+	<-ended
+}
+
+func ExampleParseProbe() {
+	probe, err := ParseProbe(`{"grpc":{"port":8080,"service":"model"},"timeoutSeconds":2}`)
+	fmt.Println(probe.GRPC.Port, *probe.GRPC.Service, probe.TimeoutSeconds, err)
+	// Output: 8080 model 2 <nil>
+}

@@ -1,0 +1,105 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package refresh
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/sidenote-dev/sidenote/pkg/metadata"
+)
+
+var given = []metadata.Attribute{{Name: "team", Value: "given"}}
+
+// mount writes a file as the kubelet does: a new folder, and a symbolic link
+// that is swapped.
+func mount(t *testing.T, dir, version, content string) {
+	t.Helper()
+	folder := filepath.Join(dir, version)
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if content != "" {
+		if err := os.WriteFile(filepath.Join(folder, metadata.FileName), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink(version, filepath.Join(dir, "..tmp")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(filepath.Join(dir, "..tmp"), filepath.Join(dir, "..data")); err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(dir, metadata.FileName)
+	if _, err := os.Lstat(link); err != nil {
+		if err := os.Symlink(filepath.Join("..data", metadata.FileName), link); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestTheFileReplacesTheArguments(t *testing.T) {
+	core, logs := observer.New(zap.DebugLevel)
+	dir := t.TempDir()
+	source := NewSource(dir, given, zap.New(core))
+	step := func(what, team string, changes, failures uint64) {
+		t.Helper()
+		source.refresh()
+		got := ""
+		if attributes := source.Attributes(); len(attributes) > 0 {
+			got = attributes[0].Value
+		}
+		if got != team || source.Changes() != changes || source.Failures() != failures {
+			t.Errorf("%s: team %q, %d changes, %d failures; want %q, %d, %d", what, got, source.Changes(), source.Failures(), team, changes, failures)
+		}
+		if source.Hash() != metadata.Hash(source.Attributes()) {
+			t.Errorf("%s: the hash isn't that of the attributes", what)
+		}
+	}
+	step("no file", "given", 0, 0)
+	mount(t, dir, "..1", `{"team":"one"}`)
+	step("a file", "one", 1, 0)
+	step("the same file", "one", 1, 0)
+	mount(t, dir, "..2", `{"team":"two"}`)
+	step("a swapped file", "two", 2, 0)
+	mount(t, dir, "..3", `{"team":`)
+	step("half a file", "two", 2, 1)
+	step("still half a file", "two", 2, 1)
+	mount(t, dir, "..4", `{"id":"x"}`)
+	step("a reserved name", "two", 2, 2)
+	mount(t, dir, "..5", `{"team":"two"}`)
+	step("the last good one again", "two", 2, 2)
+	mount(t, dir, "..6", `{}`)
+	step("an empty object", "", 3, 2)
+	mount(t, dir, "..7", "")
+	step("the file is gone", "given", 4, 2)
+	if err := os.Remove(filepath.Join(dir, metadata.FileName)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(dir, metadata.FileName), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	step("a folder in its place", "given", 4, 3)
+	for _, entry := range logs.All() {
+		for _, field := range entry.Context {
+			if field.String == "one" || field.String == "two" || field.String == "given" {
+				t.Errorf("%s tells a value", entry.Message)
+			}
+		}
+	}
+}
+
+func TestWithoutADirectoryTheArgumentsHold(t *testing.T) {
+	for _, dir := range []string{"", filepath.Join(t.TempDir(), "absent")} {
+		if source := NewSource(dir, given, zap.NewNop()); source.Attributes()[0].Value != "given" {
+			t.Errorf("%q: %v", dir, source.Attributes())
+		}
+	}
+}
