@@ -51,7 +51,7 @@ func Validate(ctx context.Context, is *v1beta1.InferenceService) *apis.FieldErro
 	// Serving expects one of its own.
 	ctx = servingconfig.ToContext(apis.WithinCreate(context.Background()), servingconfig.FromContextOrDefaults(ctx))
 	service.SetDefaults(ctx)
-	return asOwn(service.Validate(ctx))
+	return asOwn(service.Validate(ctx), is.Spec.Predictor.Containers)
 }
 
 // features names the feature of Knative Serving that allows a field of a Pod's
@@ -90,13 +90,16 @@ func disallowedAdvice(paths []string) string {
 	return fmt.Sprintf("Knative Serving takes it only with a feature that is off: remove it, or have %s set to enabled in Knative Serving's ConfigMap config-features", strings.Join(flags, ", "))
 }
 
-// asOwn gives each violation the paths of the InferenceService.
-func asOwn(child *apis.FieldError) (errs *apis.FieldError) {
+// asOwn gives each violation the paths of the InferenceService. What Serving
+// says of the agent, which comes last, it has of the model: its port's name.
+func asOwn(child *apis.FieldError, containers []corev1.Container) (errs *apis.FieldError) {
+	const container = "spec.predictor.containers[%d]"
+	modelPaths := strings.NewReplacer(fmt.Sprintf(container, len(containers)), fmt.Sprintf(container, max(portOwner(containers), 0)))
 	for _, violation := range child.WrappedErrors() {
 		own := *violation
 		own.Paths = make([]string, 0, len(violation.Paths))
 		for _, path := range violation.Paths {
-			own.Paths = append(own.Paths, childPaths.Replace(path))
+			own.Paths = append(own.Paths, modelPaths.Replace(childPaths.Replace(path)))
 		}
 		if own.Message == apis.ErrDisallowedFields().Message {
 			own.Details = disallowedAdvice(own.Paths)
