@@ -1,0 +1,487 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package resources
+
+import (
+	"fmt"
+	"math/rand"
+	"reflect"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/apitesting/fuzzer"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metafuzzer "k8s.io/apimachinery/pkg/apis/meta/fuzzer"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	pkgfuzzer "knative.dev/pkg/apis/testing/fuzzer"
+	"knative.dev/pkg/ptr"
+	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
+
+	"github.com/sidenote-dev/sidenote/pkg/apis/config"
+	"github.com/sidenote-dev/sidenote/pkg/apis/serving"
+	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
+	"github.com/sidenote-dev/sidenote/pkg/metadata"
+	. "github.com/sidenote-dev/sidenote/pkg/testing/v1beta1"
+)
+
+func TestWhichSinkHoldsForTheTemplate(t *testing.T) {
+	// What there is now: who names it, which one, and whether it has an address.
+	wanted := []string{
+		"default A up", "default A down", "default B up", "default B down",
+		"named A up", "named A down", "named B up", "named B down",
+	}
+	const (
+		none = "none" // no sink
+		kept = "kept" // what was in force, with the address it had
+		new  = "new"  // what is wanted now, with the address it has
+	)
+	// What was in force, whether the owner changed anything since, and what then
+	// holds for each of those wanted.
+	table := map[string][]string{
+		"no template, -":      {new, none, new, none, new, none, new, none},
+		"no sink, same owner": {new, none, new, none, new, none, new, none},
+		"no sink, changed":    {new, none, new, none, new, none, new, none},
+		"default A, same":     {new, kept, kept, kept, new, kept, new, none},
+		"default A, changed":  {new, kept, new, none, new, kept, new, none},
+		"named A, same":       {new, kept, new, none, new, kept, new, none},
+		"named A, changed":    {new, kept, new, none, new, kept, new, none},
+	}
+	sinkOf := func(name string, byDefault bool) *Sink {
+		sink := &Sink{Destination: broker(name), ByDefault: byDefault, Address: *addressOf(name)}
+		sink.Address.Audience = ptr.String("before")
+		return sink
+	}
+	for row, cells := range table {
+		var before *InForce
+		switch row {
+		case "no sink, same owner", "no sink, changed":
+			before = &InForce{}
+		case "default A, same", "default A, changed":
+			before = &InForce{Sink: sinkOf("A", true)}
+		case "named A, same", "named A, changed":
+			before = &InForce{Sink: sinkOf("A", false)}
+		}
+		ownerChanged := row == "no sink, changed" || row == "default A, changed" || row == "named A, changed"
+		for i, cell := range cells {
+			t.Run(row+" -> "+wanted[i], func(t *testing.T) {
+				var who, name, state string
+				fmt.Sscan(wanted[i], &who, &name, &state)
+				sink := WantedSink{Destination: broker(name), ByDefault: who == "default"}
+				if state == "up" {
+					sink.Address = addressOf(name)
+				}
+				want := map[string]*Sink{none: nil}
+				if sink.Address != nil {
+					want[new] = &Sink{Destination: sink.Destination, ByDefault: sink.ByDefault, Address: *sink.Address}
+				}
+				if before != nil {
+					want[kept] = before.Sink
+				}
+				for _, refresh := range []v1beta1.MetadataRefresh{v1beta1.RefreshByRevision, v1beta1.RefreshLive} {
+					got := Decide(refresh, before, ownerChanged, Wanted{Sink: sink}).Sink
+					if diff := cmp.Diff(want[cell], got); diff != "" {
+						t.Errorf("under %s (-%s, +got): %s", refresh, cell, diff)
+					}
+				}
+			})
+		}
+	}
+}
+
+func TestWhichAgentAndMetadataHoldForTheTemplate(t *testing.T) {
+	oldAgent, newAgent := config.Agent{Image: "old"}, config.Agent{Image: "new"}
+	oldMetadata, newMetadata := []metadata.Attribute{{Name: "team", Value: "a"}}, []metadata.Attribute{{Name: "team", Value: "b"}}
+	for what, test := range map[string]struct {
+		refresh      v1beta1.MetadataRefresh
+		before       *InForce
+		ownerChanged bool
+		agent        config.Agent
+		metadata     []metadata.Attribute
+	}{
+		"a first template gets what there is":                     {v1beta1.RefreshByRevision, nil, false, newAgent, newMetadata},
+		"a first template with live metadata does too":            {v1beta1.RefreshLive, nil, false, newAgent, newMetadata},
+		"without the owner the agent stays":                       {v1beta1.RefreshByRevision, &InForce{Agent: oldAgent, Metadata: oldMetadata}, false, oldAgent, newMetadata},
+		"without the owner live metadata stays in the template":   {v1beta1.RefreshLive, &InForce{Agent: oldAgent, Metadata: oldMetadata}, false, oldAgent, oldMetadata},
+		"the owner's change brings everything up to date":         {v1beta1.RefreshByRevision, &InForce{Agent: oldAgent, Metadata: oldMetadata}, true, newAgent, newMetadata},
+		"the owner's change brings live metadata up to date, too": {v1beta1.RefreshLive, &InForce{Agent: oldAgent, Metadata: oldMetadata}, true, newAgent, newMetadata},
+	} {
+		t.Run(what, func(t *testing.T) {
+			got := Decide(test.refresh, test.before, test.ownerChanged, Wanted{Agent: newAgent, Metadata: newMetadata})
+			if diff := cmp.Diff(InForce{Agent: test.agent, Metadata: test.metadata}, got); diff != "" {
+				t.Errorf("(-want, +got): %s", diff)
+			}
+		})
+	}
+}
+
+func TestBehindNamesWhatANewTemplateWouldHave(t *testing.T) {
+	now := func(change func(*Wanted)) Wanted {
+		wanted := Wanted{Agent: agentSettings(), Sink: WantedSink{Destination: broker("default"), ByDefault: true, Address: addressOf("default")}}
+		change(&wanted)
+		return wanted
+	}
+	for what, test := range map[string]struct {
+		wanted Wanted
+		want   []string
+	}{
+		"nothing changed":               {now(func(*Wanted) {}), nil},
+		"a new image":                   {now(func(w *Wanted) { w.Agent.Image = "new" }), []string{"agent image"}},
+		"new settings":                  {now(func(w *Wanted) { w.Agent.BufferBytes++ }), []string{"agent configuration"}},
+		"a quantity that is written so": {now(func(w *Wanted) { w.Agent.Resources.Limits[corev1.ResourceCPU] = resource.MustParse("1000m") }), nil},
+		"another default sink":          {now(func(w *Wanted) { w.Sink.Destination = broker("other") }), []string{"default sink"}},
+		"a sink that is down":           {now(func(w *Wanted) { w.Sink.Address = nil }), nil},
+		"all of it": {
+			now(func(w *Wanted) {
+				w.Agent.Image, w.Agent.MemoryLimit, w.Sink.Destination = "new", "1GiB", broker("other")
+			}),
+			[]string{"agent image", "agent configuration", "default sink"},
+		},
+	} {
+		if diff := cmp.Diff(test.want, Behind(inForceFor(defaulted(Seed())), test.wanted)); diff != "" {
+			t.Errorf("%s (-want, +got): %s", what, diff)
+		}
+	}
+}
+
+// templateOf is all that makes a Revision.
+func templateOf(is *v1beta1.InferenceService) string {
+	return string(mustMarshal(made(is.DeepCopy()).Spec.Template))
+}
+
+func hashOf(is *v1beta1.InferenceService) string {
+	is = defaulted(is.DeepCopy())
+	return OwnerHash(is, inForceFor(is).Metadata)
+}
+
+func TestTheOwnersHashChangesWithWhatReachesTheTemplate(t *testing.T) {
+	for what, test := range map[string]struct {
+		before Option
+		change Option
+		owners bool
+	}{
+		"an image":                       {change: WithImage("v2"), owners: true},
+		"a port":                         {change: WithPort("", 8081), owners: true},
+		"a port's name":                  {change: WithPort("h2c", 8080), owners: true},
+		"a sidecar":                      {change: WithSidecar(corev1.Container{Name: "s", Image: "s"}), owners: true},
+		"a timeout":                      {change: WithTimeout(60), owners: true},
+		"replicas":                       {change: WithReplicas(1, 2), owners: true},
+		"a mode":                         {change: WithLogger(WithMode(v1beta1.LogRequest)), owners: true},
+		"the kinds of event":             {change: WithLogger(WithEvents("request")), owners: true},
+		"a content mode":                 {change: WithLogger(WithContentMode(v1beta1.ContentModeBinary)), owners: true},
+		"a payload's bound":              {change: WithLogger(WithMaxPayloadBytes(1)), owners: true},
+		"no logger":                      {change: WithoutLogger(), owners: true},
+		"a refresh":                      {change: WithLogger(WithRefresh(v1beta1.RefreshLive)), owners: true},
+		"one more annotation listed":     {change: WithLogger(WithMetadataAnnotations("team", "owner", "version")), owners: true},
+		"a listed annotation's value":    {change: WithAnnotation("team", "other"), owners: true},
+		"a listed annotation gone":       {change: WithoutAnnotation("team"), owners: true},
+		"an annotation of the template":  {change: WithAnnotation("autoscaling.knative.dev/target", "5"), owners: true},
+		"an unlisted annotation":         {change: WithAnnotation("version", "v3")},
+		"a new unlisted annotation":      {change: WithAnnotation("note", "x")},
+		"an annotation of the Service":   {change: WithAnnotation("serving.knative.dev/rollout-duration", "60s")},
+		"a label of the Service":         {change: WithLabel("networking.knative.dev/visibility", "cluster-local")},
+		"any other label":                {change: WithLabel("app", "x")},
+		"a generation":                   {change: WithGeneration(7)},
+		"the status":                     {change: With(func(is *v1beta1.InferenceService) { is.Status.ObservedMetadata = "x" })},
+		"a finalizer":                    {change: With(func(is *v1beta1.InferenceService) { is.Finalizers = []string{"x"} })},
+		"a default that is written out":  {before: With(func(is *v1beta1.InferenceService) { is.Spec.Predictor.Logger.Mode = "" }), change: WithLogger(WithMode(v1beta1.LogAll))},
+		"an unknown field of the schema": {change: WithPredictor(func(p *v1beta1.PredictorSpec) { p.Unknown = v1beta1.UnknownFields{"sklearn": {}} })},
+	} {
+		t.Run(what, func(t *testing.T) {
+			before := Seed()
+			if test.before != nil {
+				test.before(before)
+			}
+			after := before.DeepCopy()
+			test.change(after)
+			if changed := templateOf(before) != templateOf(after); changed != test.owners {
+				t.Fatalf("the template changes: %v, want %v", changed, test.owners)
+			}
+			if changed := hashOf(before) != hashOf(after); changed != test.owners {
+				t.Errorf("the hash changes: %v, want %v", changed, test.owners)
+			}
+		})
+	}
+}
+
+func TestLiveValuesAreNotInTheOwnersHash(t *testing.T) {
+	live := WithLogger(WithRefresh(v1beta1.RefreshLive))
+	if hashOf(Seed(live)) != hashOf(Seed(live, WithAnnotation("team", "other"))) {
+		t.Error("a live value changes the hash, and so rolls a Revision")
+	}
+	if hashOf(Seed(live)) == hashOf(Seed(live, WithLogger(WithMetadataAnnotations("team")))) {
+		t.Error("another list of live annotations doesn't change the hash")
+	}
+}
+
+// A field that is added to the predictor later must not be forgotten.
+func TestEveryFieldOfThePredictorIsInTheOwnersHash(t *testing.T) {
+	scheme := runtime.NewScheme()
+	if err := v1beta1.AddToScheme(scheme); err != nil {
+		t.Fatal(err)
+	}
+	filler := fuzzer.FuzzerFor(fuzzer.MergeFuzzerFuncs(metafuzzer.Funcs, pkgfuzzer.Funcs), rand.NewSource(1), serializer.NewCodecFactory(scheme)).
+		NilChance(0).NumElements(1, 1)
+	is := defaulted(Seed(WithPredictor(func(p *v1beta1.PredictorSpec) { filler.Fill(&p.Logger) })))
+	before := OwnerHash(is, nil)
+	for what, in := range map[string]func(*v1beta1.InferenceService) any{
+		"predictor": func(is *v1beta1.InferenceService) any { return &is.Spec.Predictor },
+		"logger":    func(is *v1beta1.InferenceService) any { return is.Spec.Predictor.Logger },
+	} {
+		for _, field := range reflect.VisibleFields(reflect.TypeOf(in(is)).Elem()) {
+			if field.Anonymous || field.Tag.Get("json") == "-" {
+				continue
+			}
+			changed := is.DeepCopy()
+			// Now and then what is filled in is what was there.
+			for range 10 {
+				filler.Fill(reflect.ValueOf(in(changed)).Elem().FieldByIndex(field.Index).Addr().Interface())
+				if OwnerHash(changed, nil) != before {
+					break
+				}
+			}
+			if OwnerHash(changed, nil) == before {
+				t.Errorf("%s of the %s changes, and the hash doesn't", field.Name, what)
+			}
+		}
+	}
+}
+
+func TestTheRecordSurvives(t *testing.T) {
+	is := defaulted(Seed())
+	inForce := inForceFor(is)
+	inForce.Sink.Address.CACerts, inForce.Sink.Address.Audience = ptr.String("-----BEGIN\n"), ptr.String("aud")
+	got, hash := Recorded(MakeService(is, "hash", inForce))
+	if hash != "hash" {
+		t.Errorf("the hash is %q", hash)
+	}
+	// As JSON, for a quantity remembers how it was written.
+	if diff := cmp.Diff(string(mustMarshal(inForce)), string(mustMarshal(got))); diff != "" {
+		t.Errorf("(-want, +got): %s", diff)
+	}
+	if again := MakeService(is, hash, *got); string(mustMarshal(again)) != string(mustMarshal(MakeService(is, "hash", inForce))) {
+		t.Error("what is made from the record differs from what was recorded")
+	}
+
+	for what, record := range map[string]*string{"absent": nil, "empty": ptr.String(""), "half of it": ptr.String(`{"agent": {`), "of another form": ptr.String(`[]`), "of other types": ptr.String(`{"agent": 1}`)} {
+		service := &servingv1.Service{}
+		service.Annotations = map[string]string{serving.OwnerHashAnnotationKey: "hash"}
+		if record != nil {
+			service.Annotations[serving.InForceAnnotationKey] = *record
+		}
+		if got, hash := Recorded(service); got != nil || hash != "hash" {
+			t.Errorf("a record that is %s reads as %+v with hash %q, want none with the hash", what, got, hash)
+		}
+	}
+}
+
+func TestTakeOverChangesOnlyWhatIsOurs(t *testing.T) {
+	type lists = map[string]string
+	desired := func(annotations, labels lists) *servingv1.Service {
+		service := &servingv1.Service{}
+		service.Annotations, service.Labels = annotations, labels
+		service.Spec.Template.Spec.Containers = []corev1.Container{{Name: "desired"}}
+		return service
+	}
+	for what, test := range map[string]struct {
+		live, desired, want *servingv1.Service
+		changed             bool
+	}{
+		"nothing differs": {
+			desired(lists{"serving.kubeflow.org/owner-hash": "1"}, lists{"serving.kubeflow.org/component": "predictor"}),
+			desired(lists{"serving.kubeflow.org/owner-hash": "1"}, lists{"serving.kubeflow.org/component": "predictor"}),
+			desired(lists{"serving.kubeflow.org/owner-hash": "1"}, lists{"serving.kubeflow.org/component": "predictor"}),
+			false,
+		},
+		"others' stay": {
+			desired(lists{"serving.knative.dev/creator": "me", "serving.kubeflow.org/owner-hash": "1"}, lists{"team": "x"}),
+			desired(lists{"serving.kubeflow.org/owner-hash": "1"}, nil),
+			desired(lists{"serving.knative.dev/creator": "me", "serving.kubeflow.org/owner-hash": "1"}, lists{"team": "x"}),
+			false,
+		},
+		"the hash changes": {
+			desired(lists{"serving.kubeflow.org/owner-hash": "1"}, nil),
+			desired(lists{"serving.kubeflow.org/owner-hash": "2"}, nil),
+			desired(lists{"serving.kubeflow.org/owner-hash": "2"}, nil),
+			true,
+		},
+		"there were none": {
+			desired(nil, nil),
+			desired(lists{"serving.kubeflow.org/owner-hash": "2"}, lists{"serving.kubeflow.org/component": "predictor"}),
+			desired(lists{"serving.kubeflow.org/owner-hash": "2"}, lists{"serving.kubeflow.org/component": "predictor"}),
+			true,
+		},
+		"the record goes with the logger": {
+			desired(lists{"serving.kubeflow.org/owner-hash": "1", "serving.kubeflow.org/in-force": "{}"}, nil),
+			desired(lists{"serving.kubeflow.org/owner-hash": "1"}, nil),
+			desired(lists{"serving.kubeflow.org/owner-hash": "1"}, nil),
+			true,
+		},
+		"what the owner no longer says of the Service goes": {
+			desired(lists{"serving.knative.dev/rollout-duration": "60s"}, lists{"networking.knative.dev/visibility": "cluster-local"}),
+			desired(lists{}, lists{}),
+			desired(lists{}, lists{}),
+			true,
+		},
+		"our label was taken away": {
+			desired(nil, lists{}),
+			desired(nil, lists{"serving.kubeflow.org/inferenceservice": "m"}),
+			desired(lists{}, lists{"serving.kubeflow.org/inferenceservice": "m"}),
+			true,
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			test.live.Spec.Template.Spec.Containers[0].Name = "live"
+			before := test.live.DeepCopy()
+			got, changed := TakeOver(test.live, test.desired)
+			if changed != test.changed {
+				t.Errorf("changed: %v, want %v", changed, test.changed)
+			}
+			if len(test.want.Labels) == 0 && len(got.Labels) == 0 {
+				got.Labels = test.want.Labels
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("(-want, +got): %s", diff)
+			}
+			if diff := cmp.Diff(before, test.live); diff != "" {
+				t.Errorf("the live one was changed (-before, +after): %s", diff)
+			}
+		})
+	}
+}
+
+// cluster is what the reconciler sees of the platform, and the one Knative
+// Service that it keeps.
+type cluster struct {
+	agent       config.Agent
+	defaultSink string
+	down        map[string]bool
+	live        *servingv1.Service
+}
+
+func (c *cluster) wanted(is *v1beta1.InferenceService) Wanted {
+	attributes, _ := metadata.Select(is.Annotations, is.Spec.Predictor.Logger.MetadataSources())
+	sink := WantedSink{Destination: broker(c.defaultSink), ByDefault: true}
+	if named := is.Spec.Predictor.Logger.Sink; named != nil {
+		sink = WantedSink{Destination: *named.DeepCopy()}
+	}
+	if name := sink.Destination.Ref.Name; !c.down[name] {
+		sink.Address = addressOf(name)
+	}
+	return Wanted{Agent: c.agent, Sink: sink, Metadata: attributes}
+}
+
+// reconcile goes the reconciler's way through the pure decisions.
+func (c *cluster) reconcile(is *v1beta1.InferenceService) InForce {
+	wanted := c.wanted(is)
+	hash := OwnerHash(is, wanted.Metadata)
+	var before *InForce
+	ownerChanged := true
+	if c.live != nil {
+		var recorded string
+		before, recorded = Recorded(c.live)
+		ownerChanged = recorded != hash
+	}
+	inForce := Decide(is.Spec.Predictor.Logger.MetadataRefresh, before, ownerChanged, wanted)
+	desired := MakeService(is, hash, inForce)
+	if c.live == nil {
+		c.live = desired
+	} else if updated, changed := TakeOver(c.live, desired); changed {
+		c.live = updated
+	}
+	return inForce
+}
+
+func TestOnlyTheOwnersChangeRollsARevision(t *testing.T) {
+	type change struct {
+		name string
+		make func(*rand.Rand, *cluster, *v1beta1.InferenceService)
+	}
+	number := func(r *rand.Rand) string { return fmt.Sprint(r.Intn(1000)) }
+	platform := []change{
+		{"agent image", func(r *rand.Rand, c *cluster, _ *v1beta1.InferenceService) { c.agent.Image = "agent:" + number(r) }},
+		{"agent buffer", func(r *rand.Rand, c *cluster, _ *v1beta1.InferenceService) { c.agent.BufferBytes = r.Int63() }},
+		{"agent limit", func(r *rand.Rand, c *cluster, _ *v1beta1.InferenceService) { c.agent.MemoryLimit = number(r) + "MiB" }},
+		{"agent resources", func(r *rand.Rand, c *cluster, _ *v1beta1.InferenceService) {
+			c.agent.Resources = corev1.ResourceRequirements{Limits: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(number(r) + "m")}}
+		}},
+		{"default sink", func(r *rand.Rand, c *cluster, _ *v1beta1.InferenceService) {
+			c.defaultSink = []string{"default", "other", "third"}[r.Intn(3)]
+		}},
+		{"sink down or up", func(r *rand.Rand, c *cluster, _ *v1beta1.InferenceService) {
+			c.down = map[string]bool{"default": r.Intn(2) == 0, "other": r.Intn(2) == 0, "third": r.Intn(2) == 0, "named": r.Intn(2) == 0}
+		}},
+		{"unlisted annotation", func(r *rand.Rand, _ *cluster, is *v1beta1.InferenceService) { WithAnnotation("note", number(r))(is) }},
+		{"nothing at all", func(*rand.Rand, *cluster, *v1beta1.InferenceService) {}},
+	}
+	owners := []change{
+		{"image", func(r *rand.Rand, _ *cluster, is *v1beta1.InferenceService) { WithImage("model:" + number(r))(is) }},
+		{"listed", func(r *rand.Rand, _ *cluster, is *v1beta1.InferenceService) {
+			lists := [][]string{{"team"}, {"owner"}, {"team", "owner"}, {"version"}}
+			WithLogger(WithMetadataAnnotations(lists[r.Intn(len(lists))]...))(is)
+		}},
+		{"scale", func(r *rand.Rand, _ *cluster, is *v1beta1.InferenceService) {
+			WithAnnotation("autoscaling.knative.dev/target", number(r))(is)
+		}},
+		{"payload", func(r *rand.Rand, _ *cluster, is *v1beta1.InferenceService) {
+			WithLogger(WithMaxPayloadBytes(1 + r.Int63n(1<<20)))(is)
+		}},
+		{"sink", func(r *rand.Rand, c *cluster, is *v1beta1.InferenceService) {
+			c.down = nil
+			WithLogger(WithSinkRef("eventing.knative.dev/v1", "Broker", Namespace, "named"))(is)
+		}},
+	}
+	for _, refresh := range []v1beta1.MetadataRefresh{v1beta1.RefreshByRevision, v1beta1.RefreshLive} {
+		platform := platform
+		if refresh == v1beta1.RefreshLive {
+			platform = append(slices.Clip(platform), change{"listed annotation", func(r *rand.Rand, _ *cluster, is *v1beta1.InferenceService) {
+				WithAnnotation("team", number(r))(is)
+			}})
+		}
+		for seed := range int64(40) {
+			r := rand.New(rand.NewSource(seed))
+			c := &cluster{agent: agentSettings(), defaultSink: "default"}
+			is := defaulted(Seed(WithLogger(WithRefresh(refresh))))
+			c.reconcile(is)
+			history := []string{"created"}
+			for range 60 {
+				changes := platform
+				isOwners := r.Intn(6) == 0
+				if isOwners {
+					changes = owners
+				}
+				chosen := changes[r.Intn(len(changes))]
+				before, hash := string(mustMarshal(c.live.Spec)), OwnerHash(is, c.wanted(is).Metadata)
+				held, _ := Recorded(c.live)
+				chosen.make(r, c, is)
+				history = append(history, chosen.name)
+				isOwners = OwnerHash(is, c.wanted(is).Metadata) != hash
+				inForce := c.reconcile(is)
+				// A template that has no sink gets the first that appears.
+				appeared := held.Sink == nil && inForce.Sink != nil
+				if rolled := string(mustMarshal(c.live.Spec)) != before; rolled && !isOwners && !appeared {
+					t.Fatalf("under %s, seed %d: the platform rolled a Revision after %q: %s", refresh, seed, history, cmp.Diff(before, string(mustMarshal(c.live.Spec))))
+				}
+				if !isOwners {
+					continue
+				}
+				wanted := c.wanted(is)
+				if behind := Behind(inForce, wanted); len(behind) > 0 && wanted.Sink.Address != nil {
+					t.Fatalf("under %s, seed %d: still behind in %q after %q", refresh, seed, behind, history)
+				}
+				if wanted.Sink.Address == nil {
+					continue
+				}
+				fresh := MakeService(is, "", Decide(refresh, nil, true, wanted))
+				if diff := cmp.Diff(string(mustMarshal(fresh.Spec)), string(mustMarshal(c.live.Spec))); diff != "" {
+					t.Fatalf("under %s, seed %d: not as one made anew after %q (-anew, +live): %s", refresh, seed, history, diff)
+				}
+			}
+		}
+	}
+}
