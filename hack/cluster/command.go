@@ -147,11 +147,14 @@ func await(ctx context.Context, limit time.Duration, ready func(context.Context)
 			reason = err
 		}
 		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
 		case <-limited.Done():
-			return fmt.Errorf("not ready after %s: %w", elapsed(limit), reason)
 		case <-time.After(300 * time.Millisecond):
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if limited.Err() != nil {
+			return fmt.Errorf("not ready after %s: %w", elapsed(limit), reason)
 		}
 	}
 }

@@ -135,7 +135,14 @@ func installKnative(ctx context.Context, p *progress, s settings, k kubectl) err
 				if err != nil {
 					return err
 				}
-				if err := k.apply(ctx, string(manifest)); err != nil {
+				// Where an earlier installation was interrupted, webhooks are
+				// called that don't answer yet; kubectl applies the rest.
+				if err := await(ctx, 3*time.Minute, func(ctx context.Context) error {
+					if err := mustLive(s.layout, "kube-apiserver", "kubelet", "containerd"); err != nil {
+						return err
+					}
+					return k.apply(ctx, string(manifest))
+				}); err != nil {
 					return err
 				}
 			}

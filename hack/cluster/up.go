@@ -7,6 +7,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -162,7 +163,7 @@ func ensureNamespace(ctx context.Context, s settings) error {
 	if err := endProcesses(s.layout, s.identity); err != nil {
 		return err
 	}
-	if err := unmountBelow(s.state()); err != nil {
+	if err := errors.Join(unmountBelow(s.state()), removeStrays(s.layout, s.identity)); err != nil {
 		return err
 	}
 	for _, name := range []string{"addresses", "containerd-state"} {
@@ -217,7 +218,7 @@ func copySelf(l layout) error {
 // exports is what a shell has to know of the cluster.
 func exports(s settings, path string) string {
 	var b strings.Builder
-	export := func(name, value string) { fmt.Fprintf(&b, "export %s=%s\n", name, value) }
+	export := func(name, value string) { fmt.Fprintf(&b, "export %s=%s\n", name, quote(value)) }
 	export("KUBECONFIG", s.kubeconfig("admin"))
 	for _, setting := range koEnvironment(s) {
 		name, value, _ := strings.Cut(setting, "=")
@@ -226,7 +227,12 @@ func exports(s settings, path string) string {
 	export("SIDENOTE_INGRESS", s.ingressURL())
 	bin := filepath.Dir(s.bin("kubectl"))
 	if !slices.Contains(filepath.SplitList(path), bin) {
-		export("PATH", bin+":$PATH")
+		fmt.Fprintf(&b, "export PATH=%s:\"$PATH\"\n", quote(bin))
 	}
 	return b.String()
+}
+
+// quote makes a shell take a text as it is.
+func quote(text string) string {
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }
