@@ -95,6 +95,11 @@ func (s *InferenceServiceStatus) PropagateService(component ComponentType, servi
 	case ready.Status == corev1.ConditionTrue:
 		manager.MarkTrue(PredictorReady)
 	case ready.Status == corev1.ConditionFalse:
+		// Where the Configuration failed too, it knows the cause, such as an image
+		// that can't be pulled; the Route only knows that there is no Revision.
+		if cause := service.Status.GetCondition(servingv1.ServiceConditionConfigurationsReady); cause.IsFalse() {
+			ready = cause
+		}
 		manager.MarkFalse(PredictorReady, ready.Reason, "%s", ready.Message)
 	default:
 		manager.MarkUnknown(PredictorReady, ready.Reason, "%s", ready.Message)
