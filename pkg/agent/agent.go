@@ -42,6 +42,8 @@ const (
 	maxInFlight    = 128
 	// builders build events of observations, off the requests' path.
 	builders = 2
+	// lastAttempts bounds the wait for attempts that were cut off.
+	lastAttempts = 2 * time.Second
 	// noSink names the account of an agent without sinks.
 	noSink = "default"
 )
@@ -225,7 +227,10 @@ func (a *Agent) Run(signals <-chan os.Signal) error {
 	stopBuilding()
 	buildingGroup.Wait()
 	stopDelivering()
-	deliveringGroup.Wait()
+	if !waitFor(&deliveringGroup, lastAttempts) {
+		// Only the standard output can't be cut off.
+		a.logger.Warn("an attempt to deliver an event is still under way")
+	}
 	a.logLedger("agent ends")
 	a.adminServer.Close()
 	stopBackground()
@@ -238,6 +243,21 @@ func (a *Agent) Run(signals <-chan os.Signal) error {
 		err = fmt.Errorf("ending metrics: %w", shutdownErr)
 	}
 	return err
+}
+
+// waitFor waits for a group, but not for ever, and says whether it ended.
+func waitFor(group *sync.WaitGroup, most time.Duration) bool {
+	ended := make(chan struct{})
+	go func() {
+		group.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+		return true
+	case <-time.After(most):
+		return false
+	}
 }
 
 func (a *Agent) unanswered(class proxy.ErrorClass) {

@@ -281,6 +281,48 @@ func TestOversizeBodiesAreNamedNotSent(t *testing.T) {
 	}
 }
 
+// TestWhatTheBudgetHasNoRoomForIsCounted, and named where oversize events are
+// selected.
+func TestWhatTheBudgetHasNoRoomForIsCounted(t *testing.T) {
+	body := `"` + strings.Repeat("x", 100_000) + `"`
+	t.Run("as a drop", func(t *testing.T) {
+		r := newRig(t, predictor(), "--buffer-bytes=65536")
+		if status, _ := r.post("/", body); status != http.StatusOK {
+			t.Errorf("the client got %d", status)
+		}
+		if counts := r.settled(); counts.Observed != 2 || counts.Dropped[ledger.ReasonBudget] != 1 || counts.Delivered != 1 {
+			t.Errorf("the ledger says %+v", counts)
+		}
+	})
+	t.Run("as an event without its body", func(t *testing.T) {
+		r := newRig(t, predictor(), "--buffer-bytes=65536", "--events=request,request.oversize")
+		r.post("/", body)
+		if event := r.sink.of("request.oversize"); event.attribute("bodysize") != "100002" || len(event.Data()) != 0 {
+			t.Errorf("unexpected event: %v", event)
+		}
+	})
+}
+
+// stuck is a writer that never returns until it is let go.
+type stuck struct{ let chan struct{} }
+
+func (s stuck) Write(p []byte) (int, error) {
+	<-s.let
+	return len(p), nil
+}
+
+func TestAStuckStandardOutputDoesntHoldTheEnd(t *testing.T) {
+	let := make(chan struct{})
+	r := newRigWriting(t, stuck{let}, predictor(), "--sink=stdout", "--drain-timeout=0s")
+	t.Cleanup(func() { close(let) })
+	r.post("/", "{}")
+	r.signals <- syscall.SIGTERM
+	r.wait()
+	if counts := r.ledger(); counts.Pending == 0 {
+		t.Errorf("the ledger says %+v", counts)
+	}
+}
+
 func TestCompressedBodies(t *testing.T) {
 	const body = `{"instances":[1,2,3]}`
 	gzipped := compress(t, func(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) }, body)

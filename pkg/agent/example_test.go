@@ -107,10 +107,11 @@ func TestModeAndEventsSelect(t *testing.T) {
 }
 
 func TestStdoutSinkPrintsLines(t *testing.T) {
-	r := newRig(t, predictor(), "--sink=stdout", "--metadata=team=x")
+	stdout := new(buffer)
+	r := newRigWriting(t, stdout, predictor(), "--sink=stdout", "--metadata=team=x")
 	r.post("/v1/models/m:predict", "{\n \"instances\": [1]\n}")
 	r.settled()
-	lines := strings.Split(strings.TrimSuffix(r.stdout.String(), "\n"), "\n")
+	lines := strings.Split(strings.TrimSuffix(stdout.String(), "\n"), "\n")
 	if len(lines) != 2 {
 		t.Fatalf("want two lines, got %q", lines)
 	}

@@ -34,12 +34,12 @@ import (
 // rig is an agent between a model and a sink, each on the loopback, and what a
 // client, the model and a subscriber see of it.
 type rig struct {
-	t       *testing.T
-	agent   *Agent
-	model   string
-	sink    *subscriber
-	logs    *buffer
-	stdout  *buffer
+	t     *testing.T
+	agent *Agent
+	model string
+	sink  *subscriber
+	logs  *buffer
+
 	signals chan os.Signal
 	ended   chan error
 }
@@ -51,13 +51,18 @@ const noSinkArgument = "(no sink)"
 // the arguments name another one.
 func newRig(t *testing.T, model http.Handler, line ...string) *rig {
 	t.Helper()
+	return newRigWriting(t, new(buffer), model, line...)
+}
+
+// newRigWriting starts an agent with a standard output of its own.
+func newRigWriting(t *testing.T, stdout io.Writer, model http.Handler, line ...string) *rig {
+	t.Helper()
 	checkGoroutines(t)
 	r := &rig{
 		t:       t,
 		model:   serve(t, model),
 		sink:    newSubscriber(t),
 		logs:    new(buffer),
-		stdout:  new(buffer),
 		signals: make(chan os.Signal, 2),
 		ended:   make(chan error, 1),
 	}
@@ -72,7 +77,7 @@ func newRig(t *testing.T, model http.Handler, line ...string) *rig {
 	}
 	given.Port, given.AdminPort = 0, 0
 	r.agent, err = New(given, Environment{
-		Stdout:   r.stdout,
+		Stdout:   stdout,
 		Logger:   NewLogger(r.logs, zapcore.DebugLevel),
 		Revision: "my-model-predictor-default-00001",
 	})

@@ -125,6 +125,19 @@ func Classify(o *Observation, maxBytes int64) Kind {
 	}
 }
 
+// Starved says whether a body under the cap wasn't kept: the budget had no room
+// for it. ClassifyKept then says what kind of event it would have made.
+func Starved(o *Observation, maxBytes int64) bool {
+	return !o.Body.Whole() && o.Body.Size <= maxBytes
+}
+
+// ClassifyKept classifies an observation as if its body had been kept.
+func ClassifyKept(o *Observation, maxBytes int64) Kind {
+	kept := *o
+	kept.Body = Body{}
+	return Classify(&kept, maxBytes)
+}
+
 func succeeded(o *Observation, grpc bool) bool {
 	if grpc && o.GRPCStatus != 0 {
 		return false

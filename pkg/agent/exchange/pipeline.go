@@ -85,6 +85,13 @@ func (p *Pipeline) Skips() *ledger.Skips { return &p.skips }
 // observe takes one side of an exchange, and its lease. It never blocks.
 func (p *Pipeline) observe(observation event.Observation, lease *capture.Lease) {
 	kind := event.Classify(&observation, p.settings.Builder.MaxPayloadBytes)
+	starved := false
+	if !p.settings.Selection[kind] && event.Starved(&observation, p.settings.Builder.MaxPayloadBytes) {
+		// It goes without its body where that kind is selected. Where it isn't,
+		// what it would have been is lost, which counts.
+		kind = event.ClassifyKept(&observation, p.settings.Builder.MaxPayloadBytes)
+		starved = true
+	}
 	if !p.settings.Selection[kind] {
 		lease.Release()
 		return
@@ -107,7 +114,7 @@ func (p *Pipeline) observe(observation event.Observation, lease *capture.Lease) 
 	for i, sink := range p.sinks {
 		next.sequences[i] = sink.Account().Observe()
 	}
-	if !lease.Grow(overheadBytes) {
+	if starved || !lease.Grow(overheadBytes) {
 		p.drop(next, ledger.ReasonBudget)
 		return
 	}

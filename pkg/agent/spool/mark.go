@@ -1,0 +1,160 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package spool
+
+import (
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+)
+
+const (
+	markName      = "mark"
+	markSlotBytes = 8 + 8 + 8 + 4
+	// markSlotStride keeps the slots in different pages and sectors.
+	markSlotStride = pageBytes
+	markSlots      = 2
+	markFileBytes  = markSlots * markSlotStride
+)
+
+var markMagic = [8]byte{'S', 'N', 'M', 'A', 'R', 'K', '0', '1'}
+
+// markSlot is one of the two places for the mark. They are written in turns,
+// so that a write that is torn leaves the other.
+type markSlot struct {
+	// count grows by one with each write.
+	count uint64
+	// mark is the sequence up to which every record has ended.
+	mark uint64
+}
+
+func (s markSlot) encode() []byte {
+	b := append([]byte(nil), markMagic[:]...)
+	b = littleEndian.AppendUint64(b, s.count)
+	b = littleEndian.AppendUint64(b, s.mark)
+	return littleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
+}
+
+func decodeMarkSlot(b []byte) (markSlot, bool) {
+	const body = markSlotBytes - 4
+	if len(b) < markSlotBytes || [8]byte(b[:8]) != markMagic ||
+		crc32.Checksum(b[:body], castagnoli) != littleEndian.Uint32(b[body:]) {
+		return markSlot{}, false
+	}
+	slot := markSlot{count: littleEndian.Uint64(b[8:]), mark: littleEndian.Uint64(b[16:])}
+	return slot, slot.count < maxNumber && slot.mark < maxNumber
+}
+
+// decodeMark gives the newest slot of a mark file: zero where none is valid.
+func decodeMark(content []byte) (markSlot, bool) {
+	newest, found := markSlot{}, false
+	for i := range markSlots {
+		at := i * markSlotStride
+		if at >= len(content) {
+			break
+		}
+		if slot, ok := decodeMarkSlot(content[at:]); ok && (!found || slot.count > newest.count) {
+			newest, found = slot, true
+		}
+	}
+	return newest, found
+}
+
+// markFile keeps the mark.
+type markFile struct {
+	filesystem Filesystem
+	sync       bool
+	exists     bool
+	file       File
+	// kept is what the file holds for certain.
+	kept markSlot
+}
+
+// load reads the mark of earlier lives.
+func (m *markFile) load() error {
+	file, err := m.filesystem.Open(markName, false)
+	if err != nil {
+		return fmt.Errorf("opening the mark: %w", err)
+	}
+	defer file.Close()
+	content := make([]byte, markFileBytes)
+	n, err := file.ReadAt(content, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("reading the mark: %w", err)
+	}
+	kept, ok := decodeMark(content[:n])
+	if !ok && n > 0 {
+		return errors.New("no slot of the mark is valid")
+	}
+	m.kept = kept
+	return nil
+}
+
+// store writes the mark. After an error the slot that the file held before is
+// still there, and the next store writes the same one again.
+func (m *markFile) store(mark uint64) error {
+	if err := m.open(); err != nil {
+		return err
+	}
+	slot := markSlot{count: m.kept.count + 1, mark: mark}
+	at := int64(slot.count%markSlots) * markSlotStride
+	if err := writeAt(m.file, slot.encode(), at); err != nil {
+		return fmt.Errorf("writing the mark: %w", err)
+	}
+	if m.sync {
+		if err := m.file.Sync(); err != nil {
+			return fmt.Errorf("syncing the mark: %w", err)
+		}
+	}
+	m.kept = slot
+	return nil
+}
+
+func (m *markFile) open() error {
+	if m.file != nil {
+		return nil
+	}
+	if m.exists {
+		file, err := m.filesystem.Open(markName, true)
+		if err != nil {
+			return fmt.Errorf("opening the mark: %w", err)
+		}
+		m.file = file
+		return nil
+	}
+	file, err := m.filesystem.Create(markName)
+	if err != nil {
+		return fmt.Errorf("making the mark: %w", err)
+	}
+	m.exists = true
+	if m.sync {
+		if err := m.filesystem.SyncDirectory(); err != nil {
+			m.exists = m.filesystem.Remove(markName) != nil
+			return errors.Join(fmt.Errorf("syncing the spool's directory: %w", err), file.Close())
+		}
+	}
+	m.file = file
+	return nil
+}
+
+func (m *markFile) close() error {
+	if m.file == nil {
+		return nil
+	}
+	err := m.file.Close()
+	m.file = nil
+	return err
+}
+
+// writeAt writes all of b or fails.
+func writeAt(file File, b []byte, offset int64) error {
+	n, err := file.WriteAt(b, offset)
+	if err == nil && n < len(b) {
+		return io.ErrShortWrite
+	}
+	return err
+}
