@@ -27,7 +27,8 @@ var files embed.FS
 type settings struct {
 	layout
 	identity
-	Snapshotter string
+	// Filesystem is the type of the one that has the cluster's folder (statfs(2)).
+	Filesystem int64
 }
 
 func (s settings) Data(name string) string        { return s.data(name) }
@@ -73,24 +74,29 @@ func render(folder string, s settings) (map[string][]byte, error) {
 	return rendered, err
 }
 
-// overlayMagic marks an overlay file system (statfs(2)).
+// overlayMagic marks an overlay, which is where a checkout within a container
+// is.
 const overlayMagic = 0x794c7630
 
-// chooseSnapshotter says how containerd keeps images: the kernel can't lay an
-// overlay over an overlay, which is where a checkout within a container is.
-func chooseSnapshotter(filesystem int64) string {
-	if filesystem == overlayMagic {
+// Snapshotter is how containerd keeps images: the kernel can't lay an overlay
+// over an overlay.
+func (s settings) Snapshotter() string {
+	if s.Filesystem == overlayMagic {
 		return "native"
 	}
 	return "overlayfs"
 }
+
+// MeasuresDisk says whether the kubelet can tell how full its disk is, which
+// it can't for an overlay. It then enforces the limits of emptyDirs too.
+func (s settings) MeasuresDisk() bool { return s.Filesystem != overlayMagic }
 
 func newSettings(l layout, id identity) (settings, error) {
 	var stat syscall.Statfs_t
 	if err := syscall.Statfs(l.Root, &stat); err != nil {
 		return settings{}, fmt.Errorf("file system of %s: %w", l.Root, err)
 	}
-	return settings{layout: l, identity: id, Snapshotter: chooseSnapshotter(int64(stat.Type))}, nil
+	return settings{layout: l, identity: id, Filesystem: int64(stat.Type)}, nil
 }
 
 // writeConfiguration writes the node's configurations.

@@ -13,9 +13,8 @@ import (
 
 func exampleSettings() settings {
 	return settings{
-		layout:      newLayout("/checkout"),
-		identity:    identity{Checkout: "/checkout", Name: "sidenote-1234", RegistryPort: 20001, APIPort: 20002, IngressPort: 20003},
-		Snapshotter: "overlayfs",
+		layout:   newLayout("/checkout"),
+		identity: identity{Checkout: "/checkout", Name: "sidenote-1234", RegistryPort: 20001, APIPort: 20002, IngressPort: 20003},
 	}
 }
 
@@ -87,12 +86,20 @@ func TestDaemonStartsAnewForItsOwnSettingsOnly(t *testing.T) {
 	}
 }
 
-func TestChooseSnapshotter(t *testing.T) {
-	if got := chooseSnapshotter(overlayMagic); got != "native" {
-		t.Errorf("on an overlay: %s", got)
-	}
-	if got := chooseSnapshotter(0xef53); got != "overlayfs" {
-		t.Errorf("on ext4: %s", got)
+func TestAnOverlayIsNotOverlaid(t *testing.T) {
+	for filesystem, want := range map[int64][]string{
+		0xef53:       {`snapshotter = "overlayfs"`, "localStorageCapacityIsolation: true"},
+		overlayMagic: {`snapshotter = "native"`, "localStorageCapacityIsolation: false"},
+	} {
+		s := exampleSettings()
+		s.Filesystem = filesystem
+		rendered, err := render("node", s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := string(rendered["containerd.toml"]) + string(rendered["kubelet.yaml"]); !strings.Contains(got, want[0]) || !strings.Contains(got, want[1]) {
+			t.Errorf("file system %x: no %q", filesystem, want)
+		}
 	}
 }
 

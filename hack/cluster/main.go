@@ -17,6 +17,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 )
@@ -75,7 +76,8 @@ func run(ctx context.Context, arguments []string) error {
 		fmt.Print(exports(settings{layout: l, identity: id}, os.Getenv("PATH")))
 		return nil
 	default:
-		return errors.New(usage)
+		fmt.Fprint(os.Stderr, usage)
+		return errors.New("no such command: " + strconv.Quote(strings.Join(arguments, " ")))
 	}
 }
 
