@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"strings"
 
+	"knative.dev/pkg/apis"
 	duckv1 "knative.dev/pkg/apis/duck/v1"
 	"knative.dev/pkg/network"
 
@@ -28,6 +29,7 @@ func (r *Reconciler) resolveSink(ctx context.Context, is *v1beta1.InferenceServi
 		is.Status.MarkSinkNotResolved("NotResolved", fmt.Sprintf("%s has no address: %v; %s", describe(sink), err, remedy(sink)))
 	case isSelf(is, address):
 		is.Status.MarkSinkNotResolved("SinkIsSelf", fmt.Sprintf("%s is this service itself, which would be fed its own events for ever: name another sink", describe(sink)))
+		sink.Refused = true
 	default:
 		is.Status.MarkSinkResolved()
 		sink.Address = address
@@ -58,12 +60,16 @@ func inNamespace(destination duckv1.Destination, namespace string) duckv1.Destin
 // isSelf reports whether an address leads back to the service. A sink by URL
 // shows it only now.
 func isSelf(is *v1beta1.InferenceService, address *duckv1.Addressable) bool {
-	host := address.URL.URL().Hostname()
+	host := asHost(address.URL)
 	own := network.GetServiceHostname(is.ServiceName(v1beta1.PredictorComponent), is.Namespace)
-	// Within the cluster, any leading part of the host's name that names the
-	// namespace resolves.
-	return host == own || (strings.Count(host, ".") >= 1 && strings.HasPrefix(own, host+".")) ||
-		(is.Status.URL != nil && host == is.Status.URL.URL().Hostname())
+	// A pod of the namespace resolves any leading part of the own name.
+	return host == own || strings.HasPrefix(own, host+".") ||
+		(is.Status.URL != nil && host == asHost(is.Status.URL))
+}
+
+// asHost gives a URL's host as DNS compares it.
+func asHost(url *apis.URL) string {
+	return strings.ToLower(strings.TrimSuffix(url.URL().Hostname(), "."))
 }
 
 func describe(sink resources.WantedSink) string {

@@ -50,6 +50,8 @@ type WantedSink struct {
 	ByDefault   bool
 	// Address is what the destination resolves to, or nil if it doesn't.
 	Address *duckv1.Addressable
+	// Refused says that the destination resolves to what must get nothing.
+	Refused bool
 }
 
 // Wanted is what a template made anew would get from the platform.
@@ -84,6 +86,9 @@ func decideSink(before *Sink, ownerChanged bool, wanted WantedSink) *Sink {
 	switch {
 	case before != nil && before.ByDefault && wanted.ByDefault && !ownerChanged && !same:
 		return before
+	case wanted.Refused:
+		// Where it got events before this was known, too.
+		return nil
 	case wanted.Address != nil:
 		return &Sink{Destination: wanted.Destination, ByDefault: wanted.ByDefault, Address: *wanted.Address}
 	case same:
