@@ -7,6 +7,7 @@ package inferenceservice
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -59,10 +60,8 @@ func (r *Reconciler) ReconcileKind(ctx context.Context, is *v1beta1.InferenceSer
 	}
 	if is.Spec.Predictor.Logger == nil {
 		is.Status.ClearLogger()
-		if err := r.removeMetadata(ctx, is); err != nil {
-			return err
-		}
-		return r.reconcileService(ctx, is, live, resources.OwnerHash(is, nil), resources.InForce{})
+		metadataErr := r.removeMetadata(ctx, is)
+		return errors.Join(r.reconcileService(ctx, is, live, resources.OwnerHash(is, nil), resources.InForce{}), metadataErr)
 	}
 	before := is.DeepCopy()
 	err = r.reconcileWithLogger(ctx, is, live)
@@ -90,18 +89,20 @@ func (r *Reconciler) reconcileWithLogger(ctx context.Context, is *v1beta1.Infere
 	}
 	inForce := resources.Decide(logger.MetadataRefresh, before, ownerChanged, wanted)
 
-	// Before the pods that mount it.
+	// Before the pods that mount it, which start without it too: serving never
+	// depends on logging.
 	reconcileMetadata := func() error { return r.removeMetadata(ctx, is) }
 	if logger.MetadataRefresh == v1beta1.RefreshLive {
 		reconcileMetadata = func() error { return r.reconcileMetadata(ctx, is, attributes) }
 	}
-	if err := reconcileMetadata(); err != nil {
-		return err
-	}
+	metadataErr := reconcileMetadata()
 	if err := r.reconcileService(ctx, is, live, ownerHash, inForce); err != nil {
-		return err
+		return errors.Join(err, metadataErr)
 	}
 	reportLogger(is, inForce, wanted, missing)
+	if metadataErr != nil {
+		return metadataErr
+	}
 	if sink.Address == nil {
 		return controller.NewRequeueAfter(retryUnresolved)
 	}
