@@ -1,0 +1,541 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package inferenceservice
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"knative.dev/pkg/apis"
+	duckv1 "knative.dev/pkg/apis/duck/v1"
+	"knative.dev/pkg/tracker"
+	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
+
+	"github.com/sidenote-dev/sidenote/pkg/apis/serving"
+	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
+	"github.com/sidenote-dev/sidenote/pkg/metadata"
+	. "github.com/sidenote-dev/sidenote/pkg/testing/v1beta1"
+)
+
+const (
+	isTrue    = corev1.ConditionTrue
+	isFalse   = corev1.ConditionFalse
+	isUnknown = corev1.ConditionUnknown
+)
+
+// running is a world where the seed's example serves and its events go to the
+// default Broker.
+func running(t *testing.T, options ...Option) *world {
+	t.Helper()
+	w := newWorld(t, Seed(options...))
+	w.appear(brokers, "default", ingress("default"))
+	w.settle()
+	w.serve()
+	w.settle()
+	w.events()
+	return w
+}
+
+func TestTheSeedsExampleIsCreatedAndServes(t *testing.T) {
+	w := newWorld(t, Seed())
+	w.appear(brokers, "default", ingress("default"))
+	w.assertWritten(w.settle(), "create Knative Service", "status")
+	w.assertEvents("Normal Created")
+	w.assertSaid(apis.ConditionReady, isUnknown, "OutOfDate", "")
+	w.serve()
+	w.assertWritten(w.settle(), "status")
+	w.assertEvents()
+
+	is := w.is()
+	if !is.IsReady() {
+		t.Errorf("not ready: %+v", is.Status.Conditions)
+	}
+	for _, condition := range []apis.ConditionType{v1beta1.SinkResolved, v1beta1.LoggerReady, v1beta1.MetadataReady, v1beta1.AgentCurrent} {
+		w.assertSaid(condition, isTrue, "", "")
+	}
+	want := &v1beta1.LoggerStatus{Mode: v1beta1.LogAll, SinkURI: ingress("default").URL, Attributes: []string{"owner", "team"}, AgentImage: "agent:v1"}
+	if diff := cmp.Diff(want, is.Status.Logger); diff != "" {
+		t.Errorf("status.logger (-want, +got): %s", diff)
+	}
+	if got, want := is.Status.ObservedMetadata, metadata.Hash([]metadata.Attribute{{Name: "team", Value: "ai-platform"}, {Name: "owner", Value: "ml-ops"}}); got != want {
+		t.Errorf("observedMetadata is %s, want %s", got, want)
+	}
+	if got, want := is.Status.URL.String(), "http://my-model-predictor-default.models.example.com"; got != want {
+		t.Errorf("the URL is %s, want %s", got, want)
+	}
+	if got, want := is.Status.Components[v1beta1.PredictorComponent].LatestReadyRevision, "my-model-predictor-default-00001"; got != want {
+		t.Errorf("the latest ready Revision is %s, want %s", got, want)
+	}
+	if slices.ContainsFunc(w.arguments(), func(a string) bool { return strings.Contains(a, "v2.1.0") }) {
+		t.Errorf("the version is sent, though nobody listed it: %q", w.arguments())
+	}
+	if !slices.ContainsFunc(w.tracker.References(), func(r tracker.Reference) bool {
+		return r.Kind == "Broker" && r.Name == "default" && r.Namespace == Namespace
+	}) {
+		t.Errorf("the Broker isn't tracked: %v", w.tracker.References())
+	}
+}
+
+func TestNothingIsWrittenWhereNothingChanged(t *testing.T) {
+	for what, options := range map[string][]Option{
+		"with a logger":         nil,
+		"without a logger":      {WithoutLogger()},
+		"with live metadata":    {WithLogger(WithRefresh(v1beta1.RefreshLive))},
+		"with a sink by url":    {WithLogger(WithURL("http://collector.example"))},
+		"with a missing Broker": {WithLogger(WithBroker("gone"))},
+		"with a missing value":  {WithoutAnnotation("team")},
+		"with probes": {WithModel(func(c *corev1.Container) {
+			c.ReadinessProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/"}}}
+		})},
+	} {
+		t.Run(what, func(t *testing.T) {
+			w := running(t, options...)
+			for range 10 {
+				if err := w.reconcile(); err != nil && !isRequeue(err) {
+					t.Fatal(err)
+				}
+				w.assertWritten(w.writes)
+			}
+			w.assertEvents()
+			if w.revisions() != 1 {
+				t.Errorf("%d Revisions, want 1", w.revisions())
+			}
+		})
+	}
+}
+
+func TestWhatTheOwnerChangesRollsOneRevision(t *testing.T) {
+	for what, test := range map[string]struct {
+		change    Option
+		revisions int64
+		writes    []string
+	}{
+		"an image":                     {WithImage("model:v2"), 2, []string{"update Knative Service", "status"}},
+		"a listed annotation":          {WithAnnotation("team", "research"), 2, []string{"update Knative Service", "status"}},
+		"a mode":                       {WithLogger(WithMode(v1beta1.LogRequest)), 2, []string{"update Knative Service", "status"}},
+		"the logger's end":             {WithoutLogger(), 2, []string{"update Knative Service", "status"}},
+		"an unlisted annotation":       {WithAnnotation("version", "v3"), 1, nil},
+		"a label":                      {WithLabel("app", "x"), 1, nil},
+		"how a Service rolls out":      {WithAnnotation("serving.knative.dev/rollout-duration", "60s"), 1, []string{"update Knative Service"}},
+		"who may reach a Service":      {WithLabel("networking.knative.dev/visibility", "cluster-local"), 1, []string{"update Knative Service"}},
+		"a target of the autoscaler's": {WithAnnotation("autoscaling.knative.dev/target", "5"), 2, []string{"update Knative Service", "status"}},
+	} {
+		t.Run(what, func(t *testing.T) {
+			w := running(t)
+			w.owner(test.change)
+			w.assertWritten(w.settle(), test.writes...)
+			if w.revisions() != test.revisions {
+				t.Errorf("%d Revisions, want %d", w.revisions(), test.revisions)
+			}
+			if len(test.writes) == 0 {
+				w.assertEvents()
+			} else {
+				w.assertEvents("Normal Updated")
+			}
+		})
+	}
+}
+
+func TestWhatThePlatformChangesRollsNoneAndIsSaid(t *testing.T) {
+	for what, test := range map[string]struct {
+		change func(*world)
+		behind string
+	}{
+		"a new agent image":  {func(w *world) { w.config.Agent.Image = "agent:v2" }, "agent image"},
+		"new agent defaults": {func(w *world) { w.config.Agent.BufferBytes *= 2 }, "agent configuration"},
+		"a new default sink": {func(w *world) {
+			w.appear(brokers, "other", ingress("other"))
+			w.config.Logger.DefaultSink.Ref.Name = "other"
+		}, "default sink"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			w := running(t)
+			before := w.service()
+			test.change(w)
+			w.assertWritten(w.settle(), "status")
+			if w.service() != before {
+				t.Error("the Knative Service was written")
+			}
+			w.assertSaid(v1beta1.AgentCurrent, isFalse, "Behind", test.behind)
+			w.assertSaid(apis.ConditionReady, isTrue, "", "")
+			if got := w.is().Status.Logger; got.AgentImage != "agent:v1" || got.SinkURI.String() != ingress("default").URL.String() {
+				t.Errorf("the status says what isn't in force: %+v", got)
+			}
+
+			// The owner's own change brings it.
+			w.owner(WithImage("model:v2"))
+			w.assertWritten(w.settle(), "update Knative Service", "status")
+			w.assertSaid(v1beta1.AgentCurrent, isTrue, "", "")
+			if w.revisions() != 2 {
+				t.Errorf("%d Revisions, want 2", w.revisions())
+			}
+		})
+	}
+}
+
+func TestWhatSomebodyElseChangesIsReverted(t *testing.T) {
+	w := running(t)
+	before := w.service().DeepCopy()
+	w.change(func(service *servingv1.Service) { service.Spec.Template.Spec.Containers[0].Image = "miner" })
+	written := w.settle()
+	if len(written) == 0 || written[0] != "update Knative Service" {
+		t.Errorf("written: %q", written)
+	}
+	if diff := cmp.Diff(before.Spec, w.service().Spec); diff != "" {
+		t.Errorf("(-before, +after): %s", diff)
+	}
+	w.assertEvents("Normal Updated")
+
+	for _, key := range []string{serving.OwnerHashAnnotationKey, serving.InForceAnnotationKey} {
+		w.change(func(service *servingv1.Service) { delete(service.Annotations, key) })
+		w.settle()
+		if diff := cmp.Diff(before.Annotations, w.service().Annotations); diff != "" {
+			t.Errorf("after %s was deleted (-before, +after): %s", key, diff)
+		}
+		if diff := cmp.Diff(before.Spec, w.service().Spec); diff != "" {
+			t.Errorf("after %s was deleted (-before, +after): %s", key, diff)
+		}
+	}
+	// What others wrote beside ours stays.
+	w.change(func(service *servingv1.Service) { service.Annotations["team"] = "theirs" })
+	w.assertWritten(w.settle())
+	w.owner(WithImage("model:v2"))
+	w.settle()
+	if w.service().Annotations["team"] != "theirs" {
+		t.Error("an annotation of somebody else's is gone")
+	}
+}
+
+func TestWhatServingSaysIsTakenOverWithoutAWrite(t *testing.T) {
+	w := running(t)
+	w.change(func(service *servingv1.Service) {
+		service.Status.Conditions = duckv1.Conditions{{Type: apis.ConditionReady, Status: isFalse, Reason: "RevisionFailed", Message: "no image"}}
+	})
+	w.assertWritten(w.settle(), "status")
+	w.assertSaid(apis.ConditionReady, isFalse, "RevisionFailed", "no image")
+	w.assertSaid(v1beta1.LoggerReady, isTrue, "", "")
+	w.serve()
+	w.assertWritten(w.settle(), "status")
+	w.assertSaid(apis.ConditionReady, isTrue, "", "")
+}
+
+func TestAKnativeServiceOfSomebodyElseStaysTheirs(t *testing.T) {
+	w := newWorld(t, Seed())
+	theirs := &servingv1.Service{ObjectMeta: metav1.ObjectMeta{Name: "my-model-predictor-default", Namespace: Namespace}}
+	w.put(w.services, theirs)
+	if err := w.reconcile(); err == nil {
+		t.Error("no error")
+	}
+	w.assertWritten(w.writes, "status")
+	w.assertSaid(apis.ConditionReady, isFalse, "NotOwned", "delete it, or rename the InferenceService")
+	if w.service() != theirs {
+		t.Error("it was written")
+	}
+}
+
+func TestServingsRefusalIsSaid(t *testing.T) {
+	const message = `admission webhook "validation.webhook.serving.knative.dev" denied the request: 100% no`
+	w := newWorld(t, Seed())
+	w.appear(brokers, "default", ingress("default"))
+	w.refusal = apierrors.NewBadRequest(message)
+	if err := w.reconcile(); err == nil || !strings.Contains(err.Error(), message) {
+		t.Errorf("the error is %v", err)
+	}
+	w.assertSaid(apis.ConditionReady, isFalse, "ServiceNotWritten", message)
+	w.refusal = nil
+	w.settle()
+	w.serve()
+	w.settle()
+	w.assertSaid(apis.ConditionReady, isTrue, "", "")
+
+	w.owner(WithImage("model:v2"))
+	w.refusal = apierrors.NewBadRequest(message)
+	if err := w.reconcile(); err == nil {
+		t.Error("no error")
+	}
+	w.assertSaid(apis.ConditionReady, isFalse, "ServiceNotWritten", message)
+}
+
+func TestAConflictIsTriedAgainAndNotSaid(t *testing.T) {
+	w := running(t)
+	w.owner(WithImage("model:v2"))
+	w.refusal = conflict()
+	if err := w.reconcile(); !apierrors.IsConflict(err) {
+		t.Errorf("the error is %v, want the conflict", err)
+	}
+	if got := w.is().Status.GetCondition(v1beta1.PredictorReady); got.Reason == "ServiceNotWritten" {
+		t.Errorf("a conflict is said: %+v", got)
+	}
+	w.refusal = nil
+	w.settle()
+	if w.revisions() != 2 {
+		t.Errorf("%d Revisions, want 2", w.revisions())
+	}
+}
+
+func TestTheModelServesWithoutItsSink(t *testing.T) {
+	for what, options := range map[string][]Option{
+		"the default Broker": nil,
+		"a named Broker":     {WithLogger(WithBroker("default"))},
+	} {
+		t.Run(what, func(t *testing.T) {
+			w := newWorld(t, Seed(options...))
+			w.assertWritten(w.settle(), "create Knative Service", "status")
+			w.assertEvents("Normal Created", "Warning NotResolved")
+			if err := w.reconcile(); !isRequeue(err) {
+				t.Errorf("it isn't looked at again: %v", err)
+			}
+			w.serve()
+			w.settle()
+			w.assertSaid(apis.ConditionReady, isTrue, "", "")
+			w.assertSaid(v1beta1.SinkResolved, isFalse, "NotResolved", "Broker models/default, has no address")
+			w.assertSaid(v1beta1.LoggerReady, isFalse, "NoSink", "events are dropped and counted")
+			if got := w.is().Status.Logger.SinkURI; got != nil || w.sink() != "" {
+				t.Errorf("events go to %v by the status, and to %q", got, w.sink())
+			}
+			w.assertEvents()
+
+			// A new model image rolls all the same.
+			w.owner(WithImage("model:v2"))
+			w.assertWritten(w.settle(), "update Knative Service", "status")
+			w.assertEvents("Normal Updated")
+
+			w.appear(brokers, "default", ingress("default"))
+			w.assertWritten(w.settle(), "update Knative Service", "status")
+			w.assertEvents("Normal Updated", "Normal SinkResolved")
+			w.assertSaid(v1beta1.SinkResolved, isTrue, "", "")
+			w.assertSaid(v1beta1.LoggerReady, isTrue, "", "")
+			if w.revisions() != 3 || w.sink() != ingress("default").URL.String() {
+				t.Errorf("%d Revisions and sink %q, want 3 and the Broker", w.revisions(), w.sink())
+			}
+
+			// What it had last stays, whatever else the owner changes.
+			w.disappear(brokers, "default")
+			w.assertWritten(w.settle(), "status")
+			w.assertEvents("Warning NotResolved")
+			w.assertSaid(v1beta1.SinkResolved, isFalse, "NotResolved", "")
+			w.assertSaid(v1beta1.LoggerReady, isTrue, "", "")
+			w.owner(WithImage("model:v3"))
+			w.settle()
+			if w.sink() != ingress("default").URL.String() {
+				t.Errorf("the sink is %q, want the last one resolved", w.sink())
+			}
+
+			w.appear(brokers, "default", ingressWithAudience("default"))
+			w.settle()
+			if got := w.service().Spec.Template.Spec.Volumes; len(got) != 1 || got[0].Projected == nil {
+				t.Errorf("no token for the Broker's audience: %v", got)
+			}
+		})
+	}
+}
+
+func TestASinkThatTheOwnerNoLongerNamesGetsNothing(t *testing.T) {
+	w := running(t)
+	w.owner(WithLogger(WithBroker("missing")))
+	w.settle()
+	if w.sink() != "" {
+		t.Errorf("events still go to %s", w.sink())
+	}
+	w.assertSaid(v1beta1.LoggerReady, isFalse, "NoSink", "")
+	w.assertSaid(v1beta1.SinkResolved, isFalse, "NotResolved", "create it, or name another")
+	w.owner(WithLogger(WithURL("https://collector.example/in"), func(logger *v1beta1.LoggerSpec) { logger.Sink = nil }))
+	w.settle()
+	if w.sink() != "https://collector.example/in" {
+		t.Errorf("events go to %q", w.sink())
+	}
+	w.assertSaid(v1beta1.LoggerReady, isTrue, "", "")
+}
+
+func TestASinkThatIsTheServiceItselfGetsNothing(t *testing.T) {
+	for _, url := range []string{
+		"http://my-model-predictor-default.models.svc.cluster.local/in",
+		"http://my-model-predictor-default.models.svc.cluster.local.",
+		"http://MY-MODEL-predictor-default.models.svc",
+		"http://my-model-predictor-default.models.svc:80",
+		"http://my-model-predictor-default.models",
+		"http://my-model-predictor-default",
+		"http://my-model-predictor-default.models.example.com",
+	} {
+		t.Run(url, func(t *testing.T) {
+			w := running(t, WithLogger(WithURL(url)))
+			w.assertSaid(v1beta1.SinkResolved, isFalse, "SinkIsSelf", "name another sink")
+			w.assertSaid(v1beta1.LoggerReady, isFalse, "NoSink", "")
+			if w.sink() != "" {
+				t.Errorf("events go to %s", w.sink())
+			}
+		})
+	}
+	for _, url := range []string{"http://another-predictor-default.models", "http://my-model-predictor-default.elsewhere", "http://my-model-predictor-default.models.example.org"} {
+		t.Run(url, func(t *testing.T) {
+			w := running(t, WithLogger(WithURL(url)))
+			w.assertSaid(v1beta1.SinkResolved, isTrue, "", "")
+			if w.sink() != url {
+				t.Errorf("events go to %q", w.sink())
+			}
+		})
+	}
+	t.Run("by the default sink", func(t *testing.T) {
+		w := newWorld(t, Seed())
+		w.config.Logger.DefaultSink = duckv1.Destination{Ref: &duckv1.KReference{APIVersion: "serving.knative.dev/v1", Kind: "Service", Name: "my-model-predictor-default"}}
+		w.appear(knativeServices, "my-model-predictor-default", duckv1.Addressable{URL: apis.HTTP("my-model-predictor-default.models.svc.cluster.local")})
+		w.settle()
+		w.assertSaid(v1beta1.SinkResolved, isFalse, "SinkIsSelf", "the cluster's default sink, Service models/my-model-predictor-default,")
+		if w.sink() != "" {
+			t.Errorf("events go to %s", w.sink())
+		}
+	})
+}
+
+func TestLiveMetadataReachesPodsWithoutARevision(t *testing.T) {
+	w := newWorld(t, Seed(WithLogger(WithRefresh(v1beta1.RefreshLive))))
+	w.appear(brokers, "default", ingress("default"))
+	// Before the pods that mount it.
+	w.assertWritten(w.settle(), "create ConfigMap", "create Knative Service", "status")
+	w.serve()
+	w.settle()
+	w.events()
+
+	before := w.is().Status.ObservedMetadata
+	w.owner(WithAnnotation("team", "research"))
+	w.assertWritten(w.settle(), "update ConfigMap", "status")
+	w.assertEvents("Normal MetadataUpdated")
+	if got := w.configMap().Data["attributes.json"]; got != `{"owner":"ml-ops","team":"research"}` {
+		t.Errorf("the ConfigMap has %s", got)
+	}
+	if w.is().Status.ObservedMetadata == before {
+		t.Error("observedMetadata stays")
+	}
+	if w.revisions() != 1 {
+		t.Errorf("%d Revisions, want 1", w.revisions())
+	}
+
+	// Somebody else's change is reverted.
+	changed := w.configMap().DeepCopy()
+	changed.Data = map[string]string{"attributes.json": "{}"}
+	w.put(w.configMaps, changed)
+	w.assertWritten(w.settle(), "update ConfigMap")
+
+	w.owner(WithLogger(WithRefresh(v1beta1.RefreshByRevision)))
+	w.assertWritten(w.settle(), "delete ConfigMap", "update Knative Service", "status")
+	if w.configMap() != nil {
+		t.Error("the ConfigMap stays")
+	}
+}
+
+func (w *world) configMap() *corev1.ConfigMap {
+	stored, found, _ := w.configMaps.GetByKey(Namespace + "/my-model-predictor-default-metadata")
+	if !found {
+		return nil
+	}
+	return stored.(*corev1.ConfigMap)
+}
+
+func TestAConfigMapOfSomebodyElseStaysTheirsAndTheModelServes(t *testing.T) {
+	for what, options := range map[string][]Option{
+		"live metadata": {WithLogger(WithRefresh(v1beta1.RefreshLive))},
+		"by Revision":   nil,
+		"no logger":     {WithoutLogger()},
+	} {
+		t.Run(what, func(t *testing.T) {
+			w := newWorld(t, Seed(options...))
+			w.appear(brokers, "default", ingress("default"))
+			theirs := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "my-model-predictor-default-metadata", Namespace: Namespace}}
+			w.put(w.configMaps, theirs)
+			if err := w.reconcile(); (err != nil) != (what == "live metadata") {
+				t.Errorf("the error is %v", err)
+			}
+			if w.configMap() != theirs {
+				t.Error("the ConfigMap was written")
+			}
+			if w.service() == nil {
+				t.Error("serving depends on logging")
+			}
+		})
+	}
+}
+
+func TestWithoutTheLoggerNothingOfItStays(t *testing.T) {
+	w := running(t, WithLogger(WithRefresh(v1beta1.RefreshLive)))
+	w.owner(WithoutLogger())
+	w.assertWritten(w.settle(), "delete ConfigMap", "update Knative Service", "status")
+	if w.arguments() != nil {
+		t.Error("the agent stays")
+	}
+	if _, found := w.service().Annotations[serving.InForceAnnotationKey]; found {
+		t.Error("the record stays")
+	}
+	status := w.is().Status
+	if status.Logger != nil || status.ObservedMetadata != "" {
+		t.Errorf("the status still speaks of a logger: %+v, %s", status.Logger, status.ObservedMetadata)
+	}
+	for _, condition := range []apis.ConditionType{v1beta1.SinkResolved, v1beta1.LoggerReady, v1beta1.MetadataReady, v1beta1.AgentCurrent} {
+		if got := status.GetCondition(condition); got != nil {
+			t.Errorf("%s stays: %+v", condition, got)
+		}
+	}
+	w.owner(WithLogger(WithMetadataAnnotations("team")))
+	w.settle()
+	if w.sink() != ingress("default").URL.String() {
+		t.Errorf("a new logger sends to %q", w.sink())
+	}
+}
+
+func TestAListedAnnotationThatIsMissingIsSaidOnce(t *testing.T) {
+	w := running(t)
+	w.owner(WithoutAnnotation("team"))
+	w.settle()
+	w.assertSaid(v1beta1.MetadataReady, isFalse, "AnnotationMissing", "team")
+	w.assertSaid(apis.ConditionReady, isUnknown, "OutOfDate", "")
+	w.assertEvents("Normal Updated", "Warning AnnotationMissing")
+	if got := w.is().Status.Logger; !slices.Equal(got.MissingAnnotations, []string{"team"}) || !slices.Equal(got.Attributes, []string{"owner"}) {
+		t.Errorf("status.logger is %+v", got)
+	}
+	w.settle()
+	w.assertEvents()
+	w.owner(WithAnnotation("team", "back"))
+	w.settle()
+	w.assertSaid(v1beta1.MetadataReady, isTrue, "", "")
+	w.assertEvents("Normal Updated", "Normal MetadataReady")
+}
+
+func TestABrokenRecordIsMadeAnew(t *testing.T) {
+	w := running(t)
+	before := w.service().DeepCopy()
+	w.change(func(service *servingv1.Service) { service.Annotations[serving.InForceAnnotationKey] = "{" })
+	w.settle()
+	if diff := cmp.Diff(before.Annotations, w.service().Annotations); diff != "" {
+		t.Errorf("(-before, +after): %s", diff)
+	}
+	if w.revisions() != 1 {
+		t.Errorf("%d Revisions, want 1", w.revisions())
+	}
+}
+
+func TestWhatIsBeingDeletedIsLeftAlone(t *testing.T) {
+	w := running(t)
+	w.owner(WithDeletion(), WithImage("model:v2"))
+	w.assertWritten(w.settle())
+}
+
+func TestAWriteThatFailsForNow(t *testing.T) {
+	w := newWorld(t, Seed())
+	w.refusal = errors.New("connection refused")
+	if err := w.reconcile(); err == nil {
+		t.Error("no error: it isn't tried again")
+	}
+	w.refusal = nil
+	w.settle()
+	if w.service() == nil {
+		t.Error("it isn't made later")
+	}
+}
