@@ -38,14 +38,22 @@ func parseStat(line string) (state byte, parent int, startTime uint64, err error
 }
 
 // startTimeOf returns when a living process started; false where there is
-// none of that id or only its remains.
+// none of that id or only its remains. A process whose first thread has ended
+// lives on in its others, which still hold its files and ports.
 func startTimeOf(pid int) (uint64, bool) {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0, false
 	}
 	state, _, startTime, err := parseStat(string(data))
-	return startTime, err == nil && state != 'Z' && state != 'X'
+	if err != nil {
+		return 0, false
+	}
+	if state == 'Z' || state == 'X' {
+		threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+		return startTime, err == nil && len(threads) > 1
+	}
+	return startTime, true
 }
 
 // bootID tells one run of the machine from the next, in which process ids and
