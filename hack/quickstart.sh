@@ -50,18 +50,27 @@ prepare_cluster() {
   eval "$exports"
 }
 
+# run_ko runs ko without its progress, which is of interest only where it
+# fails.
+run_ko() {
+  local log
+  log=$(mktemp)
+  ko "$@" 2>"$log" || { cat "$log" >&2; rm -f "$log"; fail "ko $* failed"; }
+  rm -f "$log"
+}
+
 install_sidenote() {
-  say 'Installing Sidenote'
-  ko apply -Rf config/
+  say 'Building and installing Sidenote'
+  run_ko apply -Rf config/
   kubectl -n sidenote-system wait deployment --all --for=condition=Available --timeout=180s
 }
 
 # apply_sample waits for the webhook's certificate, which it makes for itself
 # after its start, by trying.
 apply_sample() {
-  say 'Applying samples/quickstart: a model, a Broker, two Triggers and their subscribers'
+  say 'Applying samples/quickstart: a Broker, two teams that subscribe, a model'
   local manifests tries=30
-  manifests=$(ko resolve -Rf samples/quickstart/)
+  manifests=$(run_ko resolve -Rf samples/quickstart/)
   kubectl apply -f samples/quickstart/100-namespace.yaml
   until kubectl apply --dry-run=server -f - <<<"$manifests" >/dev/null 2>&1 || ((--tries == 0)); do
     sleep 2
@@ -73,6 +82,7 @@ apply_sample() {
   kubectl -n "$namespace" wait "isvc/$model" --for=condition=Ready --timeout=300s
 }
 
+forward=()
 forward_pid=
 stop_forward() { [[ -z $forward_pid ]] || kill "$forward_pid" 2>/dev/null || true; }
 trap stop_forward EXIT
@@ -88,14 +98,15 @@ find_way() {
     return
   fi
   way=("$url$path")
-  if curl -s -o /dev/null --max-time 20 "${way[@]}"; then
+  if curl -sf -o /dev/null --max-time 30 -d "$instances" "${way[@]}"; then
     return
   fi
   echo "$url can't be reached from here; forwarding a port instead. (To go through the"
   echo "ingress, set SIDENOTE_INGRESS to its address, as http://127.0.0.1:8080.)"
   local revision port=8081
   revision=$(kubectl -n "$namespace" get isvc "$model" -o jsonpath='{.status.components.predictor.latestReadyRevision}')
-  kubectl -n "$namespace" port-forward "service/$revision-private" "$port:80" >/dev/null &
+  forward=(kubectl -n "$namespace" port-forward "service/$revision-private" "$port:80")
+  "${forward[@]}" >/dev/null &
   forward_pid=$!
   way=("http://127.0.0.1:$port$path")
 }
@@ -113,6 +124,7 @@ show_events() {
   say "A prediction: POST $instances"
   local since answer events
   for _ in {1..20}; do
+    sleep 1 # --since-time counts in seconds
     since=$(date -u +%Y-%m-%dT%H:%M:%SZ)
     answer=$(predict) || fail "the prediction failed: $answer"
     for _ in {1..3}; do
@@ -140,6 +152,11 @@ show_next() {
   kubectl -n $namespace logs -f deployment/fraud-detection &
   kubectl -n $namespace annotate isvc $model team=fraud-detection --overwrite
   kubectl -n $namespace wait isvc/$model --for=condition=Ready
+EOF
+  if [[ -n $forward_pid ]]; then
+    echo "  ${forward[*]} &"
+  fi
+  cat <<EOF
   curl -H 'Content-Type: application/json' -d '$instances' $(printf '%q ' "${way[@]}")
 EOF
   own_cluster || echo '  go run ./hack/cluster down'

@@ -40,13 +40,26 @@ const (
 var global environment.GlobalEnvironment
 
 func TestMain(m *testing.M) {
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	// reconciler-test leaves every manifest that it applies behind.
+	temporary, err := os.MkdirTemp("", "sidenote-e2e-")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(temporary)
+	if err := os.Setenv("TMPDIR", temporary); err != nil {
+		panic(err)
+	}
 	// A feature waits for the cluster, not for a core of this machine, and each
 	// of its steps counts as a test.
 	if err := flag.Set("test.parallel", strconv.Itoa(8*runtime.GOMAXPROCS(0))); err != nil {
 		panic(err)
 	}
 	global = environment.NewStandardGlobalEnvironment()
-	os.Exit(m.Run())
+	return m.Run()
 }
 
 // newEnvironment makes a namespace for a test. It is deleted when the test

@@ -9,6 +9,7 @@ import (
 	"context"
 	"fmt"
 
+	cloudevents "github.com/cloudevents/sdk-go/v2"
 	"knative.dev/reconciler-test/pkg/feature"
 
 	"github.com/sidenote-dev/sidenote/test/rekt/resources/inferenceservice"
@@ -19,8 +20,6 @@ import (
 // logs to the same Broker, doesn't feed itself.
 func LoopGuard() *feature.Feature {
 	const front, shadow, all = "front", "shadow", "every-event"
-	// The test model answers a CloudEvent with one of this type.
-	const shadowAnswer = "dev.sidenote.test.prediction"
 	f := feature.NewFeatureNamed("an InferenceService behind a Trigger")
 	addBroker(f)
 	addSubscriber(f, all)
@@ -31,32 +30,41 @@ func LoopGuard() *feature.Feature {
 		predictUntilSeen(ctx, t, front, all)
 		eventually(ctx, t, "an answer of the model behind the Trigger", func(ctx context.Context) error {
 			predictOnce(ctx, t, front)
-			if len(subscriber.Events(ctx, all, subscriber.WithType(shadowAnswer))) == 0 {
+			if len(answersAt(ctx, all)) == 0 {
 				return fmt.Errorf("there is none")
 			}
 			return nil
 		})
 		// From here on the Trigger loses nothing: each request gives one answer.
 		const more = 5
-		before := len(subscriber.Events(ctx, all, subscriber.WithType(shadowAnswer)))
+		answersBefore, sentBefore := len(answersAt(ctx, all)), len(sentBy(ctx, all, shadow))
 		for range more {
 			eventsOf(ctx, t, front, all, requestType, responseType)
 		}
 		eventually(ctx, t, "an answer to each request", func(ctx context.Context) error {
-			answers := len(subscriber.Events(ctx, all, subscriber.WithType(shadowAnswer)))
-			if answers < before+2*more {
-				return fmt.Errorf("there are %d, want %d or more", answers, before+2*more)
+			if answers := len(answersAt(ctx, all)); answers < answersBefore+2*more {
+				return fmt.Errorf("there are %d, want %d or more", answers, answersBefore+2*more)
 			}
 			return nil
 		})
 		eventsOf(ctx, t, front, all, requestType, responseType)
-		requests := len(subscriber.Events(ctx, all, subscriber.WithType(requestType), subscriber.WithSource(inferenceservice.ServiceName(front))))
-		if answers := len(subscriber.Events(ctx, all, subscriber.WithType(shadowAnswer))); answers > requests {
+		requests := len(subscriber.Events(ctx, all, subscriber.WithType(requestType)))
+		if answers := len(answersAt(ctx, all)); answers > requests {
 			t.Errorf("the model behind the Trigger answered %d times to %d requests", answers, requests)
 		}
-		if got := subscriber.Events(ctx, all, subscriber.WithSource(inferenceservice.ServiceName(shadow))); len(got) != 0 {
-			t.Errorf("the model behind the Trigger sent %v", got)
+		if sent := sentBy(ctx, all, shadow); len(sent) != sentBefore {
+			t.Errorf("the model behind the Trigger sent %v", sent[sentBefore:])
 		}
 	})
 	return f
+}
+
+// answersAt gives the events by which the test model answers an event.
+func answersAt(ctx context.Context, at string) []cloudevents.Event {
+	return subscriber.Events(ctx, at, subscriber.WithType("dev.sidenote.test.prediction"))
+}
+
+// sentBy gives the events of an InferenceService's own.
+func sentBy(ctx context.Context, at, service string) []cloudevents.Event {
+	return subscriber.Events(ctx, at, subscriber.WithSource(inferenceservice.ServiceName(service)))
 }
