@@ -13,6 +13,7 @@ import (
 	jsonpatch "github.com/evanphx/json-patch/v5"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"knative.dev/pkg/apis"
+	"knative.dev/pkg/apis/duck"
 
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
 )
@@ -33,20 +34,30 @@ func setDefaults(ctx context.Context, object *unstructured.Unstructured) error {
 		// field has the wrong type.
 		return nil
 	}
-	before, err := json.Marshal(&is)
-	if err != nil {
-		return err
-	}
+	before := is.DeepCopy()
 	is.SetDefaults(ctx)
-	after, err := json.Marshal(&is)
-	if err != nil {
-		return err
-	}
-	patch, err := jsonpatch.CreateMergePatch(before, after)
+	// Operation by operation: a merge patch would replace whole lists by what
+	// the Go type makes of them, and a manifest would differ from its object.
+	patch, err := duck.CreatePatch(before, &is)
 	if err != nil {
 		return fmt.Errorf("compare with the defaults: %w", err)
 	}
-	defaulted, err := jsonpatch.MergePatch(raw, patch)
+	for i := range patch {
+		if patch[i].Operation == "replace" {
+			// The Go type writes an empty field that the object may lack. To add
+			// sets it either way (RFC 6902, section 4.1).
+			patch[i].Operation = "add"
+		}
+	}
+	operations, err := json.Marshal(patch)
+	if err != nil {
+		return err
+	}
+	decoded, err := jsonpatch.DecodePatch(operations)
+	if err != nil {
+		return fmt.Errorf("read the defaults: %w", err)
+	}
+	defaulted, err := decoded.Apply(raw)
 	if err != nil {
 		return fmt.Errorf("set the defaults: %w", err)
 	}
