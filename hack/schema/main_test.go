@@ -1,0 +1,184 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package main
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"sigs.k8s.io/yaml"
+)
+
+const installed = "../../config/300-inferenceservice.yaml"
+
+// The whole object goes into an annotation of a client-side apply, which takes
+// 256 KiB.
+const maxBytes = 200_000
+
+type schema = map[string]any
+
+func readInstalled(t *testing.T) (content []byte, specification schema) {
+	t.Helper()
+	content, err := os.ReadFile(installed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var definition struct {
+		Metadata struct{ Labels map[string]string }
+		Spec     struct {
+			Versions []struct {
+				Subresources map[string]any
+				Schema       struct{ OpenAPIV3Schema schema }
+			}
+		}
+	}
+	if err := yaml.Unmarshal(content, &definition); err != nil {
+		t.Fatal(err)
+	}
+	if got := definition.Metadata.Labels["knative.dev/crd-install"]; got != "true" {
+		t.Errorf("the label knative.dev/crd-install is %q", got)
+	}
+	if len(definition.Spec.Versions) != 1 || definition.Spec.Versions[0].Subresources["status"] == nil {
+		t.Fatalf("versions: %+v", definition.Spec.Versions)
+	}
+	return content, at(t, definition.Spec.Versions[0].Schema.OpenAPIV3Schema, "spec")
+}
+
+// at walks down properties.
+func at(t *testing.T, from schema, path ...string) schema {
+	t.Helper()
+	for _, name := range path {
+		properties, _ := from["properties"].(schema)
+		next, found := properties[name].(schema)
+		if !found {
+			t.Fatalf("the schema has no %s", name)
+		}
+		from = next
+	}
+	return from
+}
+
+// walk visits a schema and all within it.
+func walk(path string, from schema, visit func(path string, at schema)) {
+	visit(path, from)
+	if items, found := from["items"].(schema); found {
+		walk(path+"[]", items, visit)
+	}
+	if additional, found := from["additionalProperties"].(schema); found {
+		walk(path+"{}", additional, visit)
+	}
+	properties, _ := from["properties"].(schema)
+	for name, field := range properties {
+		walk(path+"."+name, field.(schema), visit)
+	}
+}
+
+func TestTheInstalledDefinitionCanBeApplied(t *testing.T) {
+	content, _ := readInstalled(t)
+	if len(content) > maxBytes {
+		t.Errorf("it has %d bytes, more than %d", len(content), maxBytes)
+	}
+}
+
+func TestTheInstalledSchemaLeavesToTheWebhookWhatItSaysBetter(t *testing.T) {
+	_, spec := readInstalled(t)
+	predictor := at(t, spec, "predictor")
+	for path, kept := range map[string]schema{"spec": spec, "predictor": predictor, "logger": at(t, predictor, "logger")} {
+		if kept["x-kubernetes-preserve-unknown-fields"] != true {
+			t.Errorf("%s prunes unknown fields, so that nobody can name them", path)
+		}
+		if _, found := kept["required"]; found && path != "logger" {
+			t.Errorf("%s has required fields: %v", path, kept["required"])
+		}
+	}
+	for _, list := range []string{"containers", "initContainers", "volumes", "imagePullSecrets"} {
+		items, _ := at(t, predictor, list)["items"].(schema)
+		required, _ := items["required"].([]any)
+		if slices.Contains(required, any("name")) {
+			t.Errorf("%s[] require a name, which the webhook gives", list)
+		}
+	}
+	visited := 0
+	walk("spec", spec, func(path string, at schema) {
+		visited++
+		if at["x-kubernetes-list-map-keys"] != nil || at["x-kubernetes-list-type"] == "map" {
+			t.Errorf("%s is merged by keys, which an element may lack", path)
+		}
+		if at["description"] != nil {
+			t.Errorf("%s has a description, for which there is no room", path)
+		}
+		if at["default"] != nil {
+			t.Errorf("%s has the default %v, which is Knative Serving's to set", path, at["default"])
+		}
+	})
+	if visited < 500 {
+		t.Errorf("walked over %d fields only: is this the predictor's Pod?", visited)
+	}
+}
+
+const generated = `---
+metadata: {name: inferenceservices.serving.kubeflow.org}
+spec:
+  versions:
+  - name: v1beta1
+    schema:
+      openAPIV3Schema:
+        properties:
+          spec:
+            required: [predictor]
+            properties:
+              predictor:
+                required: [containers]
+                properties:
+                  containers:
+                    type: array
+                    x-kubernetes-list-type: map
+                    x-kubernetes-list-map-keys: [name]
+                    items:
+                      required: [name]
+                      properties:
+                        protocol: {type: string, default: TCP}
+                        env: {additionalProperties: {default: x, type: string}}
+                  logger:
+                    properties:
+                      metadata: {x-kubernetes-list-type: atomic, items: {required: [attribute]}}
+`
+
+func TestRelease(t *testing.T) {
+	var out strings.Builder
+	if err := run(strings.NewReader(generated), &out); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(out.String(), header) {
+		t.Errorf("it begins %.80q", out.String())
+	}
+	for _, gone := range []string{"list-map-keys", "default:", "- name\n", "- containers\n", "- predictor\n"} {
+		if strings.Contains(out.String(), gone) {
+			t.Errorf("%q stays:\n%s", gone, out.String())
+		}
+	}
+	for _, kept := range []string{"x-kubernetes-list-type: atomic", "- attribute\n", `duck.knative.dev/addressable: "true"`, "type: string"} {
+		if !strings.Contains(out.String(), kept) {
+			t.Errorf("%q is gone:\n%s", kept, out.String())
+		}
+	}
+}
+
+func TestWhatIsNoDefinitionIsSaid(t *testing.T) {
+	for input, want := range map[string]string{
+		"":           "did controller-gen fail?",
+		"\tno: yaml": "not YAML",
+		"metadata: {}\nspec: {versions: [{schema: {openAPIV3Schema: {properties: {}}}}]}":                       `no property "spec"`,
+		"metadata: {}\nspec: {versions: [{schema: {openAPIV3Schema: {properties: {spec: {properties: {}}}}}}]}": `no property "predictor"`,
+	} {
+		err := run(strings.NewReader(input), &strings.Builder{})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want an error that says %q", input, err, want)
+		}
+	}
+}
