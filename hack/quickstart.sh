@@ -9,68 +9,22 @@
 # Knative Serving and Eventing, and kubectl and ko on the PATH. Otherwise it
 # makes a local one (hack/cluster). It may be run again at any time.
 
-set -euo pipefail
+set -o errexit -o nounset -o pipefail
 
-root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
-readonly root
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source hack/environment.sh
+
 readonly namespace=sidenote-quickstart
 readonly model=my-model
 readonly path=/v1/models/my-model:predict
 readonly instances='{"instances": [[1, 1], [-1, -1]]}'
-cd -- "$root"
-
-say() { printf '\n\033[1m==> %s\033[0m\n' "$*"; }
-
-fail() {
-  printf '\nquickstart: %s\n' "$*" >&2
-  exit 1
-}
-
-# own_cluster tells a cluster of the user from the local one, whose settings
-# may be in the environment from an earlier run.
-own_cluster() {
-  [[ -n ${KUBECONFIG:-} && -n ${KO_DOCKER_REPO:-} && ${KUBECONFIG} != "$root"/.cluster/* ]]
-}
-
-prepare_cluster() {
-  if own_cluster; then
-    say "Using the cluster of KUBECONFIG=$KUBECONFIG"
-    for tool in kubectl ko curl; do
-      command -v "$tool" >/dev/null || fail "$tool is not on the PATH"
-    done
-    for crd in services.serving.knative.dev brokers.eventing.knative.dev; do
-      kubectl get crd "$crd" >/dev/null || fail "this needs Knative Serving and Eventing in the cluster"
-    done
-    return
-  fi
-  say 'Starting a local cluster (the first time builds it: some 20 minutes on 2 cores)'
-  go run ./hack/cluster up
-  local exports
-  exports=$(go run ./hack/cluster env)
-  eval "$exports"
-}
-
-# run_ko runs ko without its progress, which is of interest only where it
-# fails.
-run_ko() {
-  local log
-  log=$(mktemp)
-  ko "$@" 2>"$log" || { cat "$log" >&2; rm -f "$log"; fail "ko $* failed"; }
-  rm -f "$log"
-}
-
-install_sidenote() {
-  say 'Building and installing Sidenote'
-  run_ko apply -Rf config/
-  kubectl -n sidenote-system wait deployment --all --for=condition=Available --timeout=180s
-}
 
 # apply_sample waits for the webhook's certificate, which it makes for itself
 # after its start, by trying.
 apply_sample() {
   say 'Applying samples/quickstart: a Broker, two teams that subscribe, a model'
   local manifests tries=30
-  manifests=$(run_ko resolve -Rf samples/quickstart/)
+  manifests=$(ko resolve --sbom=none -Rf samples/quickstart/)
   kubectl apply -f samples/quickstart/100-namespace.yaml
   until kubectl apply --dry-run=server -f - <<<"$manifests" >/dev/null 2>&1 || ((--tries == 0)); do
     sleep 2
@@ -105,14 +59,18 @@ find_way() {
   echo "ingress, set SIDENOTE_INGRESS to its address, as http://127.0.0.1:8080.)"
   local revision port=8081
   revision=$(kubectl -n "$namespace" get isvc "$model" -o jsonpath='{.status.components.predictor.latestReadyRevision}')
+  kubectl -n "$namespace" wait pod -l "serving.knative.dev/revision=$revision" --for=condition=Ready --timeout=1s >/dev/null ||
+    fail "the model is scaled to zero, and this can't wake it: set SIDENOTE_INGRESS, or delete the InferenceService and try again"
   forward=(kubectl -n "$namespace" port-forward "service/$revision-private" "$port:80")
   "${forward[@]}" >/dev/null &
   forward_pid=$!
   way=("http://127.0.0.1:$port$path")
 }
 
+# predict tries again for a while: an ingress may answer 404 for a moment
+# after Ready, until it has heard of the model.
 predict() {
-  curl -sS --fail-with-body --max-time 60 --retry 5 --retry-connrefused \
+  curl -sSf --max-time 60 --retry 10 --retry-delay 1 --retry-all-errors \
     -H 'Content-Type: application/json' -d "$instances" "${way[@]}"
 }
 
@@ -126,7 +84,7 @@ show_events() {
   for _ in {1..20}; do
     sleep 1 # --since-time counts in seconds
     since=$(date -u +%Y-%m-%dT%H:%M:%SZ)
-    answer=$(predict) || fail "the prediction failed: $answer"
+    answer=$(predict) || fail "the prediction failed: see kubectl -n $namespace describe isvc $model"
     for _ in {1..3}; do
       sleep 1
       events=$(events_since ai-platform "$since")
@@ -151,7 +109,7 @@ show_next() {
   kubectl -n $namespace get isvc
   kubectl -n $namespace logs -f deployment/fraud-detection &
   kubectl -n $namespace annotate isvc $model team=fraud-detection --overwrite
-  kubectl -n $namespace wait isvc/$model --for=condition=Ready
+  kubectl -n $namespace get revisions   # the changed annotation rolls a second one
 EOF
   if [[ -n $forward_pid ]]; then
     echo "  ${forward[*]} &"
