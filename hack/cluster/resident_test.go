@@ -11,6 +11,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 )
 
 // A client that closes its side still gets all of the answer: what HTTP/1.0,
@@ -46,6 +47,10 @@ func TestForwardCarriesBytesAndEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer client.Close()
+	// Not a limit on speed: an end that isn't passed on would hang for ever.
+	if err := client.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := client.Write([]byte("PRI * HTTP/2.0")); err != nil {
 		t.Fatal(err)
 	}
