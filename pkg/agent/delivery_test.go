@@ -14,6 +14,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -429,6 +430,31 @@ func TestDrainServesAndDelivers(t *testing.T) {
 		t.Errorf("the ledger says %+v, the subscriber has %d", counts, len(r.sink.events()))
 	}
 	http.DefaultClient.CloseIdleConnections()
+}
+
+// TestDrainWaitsForTheSink: an event that is on its way when the agent has
+// become idle still arrives.
+func TestDrainWaitsForTheSink(t *testing.T) {
+	r := newRig(t, predictor(), "--mode=response")
+	closed := make(chan struct{})
+	r.sink.answer = func(_ int, w http.ResponseWriter, _ *http.Request) {
+		<-closed
+		w.WriteHeader(http.StatusAccepted)
+	}
+	r.post("/", "{}")
+	r.signals <- syscall.SIGTERM
+	eventually(t, "the agent takes no more requests", func() bool {
+		connection, err := net.Dial("tcp", r.agent.Addr())
+		if err == nil {
+			connection.Close()
+		}
+		return err != nil
+	})
+	close(closed)
+	r.wait()
+	if counts := r.ledger(); counts.Delivered != 1 {
+		t.Errorf("the ledger says %+v", counts)
+	}
 }
 
 func TestDrainEndsInTime(t *testing.T) {

@@ -290,3 +290,36 @@ func TestAGRPCDeadlineReachesTheModel(t *testing.T) {
 		t.Errorf("the ledger says %+v", counts)
 	}
 }
+
+// TestAModelThatAnswersBeforeTheEndOfTheStream has read every message, so the
+// request is complete, although its end never came through.
+func TestAModelThatAnswersBeforeTheEndOfTheStream(t *testing.T) {
+	model := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.ReadFull(r.Body, make([]byte, 6))
+		w.Header().Set("Content-Type", "application/grpc")
+		w.Header().Set("Trailer", "Grpc-Status")
+		_, _ = io.WriteString(w, "\x00\x00\x00\x00\x01n")
+		w.Header().Set("Grpc-Status", "0")
+	})
+	r := newRig(t, model)
+	reader, writer := io.Pipe()
+	defer writer.Close()
+	request, err := http.NewRequest(http.MethodPost, r.url("/"), reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Content-Type", "application/grpc")
+	go func() { _, _ = io.WriteString(writer, "\x00\x00\x00\x00\x01m") }()
+	answer, err := http2Client(t).Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	_, _ = io.Copy(io.Discard, answer.Body)
+	if got := string(r.sink.of("request").Data()); got != "m" {
+		t.Errorf("request data: %q", got)
+	}
+	if got := string(r.sink.of("response").Data()); got != "n" {
+		t.Errorf("response data: %q", got)
+	}
+}

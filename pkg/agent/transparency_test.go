@@ -321,6 +321,36 @@ func TestAModelAnswersWhileItReads(t *testing.T) {
 	}
 }
 
+// TestAModelThatAnswersWithoutReading ends the exchange, although the client
+// has more to send.
+func TestAModelThatAnswersWithoutReading(t *testing.T) {
+	model := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Connection", "close")
+		_, _ = io.WriteString(w, "enough")
+	})
+	for _, protocol := range []string{"HTTP/1.1", "HTTP/2"} {
+		t.Run(protocol, func(t *testing.T) {
+			r := newRig(t, model)
+			reader, writer := io.Pipe()
+			defer writer.Close()
+			request, err := http.NewRequest(http.MethodPost, r.url("/"), reader)
+			if err != nil {
+				t.Fatal(err)
+			}
+			answer, err := clientOf(t, protocol == "HTTP/2").Do(request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer answer.Body.Close()
+			if content, err := io.ReadAll(answer.Body); string(content) != "enough" || err != nil {
+				t.Errorf("the client got %q, %v", content, err)
+			}
+			r.sink.of("response")
+			eventually(t, "the exchange is over", func() bool { return r.agent.handler.Active() == 0 })
+		})
+	}
+}
+
 // TestAClientThatGoesAwayIsSeenByTheModel at once.
 func TestAClientThatGoesAwayIsSeenByTheModel(t *testing.T) {
 	for _, protocol := range []string{"HTTP/1.1", "HTTP/2"} {
@@ -463,8 +493,13 @@ func (r *countingReader) count() int {
 
 func TestAWebSocketPasses(t *testing.T) {
 	model := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Upgrade") != "websocket" {
+		switch r.Header.Get("Upgrade") {
+		case "websocket":
+		case "":
 			http.Error(w, "no upgrade", http.StatusUpgradeRequired)
+			return
+		default:
+			http.Error(w, "an upgrade that isn't to pass", http.StatusBadRequest)
 			return
 		}
 		connection, buffered, err := http.NewResponseController(w).Hijack()

@@ -119,6 +119,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if recorder != nil {
 			watchRequest(p.Out, recorder)
 		}
+		if p.In.ProtoMajor == 2 && p.Out.Body != nil {
+			p.Out.Body = closingBody{p.Out.Body, p.In.Body}
+		}
 	}
 	proxy.ModifyResponse = func(res *http.Response) error {
 		if _, given := res.Header["Content-Type"]; !given {
@@ -213,6 +216,19 @@ func watchRequest(out *http.Request, recorder Recorder) {
 		bytes:      recorder.RequestBytes,
 		done:       recorder.RequestDone,
 	}
+}
+
+// closingBody closes the client's body with the one that goes to the model.
+// ReverseProxy keeps them apart, for closing may block under HTTP/1. Under
+// HTTP/2 it doesn't, and without it a model that answers before the end of the
+// request would leave the exchange waiting for the client for ever.
+type closingBody struct {
+	io.ReadCloser
+	inbound io.Closer
+}
+
+func (b closingBody) Close() error {
+	return errors.Join(b.ReadCloser.Close(), b.inbound.Close())
 }
 
 // watchedBody shows the bytes of a body to a recorder as they are read.
