@@ -18,7 +18,9 @@ const (
 	recordHeaderBytes   = 4 + 8 + 8
 	segmentHeaderBytes  = 8 + 8 + 8 + 8 + 4
 
-	// minRecordBytes is what the smallest record takes of a segment.
+	// minRecordBytes is what the smallest record takes of a segment. Where a
+	// block has less room no fragment begins, so that a record's first one has
+	// its whole header.
 	minRecordBytes = fragmentHeaderBytes + recordHeaderBytes
 
 	// maxNumber bounds what is believed of a file's name and of a mark, so
@@ -110,7 +112,7 @@ func roomInBlock(offset int64) int { return blockBytes - int(offset%blockBytes) 
 
 // paddingAt is how many bytes at offset are too few for a fragment.
 func paddingAt(offset int64) int {
-	if room := roomInBlock(offset); room <= fragmentHeaderBytes {
+	if room := roomInBlock(offset); room < minRecordBytes {
 		return room
 	}
 	return 0

@@ -49,19 +49,24 @@ func decodeMarkSlot(b []byte) (markSlot, bool) {
 	return slot, slot.count < maxNumber && slot.mark < maxNumber
 }
 
-// decodeMark gives the newest slot of a mark file: zero where none is valid.
-func decodeMark(content []byte) (markSlot, bool) {
-	newest, found := markSlot{}, false
+// decodeMark gives the newest slot of a mark file and the one before it: zero
+// where there is none that is valid.
+func decodeMark(content []byte) (newest, before markSlot) {
 	for i := range markSlots {
 		at := i * markSlotStride
 		if at >= len(content) {
 			break
 		}
-		if slot, ok := decodeMarkSlot(content[at:]); ok && (!found || slot.count > newest.count) {
-			newest, found = slot, true
+		slot, ok := decodeMarkSlot(content[at:])
+		switch {
+		case !ok:
+		case slot.count > newest.count:
+			newest, before = slot, newest
+		default:
+			before = slot
 		}
 	}
-	return newest, found
+	return newest, before
 }
 
 // markFile keeps the mark.
@@ -74,24 +79,28 @@ type markFile struct {
 	kept markSlot
 }
 
-// load reads the mark of earlier lives.
-func (m *markFile) load() error {
+// load gives the mark of earlier lives. What can't be read or synced is no
+// reason to fail: records come back then that had ended, with the same ids.
+func (m *markFile) load() (uint64, error) {
 	file, err := m.filesystem.Open(markName, false)
 	if err != nil {
-		return fmt.Errorf("opening the mark: %w", err)
+		return 0, fmt.Errorf("opening the mark: %w", err)
 	}
 	defer file.Close()
 	content := make([]byte, markFileBytes)
 	n, err := file.ReadAt(content, 0)
 	if err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("reading the mark: %w", err)
+		return 0, fmt.Errorf("reading the mark: %w", err)
 	}
-	kept, ok := decodeMark(content[:n])
-	if !ok && n > 0 {
-		return errors.New("no slot of the mark is valid")
+	newest, before := decodeMark(content[:n])
+	m.kept = newest
+	if m.sync && newest.count > 0 {
+		// Whether the newest is on the disk nobody knows: the life that wrote
+		// it may have ended before it was synced, or its sync have failed. So
+		// its place is the one to be written next, and the one before stays.
+		m.kept = markSlot{count: newest.count - 1, mark: min(before.mark, newest.mark)}
 	}
-	m.kept = kept
-	return nil
+	return newest.mark, nil
 }
 
 // store writes the mark. After an error the slot that the file held before is
@@ -118,22 +127,17 @@ func (m *markFile) open() error {
 	if m.file != nil {
 		return nil
 	}
-	if m.exists {
-		file, err := m.filesystem.Open(markName, true)
-		if err != nil {
-			return fmt.Errorf("opening the mark: %w", err)
-		}
-		m.file = file
-		return nil
+	open := func() (File, error) { return m.filesystem.Open(markName, true) }
+	if !m.exists {
+		open = func() (File, error) { return m.filesystem.Create(markName) }
 	}
-	file, err := m.filesystem.Create(markName)
+	file, err := open()
 	if err != nil {
-		return fmt.Errorf("making the mark: %w", err)
+		return fmt.Errorf("opening the mark: %w", err)
 	}
 	m.exists = true
 	if m.sync {
 		if err := m.filesystem.SyncDirectory(); err != nil {
-			m.exists = m.filesystem.Remove(markName) != nil
 			return errors.Join(fmt.Errorf("syncing the spool's directory: %w", err), file.Close())
 		}
 	}

@@ -1,0 +1,622 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package spool
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+const (
+	// pageBytes is what space is counted in: a file takes whole pages.
+	pageBytes = 4 << 10
+	// directoryBytes is counted for the directory itself.
+	directoryBytes = pageBytes
+	// flushBytes bounds what is encoded before it is written.
+	flushBytes = 256 << 10
+
+	// MinLimit is the smallest Options.Limit.
+	MinLimit = 128 << 10
+	// DefaultMaxRecordBytes is used where Options.MaxRecordBytes is 0.
+	DefaultMaxRecordBytes = 16 << 20
+
+	maxSegmentBytes  = 16 << 20
+	segmentsPerLimit = 16
+)
+
+// Options are what a Log can be told.
+type Options struct {
+	// Limit bounds the bytes of all files together, counted in whole pages of
+	// 4 KiB, with the directory and whatever else lies in it. At least
+	// MinLimit.
+	Limit int64
+	// SegmentBytes is what a segment grows to, a larger record excepted: 0 for
+	// a sixteenth of Limit, at most 16 MiB.
+	SegmentBytes int64
+	// MaxRecordBytes bounds a record's payload, and so the memory that reading
+	// takes: 0 for DefaultMaxRecordBytes.
+	MaxRecordBytes int
+	// Sync makes what the watermark covers survive a loss of power, not only
+	// the end of the process.
+	Sync bool
+	// DropNewest refuses records at the limit. Otherwise the oldest segment
+	// makes room.
+	DropNewest bool
+	// OnLoss is told of losses, as they happen, by the method that meets them.
+	OnLoss func(Loss)
+}
+
+// segment is a file of the log.
+type segment struct {
+	identity
+	// end is up to where it may be read, and size what is counted for it.
+	end, size int64
+	// ours says that this process wrote it.
+	ours bool
+	// last is the sequence of its last record, where complete says so.
+	last     uint64
+	complete bool
+}
+
+// Log is the spool's files and the decisions about them. It has no clock and
+// no goroutine: each method does its I/O and returns. It is not safe for
+// concurrent use.
+//
+// After an error of the filesystem a Log can be used as before: what failed is
+// given back, and the next call begins with a new file.
+type Log struct {
+	filesystem Filesystem
+	options    Options
+
+	segments []*segment
+	// active is the last of segments while it is written to.
+	active *segment
+	file   File
+	// buffer are the bytes of active after written that wait to be written.
+	buffer  []byte
+	written int64
+	// uncommitted are the outcomes of records that are not yet spooled.
+	uncommitted []*Outcome
+
+	nextNumber uint64
+	// next is the sequence of the next record; base was the first of this
+	// process, and life its first segment.
+	next, base, life uint64
+
+	mark   markFile
+	window window
+	reader reader
+	// other is the space of what is no segment of ours, and unsynced that of
+	// removed segments that a loss of power would bring back.
+	other, unsynced int64
+
+	closed bool
+	stats  Stats
+}
+
+// Open opens the log of a directory, or begins one. It reads the names of the
+// files and the mark, and no record: that is what Next does, which may run
+// much later and while records are appended.
+func Open(filesystem Filesystem, options Options) (*Log, error) {
+	if options.Limit < MinLimit {
+		return nil, fmt.Errorf("the spool's limit is %d bytes: give it at least %d", options.Limit, MinLimit)
+	}
+	if options.SegmentBytes <= 0 {
+		options.SegmentBytes = min(options.Limit/segmentsPerLimit, maxSegmentBytes)
+	}
+	options.SegmentBytes = max(options.SegmentBytes/blockBytes, 1) * blockBytes
+	if options.MaxRecordBytes <= 0 {
+		options.MaxRecordBytes = DefaultMaxRecordBytes
+	}
+	files, err := filesystem.List()
+	if err != nil {
+		return nil, fmt.Errorf("listing the spool's directory: %w", err)
+	}
+	l := &Log{
+		filesystem: filesystem,
+		options:    options,
+		mark:       markFile{filesystem: filesystem, sync: options.Sync},
+		other:      directoryBytes + markFileBytes,
+	}
+	l.reader.log = l
+	// An earlier life may have been killed before it did this itself.
+	l.count(l.syncDirectory())
+	l.take(files)
+	if l.mark.exists {
+		mark, err := l.mark.load()
+		l.count(err)
+		l.window.low = mark
+	}
+	l.number()
+	for l.bytes() > l.options.Limit && len(l.segments) > 0 {
+		if err := l.dropOldest(); err != nil {
+			return nil, fmt.Errorf("bringing the spool under its limit: %w", err)
+		}
+	}
+	return l, nil
+}
+
+// take sorts out the directory's files.
+func (l *Log) take(files []FileInfo) {
+	for _, file := range files {
+		id, ok := parseName(file.Name)
+		switch {
+		case ok:
+			l.segments = append(l.segments, &segment{identity: id, end: file.Size, size: file.Size})
+		case file.Name == markName:
+			l.mark.exists = true
+		default:
+			l.other += pages(file.Size)
+		}
+	}
+	slices.SortFunc(l.segments, func(a, b *segment) int { return cmp.Compare(a.number, b.number) })
+	// Names that contradict each other were not given by a Log.
+	first := uint64(0)
+	l.segments = slices.DeleteFunc(l.segments, func(s *segment) bool {
+		if s.first < first {
+			l.other += pages(s.size)
+			l.nextNumber = max(l.nextNumber, s.number)
+			return true
+		}
+		first = s.first
+		return false
+	})
+}
+
+// number sets where this process's numbers begin. No record was read yet, so
+// the sequences begin after the highest that the files have room for.
+func (l *Log) number() {
+	l.next = l.window.low + 1
+	for _, s := range l.segments {
+		l.nextNumber = max(l.nextNumber, s.number)
+		l.next = max(l.next, s.first+uint64(s.size/minRecordBytes)+1)
+	}
+	for i := 1; i < len(l.segments); i++ {
+		if earlier, later := l.segments[i-1], l.segments[i]; earlier.life == later.life {
+			earlier.last, earlier.complete = later.first-1, true
+		}
+	}
+	l.nextNumber++
+	l.base, l.life = l.next, l.nextNumber
+	l.stats.Watermark = l.next - 1
+	if len(l.segments) > 0 {
+		l.window.end(1, l.segments[0].first-1)
+	}
+}
+
+// Append spools a batch, and says for each of its records what became of it.
+// On return the watermark covers every record that has a sequence: its bytes
+// are with the operating system, and with Options.Sync on the disk.
+func (l *Log) Append(batch []Record) []Outcome {
+	outcomes := make([]Outcome, len(batch))
+	if l.closed {
+		l.refuse(outcomes, ErrClosed)
+		return outcomes
+	}
+	for i := range batch {
+		outcome := &outcomes[i]
+		err := l.add(&batch[i], outcome)
+		switch {
+		case err == nil:
+		case errors.Is(err, ErrTooLarge):
+			outcome.Err = err
+			l.stats.RefusedTooLarge++
+		case errors.Is(err, ErrFull):
+			outcome.Err = err
+			l.stats.RefusedFull++
+		default:
+			// The filesystem has failed once; the rest waits for the next
+			// batch rather than for as many failures.
+			l.abandon(err)
+			l.refuse(outcomes[i:], err)
+			return outcomes
+		}
+	}
+	if err := l.commit(); err != nil {
+		l.abandon(err)
+	}
+	return outcomes
+}
+
+// refuse gives back the records that have no error yet.
+func (l *Log) refuse(outcomes []Outcome, err error) {
+	for i := range outcomes {
+		if outcomes[i].Err == nil {
+			outcomes[i] = Outcome{Err: err}
+			l.stats.RefusedFailed++
+		}
+	}
+}
+
+// add encodes a record into the active segment, for commit to write.
+func (l *Log) add(record *Record, outcome *Outcome) error {
+	alone := endOfRecord(segmentHeaderBytes, len(record.Payload))
+	if len(record.Payload) > l.options.MaxRecordBytes || pages(alone)+l.other > l.options.Limit {
+		return ErrTooLarge
+	}
+	if l.active != nil && l.active.size > segmentHeaderBytes &&
+		endOfRecord(l.active.size, len(record.Payload)) > l.options.SegmentBytes {
+		if err := l.seal(); err != nil {
+			return err
+		}
+	}
+	if err := l.makeRoom(len(record.Payload)); err != nil {
+		return err
+	}
+	if l.active == nil {
+		if err := l.create(); err != nil {
+			return err
+		}
+	}
+	l.active.size = endOfRecord(l.active.size, len(record.Payload))
+	outcome.Sequence = l.next
+	l.next++
+	l.uncommitted = append(l.uncommitted, outcome)
+	if err := l.encode(outcome.Sequence, record); err != nil {
+		return err
+	}
+	if len(l.buffer) >= flushBytes && !l.options.Sync {
+		return l.commit()
+	}
+	return nil
+}
+
+// makeRoom sees to it that a payload fits under the limit.
+func (l *Log) makeRoom(payload int) error {
+	for persisted := false; l.bytes()+l.cost(payload) > l.options.Limit; {
+		switch {
+		case !persisted && l.window.low > l.mark.kept.mark:
+			persisted = true
+			// Where it fails the records below the mark make room as others do.
+			_ = l.Persist()
+		case l.options.DropNewest || len(l.segments) == 0:
+			return ErrFull
+		default:
+			if l.segments[0] == l.active {
+				if err := l.seal(); err != nil {
+					return err
+				}
+			}
+			if err := l.dropOldest(); err != nil {
+				l.stats.Errors++
+				return fmt.Errorf("%w: %w", ErrFull, err)
+			}
+		}
+	}
+	return nil
+}
+
+// cost is what a payload adds to the bytes of all files.
+func (l *Log) cost(payload int) int64 {
+	if l.active == nil {
+		return pages(endOfRecord(segmentHeaderBytes, payload))
+	}
+	return pages(endOfRecord(l.active.size, payload)) - pages(l.active.size)
+}
+
+func (l *Log) create() error {
+	id := identity{number: l.nextNumber, first: l.next, life: l.life}
+	l.nextNumber++
+	file, err := l.filesystem.Create(id.name())
+	if err != nil {
+		return fmt.Errorf("making a segment: %w", err)
+	}
+	if err := l.syncDirectory(); err != nil {
+		_ = file.Close()
+		if l.filesystem.Remove(id.name()) != nil {
+			l.other += pages(0)
+		}
+		return err
+	}
+	l.active = &segment{identity: id, size: segmentHeaderBytes, ours: true}
+	l.segments = append(l.segments, l.active)
+	l.file, l.written = file, 0
+	l.buffer = id.appendHeader(l.buffer[:0])
+	return nil
+}
+
+// encode frames a record, and writes what would make the buffer too long.
+func (l *Log) encode(sequence uint64, record *Record) error {
+	seed := l.active.seed()
+	header := record.header()
+	head, body := header[:], record.Payload
+	for first := true; len(head)+len(body) > 0; first = false {
+		if len(l.buffer) >= flushBytes {
+			if err := l.flush(); err != nil {
+				return err
+			}
+		}
+		l.buffer = append(l.buffer, make([]byte, paddingAt(l.offset()))...)
+		room := roomInBlock(l.offset()) - fragmentHeaderBytes
+		fromHead := min(len(head), room)
+		fromBody := min(len(body), room-fromHead)
+		last := fromHead == len(head) && fromBody == len(body)
+		kind := fragmentMiddle
+		switch {
+		case first && last:
+			kind = fragmentFull
+		case first:
+			kind = fragmentFirst
+		case last:
+			kind = fragmentLast
+		}
+		l.buffer = appendFragment(l.buffer, seed, kind, sequence, head[:fromHead], body[:fromBody])
+		head, body = head[fromHead:], body[fromBody:]
+	}
+	return nil
+}
+
+// offset is where the next byte of the active segment goes.
+func (l *Log) offset() int64 { return l.written + int64(len(l.buffer)) }
+
+// flush hands the buffer to the filesystem.
+func (l *Log) flush() error {
+	if len(l.buffer) == 0 {
+		return nil
+	}
+	if err := writeAt(l.file, l.buffer, l.written); err != nil {
+		return fmt.Errorf("writing a segment: %w", err)
+	}
+	l.written += int64(len(l.buffer))
+	l.buffer = l.buffer[:0]
+	return nil
+}
+
+// commit makes every record that was added a spooled one.
+func (l *Log) commit() error {
+	if len(l.uncommitted) == 0 {
+		return nil
+	}
+	if err := l.flush(); err != nil {
+		return err
+	}
+	if l.options.Sync {
+		if err := l.file.Sync(); err != nil {
+			return fmt.Errorf("syncing a segment: %w", err)
+		}
+	}
+	l.active.end = l.written
+	l.stats.Watermark = l.next - 1
+	l.stats.Appended += uint64(len(l.uncommitted))
+	l.uncommitted = l.uncommitted[:0]
+	return nil
+}
+
+// seal ends the active segment.
+func (l *Log) seal() error {
+	if err := l.commit(); err != nil {
+		return err
+	}
+	l.retire()
+	return nil
+}
+
+func (l *Log) retire() {
+	// What was committed doesn't depend on Close.
+	l.count(l.file.Close())
+	l.active.last, l.active.complete = l.next-1, true
+	l.active, l.file = nil, nil
+	l.buffer = l.buffer[:0]
+	if cap(l.buffer) > 2*flushBytes {
+		l.buffer = nil
+	}
+}
+
+// abandon gives back what wasn't committed, and never writes to the active
+// segment again: after a failed write or sync nobody knows what the file
+// holds. The sequences are used again, in a new segment, and so what the old
+// one may have of them is void.
+func (l *Log) abandon(err error) {
+	l.stats.Errors++
+	for _, outcome := range l.uncommitted {
+		*outcome = Outcome{Err: err}
+		l.stats.RefusedFailed++
+	}
+	l.uncommitted = l.uncommitted[:0]
+	l.next = l.stats.Watermark + 1
+	abandoned := l.active
+	if abandoned == nil {
+		return
+	}
+	l.retire()
+	if abandoned.end == 0 {
+		l.count(l.remove(abandoned))
+		return
+	}
+	l.truncate(abandoned, abandoned.end)
+}
+
+// Next gives the oldest record that was not handed out yet, and false where
+// there is none. Its memory is one block, and the record's payload, which is
+// the caller's. After an error the same call may succeed later; a place that
+// fails several times is skipped and counted.
+func (l *Log) Next() (Spooled, bool, error) {
+	if l.closed {
+		return Spooled{}, false, ErrClosed
+	}
+	record, ok, err := l.reader.next()
+	if err != nil {
+		l.stats.Errors++
+		return Spooled{}, false, err
+	}
+	if ok {
+		l.stats.Read.add(1, record.Recovered)
+	}
+	return record, ok, nil
+}
+
+// Acknowledge ends a record, in any order: it was delivered, or given up.
+// Persist makes that last.
+func (l *Log) Acknowledge(sequence uint64) {
+	if sequence == 0 || sequence > l.stats.Watermark || l.window.ended(sequence) {
+		return
+	}
+	l.window.end(sequence, sequence)
+	l.stats.Acknowledged++
+}
+
+// Persist writes the mark where it has moved, and removes the segments below
+// it. Records up to the mark never come back; those above it that were
+// acknowledged may, after a crash.
+func (l *Log) Persist() error {
+	if l.closed {
+		return ErrClosed
+	}
+	if l.window.low > l.mark.kept.mark {
+		if err := l.mark.store(l.window.low); err != nil {
+			l.stats.Errors++
+			return err
+		}
+	}
+	for len(l.segments) > 0 {
+		oldest := l.segments[0]
+		if !oldest.complete || oldest.last > l.mark.kept.mark {
+			return nil
+		}
+		if err := l.remove(oldest); err != nil {
+			l.stats.Errors++
+			return err
+		}
+		if err := l.syncDirectory(); err != nil {
+			l.stats.Errors++
+			return err
+		}
+	}
+	return nil
+}
+
+// dropOldest gives up the oldest segment, which is not the active one.
+func (l *Log) dropOldest() error {
+	oldest := l.segments[0]
+	if !oldest.complete {
+		// Nobody knows yet how many records an earlier process left in it.
+		if err := l.reader.skim(oldest); err != nil {
+			return err
+		}
+	}
+	unread := min(max(oldest.first, l.reader.expected), oldest.last+1)
+	if err := l.remove(oldest); err != nil {
+		return err
+	}
+	unprotected := l.window.open(oldest.first, unread-1)
+	l.stats.Unprotected += unprotected
+	l.lose(Loss{Reason: LossOldest, First: unread, Last: oldest.last})
+	if unprotected > 0 && l.options.OnLoss != nil {
+		l.options.OnLoss(Loss{
+			Reason: LossUnprotected, First: oldest.first, Last: unread - 1,
+			Records: unprotected, Recovered: oldest.first < l.base,
+		})
+	}
+	return l.syncDirectory()
+}
+
+// lose ends what hasn't ended of a span, as lost.
+func (l *Log) lose(loss Loss) {
+	loss.Records = l.window.open(loss.First, loss.Last)
+	loss.Recovered = loss.First < l.base
+	if loss.Records == 0 {
+		return
+	}
+	l.window.end(loss.First, loss.Last)
+	if loss.Reason == LossOldest {
+		l.stats.DroppedOldest.add(loss.Records, loss.Recovered)
+	} else {
+		l.stats.Lost.add(loss.Records, loss.Recovered)
+	}
+	if l.options.OnLoss != nil {
+		l.options.OnLoss(loss)
+	}
+}
+
+// remove deletes a segment. Nothing may have it open then, or its space would
+// stay taken.
+func (l *Log) remove(s *segment) error {
+	if l.reader.at == s {
+		l.reader.close()
+	}
+	if err := l.filesystem.Remove(s.name()); err != nil {
+		return fmt.Errorf("removing a segment: %w", err)
+	}
+	if l.options.Sync {
+		l.unsynced += pages(s.size)
+	}
+	l.reader.leave(s)
+	l.segments = slices.DeleteFunc(l.segments, func(other *segment) bool { return other == s })
+	return nil
+}
+
+// syncDirectory makes what was made and removed last, where Options.Sync asks
+// for it.
+func (l *Log) syncDirectory() error {
+	if !l.options.Sync {
+		return nil
+	}
+	if err := l.filesystem.SyncDirectory(); err != nil {
+		return fmt.Errorf("syncing the spool's directory: %w", err)
+	}
+	l.unsynced = 0
+	return nil
+}
+
+// truncate cuts off what isn't read any more. With Options.Sync it stays, for
+// a loss of power would bring it back and the limit might be exceeded.
+func (l *Log) truncate(s *segment, size int64) {
+	s.end = size
+	if l.options.Sync {
+		return
+	}
+	if err := l.filesystem.Truncate(s.name(), size); err != nil {
+		l.stats.Errors++
+		return
+	}
+	s.size = size
+}
+
+func (l *Log) count(err error) {
+	if err != nil {
+		l.stats.Errors++
+	}
+}
+
+// Stats gives the figures of this moment.
+func (l *Log) Stats() Stats {
+	stats := l.stats
+	stats.Mark = l.mark.kept.mark
+	stats.Bytes = l.bytes()
+	stats.Limit = l.options.Limit
+	stats.Segments = len(l.segments)
+	stats.Unread = l.reader.unread()
+	return stats
+}
+
+// bytes is what all files take, whole pages each.
+func (l *Log) bytes() int64 {
+	bytes := l.other + l.unsynced
+	for _, s := range l.segments {
+		bytes += pages(s.size)
+	}
+	return bytes
+}
+
+// pages rounds a file's size up to whole pages, one at least.
+func pages(size int64) int64 { return max((size+pageBytes-1)/pageBytes, 1) * pageBytes }
+
+// Close persists the mark and closes the files. What was spooled stays.
+func (l *Log) Close() error {
+	if l.closed {
+		return nil
+	}
+	err := l.Persist()
+	l.closed = true
+	l.reader.close()
+	if l.file != nil {
+		err = errors.Join(err, l.file.Close())
+		l.active, l.file, l.buffer = nil, nil, nil
+	}
+	return errors.Join(err, l.mark.close())
+}
