@@ -35,6 +35,9 @@ type Agent struct {
 	MaxPayloadBytes int64 `json:"maxPayloadBytes"`
 }
 
+// minBufferBytes is the least with which an agent starts.
+const minBufferBytes = 64 << 10
+
 // goMemoryLimit is the form that the Go runtime reads (package runtime,
 // Environment Variables, GOMEMLIMIT).
 var goMemoryLimit = regexp.MustCompile(`^[1-9][0-9]*(B|KiB|MiB|GiB|TiB)?$`)
@@ -90,6 +93,9 @@ func (a *Agent) validate() error {
 	}
 	if a.MaxPayloadBytes < 1 {
 		return fmt.Errorf("max-payload-bytes is %d: write at least 1", a.MaxPayloadBytes)
+	}
+	if a.BufferBytes < minBufferBytes {
+		return fmt.Errorf("buffer-bytes is %d: write at least %d", a.BufferBytes, minBufferBytes)
 	}
 	if a.BufferBytes < a.MaxPayloadBytes {
 		return fmt.Errorf("buffer-bytes is %d, less than max-payload-bytes (%d): no body of that size could ever be sent", a.BufferBytes, a.MaxPayloadBytes)

@@ -17,6 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"knative.dev/pkg/apis"
 	duckv1 "knative.dev/pkg/apis/duck/v1"
+	"knative.dev/pkg/ptr"
 	"knative.dev/pkg/tracker"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 
@@ -394,6 +395,24 @@ func TestASinkThatIsTheServiceItselfGetsNothing(t *testing.T) {
 			t.Errorf("events go to %s", w.sink())
 		}
 	})
+}
+
+func TestAnAddressThatTheAgentCannotUseGetsNothingAndTheModelServes(t *testing.T) {
+	for what, address := range map[string]duckv1.Addressable{
+		"another scheme":  {URL: &apis.URL{Scheme: "ftp", Host: "broker"}},
+		"a fragment":      {URL: &apis.URL{Scheme: "http", Host: "broker", Fragment: "x"}},
+		"no certificates": {URL: apis.HTTPS("broker"), CACerts: ptr.String("not PEM")},
+	} {
+		t.Run(what, func(t *testing.T) {
+			w := newWorld(t, Seed())
+			w.appear(brokers, "default", address)
+			w.settle()
+			w.assertSaid(v1beta1.SinkResolved, isFalse, "SinkUnusable", "that the agent can't use")
+			if w.sink() != "" {
+				t.Errorf("events go to %s", w.sink())
+			}
+		})
+	}
 }
 
 func TestLiveMetadataReachesPodsWithoutARevision(t *testing.T) {

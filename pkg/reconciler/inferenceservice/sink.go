@@ -7,6 +7,8 @@ package inferenceservice
 
 import (
 	"context"
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -30,11 +32,30 @@ func (r *Reconciler) resolveSink(ctx context.Context, is *v1beta1.InferenceServi
 	case isSelf(is, address):
 		is.Status.MarkSinkNotResolved("SinkIsSelf", fmt.Sprintf("%s is this service itself, which would be fed its own events for ever: name another sink", describe(sink)))
 		sink.Refused = true
+	case unusable(address) != nil:
+		is.Status.MarkSinkNotResolved("SinkUnusable", fmt.Sprintf("%s has an address that the agent can't use: %v", describe(sink), unusable(address)))
 	default:
 		is.Status.MarkSinkResolved()
 		sink.Address = address
 	}
 	return sink
+}
+
+// unusable says why an agent given this address would refuse to start, and
+// take its model down with it.
+func unusable(address *duckv1.Addressable) error {
+	switch url := address.URL.URL(); {
+	case url.Scheme != "http" && url.Scheme != "https":
+		return fmt.Errorf("the scheme %q is neither http nor https", url.Scheme)
+	case url.User != nil:
+		return errors.New("it holds credentials")
+	case url.Fragment != "":
+		return errors.New("it has a fragment, which is never sent")
+	}
+	if certificates := address.CACerts; certificates != nil && !x509.NewCertPool().AppendCertsFromPEM([]byte(*certificates)) {
+		return errors.New("its CACerts hold no certificate in PEM")
+	}
+	return nil
 }
 
 // wantedSink gives the destination that the owner or else the cluster names.

@@ -66,6 +66,9 @@ func validateEndpoint(endpoint *apis.URL, field string) *apis.FieldError {
 	if (endpoint.Scheme != "http" && endpoint.Scheme != "https") || endpoint.Host == "" {
 		return apis.ErrInvalidValue(endpoint.URL().Redacted(), field, "write an absolute URL with http or https, as http://name.namespace.svc.cluster.local/path")
 	}
+	if endpoint.Fragment != "" {
+		return apis.ErrInvalidValue(endpoint.URL().Redacted(), field, "a fragment is never sent: remove it")
+	}
 	if endpoint.User != nil {
 		return apis.ErrInvalidValue(endpoint.URL().Redacted(), field, "a URL with credentials would stand in every pod's arguments: remove them")
 	}

@@ -123,6 +123,8 @@ func takeProbe(place **corev1.Probe, port corev1.ContainerPort) *corev1.Probe {
 		return nil
 	}
 	*place = nil
+	// It tells the kubelet how to end a container, which the agent never does.
+	probe.TerminationGracePeriodSeconds = nil
 	switch {
 	case probe.HTTPGet != nil:
 		probe.HTTPGet.Port = numberOf(probe.HTTPGet.Port, port)

@@ -46,12 +46,23 @@ func Validate(ctx context.Context, is *v1beta1.InferenceService) *apis.FieldErro
 	if agent.Image == "" {
 		agent.Image = "agent"
 	}
-	service := MakeService(is, "", InForce{Agent: agent})
 	// A context of its own: that of an update carries our old object, where
 	// Serving expects one of its own.
 	ctx = servingconfig.ToContext(apis.WithinCreate(context.Background()), servingconfig.FromContextOrDefaults(ctx))
-	service.SetDefaults(ctx)
-	return asOwn(service.Validate(ctx), is.Spec.Predictor.Containers)
+	validate := func(is *v1beta1.InferenceService) *apis.FieldError {
+		service := MakeService(is, "", InForce{Agent: agent})
+		service.SetDefaults(ctx)
+		return asOwn(service.Validate(ctx), is.Spec.Predictor.Containers)
+	}
+	// First without the agent, which takes over what Serving would judge: the
+	// model's port and probes.
+	bare := is.DeepCopy()
+	bare.Spec.Predictor.Logger = nil
+	errs := validate(bare)
+	if errs.Filter(apis.ErrorLevel) != nil || is.Spec.Predictor.Logger == nil {
+		return errs
+	}
+	return validate(is)
 }
 
 // features names the feature of Knative Serving that allows a field of a Pod's
@@ -136,6 +147,13 @@ func validateProbes(ctx context.Context, predictor *v1beta1.PredictorSpec) (errs
 				Message: "with a logger, Knative Serving takes this probe only with its feature multi-container-probing, which is off",
 				Paths:   []string{place.field},
 				Details: "remove it, or have multi-container-probing set to enabled in Knative Serving's ConfigMap config-features",
+			}).ViaFieldIndex("containers", owner))
+		}
+		if !place.stays && place.probe.TerminationGracePeriodSeconds != nil {
+			errs = errs.Also((&apis.FieldError{
+				Message: "with a logger, the agent runs this probe, and ends no container",
+				Paths:   []string{place.field + ".terminationGracePeriodSeconds"},
+				Details: "remove it",
 			}).ViaFieldIndex("containers", owner))
 		}
 		if name := unknownPort(place.probe, model.Ports[0]); name != "" {

@@ -70,6 +70,19 @@ func TestWhatServingRefusesIsSaidOfTheInferenceService(t *testing.T) {
 			model(func(c *corev1.Container) { c.StartupProbe = exec }),
 			"multi-container-probing", container + ".startupProbe", "multi-container-probing",
 		},
+		"a probe of two kinds, which the agent would run in Serving's place": {
+			model(func(c *corev1.Container) {
+				c.ReadinessProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{}, TCPSocket: &corev1.TCPSocketAction{}}}
+			}),
+			"", container + ".readinessProbe.httpGet", "expected exactly one, got both",
+		},
+		"a probe that would end the container": {
+			model(func(c *corev1.Container) {
+				grace := int64(3)
+				c.StartupProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{}}, TerminationGracePeriodSeconds: &grace}
+			}),
+			"", container + ".startupProbe.terminationGracePeriodSeconds", "remove it",
+		},
 		"a probe at another port's name": {
 			model(func(c *corev1.Container) { c.ReadinessProbe = named }),
 			"", container + ".readinessProbe", "write its number",

@@ -1,0 +1,150 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package resources
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"knative.dev/pkg/apis"
+	duckv1 "knative.dev/pkg/apis/duck/v1"
+	"knative.dev/pkg/ptr"
+
+	"github.com/sidenote-dev/sidenote/pkg/agent/arguments"
+	"github.com/sidenote-dev/sidenote/pkg/apis/config"
+	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
+	"github.com/sidenote-dev/sidenote/pkg/metadata"
+)
+
+// An agent that refuses its arguments takes its model down, so whatever this
+// controller writes must be read by the agent as it was meant.
+func TestTheAgentReadsWhatTheControllerWrites(t *testing.T) {
+	attributes := []metadata.Attribute{
+		{Name: "odd", Value: `a,b "c" d=e $(HOME) $$ 東京 50%`},
+		{Name: "empty", Value: ""},
+		{Name: "team", Value: "ai-platform"},
+	}
+	for what, test := range map[string]struct {
+		logger v1beta1.LoggerSpec
+		change func(*corev1.Container)
+		sink   *duckv1.Addressable
+		want   func(*testing.T, *arguments.Arguments)
+	}{
+		"a plain logger without a sink": {
+			want: func(t *testing.T, read *arguments.Arguments) {
+				if len(read.Sinks) != 0 {
+					t.Errorf("sinks = %v, want none", read.Sinks)
+				}
+			},
+		},
+		"a Broker with TLS and a token": {
+			sink: &duckv1.Addressable{
+				URL:      apis.HTTPS("broker-ingress.knative-eventing.svc.cluster.local"),
+				CACerts:  ptr.String("-----BEGIN CERTIFICATE-----\nMIIB$(X)\n-----END CERTIFICATE-----\n"),
+				Audience: ptr.String("eventing.knative.dev/broker/default/default"),
+			},
+			want: func(t *testing.T, read *arguments.Arguments) {
+				sink := read.Sinks[0]
+				if sink.URL.String() != "https://broker-ingress.knative-eventing.svc.cluster.local" ||
+					sink.CACerts != "-----BEGIN CERTIFICATE-----\nMIIB$(X)\n-----END CERTIFICATE-----\n" ||
+					sink.TokenFile != "/var/run/sidenote/sink/token" {
+					t.Errorf("sink = %+v", sink)
+				}
+			},
+		},
+		"a URL with a query": {
+			sink: &duckv1.Addressable{URL: &apis.URL{Scheme: "http", Host: "sink:8080", Path: "/a=b", RawQuery: "key=value&x=$y"}},
+			want: func(t *testing.T, read *arguments.Arguments) {
+				if got, want := read.Sinks[0].URL.String(), "http://sink:8080/a=b?key=value&x=$y"; got != want {
+					t.Errorf("sink = %s, want %s", got, want)
+				}
+			},
+		},
+		"every option of the logger": {
+			logger: v1beta1.LoggerSpec{
+				Mode:            v1beta1.LogResponse,
+				MetadataRefresh: v1beta1.RefreshLive,
+				Events:          v1beta1.EventKinds,
+				ContentMode:     v1beta1.ContentModeStructured,
+				MaxPayloadBytes: ptr.Int64(16 << 20),
+			},
+			want: func(t *testing.T, read *arguments.Arguments) {
+				if len(read.Events) != len(v1beta1.EventKinds) || read.MaxPayloadBytes != 16<<20 || read.MetadataDir == "" {
+					t.Errorf("arguments = %+v", read)
+				}
+			},
+		},
+		"an HTTP readiness and a gRPC startup probe": {
+			change: func(model *corev1.Container) {
+				model.ReadinessProbe = &corev1.Probe{
+					ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{
+						Path: "/v2/health/ready?x=$(Y)", Scheme: corev1.URISchemeHTTPS, Host: "127.0.0.1",
+						HTTPHeaders: []corev1.HTTPHeader{{Name: "X-Probe", Value: "1"}},
+					}},
+					InitialDelaySeconds: 1, TimeoutSeconds: 2, PeriodSeconds: 3, SuccessThreshold: 1, FailureThreshold: 5,
+				}
+				model.StartupProbe = &corev1.Probe{
+					ProbeHandler:                  corev1.ProbeHandler{GRPC: &corev1.GRPCAction{Service: ptr.String("model")}},
+					TerminationGracePeriodSeconds: ptr.Int64(3),
+				}
+			},
+			want: func(t *testing.T, read *arguments.Arguments) {
+				if read.ReadinessProbe == nil || read.StartupProbe == nil {
+					t.Errorf("probes = %v, %v", read.ReadinessProbe, read.StartupProbe)
+				}
+			},
+		},
+		"a TCP probe on another port": {
+			change: func(model *corev1.Container) {
+				model.ReadinessProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{Port: intstr.FromInt32(9999)}}}
+			},
+		},
+		"a probe of thresholds alone": {
+			change: func(model *corev1.Container) { model.ReadinessProbe = &corev1.Probe{FailureThreshold: 7} },
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			model := corev1.Container{Name: "model", Image: "model", Ports: []corev1.ContainerPort{{ContainerPort: 8080}}}
+			if test.change != nil {
+				test.change(&model)
+			}
+			is := &v1beta1.InferenceService{ObjectMeta: metav1.ObjectMeta{Name: "my-model", Namespace: "ns"}}
+			is.Spec.Predictor.Logger = &test.logger
+			is.Spec.Predictor.Containers = []corev1.Container{model}
+			is.SetDefaults(t.Context())
+			inForce := InForce{Agent: *config.FromContextOrDefaults(t.Context()).Agent, Metadata: attributes}
+			if test.sink != nil {
+				inForce.Sink = &Sink{Address: *test.sink}
+			}
+
+			containers := MakeService(is, "", inForce).Spec.Template.Spec.Containers
+			agent := containers[slices.IndexFunc(containers, func(c corev1.Container) bool { return c.Name == v1beta1.AgentContainerName })]
+			var written []string
+			for _, argument := range agent.Args {
+				written = append(written, strings.ReplaceAll(argument, "$$", "$"))
+			}
+			read, err := arguments.Parse(written)
+			if err != nil {
+				t.Fatalf("the agent refuses %q: %v", written, err)
+			}
+			if diff := cmp.Diff(attributes, read.Metadata); diff != "" {
+				t.Error("metadata (-written, +read):", diff)
+			}
+			if read.Port != uint16(v1beta1.AgentPort) || read.AdminPort != uint16(v1beta1.AgentAdminPort) ||
+				read.Source != "my-model-predictor-default" || read.InferenceService != "my-model" || read.Namespace != "ns" || read.Component != "predictor" {
+				t.Errorf("arguments = %+v", read)
+			}
+			if test.want != nil {
+				test.want(t, read)
+			}
+		})
+	}
+}
