@@ -93,7 +93,6 @@ type world struct {
 	core     *Core
 	account  *ledger.Account
 	now      time.Time
-	sequence uint64
 	released map[uint64]int
 }
 
