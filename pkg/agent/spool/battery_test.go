@@ -40,12 +40,12 @@ var variants = map[string]Options{
 	"synced, roomy":          {Limit: 16 << 20, SegmentBytes: 96 << 10, Sync: true},
 }
 
-// battery is the crash test. Its parts are open so that a broken part shows
-// that the rest finds it.
+// battery is the crash test. Its parts can be replaced by broken ones, to show
+// that it finds them.
 type battery struct {
 	options Options
 	open    func(Filesystem, Options) (subject, error)
-	// break_ breaks a promise of the filesystem.
+	// breakPromise breaks a promise of the filesystem.
 	breakPromise func(*memoryFilesystem)
 	// every takes each so-manieth crash point.
 	every int
@@ -292,7 +292,7 @@ func TestEveryFailingOperation(t *testing.T) {
 			for fault, answer := range faults {
 				for at := 1; at <= dry.filesystem.operations; at++ {
 					for _, lasting := range []bool{false, true} {
-						if err := failing(options, base, at, answer, lasting); err != nil {
+						if err := (&battery{options: options}).failing(base, at, answer, lasting); err != nil {
 							t.Fatalf("%s at operation %d, lasting: %t: %v", fault, at, lasting, err)
 						}
 					}
@@ -302,8 +302,7 @@ func TestEveryFailingOperation(t *testing.T) {
 	}
 }
 
-func failing(options Options, seed uint64, at int, answer error, lasting bool) error {
-	b := &battery{options: options}
+func (b *battery) failing(seed uint64, at int, answer error, lasting bool) error {
 	w := b.world()
 	failed := operation{}
 	w.filesystem.fault = func(op operation) error {

@@ -59,7 +59,7 @@ func decodeMark(content []byte) (newest, before markSlot) {
 		}
 		slot, ok := decodeMarkSlot(content[at:])
 		switch {
-		case !ok:
+		case !ok || slot.count%markSlots != uint64(i):
 		case slot.count > newest.count:
 			newest, before = slot, newest
 		default:
