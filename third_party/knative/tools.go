@@ -1,9 +1,9 @@
+//go:build tools
+
 /*
 Copyright 2026 The Sidenote Authors
 SPDX-License-Identifier: Apache-2.0
 */
-
-//go:build tools
 
 // Package knative pins the commands of Knative Serving and Eventing that the
 // local cluster runs. Both are in one module, with the versions that the root

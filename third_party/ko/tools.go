@@ -1,9 +1,9 @@
+//go:build tools
+
 /*
 Copyright 2026 The Sidenote Authors
 SPDX-License-Identifier: Apache-2.0
 */
-
-//go:build tools
 
 // Package ko pins ko, which builds the images of Knative and of the project,
 // and crane, which makes the local cluster's base and pause images. Both are

@@ -1,9 +1,9 @@
+//go:build tools
+
 /*
 Copyright 2026 The Sidenote Authors
 SPDX-License-Identifier: Apache-2.0
 */
-
-//go:build tools
 
 // Package kubernetes pins the commands of the local cluster's control plane
 // and node, so that go mod tidy keeps what they need.

@@ -1,9 +1,9 @@
+//go:build tools
+
 /*
 Copyright 2026 The Sidenote Authors
 SPDX-License-Identifier: Apache-2.0
 */
-
-//go:build tools
 
 // Package traefik pins Traefik, the local cluster's ingress for Knative.
 package traefik
