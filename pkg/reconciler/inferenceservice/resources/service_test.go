@@ -547,7 +547,7 @@ func TestBuildersDoNotChangeTheirInput(t *testing.T) {
 	filler := fuzzer.FuzzerFor(
 		fuzzer.MergeFuzzerFuncs(metafuzzer.Funcs, pkgfuzzer.Funcs),
 		rand.NewSource(1), serializer.NewCodecFactory(scheme)).NilChance(0.3).NumElements(0, 3)
-	for range 300 {
+	for range 100 {
 		is, live := &v1beta1.InferenceService{}, &servingv1.Service{}
 		var inForce InForce
 		filler.Fill(is)
