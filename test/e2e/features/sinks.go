@@ -103,19 +103,25 @@ func MissingBroker() *feature.Feature {
 // awaitCondition waits until a condition of an InferenceService has a status.
 func awaitCondition(ctx context.Context, t feature.T, name string, kind apis.ConditionType, want corev1.ConditionStatus) {
 	eventually(ctx, t, fmt.Sprintf("condition %s of %s", kind, name), func(ctx context.Context) error {
-		service, err := inferenceservice.Get(ctx, name)
-		if err != nil {
-			return err
-		}
-		condition := service.Status.GetCondition(kind)
-		if condition == nil {
-			return fmt.Errorf("there is none")
-		}
-		if condition.Status != want {
-			return fmt.Errorf("it is %s, %s: %s", condition.Status, condition.Reason, condition.Message)
-		}
-		return nil
+		return hasCondition(ctx, name, kind, want)
 	})
+}
+
+// hasCondition gives an error unless a condition of an InferenceService has a
+// status.
+func hasCondition(ctx context.Context, name string, kind apis.ConditionType, want corev1.ConditionStatus) error {
+	service, err := inferenceservice.Get(ctx, name)
+	if err != nil {
+		return err
+	}
+	condition := service.Status.GetCondition(kind)
+	if condition == nil {
+		return fmt.Errorf("there is none")
+	}
+	if condition.Status != want {
+		return fmt.Errorf("it is %s, %s: %s", condition.Status, condition.Reason, condition.Message)
+	}
+	return nil
 }
 
 // awaitRevisions waits until an InferenceService has so many Revisions, and

@@ -79,12 +79,17 @@ func NewAgentImage() *feature.Feature {
 	f := feature.NewFeatureNamed("a new agent image")
 	f.Assert("it gives no Revision, and a condition says who is behind", func(ctx context.Context, t feature.T) {
 		unchanged := keepsUnchanged(ctx, t)
+		becomes := func(current corev1.ConditionStatus) {
+			eventually(ctx, t, "AgentCurrent to be "+string(current), func(ctx context.Context) error {
+				unchanged()
+				return hasCondition(ctx, steady, v1beta1.AgentCurrent, current)
+			})
+			unchanged()
+		}
 		restore := setConfig(ctx, t, config.AgentConfigName, "image", "registry.example/another-agent:v2")
-		awaitCondition(ctx, t, steady, v1beta1.AgentCurrent, corev1.ConditionFalse)
-		unchanged()
+		becomes(corev1.ConditionFalse)
 		restore()
-		awaitCondition(ctx, t, steady, v1beta1.AgentCurrent, corev1.ConditionTrue)
-		unchanged()
+		becomes(corev1.ConditionTrue)
 	})
 	return f
 }
@@ -141,7 +146,7 @@ func keepsUnchanged(ctx context.Context, t feature.T) func() {
 			t.Fatal(err)
 		}
 		if err := expect("resourceVersion", after.ResourceVersion, before.ResourceVersion); err != nil {
-			t.Errorf("the Knative Service was written: %v, by %v", err, after.ManagedFields)
+			t.Fatalf("the Knative Service was written: %v, by %v", err, after.ManagedFields)
 		}
 		awaitRevisions(ctx, t, steady, 1)
 	}
