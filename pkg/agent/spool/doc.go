@@ -80,12 +80,12 @@ SPDX-License-Identifier: Apache-2.0
 //	12  8  the event's agentsequence
 //	20  m  payload
 //
-// The file mark says up to which sequence all records have ended. It has two
-// slots, at 0 and at 4096, which are written in turns; the valid one with the
-// higher count is the newest:
+// The file mark says up to which sequence all records have ended. It has three
+// slots, at 0, 4096 and 8192, which are written in turns; the valid one with
+// the highest count is the newest:
 //
 //	 0  8  "SNMARK01"
-//	 8  8  count of the writes, its parity the slot
+//	 8  8  count of the writes, which modulo 3 is the slot
 //	16  8  the sequence
 //	24  4  checksum of bytes 0 to 23
 //

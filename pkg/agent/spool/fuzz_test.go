@@ -132,8 +132,8 @@ func FuzzMark(f *testing.F) {
 	f.Add(markSlot{count: maxNumber, mark: maxNumber}.encode())
 	f.Add(append(make([]byte, markSlotStride), markSlot{count: 1, mark: 5}.encode()...))
 	both := make([]byte, markFileBytes)
-	copy(both, markSlot{count: 2, mark: 5}.encode())
-	copy(both[markSlotStride:], markSlot{count: 3, mark: 2}.encode())
+	copy(both, markSlot{count: 3, mark: 5}.encode())
+	copy(both[markSlotStride:], markSlot{count: 4, mark: 2}.encode())
 	f.Add(both)
 	f.Fuzz(func(t *testing.T, content []byte) {
 		for _, synced := range []bool{false, true} {

@@ -17,14 +17,15 @@ const (
 	markSlotBytes = 8 + 8 + 8 + 4
 	// markSlotStride keeps the slots in different pages and sectors.
 	markSlotStride = pageBytes
-	markSlots      = 2
+	markSlots      = 3
 	markFileBytes  = markSlots * markSlotStride
 )
 
 var markMagic = [8]byte{'S', 'N', 'M', 'A', 'R', 'K', '0', '1'}
 
-// markSlot is one of the two places for the mark. They are written in turns,
-// so that a write that is torn leaves the other.
+// markSlot is one of the three places for the mark. They are written in turns,
+// so that a write that is torn leaves the newest, and the one before it, of
+// which it is certain that it was synced.
 type markSlot struct {
 	// count grows by one with each write.
 	count uint64
@@ -62,7 +63,7 @@ func decodeMark(content []byte) (newest, before markSlot) {
 		case !ok || slot.count%markSlots != uint64(i):
 		case slot.count > newest.count:
 			newest, before = slot, newest
-		default:
+		case slot.count > before.count:
 			before = slot
 		}
 	}
@@ -94,16 +95,19 @@ func (m *markFile) load() (uint64, error) {
 	}
 	newest, before := decodeMark(content[:n])
 	m.kept = newest
-	if m.sync && newest.count > 0 {
-		// Whether the newest is on the disk nobody knows: the life that wrote
-		// it may have ended before it was synced, or its sync have failed. So
-		// its place is the one to be written next, and the one before stays.
-		m.kept = markSlot{count: newest.count - 1, mark: min(before.mark, newest.mark)}
+	if !m.sync {
+		return newest.mark, nil
+	}
+	// Whether the newest is on the disk nobody knows: the life that wrote it
+	// may have been killed before it was synced, or its sync have failed.
+	m.kept.mark = min(before.mark, newest.mark)
+	if err := file.Sync(); err != nil {
+		return newest.mark, fmt.Errorf("syncing the mark: %w", err)
 	}
 	return newest.mark, nil
 }
 
-// store writes the mark. After an error the slot that the file held before is
+// store writes the mark. After an error the slots that the file held before are
 // still there, and the next store writes the same one again.
 func (m *markFile) store(mark uint64) error {
 	if err := m.open(); err != nil {
@@ -116,6 +120,9 @@ func (m *markFile) store(mark uint64) error {
 	}
 	if m.sync {
 		if err := m.file.Sync(); err != nil {
+			// The operating system shows a slot that the disk doesn't have. No
+			// later life may take it for one.
+			_ = writeAt(m.file, make([]byte, markSlotBytes), at)
 			return fmt.Errorf("syncing the mark: %w", err)
 		}
 	}

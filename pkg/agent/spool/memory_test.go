@@ -47,6 +47,8 @@ type memoryFilesystem struct {
 	inodes  []*inode
 
 	operations int
+	// writes are the indexes of the operations that write.
+	writes map[int]bool
 	// crashAt is the operation that doesn't happen any more; of a write the
 	// first crashBytes do.
 	crashAt    int
@@ -85,12 +87,13 @@ type directoryChange struct {
 }
 
 func newMemoryFilesystem() *memoryFilesystem {
-	return &memoryFilesystem{entries: map[string]*inode{}, durableEntries: map[string]*inode{}}
+	return &memoryFilesystem{entries: map[string]*inode{}, durableEntries: map[string]*inode{}, writes: map[int]bool{}}
 }
 
 // begin counts an operation, and lets it crash or fail.
 func (m *memoryFilesystem) begin(kind operationKind, name string, bytes int) error {
 	m.operations++
+	m.writes[m.operations] = kind == opWrite
 	op := operation{index: m.operations, kind: kind, name: name, bytes: bytes}
 	if m.operations == m.crashAt && kind != opWrite {
 		panic(crash{op})
