@@ -202,8 +202,8 @@ func TestEveryCrashPoint(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := &battery{options: options}
-			for i := range uint64(2 * *roundsFlag) {
-				if err := b.everyCrashPoint(base+i, 50); err != nil {
+			for i := range uint64(*roundsFlag) {
+				if err := b.everyCrashPoint(base+i, 40); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -234,7 +234,7 @@ func TestCrashAfterCrash(t *testing.T) {
 	for name, options := range variants {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			for i := range uint64(40 * *roundsFlag) {
+			for i := range uint64(15 * *roundsFlag) {
 				if err := (&battery{options: options}).crashAfterCrash(base + i); err != nil {
 					t.Fatalf("seed %d: %v", base+i, err)
 				}
@@ -275,7 +275,7 @@ func (b *battery) crashAfterCrash(seed uint64) error {
 	return nil
 }
 
-const failingActions = 40
+const failingActions = 30
 
 // faults are what a filesystem may answer to an operation.
 var faults = map[string]error{

@@ -70,7 +70,7 @@ func TestDamage(t *testing.T) {
 	for name, damage := range damages {
 		t.Run(name, func(t *testing.T) {
 			lost, corrupt := uint64(0), uint64(0)
-			for round := range uint64(60 * *roundsFlag) {
+			for round := range uint64(25 * *roundsFlag) {
 				random := rand.New(rand.NewPCG(chosen+round, 4))
 				w := spooledWorld(t, random)
 				w.filesystem = w.filesystem.afterKill()

@@ -22,7 +22,7 @@ import (
 	"time"
 )
 
-var killsFlag = flag.Int("spool.kills", 300, "how often TestKill kills a process")
+var killsFlag = flag.Int("spool.kills", 200, "how often TestKill kills a process")
 
 const (
 	childVariable = "SPOOL_TEST_CHILD"
