@@ -36,10 +36,8 @@ import (
 )
 
 const (
-	eventDeadline  = 10 * time.Minute
-	attemptTimeout = 30 * time.Second
-	firstInFlight  = 4
-	maxInFlight    = 128
+	firstInFlight = 4
+	maxInFlight   = 128
 	// builders build events of observations, off the requests' path.
 	builders = 2
 	// lastAttempts bounds the wait for attempts that were cut off.
@@ -91,7 +89,7 @@ func New(given *arguments.Arguments, environment Environment) (*Agent, error) {
 		return nil, fmt.Errorf("setting up metrics: %w", err)
 	}
 	for _, sink := range given.Sinks {
-		if err := a.addSink(sink, environment); err != nil {
+		if err := a.addSink(given, sink, environment); err != nil {
 			return nil, fmt.Errorf("sink %q: %w", sink.Name, err)
 		}
 	}
@@ -138,47 +136,98 @@ func (a *Agent) settings(given *arguments.Arguments, environment Environment) ex
 			ContentMode:     given.ContentMode,
 			MaxPayloadBytes: given.MaxPayloadBytes,
 		},
-		Deadline:   eventDeadline,
+		Deadline:   delivery.EventDeadline,
 		Attributes: a.metadata.Attributes,
 	}
 }
 
-func (a *Agent) addSink(sink arguments.Sink, environment Environment) error {
+func (a *Agent) addSink(given *arguments.Arguments, sink arguments.Sink, environment Environment) error {
 	options := delivery.Options{
-		Config:         delivery.Config{FirstInFlight: firstInFlight, MaxInFlight: maxInFlight, Random: rand.Float64},
-		AttemptTimeout: attemptTimeout,
-		ObserveAttempt: func(took time.Duration, result delivery.Result) {
-			a.metrics.Attempt(sink.Name, took, result.Status)
+		Config: delivery.Config{
+			FirstInFlight: firstInFlight,
+			MaxInFlight:   maxInFlight,
+			MaxBytes:      delivery.Share(given.BufferBytes, len(given.Sinks)),
+			Schedule:      sink.Schedule,
+			Random:        rand.Float64,
 		},
+		AttemptTimeout: sink.Timeout,
+		ObserveAttempt: a.attemptObserver(sink.Name),
+	}
+	if letters := sink.DeadLetter; letters != nil {
+		sender, err := a.newSender(given, *letters)
+		if err != nil {
+			return fmt.Errorf("dead-letter: %w", err)
+		}
+		options.DeadLetters = &delivery.DeadLetterOptions{
+			Sender:         sender,
+			Destination:    destination(sink),
+			ObserveAttempt: a.attemptObserver(letters.Name),
+		}
 	}
 	if sink.Stdout() {
 		options.FirstInFlight, options.MaxInFlight = 1, 1
 		a.sinks = append(a.sinks, delivery.NewSink(sink.Name, &delivery.LineSender{Writer: environment.Stdout}, options))
 		return nil
 	}
-	certificates := []byte(sink.CACerts)
-	if sink.CACertsFile != "" {
-		content, err := os.ReadFile(sink.CACertsFile)
-		if err != nil {
-			return fmt.Errorf("reading ca-certs-file: %w", err)
-		}
-		certificates = append(append(certificates, '\n'), content...)
-	}
-	sender, err := delivery.NewHTTPSender(delivery.HTTPOptions{
-		URL:         sink.URL,
-		CACerts:     certificates,
-		TokenFile:   sink.TokenFile,
-		MaxInFlight: maxInFlight,
-	})
+	sender, err := a.newSender(given, sink)
 	if err != nil {
 		return err
 	}
-	if sink.TokenFile != "" && !delivery.SendsToken(sink.URL) {
-		a.logger.Warn("the token is not sent: the sink is neither https nor a host of the cluster", zap.String("sink", sink.Name))
-	}
-	a.senders = append(a.senders, sender)
 	a.sinks = append(a.sinks, delivery.NewSink(sink.Name, sender, options))
 	return nil
+}
+
+// destination names a sink to a dead letter sink, without the query of its
+// URL, which may be a secret between the two.
+func destination(sink arguments.Sink) string {
+	if sink.Stdout() {
+		return "stdout:"
+	}
+	named := *sink.URL
+	named.RawQuery = ""
+	return named.String()
+}
+
+func (a *Agent) newSender(given *arguments.Arguments, sink arguments.Sink) (*delivery.HTTPSender, error) {
+	log := a.logger.With(zap.String("sink", sink.Name))
+	allowLoopback := delivery.NamesLoopback(sink.URL)
+	if given.AllowLoopbackSinks != nil {
+		allowLoopback = *given.AllowLoopbackSinks
+	}
+	sender, err := delivery.NewHTTPSender(delivery.HTTPOptions{
+		URL:           sink.URL,
+		CACerts:       []byte(sink.CACerts),
+		CACertsFile:   sink.CACertsFile,
+		CACertsDir:    sink.CACertsDir,
+		TokenFile:     sink.TokenFile,
+		MaxInFlight:   maxInFlight,
+		RetryAfterMax: sink.RetryAfterMax,
+		AllowLoopback: allowLoopback,
+		OnRefused: func(class delivery.AddressClass) {
+			log.Warn("events are dropped: the sink's name leads to an address that no sink may have", zap.String("class", string(class)))
+		},
+		OnTrustFailure: func(err error) {
+			log.Warn("the certificates that are trusted stay those read before", zap.Error(err))
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	if sink.TokenFile != "" && !delivery.SendsToken(sink.URL) {
+		log.Warn("the token is not sent: the sink is neither https nor a host of the cluster")
+	}
+	a.senders = append(a.senders, sender)
+	return sender, nil
+}
+
+func (a *Agent) attemptObserver(sink string) func(time.Duration, delivery.Result) {
+	return func(took time.Duration, result delivery.Result) {
+		if result.Refused != delivery.AddressNone {
+			a.metrics.RefusedAddress(sink, string(result.Refused))
+			return
+		}
+		a.metrics.Attempt(sink, took, result.Status)
+	}
 }
 
 func (a *Agent) pipelineSinks() []exchange.Sink {

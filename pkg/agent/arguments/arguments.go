@@ -29,6 +29,8 @@ type Arguments struct {
 	Port, AdminPort uint16
 	Target          *url.URL
 	Sinks           []Sink
+	// AllowLoopbackSinks is nil where each sink's own URL decides.
+	AllowLoopbackSinks *bool
 
 	Mode        event.Mode
 	Events      []event.Kind

@@ -10,7 +10,11 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
+	"time"
+
+	"github.com/sidenote-dev/sidenote/pkg/agent/delivery"
 )
 
 // Sink is where events go.
@@ -21,8 +25,23 @@ type Sink struct {
 	URL *url.URL
 	// CACerts is a PEM bundle; CACertsFile the path of one.
 	CACerts, CACertsFile string
+	// CACertsDir has further bundles, one in each file.
+	CACertsDir string
 	// TokenFile has a bearer token for the sink.
 	TokenFile string
+
+	// Schedule says how often and when a failed event is tried again.
+	Schedule delivery.Schedule
+	// Timeout bounds one attempt.
+	Timeout time.Duration
+	// RetryAfterMax caps a Retry-After; 0 ignores it.
+	RetryAfterMax time.Duration
+	// DeadLetter is where events go that the sink doesn't take, or nil.
+	DeadLetter *Sink
+}
+
+func newSink(name string) Sink {
+	return Sink{Name: name, Timeout: defaultTimeout, RetryAfterMax: delivery.DefaultRetryAfterMax}
 }
 
 // Stdout says whether the sink is the standard output.
@@ -32,6 +51,9 @@ const (
 	defaultSinkName  = "default"
 	sinkOptionPrefix = "sink."
 	stdoutSink       = "stdout"
+	deadLetterName   = ".dead-letter"
+	defaultTimeout   = 30 * time.Second
+	maxRetries       = 1000
 )
 
 var (
@@ -54,9 +76,75 @@ var sinkOptions = []sinkOption{
 		func(s *Sink, v string) error { s.CACertsFile = v; return nil },
 	},
 	{
+		"ca-certs-dir", "DIR", "the same, from every file of a directory that need not be there yet; file and directory are read again when they change",
+		func(s *Sink, v string) error { s.CACertsDir = v; return nil },
+	},
+	{
 		"token-file", "FILE", "a bearer token, read again when it changes; sent only over https or to a host of the cluster",
 		func(s *Sink, v string) error { s.TokenFile = v; return nil },
 	},
+	{
+		"retry", "COUNT", "how often a failed event is tried again, at least; without it, as often as there is time for in 10 minutes",
+		func(s *Sink, v string) error {
+			count, err := strconv.Atoi(v)
+			if err != nil || count < 0 || count > maxRetries {
+				return fmt.Errorf("retry is no count: write a number from 0 to %d", maxRetries)
+			}
+			s.Schedule.Retries = &count
+			return nil
+		},
+	},
+	{
+		"backoff-policy", "POLICY", "how the wait before a retry grows: linear or exponential (default exponential, where retry or backoff-delay is given)",
+		func(s *Sink, v string) error {
+			s.Schedule.Policy = delivery.BackoffPolicy(v)
+			if s.Schedule.Policy != delivery.BackoffLinear && s.Schedule.Policy != delivery.BackoffExponential {
+				return errors.New("backoff-policy is none: write linear or exponential")
+			}
+			return nil
+		},
+	},
+	{
+		"backoff-delay", "DURATION", "the wait before the first retry (default 200ms, where retry or backoff-policy is given)",
+		func(s *Sink, v string) error {
+			delay, err := parseDuration(v)
+			s.Schedule.Delay = &delay
+			return err
+		},
+	},
+	{
+		"timeout", "DURATION", "how long one attempt may take (default 30s)",
+		func(s *Sink, v string) (err error) {
+			if s.Timeout, err = parseDuration(v); err == nil && s.Timeout == 0 {
+				return errors.New("timeout is 0: write for example 30s")
+			}
+			return err
+		},
+	},
+	{
+		"retry-after-max", "DURATION", "how long a Retry-After counts at most; 0s ignores it (default 20s)",
+		func(s *Sink, v string) (err error) { s.RetryAfterMax, err = parseDuration(v); return err },
+	},
+	{
+		"dead-letter", "URL", "where events go that this sink refused, or didn't take in time",
+		func(s *Sink, v string) (err error) { s.deadLetter().URL, err = parseSinkURL(v); return err },
+	},
+	{
+		"dead-letter.ca-certs", "PEM", "as ca-certs, for that URL",
+		func(s *Sink, v string) error { s.deadLetter().CACerts = v; return nil },
+	},
+	{
+		"dead-letter.token-file", "FILE", "as token-file, for that URL",
+		func(s *Sink, v string) error { s.deadLetter().TokenFile = v; return nil },
+	},
+}
+
+func (s *Sink) deadLetter() *Sink {
+	if s.DeadLetter == nil {
+		letters := newSink(s.Name + deadLetterName)
+		s.DeadLetter = &letters
+	}
+	return s.DeadLetter
 }
 
 // sinkSet collects sinks and their options, in any order.
@@ -69,7 +157,7 @@ type sinkSet struct {
 func newSinkSet() *sinkSet { return &sinkSet{options: make(map[string][]func(*Sink) error)} }
 
 func (s *sinkSet) add(value string) error {
-	sink := Sink{Name: defaultSinkName}
+	sink := newSink(defaultSinkName)
 	address := value
 	if named := namedSinkPattern.FindStringSubmatch(value); named != nil {
 		sink.Name, address = named[1], named[2]
@@ -131,6 +219,9 @@ func (s *sinkSet) resolve() ([]Sink, error) {
 			if err := set(sink); err != nil {
 				return nil, fmt.Errorf("argument --sink.%s: %w", name, err)
 			}
+		}
+		if sink.DeadLetter != nil && sink.DeadLetter.URL == nil {
+			return nil, fmt.Errorf("argument --sink.%s: there is no dead letter sink: write --sink.%s.dead-letter=URL", name, name)
 		}
 	}
 	return s.sinks, nil

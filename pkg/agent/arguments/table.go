@@ -44,6 +44,17 @@ var table = []argument{
 		func(a *Arguments, v string) (err error) { a.Target, err = parseTarget(v); return err },
 	},
 	{
+		"allow-loopback-sinks", "BOOL", "", "whether a sink may be on this machine: true or false; without it, where its own URL says so, as http://localhost does. Link-local addresses and those of metadata services are always refused",
+		func(a *Arguments, v string) error {
+			if v != "true" && v != "false" {
+				return fmt.Errorf("%q is neither: write true or false", v)
+			}
+			allow := v == "true"
+			a.AllowLoopbackSinks = &allow
+			return nil
+		},
+	},
+	{
 		"mode", "MODE", "all", "which sides are sent: all, request or response",
 		func(a *Arguments, v string) (err error) { a.Mode, err = event.ParseMode(v); return err },
 	},

@@ -22,11 +22,19 @@ type Item struct {
 	Sequence uint64
 	// Observed is when the event was; Deadline when it is given up.
 	Observed, Deadline time.Time
+	// Bytes is what the event holds of the budget.
+	Bytes int64
 	// Release gives back what the event holds, once for each sink.
 	Release func()
 
 	attempts int
 	epoch    uint64
+	// notBefore is when the schedule allows the next attempt.
+	notBefore time.Time
+	// failure is what came of the last attempt, and lostFor why the event became
+	// a dead letter: only where there is a sink for those.
+	failure Result
+	lostFor ledger.Reason
 	// successes is the sink's count when this item last failed.
 	successes              uint64
 	failuresAmongSuccesses int
@@ -36,6 +44,10 @@ type Item struct {
 type Config struct {
 	// FirstInFlight and MaxInFlight bound the attempts at the same time.
 	FirstInFlight, MaxInFlight int
+	// MaxBytes bounds what the sink's events hold; 0 is no bound.
+	MaxBytes int64
+	// Schedule says how often and when an event is tried again.
+	Schedule Schedule
 	// Random gives numbers in [0, 1).
 	Random func() float64
 }
@@ -52,7 +64,14 @@ type Core struct {
 	fromBacklog   bool
 	oldestFirst   bool
 	successes     uint64
-	account       *ledger.Account
+	// held is what the items hold, those in flight too.
+	held    int64
+	account *ledger.Account
+	// taken books an event that the sink took, lost one that it never will.
+	taken func()
+	lost  func(*Item, ledger.Reason, time.Time)
+	// keepsFailures says that what came of an attempt is still asked for.
+	keepsFailures bool
 }
 
 // NewCore gives the core of one sink, which ends events in account.
@@ -61,11 +80,23 @@ func NewCore(config Config, account *ledger.Account) *Core {
 		config:  config,
 		gate:    newGate(config.FirstInFlight, config.MaxInFlight),
 		account: account,
+		taken:   account.Deliver,
+		lost: func(item *Item, reason ledger.Reason, _ time.Time) {
+			account.Drop(reason)
+			item.Release()
+		},
 	}
 }
 
-// Add takes an item over.
-func (c *Core) Add(item *Item) { c.live.push(item) }
+// Add takes an item over, or gives it up where the sink holds all it may.
+func (c *Core) Add(item *Item) {
+	c.held += item.Bytes
+	if c.config.MaxBytes > 0 && c.held > c.config.MaxBytes {
+		c.giveUp(item, ledger.ReasonBudget, time.Time{})
+		return
+	}
+	c.live.push(item)
+}
 
 // Waiting is the number of items that no attempt is under way for.
 func (c *Core) Waiting() int { return c.live.len() + c.backlog.len() }
@@ -78,11 +109,9 @@ func (c *Core) OldestFirst() { c.oldestFirst = true }
 
 // Oldest is when the oldest waiting item was observed, zero where none waits.
 func (c *Core) Oldest() time.Time {
-	oldest := time.Time{}
-	for _, lane := range []*queue{&c.live, &c.backlog} {
-		if item := lane.front(); item != nil && (oldest.IsZero() || item.Observed.Before(oldest)) {
-			oldest = item.Observed
-		}
+	oldest := c.backlog.oldest()
+	if item := c.live.front(); item != nil {
+		oldest = soonest(oldest, item.Observed)
 	}
 	return oldest
 }
@@ -97,7 +126,11 @@ func (c *Core) Next(now time.Time) (*Item, time.Time) {
 	if !c.gate.allows(now) {
 		return nil, soonest(c.gate.opens(), c.nextDeadline())
 	}
-	item := c.lane().pop()
+	lane := c.lane(now)
+	if lane == nil {
+		return nil, soonest(c.backlog.front().notBefore, c.nextDeadline())
+	}
+	item := lane.pop()
 	if item.attempts > 0 {
 		c.account.Retry()
 	}
@@ -106,9 +139,16 @@ func (c *Core) Next(now time.Time) (*Item, time.Time) {
 	return item, time.Time{}
 }
 
-func (c *Core) lane() *queue {
+// lane gives the one that is served next, or nil where only events wait that
+// their schedule holds back.
+func (c *Core) lane(now time.Time) *queue {
 	live, backlog := c.live.front(), c.backlog.front()
+	if backlog != nil && backlog.notBefore.After(now) {
+		backlog = nil
+	}
 	switch {
+	case live == nil && backlog == nil:
+		return nil
 	case live == nil:
 		return &c.backlog
 	case backlog == nil:
@@ -128,26 +168,41 @@ func (c *Core) lane() *queue {
 
 // Done takes the result of an item's attempt.
 func (c *Core) Done(item *Item, result Result, now time.Time) {
+	if c.keepsFailures {
+		item.failure = result
+	}
 	switch Judge(result) {
 	case Delivered:
 		c.gate.succeeded(item.epoch)
 		c.successes++
-		c.account.Deliver()
+		c.held -= item.Bytes
+		c.taken()
 		item.Release()
 	case Rejected:
 		// The sink is there and has answered: that opens its gate as well.
 		c.gate.succeeded(item.epoch)
-		c.drop(item, ledger.ReasonRejected)
+		c.giveUp(item, rejection(result), now)
 	case Retry:
 		c.gate.failed(item.epoch, now, result.RetryAfter, c.config.Random())
 		c.again(item, now)
 	}
 }
 
+func rejection(result Result) ledger.Reason {
+	switch {
+	case result.Unsendable:
+		return ledger.ReasonInvalid
+	case result.Refused != AddressNone:
+		return ledger.ReasonAddress
+	default:
+		return ledger.ReasonRejected
+	}
+}
+
 // Abandoned takes back an item whose attempt the agent itself cut off.
 func (c *Core) Abandoned(item *Item) {
 	c.gate.abandoned()
-	c.backlog.push(item)
+	c.backlog.insert(item)
 }
 
 func (c *Core) again(item *Item, now time.Time) {
@@ -159,11 +214,17 @@ func (c *Core) again(item *Item, now time.Time) {
 	item.successes = c.successes
 	switch {
 	case !now.Before(item.Deadline):
-		c.drop(item, ledger.ReasonExpired)
-	case item.failuresAmongSuccesses >= maxFailuresAmongSuccesses:
-		c.drop(item, ledger.ReasonPoison)
+		c.giveUp(item, ledger.ReasonExpired, now)
+	case c.config.Schedule.exhausted(item.attempts):
+		c.giveUp(item, ledger.ReasonRetries, now)
+	case c.config.Schedule.Retries == nil && item.failuresAmongSuccesses >= maxFailuresAmongSuccesses:
+		// A number of retries that was asked for says itself when it is enough.
+		c.giveUp(item, ledger.ReasonPoison, now)
 	default:
-		c.backlog.push(item)
+		if wait := c.config.Schedule.wait(item.attempts); wait > 0 {
+			item.notBefore = now.Add(wait)
+		}
+		c.backlog.insert(item)
 	}
 }
 
@@ -171,21 +232,21 @@ func (c *Core) again(item *Item, now time.Time) {
 func (c *Core) DropAll(reason ledger.Reason) {
 	for _, lane := range []*queue{&c.live, &c.backlog} {
 		for lane.len() > 0 {
-			c.drop(lane.pop(), reason)
+			c.giveUp(lane.pop(), reason, time.Time{})
 		}
 	}
 }
 
-func (c *Core) drop(item *Item, reason ledger.Reason) {
-	c.account.Drop(reason)
-	item.Release()
+func (c *Core) giveUp(item *Item, reason ledger.Reason, now time.Time) {
+	c.held -= item.Bytes
+	c.lost(item, reason, now)
 }
 
 func (c *Core) expire(now time.Time) {
 	for _, lane := range []*queue{&c.live, &c.backlog} {
 		lane.removeWhere(
 			func(item *Item) bool { return !now.Before(item.Deadline) },
-			func(item *Item) { c.drop(item, ledger.ReasonExpired) })
+			func(item *Item) { c.giveUp(item, ledger.ReasonExpired, now) })
 	}
 }
 

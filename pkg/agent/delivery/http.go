@@ -8,7 +8,6 @@ package delivery
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -36,6 +35,7 @@ const (
 	maxAnswerHeaderBytes  = 64 << 10
 	maxTokenBytes         = 64 << 10
 	tokenRefresh          = time.Minute
+	refusalRefresh        = 10 * time.Second
 	userAgent             = "sidenote-agent"
 	clusterInternalSuffix = ".svc"
 	clusterDomainSuffix   = ".svc.cluster.local"
@@ -44,39 +44,53 @@ const (
 // HTTPOptions say how a sink is reached.
 type HTTPOptions struct {
 	URL *url.URL
-	// CACerts are trusted beside the system's, in PEM.
-	CACerts []byte
+	// CACerts are trusted beside the system's, in PEM. CACertsFile and the
+	// files in CACertsDir are too, and are read again when they change.
+	CACerts                 []byte
+	CACertsFile, CACertsDir string
 	// TokenFile holds a bearer token. It goes out only over TLS or to a
 	// cluster-internal host.
 	TokenFile string
 	// MaxInFlight is how many connections are worth keeping.
 	MaxInFlight int
+	// RetryAfterMax caps a Retry-After; 0 ignores it.
+	RetryAfterMax time.Duration
+	// AllowLoopback lets the sink be on this machine.
+	AllowLoopback bool
+	// OnRefused may be told of each time that the sink had only addresses which
+	// none may have.
+	OnRefused func(AddressClass)
+	// OnTrustFailure may be told why certificates couldn't be read again. Those
+	// read last stay in force.
+	OnTrustFailure func(error)
 }
 
 // HTTPSender posts events. It never follows a redirect and heeds no proxy of
 // the environment.
 type HTTPSender struct {
 	options HTTPOptions
-	tls     *tls.Config
 	token   *tokenSource
+	dial    func(ctx context.Context, network, address string) (net.Conn, error)
 
 	mu        sync.Mutex
+	trust     trust
 	transport *http.Transport
 	expires   time.Time
+	// refused is the class of the sink's address until refusedUntil: its name
+	// isn't asked for with each event.
+	refused      AddressClass
+	refusedUntil time.Time
 }
 
 // NewHTTPSender gives a sender to an HTTP sink.
 func NewHTTPSender(options HTTPOptions) (*HTTPSender, error) {
-	sender := &HTTPSender{options: options, tls: &tls.Config{MinVersion: tls.VersionTLS12}}
-	if len(options.CACerts) > 0 {
-		pool, err := x509.SystemCertPool()
-		if err != nil {
-			pool = x509.NewCertPool()
-		}
-		if !pool.AppendCertsFromPEM(options.CACerts) {
-			return nil, errors.New("the CA certificates hold no certificate in PEM")
-		}
-		sender.tls.RootCAs = pool
+	sender := &HTTPSender{
+		options: options,
+		dial:    guardedDial(options.AllowLoopback),
+		trust:   trust{inline: options.CACerts, file: options.CACertsFile, directory: options.CACertsDir},
+	}
+	if _, err := sender.trust.load(time.Now()); err != nil {
+		return nil, err
 	}
 	if options.TokenFile != "" && SendsToken(options.URL) {
 		sender.token = &tokenSource{path: options.TokenFile}
@@ -96,6 +110,9 @@ func SendsToken(u *url.URL) bool {
 // Send posts an event, a second time with a fresh token where the first is
 // answered by 401.
 func (s *HTTPSender) Send(ctx context.Context, e *event.Event, sequence uint64) Result {
+	if class := s.refusedNow(time.Now()); class != AddressNone {
+		return Result{Refused: class}
+	}
 	message, err := e.Message(sequence)
 	if err != nil {
 		return Result{Unsendable: true}
@@ -133,21 +150,58 @@ func (s *HTTPSender) post(ctx context.Context, message *event.Message, freshToke
 	// Not a client: it would follow redirects.
 	answer, err := s.current(time.Now()).RoundTrip(request)
 	if err != nil {
-		return NoAnswer
+		return s.unanswered(err, time.Now())
 	}
 	defer answer.Body.Close()
+	result := Result{
+		Status:     answer.StatusCode,
+		RetryAfter: ParseRetryAfter(answer.StatusCode, answer.Header.Get("Retry-After"), time.Now(), s.options.RetryAfterMax),
+	}
+	if Judge(result) != Delivered {
+		result.Body, _ = io.ReadAll(io.LimitReader(answer.Body, event.MaxErrorBytes))
+	}
 	// Read, so that the connection can be used again, but not for ever.
 	_, _ = io.Copy(io.Discard, io.LimitReader(answer.Body, maxAnswerBytes))
-	return Result{
-		Status:     answer.StatusCode,
-		RetryAfter: ParseRetryAfter(answer.StatusCode, answer.Header.Get("Retry-After"), time.Now()),
-	}
+	return result
 }
 
-// current gives the transport, a new one when its connections are old.
+// unanswered says what an attempt without an answer means.
+func (s *HTTPSender) unanswered(err error, now time.Time) Result {
+	var refusal *refusedAddressError
+	var untrusted *tls.CertificateVerificationError
+	switch {
+	case errors.As(err, &refusal):
+		s.mu.Lock()
+		s.refused, s.refusedUntil = refusal.class, now.Add(refusalRefresh)
+		s.mu.Unlock()
+		if s.options.OnRefused != nil {
+			s.options.OnRefused(refusal.class)
+		}
+		return Result{Refused: refusal.class}
+	case errors.As(err, &untrusted):
+		// Its authority may be a new one: look before the next attempt.
+		s.mu.Lock()
+		s.trust.read = time.Time{}
+		s.mu.Unlock()
+	}
+	return NoAnswer
+}
+
+func (s *HTTPSender) refusedNow(now time.Time) AddressClass {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now.Before(s.refusedUntil) {
+		return s.refused
+	}
+	return AddressNone
+}
+
+// current gives the transport, a new one when its connections are old or other
+// authorities are trusted.
 func (s *HTTPSender) current(now time.Time) *http.Transport {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.renewTrust(now)
 	if s.transport != nil && now.Before(s.expires) {
 		return s.transport
 	}
@@ -157,8 +211,8 @@ func (s *HTTPSender) current(now time.Time) *http.Transport {
 	}
 	s.transport = &http.Transport{
 		Proxy:                  nil,
-		DialContext:            (&net.Dialer{Timeout: dialTimeout}).DialContext,
-		TLSClientConfig:        s.tls.Clone(),
+		DialContext:            s.dial,
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: s.trust.pool},
 		TLSHandshakeTimeout:    dialTimeout,
 		ForceAttemptHTTP2:      true,
 		DisableCompression:     true,
@@ -168,6 +222,21 @@ func (s *HTTPSender) current(now time.Time) *http.Transport {
 	}
 	s.expires = now.Add(maxConnectionAge + rand.N(maxConnectionAgeJitter))
 	return s.transport
+}
+
+// renewTrust reads certificates again, now and then, and has new connections
+// made where others are trusted.
+func (s *HTTPSender) renewTrust(now time.Time) {
+	if s.options.URL.Scheme != "https" || now.Sub(s.trust.read) < trustRefresh {
+		return
+	}
+	changed, err := s.trust.load(now)
+	if err != nil && s.options.OnTrustFailure != nil {
+		s.options.OnTrustFailure(err)
+	}
+	if changed {
+		s.expires = now
+	}
 }
 
 // Close closes connections that are not in use.

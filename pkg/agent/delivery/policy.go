@@ -16,8 +16,9 @@ import (
 	"time"
 )
 
-// MaxRetryAfter caps what a sink can ask for by Retry-After.
-const MaxRetryAfter = 20 * time.Second
+// DefaultRetryAfterMax caps what a sink can ask for by Retry-After, where
+// nothing else is said.
+const DefaultRetryAfterMax = 20 * time.Second
 
 // Result is what came of one attempt to send an event.
 type Result struct {
@@ -25,6 +26,11 @@ type Result struct {
 	Status int
 	// RetryAfter is how long the sink asked to be left alone, or 0.
 	RetryAfter time.Duration
+	// Body is the beginning of what the sink answered, where it didn't take
+	// the event: at most event.MaxErrorBytes.
+	Body []byte
+	// Refused is the class of the sink's address where no sink may have that.
+	Refused AddressClass
 	// Unsendable says that the event has no wire form.
 	Unsendable bool
 }
@@ -52,7 +58,7 @@ const (
 func Judge(result Result) Verdict {
 	status := result.Status
 	switch {
-	case result.Unsendable:
+	case result.Unsendable, result.Refused != AddressNone:
 		return Rejected
 	case status >= 200 && status <= 299:
 		return Delivered
@@ -67,19 +73,19 @@ func Judge(result Result) Verdict {
 }
 
 // ParseRetryAfter reads a Retry-After header, which counts only on 429 and
-// 503 (RFC 9110, 10.2.3), capped at MaxRetryAfter.
-func ParseRetryAfter(status int, value string, now time.Time) time.Duration {
+// 503 (RFC 9110, 10.2.3), and at most for so long.
+func ParseRetryAfter(status int, value string, now time.Time, most time.Duration) time.Duration {
 	if status != http.StatusTooManyRequests && status != http.StatusServiceUnavailable {
 		return 0
 	}
 	value = strings.TrimSpace(value)
 	var wait time.Duration
 	if seconds, err := strconv.ParseUint(value, 10, 64); err == nil {
-		wait = time.Duration(min(seconds, uint64(MaxRetryAfter/time.Second))) * time.Second
+		wait = time.Duration(min(seconds, uint64(most/time.Second)+1)) * time.Second
 	} else if date, err := http.ParseTime(value); err == nil {
 		wait = date.Sub(now)
 	}
-	return min(max(wait, 0), MaxRetryAfter)
+	return min(max(wait, 0), most)
 }
 
 // Backoff is the wait after so many failed attempts in a row, with full

@@ -24,6 +24,25 @@ func (q *queue) push(item *Item) {
 	q.deadline = soonest(q.deadline, item.Deadline)
 }
 
+// insert puts an item behind those that may be tried at the same time or
+// earlier.
+func (q *queue) insert(item *Item) {
+	q.push(item)
+	waiting := q.items[q.head:]
+	for i := len(waiting) - 1; i > 0 && waiting[i-1].notBefore.After(item.notBefore); i-- {
+		waiting[i-1], waiting[i] = waiting[i], waiting[i-1]
+	}
+}
+
+// oldest is when the oldest item was observed, zero where there is none.
+func (q *queue) oldest() time.Time {
+	oldest := time.Time{}
+	for _, item := range q.items[q.head:] {
+		oldest = soonest(oldest, item.Observed)
+	}
+	return oldest
+}
+
 func (q *queue) front() *Item {
 	if q.len() == 0 {
 		return nil

@@ -20,18 +20,28 @@ type Sender interface {
 	Send(ctx context.Context, e *event.Event, sequence uint64) Result
 }
 
-// Sink runs the core of one sink: it makes the attempts that the core asks for
-// and tells it what came of them. It is safe for concurrent use.
+// Sink runs the core of one sink, and that of its dead letter sink: it makes
+// the attempts that they ask for and tells them what came of each. It is safe
+// for concurrent use.
 type Sink struct {
-	name           string
-	sender         Sender
-	account        *ledger.Account
-	attemptTimeout time.Duration
-	observeAttempt func(time.Duration, Result)
+	name    string
+	account *ledger.Account
 
 	mu     sync.Mutex
-	core   *Core
 	closed bool
+	// routes are where events go: the sink, and where there is one the dead
+	// letter sink.
+	routes []*route
+}
+
+// route is one way that events go out.
+type route struct {
+	core           *Core
+	sender         Sender
+	attemptTimeout time.Duration
+	observeAttempt func(time.Duration, Result)
+	// event gives what goes out of an item.
+	event func(*Item) (*event.Event, error)
 
 	wake     chan struct{}
 	attempts sync.WaitGroup
@@ -44,20 +54,55 @@ type Options struct {
 	AttemptTimeout time.Duration
 	// ObserveAttempt is told how long each attempt took, and its result.
 	ObserveAttempt func(time.Duration, Result)
+	// DeadLetters is nil where there is no dead letter sink.
+	DeadLetters *DeadLetterOptions
+}
+
+// DeadLetterOptions say what becomes of events that the sink doesn't take.
+type DeadLetterOptions struct {
+	Sender Sender
+	// Destination names the sink that didn't take them, in their attribute
+	// knativeerrordest.
+	Destination string
+	// ObserveAttempt is told how long each attempt took, and its result.
+	ObserveAttempt func(time.Duration, Result)
 }
 
 // NewSink gives a sink. Nothing goes out before Run.
 func NewSink(name string, sender Sender, options Options) *Sink {
 	account := new(ledger.Account)
-	return &Sink{
-		name:           name,
+	s := &Sink{name: name, account: account}
+	first := &route{
+		core:           NewCore(options.Config, account),
 		sender:         sender,
-		account:        account,
 		attemptTimeout: options.AttemptTimeout,
 		observeAttempt: options.ObserveAttempt,
-		core:           NewCore(options.Config, account),
+		event:          func(item *Item) (*event.Event, error) { return item.Event, nil },
 		wake:           make(chan struct{}, 1),
 	}
+	s.routes = []*route{first}
+	if letters := options.DeadLetters; letters != nil {
+		config := options.Config
+		// What waits there takes room that new events need.
+		config.MaxBytes /= 2
+		second := &route{
+			core:           NewDeadLetterCore(config, account),
+			sender:         letters.Sender,
+			attemptTimeout: options.AttemptTimeout,
+			observeAttempt: letters.ObserveAttempt,
+			event: func(item *Item) (*event.Event, error) {
+				return item.Event.DeadLetter(event.Failure{
+					Destination: letters.Destination,
+					Status:      item.failure.Status,
+					Body:        item.failure.Body,
+				})
+			},
+			wake: make(chan struct{}, 1),
+		}
+		first.core.SendDeadLettersTo(second.core)
+		s.routes = append(s.routes, second)
+	}
+	return s
 }
 
 // Name is the sink's name.
@@ -76,7 +121,7 @@ func (s *Sink) Enqueue(item *Item) {
 		item.Release()
 		return
 	}
-	s.core.Add(item)
+	s.routes[0].core.Add(item)
 	s.signal()
 }
 
@@ -84,28 +129,53 @@ func (s *Sink) Enqueue(item *Item) {
 func (s *Sink) Oldest() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.core.Oldest()
+	oldest := time.Time{}
+	for _, r := range s.routes {
+		oldest = soonest(oldest, r.core.Oldest())
+	}
+	return oldest
 }
 
 // OldestFirst makes the sink send its oldest item next: it is draining.
 func (s *Sink) OldestFirst() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.core.OldestFirst()
+	for _, r := range s.routes {
+		r.core.OldestFirst()
+	}
 }
 
 // Run delivers until ctx is done. Then it cuts off the attempts that are under
 // way, and drops what is left for shutdown.
 func (s *Sink) Run(ctx context.Context) {
+	var running sync.WaitGroup
+	for _, r := range s.routes {
+		running.Go(func() { s.run(ctx, r) })
+	}
+	running.Wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	for _, r := range s.routes {
+		r.core.DropAll(ledger.ReasonShutdown)
+	}
+}
+
+func (s *Sink) run(ctx context.Context, r *route) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for ctx.Err() == nil {
 		s.mu.Lock()
 		now := time.Now()
-		item, again := s.core.Next(now)
+		waiting := r.core.Waiting()
+		item, again := r.core.Next(now)
+		if item == nil && r.core.Waiting() != waiting {
+			// What expired is the next route's.
+			s.signal()
+		}
 		s.mu.Unlock()
 		if item != nil {
-			s.attempts.Go(func() { s.attempt(ctx, item) })
+			r.attempts.Go(func() { s.attempt(ctx, r, item) })
 			continue
 		}
 		timer.Stop()
@@ -115,38 +185,40 @@ func (s *Sink) Run(ctx context.Context) {
 			timeout = timer.C
 		}
 		select {
-		case <-s.wake:
+		case <-r.wake:
 		case <-timeout:
 		case <-ctx.Done():
 		}
 	}
-	s.attempts.Wait()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.closed = true
-	s.core.DropAll(ledger.ReasonShutdown)
+	r.attempts.Wait()
 }
 
-func (s *Sink) attempt(ctx context.Context, item *Item) {
-	attemptContext, cancel := context.WithTimeout(ctx, s.attemptTimeout)
+func (s *Sink) attempt(ctx context.Context, r *route, item *Item) {
+	attemptContext, cancel := context.WithTimeout(ctx, r.attemptTimeout)
 	defer cancel()
 	begun := time.Now()
-	result := s.sender.Send(attemptContext, item.Event, item.Sequence)
-	s.observeAttempt(time.Since(begun), result)
+	result := Result{Unsendable: true}
+	if e, err := r.event(item); err == nil {
+		result = r.sender.Send(attemptContext, e, item.Sequence)
+	}
+	r.observeAttempt(time.Since(begun), result)
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if ctx.Err() != nil && Judge(result) == Retry {
-		s.core.Abandoned(item)
+		r.core.Abandoned(item)
 	} else {
-		s.core.Done(item, result, time.Now())
+		r.core.Done(item, result, time.Now())
 	}
 	s.signal()
 }
 
+// signal has each route look again.
 func (s *Sink) signal() {
-	select {
-	case s.wake <- struct{}{}:
-	default:
+	for _, r := range s.routes {
+		select {
+		case r.wake <- struct{}{}:
+		default:
+		}
 	}
 }

@@ -34,6 +34,7 @@ type Event struct {
 
 	attributes cloudevents.Event
 	data       []byte
+	mode       ContentMode
 	structured bool
 	headerSize int
 }
@@ -60,7 +61,7 @@ func (b *Builder) Build(o *Observation, kind Kind, attributes []metadata.Attribu
 	var replaced replacements
 	content := b.content(o, kind)
 
-	built := &Event{Kind: content.kind, data: content.data}
+	built := &Event{Kind: content.kind, data: content.data, mode: b.ContentMode}
 	context := &cloudevents.EventContextV1{
 		ID:         o.Exchange.CorrelationID + "-" + o.Side.String(),
 		Type:       TypePrefix + string(content.kind),

@@ -221,6 +221,7 @@ func (p *Pipeline) build(o *observed) {
 			Sequence: o.sequences[i],
 			Observed: o.at,
 			Deadline: o.at.Add(p.settings.Deadline),
+			Bytes:    overheadBytes + int64(cap(built.Data())),
 			Release:  release,
 		})
 	}

@@ -23,6 +23,10 @@ const (
 	ReasonNoSink Reason = "nosink"
 	// ReasonRejected: the sink refused the event for good.
 	ReasonRejected Reason = "rejected"
+	// ReasonRetries: every retry of the sink's schedule failed.
+	ReasonRetries Reason = "retries"
+	// ReasonAddress: the sink has an address that none may have.
+	ReasonAddress Reason = "address"
 	// ReasonPoison: the event failed again and again while others succeeded.
 	ReasonPoison Reason = "poison"
 	// ReasonExpired: the event's deadline passed.
@@ -91,6 +95,14 @@ func (a *Account) Deliver() {
 	a.snapshot.Delivered++
 }
 
+// DeadLetter ends a pending event: the dead letter sink has taken it.
+func (a *Account) DeadLetter() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.snapshot.Pending--
+	a.snapshot.DeadLettered++
+}
+
 // Drop ends a pending event: it is lost.
 func (a *Account) Drop(reason Reason) {
 	a.mu.Lock()
@@ -146,7 +158,7 @@ func (s *Skips) Snapshot() map[SkipReason]uint64 {
 // Reasons lists every Reason.
 func Reasons() []Reason {
 	return []Reason{
-		ReasonBudget, ReasonNoSink, ReasonRejected, ReasonPoison,
-		ReasonExpired, ReasonEncoded, ReasonInvalid, ReasonShutdown,
+		ReasonBudget, ReasonNoSink, ReasonRejected, ReasonRetries, ReasonAddress,
+		ReasonPoison, ReasonExpired, ReasonEncoded, ReasonInvalid, ReasonShutdown,
 	}
 }

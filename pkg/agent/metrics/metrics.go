@@ -50,6 +50,7 @@ type Metrics struct {
 	registry *prometheus.Registry
 	delivery metric.Float64Histogram
 	unanswer metric.Int64Counter
+	refused  metric.Int64Counter
 }
 
 // New gives metrics that read state at each scrape.
@@ -70,6 +71,10 @@ func New(state func() State) (*Metrics, error) {
 		metric.WithUnit("{exchange}"), metric.WithDescription("Exchanges that the model gave no answer to, by cause.")); err != nil {
 		return nil, fmt.Errorf("making an instrument: %w", err)
 	}
+	if m.refused, err = meter.Int64Counter("sidenote.delivery.refused_addresses",
+		metric.WithUnit("{attempt}"), metric.WithDescription("Attempts that were not made, for the sink has an address that none may have, by class.")); err != nil {
+		return nil, fmt.Errorf("making an instrument: %w", err)
+	}
 	if err := observe(meter, state); err != nil {
 		return nil, fmt.Errorf("making an instrument: %w", err)
 	}
@@ -88,6 +93,13 @@ func (m *Metrics) Shutdown(ctx context.Context) error { return m.provider.Shutdo
 func (m *Metrics) Attempt(sink string, took time.Duration, status int) {
 	m.delivery.Record(context.Background(), took.Seconds(),
 		metric.WithAttributes(attribute.String("sink", sink), attribute.String("status", statusClass(status))))
+}
+
+// RefusedAddress records an attempt that wasn't made because of the class of
+// the sink's address.
+func (m *Metrics) RefusedAddress(sink, class string) {
+	m.refused.Add(context.Background(), 1,
+		metric.WithAttributes(attribute.String("sink", sink), attribute.String("class", class)))
 }
 
 // Unanswered records an exchange without an answer of the model.
