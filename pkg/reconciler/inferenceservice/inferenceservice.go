@@ -77,7 +77,8 @@ func (r *Reconciler) reconcileWithLogger(ctx context.Context, is *v1beta1.Infere
 
 	attributes, missing := metadata.Select(is.Annotations, logger.MetadataSources())
 	sink := r.resolveSink(ctx, is, settings.Logger)
-	wanted := resources.Wanted{Agent: *settings.Agent, Sink: sink, Metadata: attributes}
+	deadLetterSink := r.resolveDeadLetterSink(ctx, is)
+	wanted := resources.Wanted{Agent: *settings.Agent, Sink: sink, DeadLetterSink: deadLetterSink, Metadata: attributes}
 
 	var before *resources.InForce
 	ownerHash := resources.OwnerHash(is, attributes)
@@ -101,9 +102,10 @@ func (r *Reconciler) reconcileWithLogger(ctx context.Context, is *v1beta1.Infere
 	}
 	reportLogger(is, inForce, wanted, missing)
 	if metadataErr != nil {
+		is.Status.MarkMetadataNotWritten(metadataErr)
 		return metadataErr
 	}
-	if sink.Address == nil {
+	if sink.Address == nil || (deadLetterSink != nil && deadLetterSink.Address == nil) {
 		return controller.NewRequeueAfter(retryUnresolved)
 	}
 	return nil
@@ -126,9 +128,10 @@ func (r *Reconciler) reconcileService(ctx context.Context, is *v1beta1.Inference
 		return nil
 	}
 
-	updated, metadataChanged := resources.TakeOver(live, desired)
 	agreed := is.Status.Components[v1beta1.PredictorComponent].ServiceGeneration
-	if !metadataChanged && live.Generation == agreed {
+	templateHolds := live.Generation == agreed && resources.Holds(live, ownerHash, inForce)
+	updated, metadataChanged := resources.TakeOver(live, desired, templateHolds)
+	if templateHolds && !metadataChanged {
 		is.Status.PropagateService(v1beta1.PredictorComponent, live)
 		return nil
 	}

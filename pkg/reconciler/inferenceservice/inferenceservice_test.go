@@ -183,6 +183,35 @@ func TestWhatThePlatformChangesRollsNoneAndIsSaid(t *testing.T) {
 	}
 }
 
+// An older controller built the template otherwise and recorded less: an
+// upgrade must roll no model.
+func TestATemplateOfAnOlderControllerStays(t *testing.T) {
+	w := running(t)
+	w.change(func(service *servingv1.Service) {
+		service.Spec.Template.Labels["built-by"] = "an older controller"
+		service.Annotations[serving.InForceAnnotationKey] = strings.Replace(service.Annotations[serving.InForceAnnotationKey], "{", "{ ", 1)
+	})
+	w.owner(With(func(is *v1beta1.InferenceService) {
+		component := is.Status.Components[v1beta1.PredictorComponent]
+		component.ServiceGeneration = w.service().Generation
+		is.Status.Components[v1beta1.PredictorComponent] = component
+	}))
+	before := w.service().Spec.DeepCopy()
+	w.serve()
+	w.assertWritten(w.settle(), "status")
+
+	w.owner(WithLabel("networking.knative.dev/visibility", "cluster-local"))
+	w.assertWritten(w.settle(), "update Knative Service")
+	if diff := cmp.Diff(before, &w.service().Spec); diff != "" {
+		t.Errorf("a label of the Service changed its template (-before, +after): %s", diff)
+	}
+	w.owner(WithImage("model:v2"))
+	w.settle()
+	if _, found := w.service().Spec.Template.Labels["built-by"]; found {
+		t.Error("the owner's change didn't bring a template of this controller's")
+	}
+}
+
 func TestWhatSomebodyElseChangesIsReverted(t *testing.T) {
 	w := running(t)
 	before := w.service().DeepCopy()

@@ -28,12 +28,18 @@ func (r *Reconciler) reconcileMetadata(ctx context.Context, is *v1beta1.Inferenc
 	live, err := r.configMapLister.ConfigMaps(is.Namespace).Get(desired.Name)
 	switch {
 	case apierrors.IsNotFound(err):
-		if _, err := client.Create(ctx, desired, metav1.CreateOptions{}); err != nil {
-			return fmt.Errorf("create ConfigMap %q: %w", desired.Name, err)
+		_, err := client.Create(ctx, desired, metav1.CreateOptions{})
+		if !apierrors.IsAlreadyExists(err) {
+			return wrap("create", desired.Name, err)
 		}
-		return nil
+		// The informer doesn't see one that has lost our label.
+		if live, err = client.Get(ctx, desired.Name, metav1.GetOptions{}); err != nil {
+			return wrap("get", desired.Name, err)
+		}
 	case err != nil:
-		return fmt.Errorf("get ConfigMap %q: %w", desired.Name, err)
+		return wrap("get", desired.Name, err)
+	}
+	switch {
 	case !metav1.IsControlledBy(live, is):
 		return fmt.Errorf("the ConfigMap %q is not owned by this InferenceService: delete it, or rename the InferenceService", desired.Name)
 	case equality.Semantic.DeepEqual(live.Data, desired.Data) && equality.Semantic.DeepEqual(live.Labels, desired.Labels):
@@ -42,7 +48,7 @@ func (r *Reconciler) reconcileMetadata(ctx context.Context, is *v1beta1.Inferenc
 	updated := live.DeepCopy()
 	updated.Data, updated.Labels = desired.Data, desired.Labels
 	if _, err := client.Update(ctx, updated, metav1.UpdateOptions{}); err != nil {
-		return fmt.Errorf("update ConfigMap %q: %w", desired.Name, err)
+		return wrap("update", desired.Name, err)
 	}
 	controller.GetEventRecorder(ctx).Eventf(is, corev1.EventTypeNormal, "MetadataUpdated",
 		"Updated ConfigMap %q: running agents pick it up within some two minutes", desired.Name)
@@ -58,14 +64,21 @@ func (r *Reconciler) removeMetadata(ctx context.Context, is *v1beta1.InferenceSe
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("get ConfigMap %q: %w", name, err)
+		return wrap("get", name, err)
 	}
 	if !metav1.IsControlledBy(live, is) {
 		return nil
 	}
 	err = r.kube.CoreV1().ConfigMaps(is.Namespace).Delete(ctx, name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &live.UID}})
 	if err != nil && !apierrors.IsNotFound(err) {
-		return fmt.Errorf("delete ConfigMap %q: %w", name, err)
+		return wrap("delete", name, err)
 	}
 	return nil
+}
+
+func wrap(verb, name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s ConfigMap %q: %w", verb, name, err)
 }

@@ -21,24 +21,56 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/reconciler/inferenceservice/resources"
 )
 
-// resolveSink finds where the InferenceService's events go, marks whether it
-// has an address, and has the controller woken when that changes.
+// resolveSink finds where the InferenceService's events go, and marks whether
+// it has an address.
 func (r *Reconciler) resolveSink(ctx context.Context, is *v1beta1.InferenceService, cluster *config.Logger) resources.WantedSink {
 	sink := wantedSink(is, cluster)
+	who := "the sink"
+	if sink.ByDefault {
+		who = "the cluster's default sink"
+	}
+	if reason, message := r.resolve(ctx, is, who, &sink); reason != "" {
+		is.Status.MarkSinkNotResolved(reason, message)
+	} else {
+		is.Status.MarkSinkResolved()
+	}
+	return sink
+}
+
+// resolveDeadLetterSink does the same for the events that the sink doesn't
+// take. It gives nil where no such sink is named.
+func (r *Reconciler) resolveDeadLetterSink(ctx context.Context, is *v1beta1.InferenceService) *resources.WantedSink {
+	delivery := is.Spec.Predictor.Logger.Delivery
+	if delivery == nil || delivery.DeadLetterSink == nil {
+		is.Status.ClearDeadLetterSink()
+		return nil
+	}
+	sink := &resources.WantedSink{Destination: inNamespace(*delivery.DeadLetterSink.DeepCopy(), is.Namespace)}
+	if reason, message := r.resolve(ctx, is, "the dead letter sink", sink); reason != "" {
+		is.Status.MarkDeadLetterSinkNotResolved(reason, message)
+	} else {
+		is.Status.MarkDeadLetterSinkResolved()
+	}
+	return sink
+}
+
+// resolve sets a sink's address, has the controller woken when that changes,
+// and says why there is none.
+func (r *Reconciler) resolve(ctx context.Context, is *v1beta1.InferenceService, who string, sink *resources.WantedSink) (reason, message string) {
+	described := describe(who, sink.Destination)
 	address, err := r.resolver.AddressableFromDestinationV1(ctx, sink.Destination, is)
 	switch {
 	case err != nil:
-		is.Status.MarkSinkNotResolved("NotResolved", fmt.Sprintf("%s has no address: %v; %s", describe(sink), err, remedy(sink)))
+		return "NotResolved", fmt.Sprintf("%s has no address: %v; %s", described, err, remedy(*sink))
 	case isSelf(is, address):
-		is.Status.MarkSinkNotResolved("SinkIsSelf", fmt.Sprintf("%s is this service itself, which would be fed its own events for ever: name another sink", describe(sink)))
 		sink.Refused = true
+		return "SinkIsSelf", described + " is this service itself, which would be fed its own events for ever: name another sink"
 	case unusable(address) != nil:
-		is.Status.MarkSinkNotResolved("SinkUnusable", fmt.Sprintf("%s has an address that the agent can't use: %v", describe(sink), unusable(address)))
+		return "SinkUnusable", fmt.Sprintf("%s has an address that the agent can't use: %v", described, unusable(address))
 	default:
-		is.Status.MarkSinkResolved()
 		sink.Address = address
+		return "", ""
 	}
-	return sink
 }
 
 // unusable says why an agent given this address would refuse to start, and
@@ -93,12 +125,8 @@ func asHost(url *apis.URL) string {
 	return strings.ToLower(strings.TrimSuffix(url.URL().Hostname(), "."))
 }
 
-func describe(sink resources.WantedSink) string {
-	who := "the sink"
-	if sink.ByDefault {
-		who = "the cluster's default sink"
-	}
-	if ref := sink.Destination.Ref; ref != nil {
+func describe(who string, destination duckv1.Destination) string {
+	if ref := destination.Ref; ref != nil {
 		return fmt.Sprintf("%s, %s %s/%s,", who, ref.Kind, ref.Namespace, ref.Name)
 	}
 	return who

@@ -20,6 +20,9 @@ const (
 	PredictorReady apis.ConditionType = "PredictorReady"
 	// SinkResolved says whether the sink has an address now.
 	SinkResolved apis.ConditionType = "SinkResolved"
+	// DeadLetterSinkResolved says whether the dead letter sink has an address
+	// now. It is there only where one is named.
+	DeadLetterSinkResolved apis.ConditionType = "DeadLetterSinkResolved"
 	// LoggerReady says whether events go out of the template in force.
 	LoggerReady apis.ConditionType = "LoggerReady"
 	// MetadataReady says whether every listed annotation is on the object.
@@ -32,7 +35,7 @@ const (
 var conditionSet = apis.NewLivingConditionSet(PredictorReady)
 
 // loggerConditions are there only where there is a logger.
-var loggerConditions = []apis.ConditionType{SinkResolved, LoggerReady, MetadataReady, AgentCurrent}
+var loggerConditions = []apis.ConditionType{SinkResolved, DeadLetterSinkResolved, LoggerReady, MetadataReady, AgentCurrent}
 
 // InitializeConditions sets every condition that isn't known yet to Unknown.
 func (s *InferenceServiceStatus) InitializeConditions() {
@@ -116,6 +119,23 @@ func (s *InferenceServiceStatus) MarkSinkNotResolved(reason, message string) {
 	conditionSet.Manage(s).MarkFalse(SinkResolved, reason, "%s", message)
 }
 
+// MarkDeadLetterSinkResolved says that the dead letter sink has an address.
+func (s *InferenceServiceStatus) MarkDeadLetterSinkResolved() {
+	conditionSet.Manage(s).MarkTrue(DeadLetterSinkResolved)
+}
+
+// MarkDeadLetterSinkNotResolved says why the dead letter sink has no address.
+func (s *InferenceServiceStatus) MarkDeadLetterSinkNotResolved(reason, message string) {
+	conditionSet.Manage(s).MarkFalse(DeadLetterSinkResolved, reason, "%s", message)
+}
+
+// ClearDeadLetterSink removes what is said of a dead letter sink, for none is
+// named.
+func (s *InferenceServiceStatus) ClearDeadLetterSink() {
+	// The only error is that the condition may not be cleared, which it may.
+	_ = conditionSet.Manage(s).ClearCondition(DeadLetterSinkResolved)
+}
+
 // MarkLogging says that events go to the sink in force.
 func (s *InferenceServiceStatus) MarkLogging() {
 	conditionSet.Manage(s).MarkTrue(LoggerReady)
@@ -134,6 +154,11 @@ func (s *InferenceServiceStatus) MarkMetadata(missing []string) {
 	}
 	conditionSet.Manage(s).MarkFalse(MetadataReady, "AnnotationMissing",
 		"listed, but not on the object: %s; events go without the attribute until it is there", strings.Join(missing, ", "))
+}
+
+// MarkMetadataNotWritten says why running agents don't get the metadata.
+func (s *InferenceServiceStatus) MarkMetadataNotWritten(err error) {
+	conditionSet.Manage(s).MarkFalse(MetadataReady, "MetadataNotWritten", "%s", err.Error())
 }
 
 // MarkAgentCurrent says that the agent is the one a new template would get.

@@ -25,6 +25,9 @@ const (
 	tokenDirectory    = "/var/run/sidenote/sink"
 	tokenFile         = "token"
 
+	deadLetterTokenVolume    = v1beta1.ReservedNamePrefix + "dead-letter-token"
+	deadLetterTokenDirectory = "/var/run/sidenote/dead-letter"
+
 	// tokenLifetimeSeconds is Kubernetes' own default; the kubelet renews the
 	// file at four fifths of it.
 	tokenLifetimeSeconds = 3600
@@ -71,16 +74,9 @@ func addAgent(is *v1beta1.InferenceService, pod *corev1.PodSpec, inForce InForce
 			},
 		}})
 	}
-	if inForce.Sink != nil && inForce.Sink.Address.Audience != nil {
-		mount(pod, &agent, tokenDirectory, corev1.Volume{Name: tokenVolume, VolumeSource: corev1.VolumeSource{
-			Projected: &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{{
-				ServiceAccountToken: &corev1.ServiceAccountTokenProjection{
-					Audience:          *inForce.Sink.Address.Audience,
-					ExpirationSeconds: ptr.Int64(tokenLifetimeSeconds),
-					Path:              tokenFile,
-				},
-			}}},
-		}})
+	mountToken(pod, &agent, tokenVolume, tokenDirectory, inForce.Sink)
+	if inForce.Sink != nil {
+		mountToken(pod, &agent, deadLetterTokenVolume, deadLetterTokenDirectory, inForce.DeadLetterSink)
 	}
 	pod.Containers = append(pod.Containers, agent)
 }
@@ -105,6 +101,22 @@ func restricted() *corev1.SecurityContext {
 		Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
 		SeccompProfile:           &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
 	}
+}
+
+// mountToken gives the agent a token for a sink that wants one.
+func mountToken(pod *corev1.PodSpec, agent *corev1.Container, volume, directory string, sink *Sink) {
+	if sink == nil || sink.Address.Audience == nil {
+		return
+	}
+	mount(pod, agent, directory, corev1.Volume{Name: volume, VolumeSource: corev1.VolumeSource{
+		Projected: &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{{
+			ServiceAccountToken: &corev1.ServiceAccountTokenProjection{
+				Audience:          *sink.Address.Audience,
+				ExpirationSeconds: ptr.Int64(tokenLifetimeSeconds),
+				Path:              tokenFile,
+			},
+		}}},
+	}})
 }
 
 func mount(pod *corev1.PodSpec, container *corev1.Container, path string, volume corev1.Volume) {
@@ -183,12 +195,14 @@ func agentArguments(is *v1beta1.InferenceService, port corev1.ContainerPort, rea
 	}
 	if sink := inForce.Sink; sink != nil {
 		argument("sink", sink.Address.URL.String())
+		option := func(name, value string) { argument("sink.default."+name, value) }
 		if sink.Address.CACerts != nil {
-			argument("sink.default.ca-certs", *sink.Address.CACerts)
+			option("ca-certs", *sink.Address.CACerts)
 		}
 		if sink.Address.Audience != nil {
-			argument("sink.default.token-file", tokenDirectory+"/"+tokenFile)
+			option("token-file", tokenDirectory+"/"+tokenFile)
 		}
+		addDelivery(option, logger.Delivery, inForce.DeadLetterSink)
 	}
 	for _, attribute := range inForce.Metadata {
 		argument("metadata", attribute.Argument())

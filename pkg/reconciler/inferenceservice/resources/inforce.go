@@ -30,6 +30,9 @@ type InForce struct {
 	Agent config.Agent `json:"agent"`
 	// Sink is where events go, or nil: nowhere, each is counted as dropped.
 	Sink *Sink `json:"sink,omitempty"`
+	// DeadLetterSink is where events go that the sink doesn't take, or nil:
+	// each is counted as dropped.
+	DeadLetterSink *Sink `json:"deadLetterSink,omitempty"`
 	// Metadata are the attributes in the agent's arguments.
 	Metadata []metadata.Attribute `json:"metadata,omitempty"`
 }
@@ -56,18 +59,23 @@ type WantedSink struct {
 
 // Wanted is what a template made anew would get from the platform.
 type Wanted struct {
-	Agent    config.Agent
-	Sink     WantedSink
-	Metadata []metadata.Attribute
+	Agent config.Agent
+	Sink  WantedSink
+	// DeadLetterSink is nil where none is named.
+	DeadLetterSink *WantedSink
+	Metadata       []metadata.Attribute
 }
 
 // Decide says what holds for the template, given what held before (nil: there
 // is no template yet) and whether the owner changed anything.
 func Decide(refresh v1beta1.MetadataRefresh, before *InForce, ownerChanged bool, wanted Wanted) InForce {
 	if before == nil {
-		return InForce{Agent: wanted.Agent, Sink: decideSink(nil, true, wanted.Sink), Metadata: wanted.Metadata}
+		before, ownerChanged = &InForce{}, true
 	}
 	decided := InForce{Agent: before.Agent, Sink: decideSink(before.Sink, ownerChanged, wanted.Sink), Metadata: before.Metadata}
+	if wanted.DeadLetterSink != nil {
+		decided.DeadLetterSink = decideSink(before.DeadLetterSink, ownerChanged, *wanted.DeadLetterSink)
+	}
 	if ownerChanged {
 		decided.Agent = wanted.Agent
 	}
@@ -130,6 +138,17 @@ func Recorded(service *servingv1.Service) (inForce *InForce, ownerHash string) {
 		return nil, ownerHash
 	}
 	return inForce, ownerHash
+}
+
+// Holds reports whether the template of a live Knative Service was made from
+// these inputs. It compares what the record means, not its form: a field that
+// a later controller adds changes no running template.
+func Holds(live *servingv1.Service, ownerHash string, inForce InForce) bool {
+	recorded, recordedHash := Recorded(live)
+	if recorded == nil {
+		recorded = &InForce{}
+	}
+	return recordedHash == ownerHash && equality.Semantic.DeepEqual(*recorded, inForce)
 }
 
 // OwnerHash names what the InferenceService's owner decides of the template.

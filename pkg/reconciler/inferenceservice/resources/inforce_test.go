@@ -338,7 +338,7 @@ func TestTakeOverChangesOnlyWhatIsOurs(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			test.live.Spec.Template.Spec.Containers[0].Name = "live"
 			before := test.live.DeepCopy()
-			got, changed := TakeOver(test.live, test.desired)
+			got, changed := TakeOver(test.live, test.desired, false)
 			if changed != test.changed {
 				t.Errorf("changed: %v, want %v", changed, test.changed)
 			}
@@ -391,7 +391,7 @@ func (c *cluster) reconcile(is *v1beta1.InferenceService) InForce {
 	desired := MakeService(is, hash, inForce)
 	if c.live == nil {
 		c.live = desired
-	} else if updated, changed := TakeOver(c.live, desired); changed {
+	} else if updated, changed := TakeOver(c.live, desired, false); changed {
 		c.live = updated
 	}
 	return inForce

@@ -6,6 +6,7 @@ SPDX-License-Identifier: Apache-2.0
 package resources
 
 import (
+	"maps"
 	"strconv"
 	"strings"
 
@@ -92,15 +93,25 @@ func MakeService(is *v1beta1.InferenceService, ownerHash string, inForce InForce
 	}
 }
 
-// TakeOver gives the live Knative Service the desired specification, labels
-// and annotations, and leaves the labels and annotations of others. It
-// reports whether any of the metadata that we own changed; the specification
-// is not compared, for Serving's webhook has defaulted the live one.
-func TakeOver(live, desired *servingv1.Service) (updated *servingv1.Service, metadataChanged bool) {
+// TakeOver gives the live Knative Service the desired labels and annotations,
+// and the desired specification unless the one that it has holds, which this
+// controller might build otherwise than the one that built it. It leaves the
+// labels and annotations of others. It reports whether any of the metadata
+// that we own changed; the specification is not compared, for Serving's
+// webhook has defaulted the live one.
+func TakeOver(live, desired *servingv1.Service, templateHolds bool) (updated *servingv1.Service, metadataChanged bool) {
 	updated = live.DeepCopy()
-	updated.Spec = desired.Spec
+	annotations := maps.Clone(desired.Annotations)
+	if templateHolds {
+		// The record says the same, perhaps in an older form.
+		if record, found := live.Annotations[serving.InForceAnnotationKey]; found {
+			annotations[serving.InForceAnnotationKey] = record
+		}
+	} else {
+		updated.Spec = desired.Spec
+	}
 	labelsChanged := own(&updated.Labels, desired.Labels, serviceLabels)
-	annotationsChanged := own(&updated.Annotations, desired.Annotations, append([]string{serving.InForceAnnotationKey}, serviceAnnotations...))
+	annotationsChanged := own(&updated.Annotations, annotations, append([]string{serving.InForceAnnotationKey}, serviceAnnotations...))
 	return updated, labelsChanged || annotationsChanged
 }
 

@@ -559,7 +559,7 @@ func TestBuildersDoNotChangeTheirInput(t *testing.T) {
 		inputs := func() string { return string(mustMarshal([]any{is, live, inForce})) }
 		before := inputs()
 		service := MakeService(is, "hash", inForce)
-		updated, _ := TakeOver(live, service)
+		updated, _ := TakeOver(live, service, false)
 		updated.SetDefaults(t.Context())
 		MakeMetadata(is, inForce.Metadata)
 		OwnerHash(is, inForce.Metadata)
