@@ -33,7 +33,8 @@ apply_sample() {
   kubectl -n "$namespace" wait deployment --all --for=condition=Available --timeout=180s
   kubectl -n "$namespace" wait broker --all --for=condition=Ready --timeout=180s
   kubectl -n "$namespace" wait trigger --all --for=condition=Ready --timeout=180s
-  kubectl -n "$namespace" wait "isvc/$model" --for=condition=Ready --timeout=300s
+  kubectl -n "$namespace" wait "isvc/$model" --for=condition=Ready --timeout=300s ||
+    fail "the model is not ready: $(kubectl -n "$namespace" get isvc "$model" -o jsonpath='{.status.conditions[?(@.type=="Ready")].message}')"
 }
 
 forward=()
