@@ -533,12 +533,8 @@ func (l *Log) lose(loss Loss) {
 	}
 }
 
-// remove deletes a segment. Nothing may have it open then, or its space would
-// stay taken.
+// remove deletes a segment, and closes it, or its space would stay taken.
 func (l *Log) remove(s *segment) error {
-	if l.reader.at == s {
-		l.reader.close()
-	}
 	if err := l.filesystem.Remove(s.name()); err != nil {
 		return fmt.Errorf("removing a segment: %w", err)
 	}

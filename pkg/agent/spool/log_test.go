@@ -273,6 +273,35 @@ func TestATornTailIsCutOff(t *testing.T) {
 	}
 }
 
+func TestSpaceIsNotUsedAgainBeforeItsRemovalIsSynced(t *testing.T) {
+	filesystem := newMemoryFilesystem()
+	log := open(t, filesystem, Options{Limit: MinLimit + 5*pageBytes, SegmentBytes: blockBytes, Sync: true})
+	// The mark's file takes its space too.
+	for id := uint64(1); id <= 3; id++ {
+		log.Acknowledge(spool(t, log, id)[0])
+		if err := log.Persist(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	filesystem.fault = func(op operation) error {
+		if op.kind == opSyncDirectory && len(filesystem.journal) > 0 && filesystem.journal[0].inode == nil {
+			return syscall.EIO
+		}
+		return nil
+	}
+	for id := uint64(4); id < 300; id++ {
+		log.Append([]Record{recordOf(id, 1000)})
+		after := filesystem.afterPowerLoss(keptNothing)
+		after.limit = log.Stats().Limit
+		if after.measure(); after.exceeded > 0 {
+			t.Fatalf("after record %d and a loss of power the limit is exceeded by %d bytes", id, after.exceeded)
+		}
+	}
+	if log.Stats().Errors == 0 {
+		t.Error("no sync failed")
+	}
+}
+
 func TestALowerLimitIsKeptFromTheStart(t *testing.T) {
 	filesystem := newMemoryFilesystem()
 	log := open(t, filesystem, Options{Limit: 1 << 20, SegmentBytes: blockBytes})

@@ -5,6 +5,14 @@ SPDX-License-Identifier: Apache-2.0
 
 package spool
 
+// Beside the mutants of this file, each of these changes to the source made a
+// test of the package fail: no sync of a segment, of the mark, or of the
+// directory for either; one slot for the mark; a commit that writes nothing; a
+// failed segment that is used on; its sequences not used again; a mark that
+// passes gaps or is never written; a segment removed too early; a record's cost
+// counted wrongly; sizes of earlier lives forgotten; space used again before its
+// removal is synced; void records or ended ones read; checksums ignored.
+
 import "testing"
 
 // impatient acknowledges whatever came before a record along with it.
