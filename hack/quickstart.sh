@@ -37,7 +37,6 @@ apply_sample() {
     fail "the model is not ready: $(kubectl -n "$namespace" get isvc "$model" -o jsonpath='{.status.conditions[?(@.type=="Ready")].message}')"
 }
 
-forward=()
 forward_pid=
 stop_forward() { [[ -z $forward_pid ]] || kill "$forward_pid" 2>/dev/null || true; }
 trap stop_forward EXIT
@@ -62,8 +61,7 @@ find_way() {
   revision=$(kubectl -n "$namespace" get isvc "$model" -o jsonpath='{.status.components.predictor.latestReadyRevision}')
   kubectl -n "$namespace" wait pod -l "serving.knative.dev/revision=$revision" --for=condition=Ready --timeout=1s >/dev/null ||
     fail "the model is scaled to zero, and this can't wake it: set SIDENOTE_INGRESS, or delete the InferenceService and try again"
-  forward=(kubectl -n "$namespace" port-forward "service/$revision-private" "$port:80")
-  "${forward[@]}" >/dev/null &
+  kubectl -n "$namespace" port-forward "service/$revision-private" "$port:80" >/dev/null &
   forward_pid=$!
   way=("http://127.0.0.1:$port$path")
 }
@@ -113,7 +111,11 @@ show_next() {
   kubectl -n $namespace get revisions   # the changed annotation rolls a second one
 EOF
   if [[ -n $forward_pid ]]; then
-    echo "  ${forward[*]} &"
+    cat <<EOF
+  revision=\$(kubectl -n $namespace get isvc $model -o jsonpath='{.status.components.predictor.latestReadyRevision}')
+  kubectl -n $namespace port-forward "service/\$revision-private" 8082:80 &
+EOF
+    way=("http://127.0.0.1:8082$path")
   fi
   cat <<EOF
   curl -H 'Content-Type: application/json' -d '$instances' $(printf '%q ' "${way[@]}")
