@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	eventingduckv1 "knative.dev/eventing/pkg/apis/duck/v1"
 	"knative.dev/pkg/apis"
 	duckv1 "knative.dev/pkg/apis/duck/v1"
 
@@ -185,6 +186,24 @@ func WithContentMode(mode v1beta1.ContentMode) LoggerOption {
 // WithMaxPayloadBytes bounds the body that an event carries.
 func WithMaxPayloadBytes(bytes int64) LoggerOption {
 	return func(logger *v1beta1.LoggerSpec) { logger.MaxPayloadBytes = &bytes }
+}
+
+// WithDelivery says how events are sent again.
+func WithDelivery(delivery eventingduckv1.DeliverySpec) LoggerOption {
+	return func(logger *v1beta1.LoggerSpec) { logger.Delivery = &delivery }
+}
+
+// WithDeadLetterURI names the dead letter sink by its URI.
+func WithDeadLetterURI(uri string) LoggerOption {
+	return WithDelivery(eventingduckv1.DeliverySpec{DeadLetterSink: &duckv1.Destination{URI: mustParse(uri)}})
+}
+
+// WithDeadLetterBroker names a Broker of its own namespace as the dead letter
+// sink.
+func WithDeadLetterBroker(name string) LoggerOption {
+	return WithDelivery(eventingduckv1.DeliverySpec{DeadLetterSink: &duckv1.Destination{Ref: &duckv1.KReference{
+		APIVersion: "eventing.knative.dev/v1", Kind: "Broker", Name: name,
+	}}})
 }
 
 // WithURL names the sink by url.

@@ -42,9 +42,12 @@ func (s *PredictorSpec) SetDefaults(ctx context.Context) {
 	}
 }
 
-// SetDefaults makes the mode, the refresh and the sink's namespace explicit.
+// SetDefaults makes the mode, the refresh and the sinks' namespaces explicit.
 func (s *LoggerSpec) SetDefaults(ctx context.Context) {
 	s.Sink.SetDefaults(ctx)
+	if s.Delivery != nil {
+		s.Delivery.DeadLetterSink.SetDefaults(ctx)
+	}
 	if s.Mode == "" {
 		s.Mode = LogAll
 	}

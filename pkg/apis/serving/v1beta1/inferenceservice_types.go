@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	eventingduckv1 "knative.dev/eventing/pkg/apis/duck/v1"
 	"knative.dev/pkg/apis"
 	duckv1 "knative.dev/pkg/apis/duck/v1"
 	"knative.dev/pkg/kmeta"
@@ -191,6 +192,12 @@ type LoggerSpec struct {
 	// +optional
 	MaxPayloadBytes *int64 `json:"maxPayloadBytes,omitempty"`
 
+	// Delivery says how events are sent again, and where those go that the sink
+	// doesn't take. Its format is not supported: ContentMode is. Unset: an event
+	// is tried again for 10 minutes, and then dropped and counted.
+	// +optional
+	Delivery *eventingduckv1.DeliverySpec `json:"delivery,omitempty"`
+
 	// Unknown holds the fields that this version doesn't know.
 	Unknown UnknownFields `json:"-"`
 }
@@ -258,6 +265,10 @@ type LoggerStatus struct {
 	// SinkURI is where events go. Absent: nowhere, each is counted as dropped.
 	// +optional
 	SinkURI *apis.URL `json:"sinkURI,omitempty"`
+	// DeadLetterSinkURI is where events go that the sink doesn't take. Absent:
+	// nowhere, each is counted as dropped.
+	// +optional
+	DeadLetterSinkURI *apis.URL `json:"deadLetterSinkURI,omitempty"`
 	// Attributes are the names of the metadata attributes that each event
 	// carries.
 	// +optional

@@ -14,7 +14,10 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	eventingduckv1 "knative.dev/eventing/pkg/apis/duck/v1"
 	"knative.dev/pkg/apis"
+	duckv1 "knative.dev/pkg/apis/duck/v1"
+	"knative.dev/pkg/ptr"
 	"sigs.k8s.io/yaml"
 
 	"github.com/sidenote-dev/sidenote/pkg/apis/config"
@@ -71,6 +74,12 @@ func fromManifest(t *testing.T, spec string) *v1beta1.InferenceService {
 	return is
 }
 
+func backoff(policy eventingduckv1.BackoffPolicyType) *eventingduckv1.BackoffPolicyType {
+	return &policy
+}
+
+func format(format eventingduckv1.FormatType) *eventingduckv1.FormatType { return &format }
+
 func TestWhatServesIsAdmitted(t *testing.T) {
 	for what, is := range map[string]*v1beta1.InferenceService{
 		"the seed's example":                 Seed(),
@@ -95,6 +104,13 @@ func TestWhatServesIsAdmitted(t *testing.T) {
 		"a value of 1 KiB":                   Seed(WithAnnotation("team", strings.Repeat("x", metadata.MaxValueBytes))),
 		"equal bounds of the pods":           Seed(WithReplicas(2, 2)),
 		"pods without an upper bound":        Seed(WithReplicas(2, 0)),
+		"an empty delivery":                  Seed(WithLogger(WithDelivery(eventingduckv1.DeliverySpec{}))),
+		"a dead letter sink by uri":          Seed(WithLogger(WithDeadLetterURI("https://letters.example/in"))),
+		"a dead letter sink by ref":          Seed(WithLogger(WithDeadLetterBroker("letters"))),
+		"every field of a delivery": Seed(WithLogger(WithDelivery(eventingduckv1.DeliverySpec{
+			Retry: ptr.Int32(10), BackoffPolicy: backoff("exponential"), BackoffDelay: ptr.String("PT0.2S"),
+			Timeout: ptr.String("PT5S"), RetryAfterMax: ptr.String("PT0S"),
+		}))),
 		"a payload of 1 byte":                Seed(WithLogger(WithMaxPayloadBytes(1))),
 		"a timeout that lets an agent drain": Seed(WithTimeout(45)),
 		"a short timeout without a logger":   Seed(WithoutLogger(), WithTimeout(5)),
@@ -174,6 +190,68 @@ func TestWhatCannotServeIsRefusedWithTheFieldAndTheRemedy(t *testing.T) {
 				p.Volumes = []corev1.Volume{{Name: "weights"}, {Name: "sidenote-metadata"}}
 			})),
 			refused("write another one", "spec.predictor.volumes[1].name"),
+		},
+
+		// Delivery.
+		"a dead letter sink that is the service itself": {
+			Seed(WithLogger(WithDelivery(eventingduckv1.DeliverySpec{DeadLetterSink: &duckv1.Destination{Ref: &duckv1.KReference{
+				APIVersion: "serving.kubeflow.org/v1beta1", Kind: "InferenceService", Name: "my-model",
+			}}}))),
+			refused("name another sink", logger+".delivery.deadLetterSink.ref"),
+		},
+		"a dead letter sink that is the service's child": {
+			Seed(WithLogger(WithDelivery(eventingduckv1.DeliverySpec{DeadLetterSink: &duckv1.Destination{Ref: &duckv1.KReference{
+				APIVersion: "serving.knative.dev/v1", Kind: "Service", Namespace: Namespace, Name: "my-model-predictor-default",
+			}}}))),
+			refused("name another sink", logger+".delivery.deadLetterSink.ref"),
+		},
+		"a dead letter sink that is nothing": {
+			Seed(WithLogger(WithDelivery(eventingduckv1.DeliverySpec{DeadLetterSink: &duckv1.Destination{}}))),
+			refused("expected at least one", logger+".delivery.deadLetterSink.ref", logger+".delivery.deadLetterSink.uri"),
+		},
+		"a dead letter sink with credentials": {
+			Seed(WithLogger(WithDeadLetterURI("https://me:hunter2@letters.example"))),
+			refused("remove them", logger+".delivery.deadLetterSink.uri"),
+		},
+		"fewer retries than none": {
+			Seed(WithLogger(WithDelivery(eventingduckv1.DeliverySpec{Retry: ptr.Int32(-1)}))),
+			refused("expected 0 <= -1 <= 1000", logger+".delivery.retry"),
+		},
+		"an unknown backoff policy": {
+			Seed(WithLogger(WithDelivery(eventingduckv1.DeliverySpec{BackoffPolicy: backoff("random")}))),
+			refused("exponential", logger+".delivery.backoffPolicy"),
+		},
+		"a duration as Go writes it": {
+			Seed(WithLogger(WithDelivery(eventingduckv1.DeliverySpec{BackoffDelay: ptr.String("200ms")}))),
+			refused("write for example PT0.5S", logger+".delivery.backoffDelay"),
+		},
+		"a duration finer than Knative reads": {
+			Seed(WithLogger(WithDelivery(eventingduckv1.DeliverySpec{BackoffDelay: ptr.String("PT0.25S")}))),
+			refused("of which Knative reads one", logger+".delivery.backoffDelay"),
+		},
+		"a duration of no fixed length": {
+			Seed(WithLogger(WithDelivery(eventingduckv1.DeliverySpec{Timeout: ptr.String("P1M")}))),
+			refused("no fixed time", logger+".delivery.timeout"),
+		},
+		"a timeout of nothing": {
+			Seed(WithLogger(WithDelivery(eventingduckv1.DeliverySpec{Timeout: ptr.String("PT0S")}))),
+			refused("write one from PT0.1S to PT600S", logger+".delivery.timeout"),
+		},
+		"a negative duration": {
+			Seed(WithLogger(WithDelivery(eventingduckv1.DeliverySpec{RetryAfterMax: ptr.String("-PT1S")}))),
+			refused("it is negative", logger+".delivery.retryAfterMax"),
+		},
+		"a duration longer than an event lives": {
+			Seed(WithLogger(WithDelivery(eventingduckv1.DeliverySpec{RetryAfterMax: ptr.String("PT1H")}))),
+			refused("write one from PT0S to PT600S", logger+".delivery.retryAfterMax"),
+		},
+		"retries that would come when the event is given up": {
+			Seed(WithLogger(WithDelivery(eventingduckv1.DeliverySpec{Retry: ptr.Int32(10), BackoffDelay: ptr.String("PT1S")}))),
+			refused("write a retry of at most 9", logger+".delivery.retry", logger+".delivery.backoffDelay"),
+		},
+		"a format": {
+			Seed(WithLogger(WithDelivery(eventingduckv1.DeliverySpec{Format: format("json")}))),
+			refused("contentMode says how events go out", logger+".delivery.format"),
 		},
 
 		// Scale.

@@ -13,6 +13,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"knative.dev/pkg/apis"
+	duckv1 "knative.dev/pkg/apis/duck/v1"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 
 	"github.com/sidenote-dev/sidenote/pkg/apis/config"
@@ -37,6 +38,7 @@ func (s *LoggerSpec) validate(ctx context.Context) *apis.FieldError {
 	errs = errs.Also(validateOneOf(s.MetadataRefresh, "metadataRefresh", RefreshByRevision, RefreshLive))
 	errs = errs.Also(validateOneOf(s.ContentMode, "contentMode", ContentModeAuto, ContentModeBinary, ContentModeStructured))
 	errs = errs.Also(s.validateSink(ctx))
+	errs = errs.Also(validateDelivery(ctx, s.Delivery).ViaField("delivery"))
 	errs = errs.Also(s.validateEvents())
 	if s.MaxPayloadBytes != nil && (*s.MaxPayloadBytes < 1 || *s.MaxPayloadBytes > maxMaxPayloadBytes) {
 		errs = errs.Also(apis.ErrOutOfBoundsValue(*s.MaxPayloadBytes, 1, maxMaxPayloadBytes, "maxPayloadBytes"))
@@ -51,12 +53,16 @@ func (s *LoggerSpec) validateSink(ctx context.Context) *apis.FieldError {
 		return errs
 	}
 	if s.Sink != nil {
-		if errs := s.Sink.Validate(ctx); errs != nil || s.Sink.Ref != nil {
-			return errs.ViaField("sink")
-		}
-		return validateEndpoint(s.Sink.URI, "uri").ViaField("sink")
+		return validateDestination(ctx, s.Sink).ViaField("sink")
 	}
 	return validateEndpoint(s.URL, "url")
+}
+
+func validateDestination(ctx context.Context, destination *duckv1.Destination) *apis.FieldError {
+	if errs := destination.Validate(ctx); errs != nil || destination.Ref != nil {
+		return errs
+	}
+	return validateEndpoint(destination.URI, "uri")
 }
 
 func validateEndpoint(endpoint *apis.URL, field string) *apis.FieldError {
@@ -174,26 +180,39 @@ func (is *InferenceService) validateMetadata(ctx context.Context) (errs *apis.Fi
 	return nil
 }
 
-// validateSinkIsNotSelf refuses a sink that is the service itself, which
-// would feed itself for ever.
-func (is *InferenceService) validateSinkIsNotSelf() *apis.FieldError {
+// validateSinkIsNotSelf refuses a sink or dead letter sink that is the service
+// itself, which would feed itself for ever.
+func (is *InferenceService) validateSinkIsNotSelf() (errs *apis.FieldError) {
 	logger := is.Spec.Predictor.Logger
-	if logger == nil || logger.Sink == nil || logger.Sink.Ref == nil || is.Name == "" {
+	if logger == nil {
 		return nil
 	}
-	ref := logger.Sink.Ref
+	refuse := func(who, path string) {
+		errs = errs.Also(&apis.FieldError{
+			Message: who + " is the service itself, which would be fed its own events for ever",
+			Paths:   []string{path + ".ref"},
+			Details: "name another sink",
+		})
+	}
+	if is.isReferredTo(logger.Sink) {
+		refuse("the sink", "spec.predictor.logger.sink")
+	}
+	if logger.Delivery != nil && is.isReferredTo(logger.Delivery.DeadLetterSink) {
+		refuse("the dead letter sink", "spec.predictor.logger.delivery.deadLetterSink")
+	}
+	return errs
+}
+
+// isReferredTo says whether a destination names the service or its child.
+func (is *InferenceService) isReferredTo(destination *duckv1.Destination) bool {
+	if destination == nil || destination.Ref == nil || is.Name == "" {
+		return false
+	}
+	ref := destination.Ref
 	if ref.Namespace != "" && ref.Namespace != is.Namespace {
-		return nil
+		return false
 	}
 	kind := schema.FromAPIVersionAndKind(ref.APIVersion, ref.Kind).GroupKind()
-	isSelf := kind == Kind("InferenceService") && ref.Name == is.Name
-	isChild := kind == servingv1.Kind("Service") && ref.Name == is.ServiceName(PredictorComponent)
-	if !isSelf && !isChild {
-		return nil
-	}
-	return &apis.FieldError{
-		Message: "the sink is the service itself, which would be fed its own events for ever",
-		Paths:   []string{"spec.predictor.logger.sink.ref"},
-		Details: "name another sink",
-	}
+	return (kind == Kind("InferenceService") && ref.Name == is.Name) ||
+		(kind == servingv1.Kind("Service") && ref.Name == is.ServiceName(PredictorComponent))
 }

@@ -63,7 +63,6 @@ var loggerAdvice = map[string]string{
 	"annotations":     "write metadataAnnotations",
 	"metadataHeaders": adviceLater,
 	"storage":         adviceLater,
-	"delivery":        adviceLater,
 	"spool":           adviceLater,
 	"paths":           adviceLater,
 	"sampling":        adviceLater,

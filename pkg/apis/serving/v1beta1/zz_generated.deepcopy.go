@@ -12,6 +12,7 @@ package v1beta1
 
 import (
 	runtime "k8s.io/apimachinery/pkg/runtime"
+	duckv1 "knative.dev/eventing/pkg/apis/duck/v1"
 	apis "knative.dev/pkg/apis"
 	v1 "knative.dev/pkg/apis/duck/v1"
 )
@@ -194,6 +195,11 @@ func (in *LoggerSpec) DeepCopyInto(out *LoggerSpec) {
 		*out = new(int64)
 		**out = **in
 	}
+	if in.Delivery != nil {
+		in, out := &in.Delivery, &out.Delivery
+		*out = new(duckv1.DeliverySpec)
+		(*in).DeepCopyInto(*out)
+	}
 	if in.Unknown != nil {
 		in, out := &in.Unknown, &out.Unknown
 		*out = make(UnknownFields, len(*in))
@@ -219,6 +225,11 @@ func (in *LoggerStatus) DeepCopyInto(out *LoggerStatus) {
 	*out = *in
 	if in.SinkURI != nil {
 		in, out := &in.SinkURI, &out.SinkURI
+		*out = new(apis.URL)
+		(*in).DeepCopyInto(*out)
+	}
+	if in.DeadLetterSinkURI != nil {
+		in, out := &in.DeadLetterSinkURI, &out.DeadLetterSinkURI
 		*out = new(apis.URL)
 		(*in).DeepCopyInto(*out)
 	}

@@ -9,16 +9,19 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	eventingduckv1 "knative.dev/eventing/pkg/apis/duck/v1"
 	"knative.dev/pkg/apis"
 	duckv1 "knative.dev/pkg/apis/duck/v1"
 	"knative.dev/pkg/ptr"
 
 	"github.com/sidenote-dev/sidenote/pkg/agent/arguments"
+	"github.com/sidenote-dev/sidenote/pkg/agent/delivery"
 	"github.com/sidenote-dev/sidenote/pkg/apis/config"
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
@@ -32,10 +35,12 @@ func TestTheAgentReadsWhatTheControllerWrites(t *testing.T) {
 		{Name: "empty", Value: ""},
 		{Name: "team", Value: "ai-platform"},
 	}
+	linear, unknown := eventingduckv1.BackoffPolicyLinear, eventingduckv1.BackoffPolicyType("unknown")
 	for what, test := range map[string]struct {
 		logger v1beta1.LoggerSpec
 		change func(*corev1.Container)
 		sink   *duckv1.Addressable
+		letter *duckv1.Addressable
 		want   func(*testing.T, *arguments.Arguments)
 	}{
 		"a plain logger without a sink": {
@@ -65,6 +70,44 @@ func TestTheAgentReadsWhatTheControllerWrites(t *testing.T) {
 			want: func(t *testing.T, read *arguments.Arguments) {
 				if got, want := read.Sinks[0].URL.String(), "http://sink:8080/a=b?key=value&x=$y"; got != want {
 					t.Errorf("sink = %s, want %s", got, want)
+				}
+			},
+		},
+		"a delivery with a dead letter sink": {
+			logger: v1beta1.LoggerSpec{Delivery: &eventingduckv1.DeliverySpec{
+				Retry: ptr.Int32(3), BackoffPolicy: &linear, BackoffDelay: ptr.String("PT0.5S"),
+				Timeout: ptr.String("PT1M"), RetryAfterMax: ptr.String("PT0S"),
+			}},
+			sink: &duckv1.Addressable{URL: apis.HTTP("sink")},
+			letter: &duckv1.Addressable{
+				URL:      &apis.URL{Scheme: "https", Host: "letters", Path: "/$x"},
+				CACerts:  ptr.String("-----BEGIN $(X)"),
+				Audience: ptr.String("letters"),
+			},
+			want: func(t *testing.T, read *arguments.Arguments) {
+				sink := read.Sinks[0]
+				if *sink.Schedule.Retries != 3 || sink.Schedule.Policy != delivery.BackoffLinear || *sink.Schedule.Delay != 500*time.Millisecond ||
+					sink.Timeout != time.Minute || sink.RetryAfterMax != 0 {
+					t.Errorf("sink = %+v", sink)
+				}
+				if letters := sink.DeadLetter; letters == nil || letters.URL.String() != "https://letters/$x" ||
+					letters.CACerts != "-----BEGIN $(X)" || letters.TokenFile != "/var/run/sidenote/dead-letter/token" {
+					t.Errorf("dead letter sink = %+v", letters)
+				}
+			},
+		},
+		"a delivery that no webhook saw": {
+			logger: v1beta1.LoggerSpec{Delivery: &eventingduckv1.DeliverySpec{
+				Retry: ptr.Int32(-1), BackoffPolicy: &unknown, BackoffDelay: ptr.String("1s"),
+				Timeout: ptr.String("PT0S"), RetryAfterMax: ptr.String("-PT1S"),
+			}},
+			sink: &duckv1.Addressable{URL: apis.HTTP("sink")},
+		},
+		"a dead letter sink without a sink": {
+			letter: &duckv1.Addressable{URL: apis.HTTP("letters"), Audience: ptr.String("letters")},
+			want: func(t *testing.T, read *arguments.Arguments) {
+				if len(read.Sinks) != 0 {
+					t.Errorf("sinks = %v, want none", read.Sinks)
 				}
 			},
 		},
@@ -125,6 +168,10 @@ func TestTheAgentReadsWhatTheControllerWrites(t *testing.T) {
 				inForce.Sink = &Sink{Address: *test.sink}
 			}
 
+			if test.letter != nil {
+				inForce.DeadLetterSink = &Sink{Address: *test.letter}
+			}
+
 			containers := MakeService(is, "", inForce).Spec.Template.Spec.Containers
 			agent := containers[slices.IndexFunc(containers, func(c corev1.Container) bool { return c.Name == v1beta1.AgentContainerName })]
 			var written []string
@@ -146,5 +193,12 @@ func TestTheAgentReadsWhatTheControllerWrites(t *testing.T) {
 				test.want(t, read)
 			}
 		})
+	}
+}
+
+// What admission takes for possible, the agent has the time for.
+func TestAnEventLivesAsLongAsAdmissionSays(t *testing.T) {
+	if delivery.EventDeadline != v1beta1.MaxDeliveryTime {
+		t.Errorf("an agent gives an event up after %s, admission says %s", delivery.EventDeadline, v1beta1.MaxDeliveryTime)
 	}
 }

@@ -7,34 +7,36 @@ package resources
 
 import (
 	"strconv"
+	"time"
 
 	eventingduckv1 "knative.dev/eventing/pkg/apis/duck/v1"
 
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
 )
 
-// addDelivery gives the sink's options of a delivery. What can't be read is
-// left out, as validation refuses it: an agent that refuses its arguments
-// takes its model down.
+// addDelivery gives the sink's options of a delivery. What validation refuses
+// is left out, should an object have it all the same: an agent that refuses its
+// arguments takes its model down.
 func addDelivery(option func(name, value string), delivery *eventingduckv1.DeliverySpec, deadLetterSink *Sink) {
 	if delivery != nil {
-		if delivery.Retry != nil {
+		if delivery.Retry != nil && *delivery.Retry >= 0 && *delivery.Retry <= v1beta1.MaxRetry {
 			option("retry", strconv.Itoa(int(*delivery.Retry)))
 		}
-		if delivery.BackoffPolicy != nil {
-			option("backoff-policy", string(*delivery.BackoffPolicy))
+		if policy := delivery.BackoffPolicy; policy != nil &&
+			(*policy == eventingduckv1.BackoffPolicyLinear || *policy == eventingduckv1.BackoffPolicyExponential) {
+			option("backoff-policy", string(*policy))
 		}
-		duration := func(name string, value *string) {
+		duration := func(name string, value *string, least time.Duration) {
 			if value == nil {
 				return
 			}
-			if parsed, err := v1beta1.ParseDeliveryDuration(*value); err == nil {
+			if parsed, err := v1beta1.ParseDeliveryDuration(*value); err == nil && parsed >= least {
 				option(name, parsed.String())
 			}
 		}
-		duration("backoff-delay", delivery.BackoffDelay)
-		duration("timeout", delivery.Timeout)
-		duration("retry-after-max", delivery.RetryAfterMax)
+		duration("backoff-delay", delivery.BackoffDelay, 0)
+		duration("timeout", delivery.Timeout, v1beta1.MinDeliveryTimeout)
+		duration("retry-after-max", delivery.RetryAfterMax, 0)
 	}
 	if deadLetterSink == nil {
 		return
