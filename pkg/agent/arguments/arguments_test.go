@@ -39,6 +39,30 @@ func TestParse(t *testing.T) {
 	}
 }
 
+func TestDeliveryOptions(t *testing.T) {
+	given, err := Parse([]string{
+		"--sink=http://broker.svc", "--sink.default.retry=3", "--sink.default.backoff-policy=linear", "--sink.default.backoff-delay=500ms",
+		"--sink.default.timeout=5s", "--sink.default.retry-after-max=0s", "--sink.default.ca-certs-dir=/bundles",
+		"--sink.default.dead-letter.token-file=/token", "--sink.default.dead-letter=https://letters/in", "--sink.default.dead-letter.ca-certs=PEM",
+		"--allow-loopback-sinks=true", "--sink=other=stdout",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sink, other := given.Sinks[0], given.Sinks[1]
+	if *sink.Schedule.Retries != 3 || sink.Schedule.Policy != "linear" || *sink.Schedule.Delay != 500*time.Millisecond ||
+		sink.Timeout != 5*time.Second || sink.RetryAfterMax != 0 || sink.CACertsDir != "/bundles" || !*given.AllowLoopbackSinks {
+		t.Errorf("got %+v", sink)
+	}
+	if letters := sink.DeadLetter; letters.Name != "default.dead-letter" || letters.URL.String() != "https://letters/in" ||
+		letters.TokenFile != "/token" || letters.CACerts != "PEM" {
+		t.Errorf("got %+v", letters)
+	}
+	if other.Schedule.Retries != nil || other.Timeout != 30*time.Second || other.RetryAfterMax != 20*time.Second || other.DeadLetter != nil {
+		t.Errorf("by default %+v", other)
+	}
+}
+
 func TestDefaults(t *testing.T) {
 	given, err := Parse(nil)
 	if err != nil {
@@ -53,34 +77,42 @@ func TestDefaults(t *testing.T) {
 // TestAWrongArgumentIsNamed, with what to write.
 func TestAWrongArgumentIsNamed(t *testing.T) {
 	for line, want := range map[string]string{
-		"--foo=1":                            "unknown argument --foo: see --help",
-		"foo":                                `"foo" is no argument: write --name=value`,
-		"-port=1":                            `"-port" is no argument: write --name=value`,
-		"--port":                             "argument --port has no value: write --port=value",
-		"--port=0":                           "argument --port: \"0\" is no port: write a number from 1 to 65535",
-		"--port=9082":                        "write two different ports",
-		"--target=ftp://x":                   "argument --target: is no address of a model: write http://host:port",
-		"--target=http://x/path":             "argument --target: is no address of a model",
-		"--sink=x":                           "argument --sink: is no sink: write stdout, or an http or https URL",
-		"--sink=http://u:p@x":                "argument --sink: has a user in its URL: write --sink.NAME.token-file",
-		"--sink=stdout --sink=stdout":        "sink \"default\" is given twice: name each one",
-		"--sink.default.token-file=x":        "there is no sink \"default\": write --sink=default=URL",
-		"--sink=stdout --sink.default.foo=x": "there is no option \"foo\": write one of ca-certs",
-		"--sink.x=1":                         "is no option of a sink: write --sink.NAME.OPTION=value",
-		"--mode=some":                        "write all, request or response",
-		"--events=request,foo":               "write a comma-separated list of request, response",
-		"--content-mode=x":                   "write auto, binary or structured",
-		"--source=a b":                       "argument --source: is no URI reference",
-		"--metadata=team":                    "argument --metadata: no \"=\": write attribute=value",
-		"--metadata=Team=x":                  "argument --metadata: \"Team\" is not a valid attribute name",
-		"--metadata=id=x":                    "argument --metadata: \"id\" is a reserved attribute name",
-		"--metadata=a=1 --metadata=a=2":      "attribute \"a\" is given twice",
-		"--max-payload-bytes=1k":             "write a number of bytes",
-		"--buffer-bytes=1":                   "write a number of bytes from 65536",
-		"--drain-timeout=5":                  "write for example 30s",
-		"--readiness-probe={}":               "argument --readiness-probe: the probe has 0 handlers",
-		"--startup-probe={\"tcpSocket\":{\"port\":0}}": "argument --startup-probe: the probe's port is 0",
-		"--log-level=loud": "write debug, info, warn or error",
+		"--foo=1":                               "unknown argument --foo: see --help",
+		"foo":                                   `"foo" is no argument: write --name=value`,
+		"-port=1":                               `"-port" is no argument: write --name=value`,
+		"--port":                                "argument --port has no value: write --port=value",
+		"--port=0":                              "argument --port: \"0\" is no port: write a number from 1 to 65535",
+		"--port=9082":                           "write two different ports",
+		"--target=ftp://x":                      "argument --target: is no address of a model: write http://host:port",
+		"--target=http://x/path":                "argument --target: is no address of a model",
+		"--sink=x":                              "argument --sink: is no sink: write stdout, or an http or https URL",
+		"--sink=http://u:p@x":                   "argument --sink: has a user in its URL: write --sink.NAME.token-file",
+		"--sink=stdout --sink=stdout":           "sink \"default\" is given twice: name each one",
+		"--sink.default.token-file=x":           "there is no sink \"default\": write --sink=default=URL",
+		"--sink=stdout --sink.default.foo=x":    "there is no option \"foo\": write one of ca-certs",
+		"--sink=stdout --sink.default.retry=-1": "argument --sink.default: retry is no count: write a number from 0 to 1000",
+		"--sink=stdout --sink.default.backoff-policy=x":         "write linear or exponential",
+		"--sink=stdout --sink.default.backoff-delay=1":          "write for example 30s",
+		"--sink=stdout --sink.default.timeout=0s":               "timeout is 0: write for example 30s",
+		"--sink=stdout --sink.default.retry-after-max=-1s":      "write for example 30s",
+		"--sink=stdout --sink.default.dead-letter=stdout":       "is no sink: write",
+		"--sink=stdout --sink.default.dead-letter.token-file=x": "there is no dead letter sink: write --sink.default.dead-letter=URL",
+		"--allow-loopback-sinks=yes":                            "\"yes\" is neither: write true or false",
+		"--sink.x=1":                                            "is no option of a sink: write --sink.NAME.OPTION=value",
+		"--mode=some":                                           "write all, request or response",
+		"--events=request,foo":                                  "write a comma-separated list of request, response",
+		"--content-mode=x":                                      "write auto, binary or structured",
+		"--source=a b":                                          "argument --source: is no URI reference",
+		"--metadata=team":                                       "argument --metadata: no \"=\": write attribute=value",
+		"--metadata=Team=x":                                     "argument --metadata: \"Team\" is not a valid attribute name",
+		"--metadata=id=x":                                       "argument --metadata: \"id\" is a reserved attribute name",
+		"--metadata=a=1 --metadata=a=2":                         "attribute \"a\" is given twice",
+		"--max-payload-bytes=1k":                                "write a number of bytes",
+		"--buffer-bytes=1":                                      "write a number of bytes from 65536",
+		"--drain-timeout=5":                                     "write for example 30s",
+		"--readiness-probe={}":                                  "argument --readiness-probe: the probe has 0 handlers",
+		"--startup-probe={\"tcpSocket\":{\"port\":0}}":          "argument --startup-probe: the probe's port is 0",
+		"--log-level=loud":                                      "write debug, info, warn or error",
 	} {
 		arguments := strings.Split(line, " ")
 		if strings.HasPrefix(line, "--source") {

@@ -96,12 +96,16 @@ type world struct {
 	released map[uint64]int
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t *testing.T, changes ...func(*Config)) *world {
 	account := new(ledger.Account)
+	config := Config{FirstInFlight: 4, MaxInFlight: 8, Random: func() float64 { return 0.5 }}
+	for _, change := range changes {
+		change(&config)
+	}
 	return &world{
 		t:        t,
 		account:  account,
-		core:     NewCore(Config{FirstInFlight: 4, MaxInFlight: 8, Random: func() float64 { return 0.5 }}, account),
+		core:     NewCore(config, account),
 		now:      time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC),
 		released: make(map[uint64]int),
 	}
@@ -114,6 +118,7 @@ func (w *world) observe() uint64 {
 		Sequence: sequence,
 		Observed: w.now,
 		Deadline: w.now.Add(10 * time.Minute),
+		Bytes:    10,
 		Release:  func() { w.released[sequence]++ },
 	})
 	return sequence
