@@ -33,6 +33,12 @@ verify: ## Formatting, vet, staticcheck, generated code.
 unit: export CGO_ENABLED := 1
 unit: ## Unit tests with the race detector. Needs no root and no cluster.
 	go test -race ./...
+	@# Every crash point: under the race detector the same tests take one in ten.
+	CGO_ENABLED=0 go test ./pkg/agent/spool
+
+.PHONY: soak
+soak: ## The faults' long form, an hour or so.
+	go test ./pkg/agent/spool -timeout=3h -spool.kills=10000 -spool.rounds=50
 
 .PHONY: e2e
 e2e: ## The end-to-end suite, on the local cluster or your own.

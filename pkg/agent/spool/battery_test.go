@@ -201,7 +201,7 @@ func TestEveryCrashPoint(t *testing.T) {
 	for name, options := range variants {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := &battery{options: options}
+			b := &battery{options: options, every: stride}
 			for i := range uint64(*roundsFlag) {
 				if err := b.everyCrashPoint(base+i, 40); err != nil {
 					t.Fatal(err)
@@ -217,7 +217,7 @@ func TestEveryCrashPointOfTheRecovery(t *testing.T) {
 	for name, options := range variants {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := &battery{options: options, nested: true, every: 5}
+			b := &battery{options: options, nested: true, every: 5 * stride}
 			for i := range uint64(*roundsFlag) {
 				if err := b.everyCrashPoint(base+i, 40); err != nil {
 					t.Fatal(err)
@@ -295,7 +295,7 @@ func TestEveryFailingOperation(t *testing.T) {
 				t.Fatal(err)
 			}
 			for fault, answer := range faults {
-				for at := 1; at <= dry.filesystem.operations; at++ {
+				for at := 1 + int(base%stride); at <= dry.filesystem.operations; at += stride {
 					for _, lasting := range []bool{false, true} {
 						if err := (&battery{options: options}).failing(base, at, answer, lasting); err != nil {
 							t.Fatalf("%s at operation %d, lasting: %t: %v", fault, at, lasting, err)
