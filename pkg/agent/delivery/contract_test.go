@@ -180,14 +180,20 @@ func TestEveryStatusOfTheContract(t *testing.T) {
 
 // TestWhatASinkMayAnswer, and each time the event is delivered in the end.
 func TestWhatASinkMayAnswer(t *testing.T) {
+	// What goes out before the agent hangs up, with what the sockets hold.
+	const most = 32 << 20
 	endless := func(head string) func(io.Writer) {
 		return func(w io.Writer) {
 			if _, err := io.WriteString(w, head); err != nil {
 				return
 			}
 			chunk := []byte(strings.Repeat("x: yyyyyyyyyyyyyyyyyyyyyyyyyyyyy\r\n", 1000))
-			for {
+			for written := 0; ; written += len(chunk) {
 				if _, err := w.Write(chunk); err != nil {
+					return
+				}
+				if written > most {
+					t.Errorf("after %q the agent reads on and on", head)
 					return
 				}
 			}
@@ -246,6 +252,27 @@ func TestASinkOnARefusedAddressGetsNothingAndItIsTold(t *testing.T) {
 		if s.Dropped[ledger.ReasonAddress] != 1 || told != delivery.AddressLoopback || sink.requests.Load() != 0 {
 			t.Errorf("%s: told %q, %d requests, the ledger says %+v", host, told, sink.requests.Load(), s)
 		}
+	}
+}
+
+// TestARefusedNameIsNotAskedForWithEachEvent, for a name server has enough to
+// do.
+func TestARefusedNameIsNotAskedForWithEachEvent(t *testing.T) {
+	told := 0
+	sender, err := delivery.NewHTTPSender(delivery.HTTPOptions{
+		URL: &url.URL{Scheme: "http", Host: "localhost:1"}, OnRefused: func(delivery.AddressClass) { told++ },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sender.Close()
+	for range 3 {
+		if got := sender.Send(t.Context(), anEvent(t), 1); got.Refused != delivery.AddressLoopback {
+			t.Errorf("got %+v", got)
+		}
+	}
+	if told != 1 {
+		t.Errorf("the name was asked for %d times", told)
 	}
 }
 

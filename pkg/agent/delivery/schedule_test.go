@@ -97,6 +97,28 @@ func TestAnEventThatItsScheduleHoldsBackHoldsUpNoOther(t *testing.T) {
 	}
 }
 
+func TestNoEventIsPoisonBeforeTheRetriesThatWereAskedFor(t *testing.T) {
+	retries, delay := 5, time.Duration(0)
+	w := newWorld(t, withSchedule(Schedule{Retries: &retries, Delay: &delay}))
+	w.observe()
+	for range 50 {
+		item, again := w.core.Next(w.now)
+		switch {
+		case item == nil && again.IsZero():
+		case item == nil:
+			w.now = again
+		case item.Sequence == 1:
+			w.observe()
+			w.done(item, 500)
+		default:
+			w.done(item, 202)
+		}
+	}
+	if s := w.account.Snapshot(); s.Dropped[ledger.ReasonPoison] != 0 || s.Dropped[ledger.ReasonRetries] != 1 || s.Delivered != 6 {
+		t.Errorf("the ledger says %+v", s)
+	}
+}
+
 // The retry that is due first goes first, whichever event failed first.
 func TestRetriesGoInTheOrderInWhichTheyAreDue(t *testing.T) {
 	retries, delay := 5, time.Second
