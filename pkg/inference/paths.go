@@ -1,0 +1,151 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+// Package inference says which requests to a model are inference. It is pure,
+// and the one place that knows: the webhook refuses path patterns by it, and
+// the agent selects requests by it.
+package inference
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Bounds of what one InferenceService may list.
+const (
+	MaxPatterns     = 32
+	MaxPatternBytes = 256
+)
+
+const (
+	// exclude begins a pattern of paths that are not inference.
+	exclude = "!"
+	// wildcard stands for any run of characters, slashes included.
+	wildcard = "*"
+)
+
+// Verdict says whether a request is inference, and why not. The set is closed.
+type Verdict uint8
+
+// The verdicts.
+const (
+	// Inference: its events are wanted.
+	Inference Verdict = iota
+	// Probe: it asks how the server or its models are, or scrapes metrics.
+	Probe
+	// OtherPath: the patterns leave its path out.
+	OtherPath
+)
+
+// Paths are the patterns of the paths that are inference. The zero value has
+// none: then every request is inference but for probes and scrapes.
+type Paths struct {
+	included, excluded []pattern
+}
+
+// ParsePaths reads patterns: "/v1/models/*:predict", where each * stands for
+// any run of characters, slashes included, or with a leading ! what is not
+// inference. An error names the first wrong one by its
+// place, from 1.
+func ParsePaths(patterns []string) (Paths, error) {
+	var paths Paths
+	for i, text := range patterns {
+		if err := paths.Add(text); err != nil {
+			return Paths{}, fmt.Errorf("pattern %d: %w", i+1, err)
+		}
+	}
+	return paths, nil
+}
+
+// Add reads one more pattern.
+func (p *Paths) Add(text string) error {
+	if err := ValidatePattern(text); err != nil {
+		return err
+	}
+	if len(p.included)+len(p.excluded) == MaxPatterns {
+		return fmt.Errorf("more than %d patterns: write fewer, with * for any run of characters", MaxPatterns)
+	}
+	if excluded, ok := strings.CutPrefix(text, exclude); ok {
+		p.excluded = append(p.excluded, newPattern(excluded))
+	} else {
+		p.included = append(p.included, newPattern(text))
+	}
+	return nil
+}
+
+// ValidatePattern says why a text is no pattern.
+func ValidatePattern(text string) error {
+	path := strings.TrimPrefix(text, exclude)
+	switch {
+	case len(text) > MaxPatternBytes:
+		return fmt.Errorf("the pattern has %d bytes: write at most %d", len(text), MaxPatternBytes)
+	case !strings.HasPrefix(path, "/") && !strings.HasPrefix(path, wildcard):
+		return errors.New("is no pattern of a path: begin it with / or *, after a ! for what is not inference, as in /v1/models/*:predict")
+	case !utf8.ValidString(path) || strings.ContainsFunc(path, unicode.IsControl):
+		return errors.New("is no pattern of a path: write it in printable characters")
+	case strings.ContainsAny(path, "?#"):
+		return errors.New("only the path is matched: leave out the query")
+	case strings.Contains(path, "%"):
+		return errors.New("a path is matched as it reads without percent-encoding: write the character itself")
+	default:
+		return nil
+	}
+}
+
+// Judge says whether a request is inference. The path that counts is the
+// decoded one, so that no other encoding of it goes unseen.
+func (p Paths) Judge(r *http.Request) Verdict {
+	path := r.URL.Path
+	switch {
+	case probes(r):
+		return Probe
+	case matchAny(p.excluded, path):
+		return OtherPath
+	case len(p.included) > 0:
+		if !matchAny(p.included, path) {
+			return OtherPath
+		}
+		return Inference
+	case asksForHealth(r):
+		return Probe
+	default:
+		return Inference
+	}
+}
+
+// pattern is what stands between the wildcards.
+type pattern []string
+
+func newPattern(text string) pattern { return strings.Split(text, wildcard) }
+
+// match takes time that grows with the path alone, whatever the pattern.
+func (p pattern) match(path string) bool {
+	rest, ok := strings.CutPrefix(path, p[0])
+	if !ok || len(p) == 1 {
+		return ok && rest == ""
+	}
+	last := len(p) - 1
+	for _, part := range p[1:last] {
+		_, after, found := strings.Cut(rest, part)
+		if !found {
+			return false
+		}
+		rest = after
+	}
+	return strings.HasSuffix(rest, p[last])
+}
+
+func matchAny(patterns []pattern, path string) bool {
+	for _, p := range patterns {
+		if p.match(path) {
+			return true
+		}
+	}
+	return false
+}
