@@ -123,6 +123,7 @@ func (a *Agent) AdminPort() int { return a.adminListener.Addr().(*net.TCPAddr).P
 
 func (a *Agent) settings(given *arguments.Arguments, environment Environment) exchange.Settings {
 	return exchange.Settings{
+		Paths:     given.Paths,
 		Selection: event.Select(given.Mode, given.Events),
 		Builder: event.Builder{
 			Identity: event.Identity{

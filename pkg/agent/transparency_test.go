@@ -400,7 +400,7 @@ func TestAModelThatDiesMidBody(t *testing.T) {
 	for _, protocol := range []string{"HTTP/1.1", "HTTP/2"} {
 		t.Run(protocol, func(t *testing.T) {
 			r := newRig(t, model, "--events=response,response.failure")
-			answer, err := clientOf(t, protocol == "HTTP/2").Get(r.url("/"))
+			answer, err := clientOf(t, protocol == "HTTP/2").Get(r.url("/answer"))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -24,7 +24,7 @@ var reserved = toSet(
 	"traceparent", "tracestate",
 	// What the agent sets itself (docs/event-contract.md).
 	"agentinstance", "agentsequence",
-	"bodysha256", "bodysize",
+	"bodysha256", "bodysize", "bytesfromclient", "bytesfrommodel",
 	"clientrequestid", "component", "contentencoding", "durationms", "grpcstatus",
 	"inferenceheaderlength", "inferenceservicename", "namespace", "replaced", "revision", "statuscode",
 	// What other inference loggers set, so that a subscriber of both is never misled.

@@ -18,6 +18,7 @@ import (
 
 	"github.com/sidenote-dev/sidenote/pkg/agent/event"
 	"github.com/sidenote-dev/sidenote/pkg/agent/readiness"
+	"github.com/sidenote-dev/sidenote/pkg/inference"
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
 )
 
@@ -35,6 +36,7 @@ type Arguments struct {
 	Mode        event.Mode
 	Events      []event.Kind
 	ContentMode event.ContentMode
+	Paths       inference.Paths
 
 	Source           string
 	InferenceService string

@@ -59,12 +59,16 @@ var table = []argument{
 		func(a *Arguments, v string) (err error) { a.Mode, err = event.ParseMode(v); return err },
 	},
 	{
-		"events", "LIST", "request,response,stream", "which events are sent, of request, response, stream, request.failure, response.failure, request.oversize, response.oversize, request.encoded, response.encoded",
+		"events", "LIST", "request,response,stream", "which events are sent, of request, response, stream, request.failure, response.failure, request.oversize, response.oversize, request.encoded, response.encoded, tunnel",
 		func(a *Arguments, v string) (err error) { a.Events, err = event.ParseKinds(v); return err },
 	},
 	{
 		"content-mode", "MODE", "auto", "how events go out: binary, structured, or auto, which is binary wherever headers can carry the attributes unchanged",
 		func(a *Arguments, v string) (err error) { a.ContentMode, err = event.ParseContentMode(v); return err },
+	},
+	{
+		"paths", "PATTERN", "", "the paths that are inference, once for each pattern: * is any run of characters, and a leading ! says what is not. Without one, everything but health probes and metrics scrapes",
+		func(a *Arguments, v string) error { return a.Paths.Add(v) },
 	},
 	{
 		"source", "NAME", defaultSource, "the events' source, a URI reference",

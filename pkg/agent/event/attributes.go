@@ -8,6 +8,7 @@ package event
 import (
 	"mime"
 	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -24,8 +25,9 @@ var (
 	clientRequestIDPattern = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,128}$`)
 	// A version 00 traceparent; of a later version what 00 defines of it
 	// (W3C Trace Context, 3.2).
-	traceParentPattern  = regexp.MustCompile(`^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-[\x21-\x7e]+)?$`)
-	codingPattern       = regexp.MustCompile(`^[a-z0-9._+,-]{1,64}$`)
+	traceParentPattern = regexp.MustCompile(`^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-[\x21-\x7e]+)?$`)
+	codingPattern      = regexp.MustCompile(`^[a-z0-9._+,-]{1,64}$`)
+	// At most 9 digits, which an Integer of CloudEvents holds.
 	decimalBytesPattern = regexp.MustCompile(`^[0-9]{1,9}$`)
 )
 
@@ -129,12 +131,20 @@ func (r *replacements) coding(coding string) string {
 	return "unknown"
 }
 
-func (r *replacements) inferenceHeaderLength(length string) string {
-	if length == "" || decimalBytesPattern.MatchString(length) {
-		return length
+// inferenceHeaderLength gives the length of the JSON in front of the binary
+// tensors of a body of at most most bytes, and whether there is one. A longer
+// one than the body is none.
+func (r *replacements) inferenceHeaderLength(text string, most int64) (length int32, given bool) {
+	if text == "" {
+		return 0, false
+	}
+	if decimalBytesPattern.MatchString(text) {
+		if parsed, err := strconv.ParseInt(text, 10, 32); err == nil && parsed <= most {
+			return int32(parsed), true
+		}
 	}
 	r.add("inferenceheaderlength")
-	return ""
+	return 0, false
 }
 
 // printable says whether a value is printable ASCII, spaces included.

@@ -7,6 +7,7 @@ package event
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"time"
 
@@ -92,7 +93,9 @@ func (b *Builder) Build(o *Observation, kind Kind, attributes []metadata.Attribu
 	text("correlationid", o.Exchange.CorrelationID)
 	text("clientrequestid", replaced.clientRequestID(o.Exchange.ClientRequestID))
 	text("contentencoding", replaced.coding(content.coding))
-	text("inferenceheaderlength", replaced.inferenceHeaderLength(o.Coding.InferenceHeaderLength))
+	if length, given := replaced.inferenceHeaderLength(o.Coding.InferenceHeaderLength, content.size); given {
+		context.Extensions["inferenceheaderlength"] = length
+	}
 	text("inferenceservicename", b.Identity.InferenceService)
 	text("namespace", b.Identity.Namespace)
 	text("component", b.Identity.Component)
@@ -101,7 +104,7 @@ func (b *Builder) Build(o *Observation, kind Kind, attributes []metadata.Attribu
 	traceParent, traceState := replaced.traceContext(o.Exchange.TraceParent, o.Exchange.TraceState)
 	text("traceparent", traceParent)
 	text("tracestate", traceState)
-	if o.Side == Response {
+	if o.Side != Request {
 		if o.Status != NoStatus {
 			context.Extensions["statuscode"] = int32(o.Status)
 		}
@@ -109,6 +112,10 @@ func (b *Builder) Build(o *Observation, kind Kind, attributes []metadata.Attribu
 			context.Extensions["grpcstatus"] = int32(o.GRPCStatus)
 		}
 		context.Extensions["durationms"] = milliseconds(o.At.Sub(o.Exchange.Received))
+	}
+	if o.Side == Tunnel {
+		text("bytesfromclient", strconv.FormatInt(o.Flow.FromClient, 10))
+		text("bytesfrommodel", strconv.FormatInt(o.Flow.FromModel, 10))
 	}
 	if !o.Body.Whole() {
 		// A String: CloudEvents' Integer has 32 bits, a body may be larger.
@@ -134,6 +141,8 @@ type content struct {
 	// coding is the content coding that was removed, or of a failure, a
 	// stream or an encoded kind: the one that is still there.
 	coding string
+	// size is the most bytes that the body can have without its coding.
+	size int64
 }
 
 func (b *Builder) content(o *Observation, kind Kind) content {
@@ -143,7 +152,13 @@ func (b *Builder) content(o *Observation, kind Kind) content {
 	if grpc {
 		messageCoding = contentCodingOf(o.Coding.GRPCEncoding)
 	}
-	raw := content{kind: kind, data: o.Body.Data, contentType: o.Coding.ContentType, coding: firstOf(coding, messageCoding)}
+	raw := content{
+		kind: kind, data: o.Body.Data, contentType: o.Coding.ContentType,
+		coding: firstOf(coding, messageCoding), size: math.MaxInt64,
+	}
+	if raw.coding == "" && o.Complete {
+		raw.size = o.Body.Size
+	}
 
 	switch {
 	case kind == o.Side.oversize():
@@ -165,7 +180,7 @@ func (b *Builder) content(o *Observation, kind Kind) content {
 		}
 		return raw
 	}
-	return content{kind: kind, data: decoded, contentType: contentType, coding: raw.coding}
+	return content{kind: kind, data: decoded, contentType: contentType, coding: raw.coding, size: int64(len(decoded))}
 }
 
 func firstOf(values ...string) string {

@@ -9,10 +9,13 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/binary"
+	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -53,6 +56,10 @@ func whole(text string) Body { return Body{Data: []byte(text), Size: int64(len(t
 
 func ofRequest(o *Observation) { o.Side, o.Status = Request, NoStatus }
 
+func ofTunnel(o *Observation) {
+	o.Side, o.Status, o.Coding, o.Body, o.Flow = Tunnel, 101, Coding{}, Body{}, Flow{FromClient: 1 << 40, FromModel: 2}
+}
+
 func brokenOff(o *Observation) { o.Complete = false }
 
 func status(code int) option { return func(o *Observation) { o.Status = code } }
@@ -63,6 +70,10 @@ func contentType(text string) option { return func(o *Observation) { o.Coding.Co
 
 func contentEncoding(text string) option {
 	return func(o *Observation) { o.Coding.ContentEncoding = text }
+}
+
+func inferenceHeader(length string) option {
+	return func(o *Observation) { o.Coding.InferenceHeaderLength = length }
 }
 
 func body(text string) option { return func(o *Observation) { o.Body = whole(text) } }
@@ -104,6 +115,7 @@ func TestClassify(t *testing.T) {
 		{"a request in an unknown coding", observation(ofRequest, contentEncoding("zstd")), KindRequestEncoded},
 		{"an empty request in an unknown coding", observation(ofRequest, contentEncoding("zstd"), body("")), KindRequest},
 		{"a request of several messages", observation(ofRequest, contentType("application/grpc"), body(frame(0, "a")+frame(0, "b"))), KindRequest},
+		{"a tunnel", observation(ofTunnel), KindTunnel},
 		{"a good answer", observation(), KindResponse},
 		{"an empty answer", observation(status(204), body("")), KindResponse},
 		{"a redirect", observation(status(307)), KindResponseFailure},
@@ -247,6 +259,10 @@ func TestNoByteOfAClientCostsAnEvent(t *testing.T) {
 		{"an odd request id", func(o *Observation) { o.Exchange.ClientRequestID = "a b\x00" }, "clientrequestid", func(e *cloudevents.Event) bool { return e.Extensions()["clientrequestid"] == nil }},
 		{"a good request id", func(o *Observation) { o.Exchange.ClientRequestID = "A-1.b:c_d" }, "", func(e *cloudevents.Event) bool { return e.Extensions()["clientrequestid"] == "A-1.b:c_d" }},
 		{"an odd coding", contentEncoding("\x00 \xff"), "contentencoding", func(e *cloudevents.Event) bool { return e.Extensions()["contentencoding"] == "unknown" }},
+		{"a tensor length", inferenceHeader("05"), "", func(e *cloudevents.Event) bool { return fmt.Sprint(e.Extensions()["inferenceheaderlength"]) == "5" }},
+		{"a tensor length over the body's", inferenceHeader("1000"), "inferenceheaderlength", func(e *cloudevents.Event) bool { return e.Extensions()["inferenceheaderlength"] == nil }},
+		{"a tensor length over an Integer", inferenceHeader("4294967296"), "inferenceheaderlength", func(e *cloudevents.Event) bool { return e.Extensions()["inferenceheaderlength"] == nil }},
+		{"two tensor lengths", inferenceHeader("1,2"), "inferenceheaderlength", func(e *cloudevents.Event) bool { return e.Extensions()["inferenceheaderlength"] == nil }},
 		{"an odd tensor length", func(o *Observation) { o.Coding.InferenceHeaderLength = "many" }, "inferenceheaderlength", func(e *cloudevents.Event) bool { return e.Extensions()["inferenceheaderlength"] == nil }},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -360,11 +376,15 @@ func TestOurAttributesAreReserved(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	names := []string{sequenceAttribute}
+	tunnel, err := builder.Build(observation(ofTunnel), KindTunnel, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := append([]string{sequenceAttribute}, slices.Collect(maps.Keys(tunnel.attributes.Extensions()))...)
 	for name := range built.attributes.Extensions() {
 		names = append(names, name)
 	}
-	if len(names) < 17 {
+	if len(names) < 27 {
 		t.Errorf("not every attribute is there: %v", names)
 	}
 	for _, name := range names {

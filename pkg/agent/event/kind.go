@@ -29,6 +29,7 @@ const (
 	KindResponseOversize Kind = "response.oversize"
 	KindRequestEncoded   Kind = "request.encoded"
 	KindResponseEncoded  Kind = "response.encoded"
+	KindTunnel           Kind = "tunnel"
 )
 
 // Kinds lists every kind there is.
@@ -38,23 +39,29 @@ func Kinds() []Kind {
 		KindRequestFailure, KindResponseFailure,
 		KindRequestOversize, KindResponseOversize,
 		KindRequestEncoded, KindResponseEncoded,
+		KindTunnel,
 	}
 }
 
-// Side is one direction of an exchange.
+// Side is one direction of an exchange, or the tunnel that it became.
 type Side uint8
 
-// The two directions.
+// The two directions, and what has both.
 const (
 	Request Side = iota
 	Response
+	Tunnel
 )
 
 func (s Side) String() string {
-	if s == Request {
+	switch s {
+	case Request:
 		return "request"
+	case Response:
+		return "response"
+	default:
+		return "tunnel"
 	}
-	return "response"
 }
 
 func (s Side) plain() Kind { return Kind(s.String()) }
@@ -67,10 +74,14 @@ func (s Side) encoded() Kind { return s.plain() + ".encoded" }
 
 // Side says which direction a kind tells of.
 func (k Kind) Side() Side {
-	if strings.HasPrefix(string(k), "request") {
+	switch {
+	case k == KindTunnel:
+		return Tunnel
+	case strings.HasPrefix(string(k), "request"):
 		return Request
+	default:
+		return Response
 	}
-	return Response
 }
 
 // Mode says which sides of an exchange are wanted.
@@ -97,11 +108,12 @@ func ParseMode(text string) (Mode, error) {
 type Selection map[Kind]bool
 
 // Select gives the kinds that are both listed and of a side that the mode
-// wants.
+// wants. A tunnel is of both sides.
 func Select(mode Mode, kinds []Kind) Selection {
 	selection := make(Selection, len(kinds))
 	for _, kind := range kinds {
-		if mode == ModeAll || string(mode) == kind.Side().String() {
+		side := kind.Side()
+		if mode == ModeAll || side == Tunnel || string(mode) == side.String() {
 			selection[kind] = true
 		}
 	}

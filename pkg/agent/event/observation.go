@@ -54,7 +54,7 @@ func CodingOf(header http.Header) Coding {
 		ContentType:           header.Get("Content-Type"),
 		ContentEncoding:       strings.Join(header["Content-Encoding"], ","),
 		GRPCEncoding:          header.Get("Grpc-Encoding"),
-		InferenceHeaderLength: header.Get("Inference-Header-Content-Length"),
+		InferenceHeaderLength: strings.Join(header["Inference-Header-Content-Length"], ","),
 	}
 }
 
@@ -72,21 +72,27 @@ type Body struct {
 // Whole says whether Data is all that flowed.
 func (b Body) Whole() bool { return int64(len(b.Data)) == b.Size }
 
+// Flow is how many bytes went through a tunnel, each way.
+type Flow struct{ FromClient, FromModel int64 }
+
 // NoStatus is the Status of a request or of an exchange that ended without an
 // answer, and the GRPCStatus of an answer that has none.
 const NoStatus = -1
 
-// Observation is one side of one exchange, at rest.
+// Observation is one side of one exchange, or a tunnel, at rest.
 type Observation struct {
 	Exchange *Exchange
 	Side     Side
 	Coding   Coding
 	Body     Body
+	// Flow is a tunnel's, which has no body.
+	Flow Flow
 	// Complete says that the side ended as it should, and didn't break off.
 	Complete bool
 	// Status and GRPCStatus are the answer's, or NoStatus.
 	Status, GRPCStatus int
-	// At is when the request was received, or the answer was complete.
+	// At is when the request was received, the answer was complete, or the
+	// tunnel ended.
 	At time.Time
 }
 
@@ -110,6 +116,8 @@ func GRPCStatusOf(header, trailer http.Header) int {
 func Classify(o *Observation, maxBytes int64) Kind {
 	grpc := isGRPC(o.Coding.ContentType)
 	switch {
+	case o.Side == Tunnel:
+		return KindTunnel
 	case !o.Complete, o.Side == Response && !succeeded(o, grpc):
 		return o.Side.failure()
 	case o.Body.Size > maxBytes, !o.Body.Whole():

@@ -18,6 +18,7 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/agent/delivery"
 	"github.com/sidenote-dev/sidenote/pkg/agent/event"
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
+	"github.com/sidenote-dev/sidenote/pkg/inference"
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
 )
 
@@ -35,6 +36,8 @@ type Sink interface {
 
 // Settings say what becomes an event.
 type Settings struct {
+	// Paths say which requests are observed.
+	Paths     inference.Paths
 	Selection event.Selection
 	Builder   event.Builder
 	// Deadline is how long after it was observed an event is given up.

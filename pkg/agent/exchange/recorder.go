@@ -16,6 +16,7 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/agent/event"
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
 	"github.com/sidenote-dev/sidenote/pkg/agent/proxy"
+	"github.com/sidenote-dev/sidenote/pkg/inference"
 )
 
 const requestIDHeader = "X-Request-Id"
@@ -29,12 +30,8 @@ func (p *Pipeline) Begin(r *http.Request) (proxy.Recorder, http.Header) {
 	if _, present := r.Header[requestIDHeader]; !present {
 		extra = http.Header{requestIDHeader: {correlationID}}
 	}
-	switch {
-	case proxy.AsksForTunnel(r):
-		p.skips.Skip(ledger.SkipUpgrade)
-		return nil, extra
-	case event.Loop(r.Header):
-		p.skips.Skip(ledger.SkipLoop)
+	if reason := p.skip(r); reason != "" {
+		p.skips.Skip(reason)
 		return nil, extra
 	}
 
@@ -42,6 +39,7 @@ func (p *Pipeline) Begin(r *http.Request) (proxy.Recorder, http.Header) {
 		pipeline: p,
 		exchange: event.NewExchange(r, correlationID, received),
 		mayLoop:  event.MayLoop(r.Header.Get("Content-Type")),
+		holds:    proxy.AsksForTunnel(r),
 		status:   event.NoStatus,
 	}
 	recorder.request.init(p, event.Request, event.CodingOf(r.Header), r.ContentLength)
@@ -51,6 +49,21 @@ func (p *Pipeline) Begin(r *http.Request) (proxy.Recorder, http.Header) {
 		recorder.request.body = p.record(recorder.request.lease, event.Request, r.ContentLength, true)
 	}
 	return recorder, extra
+}
+
+// skip says why the head of a request keeps its exchange from being observed:
+// empty where it doesn't.
+func (p *Pipeline) skip(r *http.Request) ledger.SkipReason {
+	switch verdict := p.settings.Paths.Judge(r); {
+	case verdict == inference.Probe:
+		return ledger.SkipProbe
+	case verdict == inference.OtherPath:
+		return ledger.SkipPath
+	case event.Loop(r.Header):
+		return ledger.SkipLoop
+	default:
+		return ""
+	}
 }
 
 // recorder watches one exchange.
@@ -64,6 +77,12 @@ type recorder struct {
 	response side
 	// looped says that the request turned out to carry one of our events.
 	looped bool
+	// holds says that the request's side waits for the head of the answer, for
+	// the request asks for a tunnel. held is what it holds back.
+	holds  bool
+	held   *event.Observation
+	tunnel bool
+	flow   event.Flow
 	status int
 	header http.Header
 }
@@ -130,7 +149,7 @@ func (r *recorder) requestDone(complete bool) {
 		r.request.lease.Release()
 		return
 	}
-	r.pipeline.observe(event.Observation{
+	observation := event.Observation{
 		Exchange:   r.exchange,
 		Side:       event.Request,
 		Coding:     r.request.coding,
@@ -139,12 +158,27 @@ func (r *recorder) requestDone(complete bool) {
 		Status:     event.NoStatus,
 		GRPCStatus: event.NoStatus,
 		At:         r.exchange.Received,
-	}, r.request.lease)
+	}
+	if r.holds {
+		r.held = &observation
+		return
+	}
+	r.pipeline.observe(observation, r.request.lease)
+}
+
+// release ends the wait for the head of the answer: there is no tunnel.
+func (r *recorder) release() {
+	r.holds = false
+	if r.held != nil {
+		r.pipeline.observe(*r.held, r.request.lease)
+		r.held = nil
+	}
 }
 
 func (r *recorder) ResponseHead(status int, header http.Header, contentLength int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.release()
 	r.status = status
 	r.header = header
 	r.response.init(r.pipeline, event.Response, event.CodingOf(header), contentLength)
@@ -164,6 +198,39 @@ func (r *recorder) ResponseDone() {
 	r.response.complete = true
 }
 
+func (r *recorder) TunnelOpened() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.tunnel = true
+	r.status = http.StatusSwitchingProtocols
+	r.held = nil
+	r.request.ended = true
+	r.request.lease.Release()
+}
+
+func (r *recorder) TunnelBytes(fromClient, fromModel int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.flow.FromClient += int64(fromClient)
+	r.flow.FromModel += int64(fromModel)
+}
+
+func (r *recorder) endTunnel() {
+	if !r.pipeline.settings.Selection.Wants(event.Tunnel) {
+		r.pipeline.skips.Skip(ledger.SkipUpgrade)
+		return
+	}
+	r.pipeline.observe(event.Observation{
+		Exchange:   r.exchange,
+		Side:       event.Tunnel,
+		Flow:       r.flow,
+		Complete:   true,
+		Status:     r.status,
+		GRPCStatus: event.NoStatus,
+		At:         time.Now(),
+	}, r.pipeline.budget.Lease())
+}
+
 func (r *recorder) Unanswered(status int) {
 	r.ResponseHead(status, nil, 0)
 	r.ResponseDone()
@@ -172,6 +239,11 @@ func (r *recorder) Unanswered(status int) {
 func (r *recorder) End(trailer http.Header) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.tunnel {
+		r.endTunnel()
+		return
+	}
+	r.release()
 	r.requestDone(r.response.complete && event.WholeMessages(r.request.coding, r.request.body.Body()))
 	if r.response.ended {
 		return

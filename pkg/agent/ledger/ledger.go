@@ -47,8 +47,12 @@ type SkipReason string
 const (
 	// SkipLoop: the request carries an event of an agent.
 	SkipLoop SkipReason = "loop"
-	// SkipUpgrade: the exchange became a tunnel.
+	// SkipUpgrade: the exchange became a tunnel, and that event isn't selected.
 	SkipUpgrade SkipReason = "upgrade"
+	// SkipProbe: the request asks how the model is, or scrapes metrics.
+	SkipProbe SkipReason = "probe"
+	// SkipPath: the path is not one of inference.
+	SkipPath SkipReason = "path"
 )
 
 // Snapshot is an Account at one instant.

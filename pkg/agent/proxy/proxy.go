@@ -19,8 +19,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/net/http/httpguts"
 )
 
 // Recorder watches one exchange. Its methods never block and don't keep what
@@ -38,6 +36,11 @@ type Recorder interface {
 	ResponseBytes(p []byte)
 	// ResponseDone says that the answer's body is complete.
 	ResponseDone()
+	// TunnelOpened says that the exchange became a tunnel, instead of a
+	// ResponseHead.
+	TunnelOpened()
+	// TunnelBytes counts what went through the tunnel. It may still follow End.
+	TunnelBytes(fromClient, fromModel int)
 	// Unanswered says that the agent had to answer with this status itself.
 	Unanswered(status int)
 	// End says that the exchange is over, with the answer's trailer.
@@ -133,7 +136,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			// error's, must not become a head and an empty body.
 			proxy.FlushInterval = 0
 		}
-		if recorder == nil || res.StatusCode == http.StatusSwitchingProtocols {
+		if recorder == nil {
+			return nil
+		}
+		if res.StatusCode == http.StatusSwitchingProtocols {
+			watchTunnel(r, res, recorder)
 			return nil
 		}
 		answer = res
@@ -193,17 +200,10 @@ func (h *Handler) rewrite(p *httputil.ProxyRequest, extra http.Header) {
 	}
 	// The same map: its values arrive only after the body.
 	out.Trailer = in.Trailer
-	if upgrade := out.Header.Get("Upgrade"); upgrade != "" && !strings.EqualFold(upgrade, "websocket") {
+	if upgrade := out.Header.Get("Upgrade"); upgrade != "" && !strings.EqualFold(upgrade, tunnelProtocol) {
 		out.Header.Del("Upgrade")
 		out.Header.Del("Connection")
 	}
-}
-
-// AsksForTunnel says whether a request asks to become a WebSocket, the one
-// upgrade that is passed on.
-func AsksForTunnel(r *http.Request) bool {
-	return httpguts.HeaderValuesContainsToken(r.Header["Connection"], "upgrade") &&
-		strings.EqualFold(r.Header.Get("Upgrade"), "websocket")
 }
 
 func watchRequest(out *http.Request, recorder Recorder) {

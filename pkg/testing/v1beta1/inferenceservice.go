@@ -178,6 +178,11 @@ func WithEvents(kinds ...string) LoggerOption {
 	return func(logger *v1beta1.LoggerSpec) { logger.Events = kinds }
 }
 
+// WithPaths says which paths are inference.
+func WithPaths(patterns ...string) LoggerOption {
+	return func(logger *v1beta1.LoggerSpec) { logger.Paths = patterns }
+}
+
 // WithContentMode says how events are put on the wire.
 func WithContentMode(mode v1beta1.ContentMode) LoggerOption {
 	return func(logger *v1beta1.LoggerSpec) { logger.ContentMode = mode }

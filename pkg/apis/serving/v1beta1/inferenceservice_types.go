@@ -180,10 +180,18 @@ type LoggerSpec struct {
 	MetadataRefresh MetadataRefresh `json:"metadataRefresh,omitempty"`
 	// Events lists the kinds of event that are sent: request, response, stream,
 	// request.failure, response.failure, request.oversize, response.oversize,
-	// request.encoded, response.encoded. Unset: request, response and stream.
+	// request.encoded, response.encoded, tunnel. Unset: request, response and
+	// stream.
 	// +optional
 	// +listType=atomic
 	Events []string `json:"events,omitempty"`
+	// Paths are patterns of the paths that are inference, and so are sent: * is
+	// any run of characters, and a leading ! says what is not inference, as in
+	// /v1/models/*:predict or !/internal/*. Unset, or with exclusions alone:
+	// everything but health probes, requests for metadata and metrics scrapes.
+	// +optional
+	// +listType=atomic
+	Paths []string `json:"paths,omitempty"`
 	// ContentMode is auto (the default), binary or structured.
 	// +optional
 	ContentMode ContentMode `json:"contentMode,omitempty"`

@@ -293,6 +293,18 @@ func TestWhatCannotServeIsRefusedWithTheFieldAndTheRemedy(t *testing.T) {
 			Seed(WithLogger(WithEvents("request", "answer"))),
 			refused(`write one of "request", "response", "stream"`, logger+".events[1]"),
 		},
+		"a path that is none": {
+			Seed(WithLogger(WithPaths("/v1/models/*", "v1/models/m"))),
+			refused("begin it with / or *", logger+".paths[1]"),
+		},
+		"a path with a query": {
+			Seed(WithLogger(WithPaths("!/a?b=c"))),
+			refused("leave out the query", logger+".paths[0]"),
+		},
+		"more paths than an agent takes": {
+			Seed(WithLogger(WithPaths(slices.Repeat([]string{"/a"}, 33)...))),
+			refused("write fewer, with * for any run of characters", logger+".paths"),
+		},
 		"a payload of nothing": {
 			Seed(WithLogger(WithMaxPayloadBytes(0))),
 			refused("expected 1 <= 0 <= 16777216", logger+".maxPayloadBytes"),

@@ -17,6 +17,7 @@ import (
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 
 	"github.com/sidenote-dev/sidenote/pkg/apis/config"
+	"github.com/sidenote-dev/sidenote/pkg/inference"
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
 )
 
@@ -27,6 +28,7 @@ var EventKinds = []string{
 	"request.failure", "response.failure",
 	"request.oversize", "response.oversize",
 	"request.encoded", "response.encoded",
+	"tunnel",
 }
 
 // maxMaxPayloadBytes bounds maxPayloadBytes: no Broker takes more.
@@ -40,6 +42,7 @@ func (s *LoggerSpec) validate(ctx context.Context) *apis.FieldError {
 	errs = errs.Also(s.validateSink(ctx))
 	errs = errs.Also(validateDelivery(ctx, s.Delivery).ViaField("delivery"))
 	errs = errs.Also(s.validateEvents())
+	errs = errs.Also(s.validatePaths())
 	if s.MaxPayloadBytes != nil && (*s.MaxPayloadBytes < 1 || *s.MaxPayloadBytes > maxMaxPayloadBytes) {
 		errs = errs.Also(apis.ErrOutOfBoundsValue(*s.MaxPayloadBytes, 1, maxMaxPayloadBytes, "maxPayloadBytes"))
 	}
@@ -88,6 +91,26 @@ func (s *LoggerSpec) validateEvents() (errs *apis.FieldError) {
 			violation.Details = "write one of " + quoted(EventKinds)
 			errs = errs.Also(violation)
 		}
+	}
+	return errs
+}
+
+func (s *LoggerSpec) validatePaths() (errs *apis.FieldError) {
+	for i, pattern := range s.Paths {
+		if err := inference.ValidatePattern(pattern); err != nil {
+			errs = errs.Also(&apis.FieldError{
+				Message: fmt.Sprintf("invalid value: %q", pattern),
+				Paths:   []string{fmt.Sprintf("paths[%d]", i)},
+				Details: err.Error(),
+			})
+		}
+	}
+	if len(s.Paths) > inference.MaxPatterns {
+		errs = errs.Also(&apis.FieldError{
+			Message: fmt.Sprintf("%d patterns listed: at most %d can be", len(s.Paths), inference.MaxPatterns),
+			Paths:   []string{"paths"},
+			Details: "write fewer, with * for any run of characters",
+		})
 	}
 	return errs
 }

@@ -64,7 +64,6 @@ var loggerAdvice = map[string]string{
 	"metadataHeaders": adviceLater,
 	"storage":         adviceLater,
 	"spool":           adviceLater,
-	"paths":           adviceLater,
 	"sampling":        adviceLater,
 }
 

@@ -190,6 +190,11 @@ func (in *LoggerSpec) DeepCopyInto(out *LoggerSpec) {
 		*out = make([]string, len(*in))
 		copy(*out, *in)
 	}
+	if in.Paths != nil {
+		in, out := &in.Paths, &out.Paths
+		*out = make([]string, len(*in))
+		copy(*out, *in)
+	}
 	if in.MaxPayloadBytes != nil {
 		in, out := &in.MaxPayloadBytes, &out.MaxPayloadBytes
 		*out = new(int64)

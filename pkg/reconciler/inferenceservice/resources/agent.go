@@ -182,6 +182,9 @@ func agentArguments(is *v1beta1.InferenceService, port corev1.ContainerPort, rea
 	if len(logger.Events) > 0 {
 		argument("events", strings.Join(logger.Events, ","))
 	}
+	for _, pattern := range logger.Paths {
+		argument("paths", pattern)
+	}
 	if logger.ContentMode != "" {
 		argument("content-mode", string(logger.ContentMode))
 	}

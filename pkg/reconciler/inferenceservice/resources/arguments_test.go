@@ -24,6 +24,7 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/agent/delivery"
 	"github.com/sidenote-dev/sidenote/pkg/apis/config"
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
+	"github.com/sidenote-dev/sidenote/pkg/inference"
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
 )
 
@@ -116,10 +117,18 @@ func TestTheAgentReadsWhatTheControllerWrites(t *testing.T) {
 				Mode:            v1beta1.LogResponse,
 				MetadataRefresh: v1beta1.RefreshLive,
 				Events:          v1beta1.EventKinds,
+				Paths:           []string{"/v1/models/*:predict", "!/$(HOME)/a,b c/*"},
 				ContentMode:     v1beta1.ContentModeStructured,
 				MaxPayloadBytes: ptr.Int64(16 << 20),
 			},
 			want: func(t *testing.T, read *arguments.Arguments) {
+				paths, err := inference.ParsePaths([]string{"/v1/models/*:predict", "!/$(HOME)/a,b c/*"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if diff := cmp.Diff(paths, read.Paths, cmp.AllowUnexported(inference.Paths{})); diff != "" {
+					t.Error("paths (-written, +read):", diff)
+				}
 				if len(read.Events) != len(v1beta1.EventKinds) || read.MaxPayloadBytes != 16<<20 || read.MetadataDir == "" {
 					t.Errorf("arguments = %+v", read)
 				}

@@ -1,0 +1,61 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package proxy
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+
+	"golang.org/x/net/http/httpguts"
+)
+
+const tunnelProtocol = "websocket"
+
+// AsksForTunnel says whether a request asks to become a WebSocket, the one
+// upgrade that is passed on. The model decides.
+func AsksForTunnel(r *http.Request) bool {
+	return httpguts.HeaderValuesContainsToken(r.Header["Connection"], "upgrade") &&
+		strings.EqualFold(r.Header.Get("Upgrade"), tunnelProtocol)
+}
+
+// watchTunnel shows a recorder that the model agreed, and what flows. Where
+// the answer switches to what nobody asked for, ReverseProxy breaks off.
+func watchTunnel(r *http.Request, res *http.Response, recorder Recorder) {
+	connection, ok := res.Body.(io.ReadWriteCloser)
+	if !ok || !AsksForTunnel(r) || !strings.EqualFold(res.Header.Get("Upgrade"), tunnelProtocol) {
+		return
+	}
+	recorder.TunnelOpened()
+	res.Body = watchedTunnel{ReadWriteCloser: connection, recorder: recorder}
+}
+
+// watchedTunnel is the connection to the model.
+type watchedTunnel struct {
+	io.ReadWriteCloser
+	recorder Recorder
+}
+
+func (t watchedTunnel) Read(p []byte) (int, error) {
+	n, err := t.ReadWriteCloser.Read(p)
+	t.recorder.TunnelBytes(0, n)
+	return n, err
+}
+
+func (t watchedTunnel) Write(p []byte) (int, error) {
+	n, err := t.ReadWriteCloser.Write(p)
+	t.recorder.TunnelBytes(n, 0)
+	return n, err
+}
+
+// CloseWrite passes the client's end on, while the model may still send.
+func (t watchedTunnel) CloseWrite() error {
+	if half, ok := t.ReadWriteCloser.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}
