@@ -13,8 +13,4 @@ source hack/environment.sh
 prepare_cluster
 install_sidenote
 say 'Running the end-to-end suite'
-# reconciler-test leaves the manifests that it rendered behind.
-TMPDIR="$(mktemp -d)"
-export TMPDIR
-trap 'rm -rf "$TMPDIR"' EXIT
 go test -tags=e2e -count=1 -timeout=30m ./test/e2e/... "$@"

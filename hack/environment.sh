@@ -36,10 +36,20 @@ prepare_cluster() {
   eval "$exports"
 }
 
+# quietly runs a command and shows its log only where it fails.
+quietly() {
+  local log status=0
+  log=$(mktemp)
+  "$@" 2>"$log" || status=$?
+  ((status == 0)) || cat "$log" >&2
+  rm -f "$log"
+  return "$status"
+}
+
 # install_sidenote installs this checkout's Sidenote, and waits for it.
 install_sidenote() {
-  say 'Installing Sidenote'
-  ko apply --sbom=none -Rf config/
+  say 'Installing Sidenote (the first time builds its images: a minute or two)'
+  quietly ko apply --sbom=none -Rf config/
   local deployment
   for deployment in controller webhook; do
     kubectl -n sidenote-system rollout status "deployment/$deployment" --timeout=180s

@@ -24,7 +24,7 @@ readonly instances='{"instances": [[1, 1], [-1, -1]]}'
 apply_sample() {
   say 'Applying samples/quickstart: a Broker, two teams that subscribe, a model'
   local manifests tries=30
-  manifests=$(ko resolve --sbom=none -Rf samples/quickstart/)
+  manifests=$(quietly ko resolve --sbom=none -Rf samples/quickstart/)
   kubectl apply -f samples/quickstart/100-namespace.yaml
   until kubectl apply --dry-run=server -f - <<<"$manifests" >/dev/null 2>&1 || ((--tries == 0)); do
     sleep 2
