@@ -41,6 +41,7 @@ func TestFeatures(t *testing.T) {
 		"Modes":              features.Modes(),
 		"SinkURL":            features.SinkURL(),
 		"SinkKnativeService": features.SinkKnativeService(),
+		"DeadLetter":         features.DeadLetter(),
 		"MissingBroker":      features.MissingBroker(),
 		"LoopGuard":          features.LoopGuard(),
 		"Rollout":            features.Rollout(),

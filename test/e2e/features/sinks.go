@@ -9,6 +9,8 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/http"
+	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
 	"knative.dev/eventing/test/rekt/resources/broker"
@@ -43,11 +45,51 @@ func SinkURL() *feature.Feature {
 func addDirectService(f *feature.Feature, service, at string, logger map[string]any, options ...inferenceservice.Option) {
 	f.Setup("there is a subscriber "+at, subscriber.Install(at))
 	f.Setup("there is an InferenceService "+service+" that sends to its URL", func(ctx context.Context, t feature.T) {
-		fields := map[string]any{"url": "http://" + network.GetServiceHostname(at, environment.FromContext(ctx).Namespace())}
+		fields := map[string]any{"url": urlOf(ctx, at)}
 		maps.Copy(fields, logger)
 		inferenceservice.Install(service, append(options, inferenceservice.WithLogger(fields))...)(ctx, t)
 	})
 	f.Requirement("the InferenceService "+service+" answers", answers(service))
+}
+
+func urlOf(ctx context.Context, subscriber string) string {
+	return "http://" + network.GetServiceHostname(subscriber, environment.FromContext(ctx).Namespace())
+}
+
+// DeadLetter is that an event which the sink refuses goes to the dead letter
+// sink whole, and says where it was refused and how.
+func DeadLetter() *feature.Feature {
+	const service, refusing, at = "refused", "refusing", "dead-letters"
+	f := feature.NewFeatureNamed("a dead letter sink")
+	f.Setup("there is a sink that refuses every event", subscriber.Install(refusing, subscriber.Refusing(http.StatusBadRequest)))
+	f.Setup("there is a subscriber "+at, subscriber.Install(at))
+	f.Setup("there is an InferenceService with both", func(ctx context.Context, t feature.T) {
+		inferenceservice.Install(service, inferenceservice.WithLogger(map[string]any{
+			"url": urlOf(ctx, refusing),
+			"delivery": map[string]any{
+				"retry":          2,
+				"backoffDelay":   "PT0.1S",
+				"deadLetterSink": map[string]any{"ref": subscriber.AsReference(at)},
+			},
+		}))(ctx, t)
+	})
+	f.Requirement("the InferenceService answers", answers(service))
+	f.Assert("every event arrives as a dead letter", func(ctx context.Context, t feature.T) {
+		predictUntilSeen(ctx, t, service, at)
+		events := eventsOf(ctx, t, service, at, requestType, responseType)
+		if err := oneExchange(events); err != nil {
+			t.Error(err)
+		}
+		for _, event := range events {
+			if got := subscriber.Attribute(event, "knativeerrorcode"); got != strconv.Itoa(http.StatusBadRequest) {
+				t.Errorf("%s has knativeerrorcode %q, want 400", event.Type(), got)
+			}
+			if got := subscriber.Attribute(event, "knativeerrordest"); got != urlOf(ctx, refusing) {
+				t.Errorf("%s has knativeerrordest %q, want %q", event.Type(), got, urlOf(ctx, refusing))
+			}
+		}
+	})
+	return f
 }
 
 // SinkKnativeService is that events go to a Knative Service that the sink

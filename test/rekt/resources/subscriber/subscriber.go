@@ -9,6 +9,7 @@ package subscriber
 
 import (
 	"context"
+	"errors"
 
 	cloudevents "github.com/cloudevents/sdk-go/v2"
 	"github.com/cloudevents/sdk-go/v2/types"
@@ -19,11 +20,11 @@ import (
 	"knative.dev/reconciler-test/pkg/resources/service"
 )
 
-// Install runs an eventshub that takes every event, behind a Service of its
-// name.
-func Install(name string) feature.StepFn {
+// Install runs an eventshub behind a Service of its name. Without options it
+// takes every event.
+func Install(name string, options ...eventshub.EventsHubOption) feature.StepFn {
 	return func(ctx context.Context, t feature.T) {
-		eventshub.Install(name, receive)(ctx, t)
+		eventshub.Install(name, append([]eventshub.EventsHubOption{receive}, options...)...)(ctx, t)
 		k8s.WaitForServiceEndpointsOrFail(ctx, t, name, 1)
 	}
 }
@@ -36,6 +37,15 @@ func receive(_ context.Context, environment map[string]string) error {
 	environment["A_RECEIVER"] = "receiver"
 	environment[eventshub.EventGeneratorsEnv] = "$(A_RECEIVER)"
 	return nil
+}
+
+// Refusing lets a subscriber answer every event with a status.
+func Refusing(status int) eventshub.EventsHubOption {
+	const every = 1 << 30
+	drop, answer := eventshub.DropFirstN(every), eventshub.DropEventsResponseCode(status)
+	return func(ctx context.Context, environment map[string]string) error {
+		return errors.Join(drop(ctx, environment), answer(ctx, environment))
+	}
 }
 
 // AsReference refers to a subscriber's Service.
