@@ -72,6 +72,10 @@ type Core struct {
 	lost  func(*Item, ledger.Reason, time.Time)
 	// keepsFailures says that what came of an attempt is still asked for.
 	keepsFailures bool
+	// patience is how long an event waits for a sink that takes none; 0 is as
+	// long as it lives. lastFailure is what the sink said then.
+	patience    time.Duration
+	lastFailure Result
 }
 
 // NewCore gives the core of one sink, which ends events in account.
@@ -120,11 +124,12 @@ func (c *Core) Oldest() time.Time {
 // only a new item or the end of an attempt changes anything.
 func (c *Core) Next(now time.Time) (*Item, time.Time) {
 	c.expire(now)
+	c.loseImpatient(&c.live, now)
 	if c.Waiting() == 0 {
 		return nil, time.Time{}
 	}
 	if !c.gate.allows(now) {
-		return nil, soonest(c.gate.opens(), c.nextDeadline())
+		return nil, soonest(soonest(c.gate.opens(), c.nextDeadline()), c.patienceEnds())
 	}
 	lane := c.lane(now)
 	if lane == nil {
@@ -184,7 +189,9 @@ func (c *Core) Done(item *Item, result Result, now time.Time) {
 		c.giveUp(item, rejection(result), now)
 	case Retry:
 		c.gate.failed(item.epoch, now, result.RetryAfter, c.config.Random())
+		c.lastFailure = result
 		c.again(item, now)
+		c.loseImpatient(&c.backlog, now)
 	}
 }
 
@@ -248,6 +255,37 @@ func (c *Core) expire(now time.Time) {
 			func(item *Item) bool { return !now.Before(item.Deadline) },
 			func(item *Item) { c.giveUp(item, ledger.ReasonExpired, now) })
 	}
+}
+
+// loseImpatient gives up events that have waited for long enough for a sink
+// that takes none: its probes speak for them, and a dead letter sink may be
+// there. They are looked for from the front of a lane, where the oldest are.
+func (c *Core) loseImpatient(lane *queue, now time.Time) {
+	for c.patience > 0 && c.gate.closed && lane.len() > 0 && !now.Before(c.givesUpAt(lane.front())) {
+		item := lane.pop()
+		if item.attempts == 0 {
+			item.failure = c.lastFailure
+		}
+		c.giveUp(item, ledger.ReasonRetries, now)
+	}
+}
+
+// patienceEnds is when the oldest new event is given up by loseImpatient.
+func (c *Core) patienceEnds() time.Time {
+	if c.patience == 0 || !c.gate.closed || c.live.len() == 0 {
+		return time.Time{}
+	}
+	return c.givesUpAt(c.live.front())
+}
+
+// givesUpAt is when an item has waited for long enough, counted from when the
+// sink last took one.
+func (c *Core) givesUpAt(item *Item) time.Time {
+	since := item.Observed
+	if since.Before(c.gate.since) {
+		since = c.gate.since
+	}
+	return since.Add(c.patience)
 }
 
 func (c *Core) nextDeadline() time.Time { return soonest(c.live.deadline, c.backlog.deadline) }

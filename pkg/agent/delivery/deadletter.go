@@ -41,6 +41,9 @@ func NewDeadLetterCore(config Config, account *ledger.Account) *Core {
 func (c *Core) SendDeadLettersTo(deadLetters *Core) {
 	drop := c.lost
 	c.keepsFailures = true
+	if c.config.Schedule.Retries != nil {
+		c.patience = c.config.Schedule.patience()
+	}
 	c.lost = func(item *Item, reason ledger.Reason, now time.Time) {
 		if !isDeadLetter(reason) {
 			drop(item, reason, now)

@@ -136,6 +136,97 @@ func TestADeadLetterSinkThatHangsHoldsUpNothing(t *testing.T) {
 	}
 }
 
+// A sink that takes nothing is probed by one event at a time. With a bounded
+// number of retries, the others don't wait for their turn until they expire.
+func TestWhatWaitsForADeadSinkBecomesADeadLetterInTime(t *testing.T) {
+	retries := 2
+	w, letters := withDeadLetters(t, withSchedule(Schedule{Retries: &retries}))
+	for range 50 {
+		w.observe()
+	}
+	begun, attempts := w.now, 0
+	for w.core.Waiting() > 0 {
+		item, again := w.core.Next(w.now)
+		switch {
+		case item != nil:
+			attempts++
+			w.done(item, 503)
+		case again.IsZero():
+		default:
+			w.now = again
+		}
+	}
+	if took := w.now.Sub(begun); took > 40*time.Second || attempts < 3 || attempts > 20 {
+		t.Errorf("%d attempts, the last event became a dead letter after %s", attempts, took)
+	}
+	for range 50 {
+		letter, _ := letters.Next(w.now)
+		if letter == nil || letter.failure.Status != 503 || letter.lostFor != ledger.ReasonRetries {
+			t.Fatalf("the dead letter is %+v", letter)
+		}
+		letters.Done(letter, Result{Status: 202}, w.now)
+	}
+	if s := w.account.Snapshot(); s.DeadLettered != 50 || s.Pending != 0 {
+		t.Errorf("the ledger says %+v", s)
+	}
+}
+
+// A probe that hangs is not waited for.
+func TestWhatWaitsBehindAHangingProbeBecomesADeadLetterInTime(t *testing.T) {
+	retries := 2
+	w, letters := withDeadLetters(t, withSchedule(Schedule{Retries: &retries}))
+	w.observe()
+	w.done(w.next(), 503)
+	w.observe()
+	w.now = w.now.Add(time.Second)
+	w.next()
+	w.now = w.now.Add(w.nothing())
+	w.core.Next(w.now)
+	if wait := w.now.Sub(w.core.gate.since); wait != 20*time.Second || letters.Waiting() != 1 {
+		t.Errorf("after %s, %d dead letters wait", wait, letters.Waiting())
+	}
+}
+
+// Where there is no dead letter sink, or no bound, an event waits as long as
+// it lives: the sink may come back.
+func TestWhatWaitsForADeadSinkOtherwiseWaits(t *testing.T) {
+	retries := 2
+	for name, w := range map[string]*world{
+		"no dead letter sink": newWorld(t, withSchedule(Schedule{Retries: &retries})),
+		"no bound":            func() *world { w, _ := withDeadLetters(t); return w }(),
+	} {
+		w.observe()
+		w.done(w.next(), 503)
+		for range 10 {
+			w.observe()
+		}
+		w.now = w.now.Add(time.Minute)
+		w.core.Next(w.now)
+		if s := w.account.Snapshot(); s.Pending != 11 || w.core.Waiting() != 10 {
+			t.Errorf("%s: %d wait, the ledger says %+v", name, w.core.Waiting(), s)
+		}
+	}
+}
+
+// An event that is old because the agent is slow is no dead letter of a sink
+// that takes events.
+func TestWhatWaitsForASinkThatTakesEventsWaits(t *testing.T) {
+	none := 0
+	w, letters := withDeadLetters(t, withSchedule(Schedule{Retries: &none}))
+	for range 10 {
+		w.observe()
+	}
+	w.now = w.now.Add(time.Minute)
+	w.done(w.next(), 500)
+	w.now = w.now.Add(time.Second)
+	for range 9 {
+		w.done(w.next(), 202)
+	}
+	if s := w.account.Snapshot(); s.Delivered != 9 || letters.Waiting() != 1 {
+		t.Errorf("%d dead letters, the ledger says %+v", letters.Waiting(), s)
+	}
+}
+
 func TestWhatIsNoDeadLetter(t *testing.T) {
 	w, letters := withDeadLetters(t)
 	w.observe()

@@ -19,6 +19,8 @@ type gate struct {
 	failures  int
 	notBefore time.Time
 	closed    bool
+	// since is when it closed.
+	since time.Time
 	// epoch tells attempts that began before the gate closed from its probes:
 	// what they come to says nothing new.
 	epoch uint64
@@ -71,7 +73,9 @@ func (g *gate) failed(epoch uint64, now time.Time, retryAfter time.Duration, ran
 	wait := retryAfter
 	if epoch == g.epoch {
 		g.epoch++
-		g.closed = true
+		if !g.closed {
+			g.closed, g.since = true, now
+		}
 		g.failures++
 		wait = max(retryAfter, Backoff(g.failures, random))
 	}

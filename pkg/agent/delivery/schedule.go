@@ -47,6 +47,21 @@ func (s Schedule) exhausted(attempts int) bool {
 	return s.Retries != nil && attempts > *s.Retries
 }
 
+// patience is how long an event waits for a sink that takes none, where the
+// number of retries is bounded: as long as all of its own would last, and as
+// the sink itself is left alone.
+func (s Schedule) patience() time.Duration {
+	total := time.Duration(0)
+	for attempts := 1; !s.exhausted(attempts) && total < EventDeadline; attempts++ {
+		wait := s.wait(attempts)
+		if wait == 0 {
+			break
+		}
+		total += wait
+	}
+	return max(total, mostUnlimitedDelay)
+}
+
 // wait is how long an event is left alone after so many failed attempts, of
 // which there was at least one.
 func (s Schedule) wait(attempts int) time.Duration {
