@@ -11,7 +11,7 @@ import (
 )
 
 func TestUnfit(t *testing.T) {
-	fit := machine{system: "linux", cgroupVersion: 1, namespaces: true, checkout: "/work/sidenote", freeBytes: bytesToBuild}
+	fit := machine{system: "linux", cgroupVersion: 1, namespaces: true, checkout: "/src/sidenote", freeBytes: bytesToBuild}
 	tests := []struct {
 		name   string
 		change func(*machine)
