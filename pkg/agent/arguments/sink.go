@@ -84,7 +84,7 @@ var sinkOptions = []sinkOption{
 		func(s *Sink, v string) error { s.TokenFile = v; return nil },
 	},
 	{
-		"retry", "COUNT", "how often a failed event is tried again, at least; without it, as often as there is time for in 10 minutes",
+		"retry", "COUNT", "how often a failed event is tried again; without it, as often as there is time for in 10 minutes",
 		func(s *Sink, v string) error {
 			count, err := strconv.Atoi(v)
 			if err != nil || count < 0 || count > maxRetries {
