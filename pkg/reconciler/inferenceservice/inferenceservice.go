@@ -82,13 +82,15 @@ func (r *Reconciler) reconcileWithLogger(ctx context.Context, is *v1beta1.Infere
 
 	var before *resources.InForce
 	ownerHash := resources.OwnerHash(is, attributes)
-	ownerChanged := true
+	renew := true
 	if live != nil {
 		var recordedHash string
 		before, recordedHash = resources.Recorded(live)
-		ownerChanged = recordedHash != ownerHash
+		// A template whose Revision failed serves nobody: a mended image of the
+		// agent may replace it at once.
+		renew = recordedHash != ownerHash || resources.Failed(live)
 	}
-	inForce := resources.Decide(logger.MetadataRefresh, before, ownerChanged, wanted)
+	inForce := resources.Decide(logger.MetadataRefresh, before, renew, wanted)
 
 	// Before the pods that mount it, which start without it too: serving never
 	// depends on logging.

@@ -183,6 +183,34 @@ func TestWhatThePlatformChangesRollsNoneAndIsSaid(t *testing.T) {
 	}
 }
 
+// A wrong image of the agent, once mended, heals every service that rolled
+// with it, and no other.
+func TestAFailedTemplateGetsTheMendedAgentAtOnce(t *testing.T) {
+	w := running(t)
+	w.config.Agent.Image = "agent:mistyped"
+	w.owner(WithImage("model:v2"))
+	w.settle()
+	w.change(func(service *servingv1.Service) {
+		service.Status.ObservedGeneration = service.Generation
+		service.Status.Conditions = duckv1.Conditions{
+			{Type: servingv1.ServiceConditionConfigurationsReady, Status: corev1.ConditionFalse, Reason: "RevisionFailed"},
+			{Type: apis.ConditionReady, Status: corev1.ConditionFalse, Reason: "RevisionMissing"},
+		}
+	})
+	w.assertWritten(w.settle(), "status")
+	w.assertSaid(v1beta1.PredictorReady, isFalse, "RevisionFailed", "")
+
+	w.config.Agent.Image = "agent:v2"
+	w.assertWritten(w.settle(), "update Knative Service", "status")
+	if got := w.is().Status.Logger.AgentImage; got != "agent:v2" {
+		t.Errorf("the agent's image is %s, want the mended one", got)
+	}
+	w.serve()
+	w.settle()
+	w.config.Agent.Image = "agent:v3"
+	w.assertWritten(w.settle(), "status")
+}
+
 // An older controller built the template otherwise and recorded less: an
 // upgrade must roll no model.
 func TestATemplateOfAnOlderControllerStays(t *testing.T) {

@@ -67,19 +67,20 @@ type Wanted struct {
 }
 
 // Decide says what holds for the template, given what held before (nil: there
-// is no template yet) and whether the owner changed anything.
-func Decide(refresh v1beta1.MetadataRefresh, before *InForce, ownerChanged bool, wanted Wanted) InForce {
+// is no template yet) and whether the template is made anew in any case: the
+// owner changed something, or it failed.
+func Decide(refresh v1beta1.MetadataRefresh, before *InForce, renew bool, wanted Wanted) InForce {
 	if before == nil {
-		before, ownerChanged = &InForce{}, true
+		before, renew = &InForce{}, true
 	}
-	decided := InForce{Agent: before.Agent, Sink: decideSink(before.Sink, ownerChanged, wanted.Sink), Metadata: before.Metadata}
+	decided := InForce{Agent: before.Agent, Sink: decideSink(before.Sink, renew, wanted.Sink), Metadata: before.Metadata}
 	if wanted.DeadLetterSink != nil {
-		decided.DeadLetterSink = decideSink(before.DeadLetterSink, ownerChanged, *wanted.DeadLetterSink)
+		decided.DeadLetterSink = decideSink(before.DeadLetterSink, renew, *wanted.DeadLetterSink)
 	}
-	if ownerChanged {
+	if renew {
 		decided.Agent = wanted.Agent
 	}
-	if ownerChanged || refresh != v1beta1.RefreshLive {
+	if renew || refresh != v1beta1.RefreshLive {
 		decided.Metadata = wanted.Metadata
 	}
 	return decided
@@ -89,10 +90,10 @@ func Decide(refresh v1beta1.MetadataRefresh, before *InForce, ownerChanged bool,
 // and the last address of a destination that doesn't resolve now. A
 // destination that the owner no longer names gets nothing more, even where
 // the new one has no address yet.
-func decideSink(before *Sink, ownerChanged bool, wanted WantedSink) *Sink {
+func decideSink(before *Sink, renew bool, wanted WantedSink) *Sink {
 	same := before != nil && equality.Semantic.DeepEqual(before.Destination, wanted.Destination)
 	switch {
-	case before != nil && before.ByDefault && wanted.ByDefault && !ownerChanged && !same:
+	case before != nil && before.ByDefault && wanted.ByDefault && !renew && !same:
 		return before
 	case wanted.Refused:
 		// Where it got events before this was known, too.
@@ -149,6 +150,13 @@ func Holds(live *servingv1.Service, ownerHash string, inForce InForce) bool {
 		recorded = &InForce{}
 	}
 	return recordedHash == ownerHash && equality.Semantic.DeepEqual(*recorded, inForce)
+}
+
+// Failed reports whether the latest Revision of a Knative Service has failed,
+// as far as Serving has seen its latest generation.
+func Failed(service *servingv1.Service) bool {
+	return service.Generation == service.Status.ObservedGeneration &&
+		service.Status.GetCondition(servingv1.ServiceConditionConfigurationsReady).IsFalse()
 }
 
 // OwnerHash names what the InferenceService's owner decides of the template.
