@@ -1,0 +1,171 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package faults
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// exchangeTimeout bounds one exchange: a client that waits for a sink is a
+// failure, not a hang.
+const exchangeTimeout = 60 * time.Second
+
+// clients are the load generator, and keep a ledger.
+type clients struct {
+	book[sent]
+
+	url    string
+	run    string
+	number atomic.Uint64
+	http1  *http.Transport
+	http2  *http.Transport
+}
+
+func newClients(t *testing.T, url, run string) *clients {
+	c := &clients{url: url, run: run, http1: transport(false), http2: transport(true)}
+	t.Cleanup(c.hangUp)
+	return c
+}
+
+func transport(http2 bool) *http.Transport {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(!http2)
+	protocols.SetUnencryptedHTTP2(http2)
+	return &http.Transport{Protocols: protocols, DisableCompression: true, MaxIdleConnsPerHost: 64}
+}
+
+// hangUp closes connections that are not in use.
+func (c *clients) hangUp() {
+	c.http1.CloseIdleConnections()
+	c.http2.CloseIdleConnections()
+}
+
+// sort is a sort of exchange, and how it is made.
+type sort struct {
+	plan
+	http2 bool
+}
+
+func small() sort { return sort{plan: plan{kind: unary, requestBytes: 200, answerBytes: 300}} }
+
+func sized(requestBytes, answerBytes int) sort {
+	return sort{plan: plan{kind: unary, requestBytes: requestBytes, answerBytes: answerBytes}}
+}
+
+func overHTTP2(s sort) sort { s.http2 = true; return s }
+
+func serverSentEvents() sort {
+	return sort{plan: plan{kind: sse, requestBytes: 100, answerBytes: 1000}}
+}
+
+func streaming() sort {
+	return sort{plan: plan{kind: grpc, requestBytes: 300, answerBytes: 600}, http2: true}
+}
+
+func neverEnding() sort {
+	return sort{plan: plan{kind: endless, requestBytes: 300, answerBytes: 600}, http2: true}
+}
+
+// exchange makes one exchange, books it, and gives its id.
+func (c *clients) exchange(ctx context.Context, s sort) string {
+	planned := s.plan
+	planned.run, planned.number = c.run, c.number.Add(1)
+	id := planned.id()
+	c.set(id, func(*sent) {})
+	seen := c.make(ctx, planned, s.http2)
+	c.set(id, func(entry *sent) { *entry = seen })
+	return id
+}
+
+func (c *clients) make(ctx context.Context, planned plan, http2 bool) sent {
+	ctx, cancel := context.WithTimeout(ctx, exchangeTimeout)
+	defer cancel()
+	var body io.Reader = bytes.NewReader(planned.body(request))
+	if planned.kind == endless {
+		unending := &endlessBody{message: planned.pieces(request)[0], closed: make(chan struct{})}
+		defer close(unending.closed)
+		body = unending
+	}
+	outgoing, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url+"/v1/models/m:predict", body)
+	if err != nil {
+		return sent{err: err.Error()}
+	}
+	outgoing.Header.Set(requestIDHeader, planned.id())
+	outgoing.Header.Set("Content-Type", contentTypes[unary])
+	if planned.kind == grpc || planned.kind == endless {
+		outgoing.Header.Set("Content-Type", contentTypes[grpc])
+	}
+	through := c.http1
+	if http2 {
+		through = c.http2
+	}
+	answered, err := through.RoundTrip(outgoing)
+	if err != nil {
+		return sent{err: err.Error()}
+	}
+	defer answered.Body.Close()
+	content, err := io.ReadAll(answered.Body)
+	seen := sent{status: answered.StatusCode, header: maps.Clone(answered.Header), sum: sum(content)}
+	maps.Copy(seen.header, answered.Trailer)
+	if err != nil {
+		seen.err = err.Error()
+		return seen
+	}
+	seen.whole = seen.status == http.StatusOK && seen.sum == sum(planned.body(answer))
+	return seen
+}
+
+// load has so many clients make so many exchanges each, of the sorts in turns,
+// and gives their ids.
+func (c *clients) load(clients, each int, sorts ...sort) []string {
+	ids := make([][]string, clients)
+	var group sync.WaitGroup
+	for i := range clients {
+		group.Go(func() {
+			for n := range each {
+				ids[i] = append(ids[i], c.exchange(context.Background(), sorts[(i+n)%len(sorts)]))
+			}
+		})
+	}
+	group.Wait()
+	return slices.Concat(ids...)
+}
+
+// pause is between two exchanges of a client that goes on and on, so that an
+// outage's backlog stays within the budget.
+const pause = 10 * time.Millisecond
+
+// begin has clients make exchanges until stop is called, which waits for those
+// that are under way.
+func (c *clients) begin(clients int, sorts ...sort) (stop func()) {
+	stopping := make(chan struct{})
+	var group sync.WaitGroup
+	for i := range clients {
+		group.Go(func() {
+			for n := 0; ; n++ {
+				select {
+				case <-stopping:
+					return
+				case <-time.After(pause):
+					c.exchange(context.Background(), sorts[(i+n)%len(sorts)])
+				}
+			}
+		})
+	}
+	return sync.OnceFunc(func() {
+		close(stopping)
+		group.Wait()
+	})
+}

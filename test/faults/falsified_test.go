@@ -1,0 +1,135 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package faults
+
+import (
+	"errors"
+	"maps"
+	"testing"
+
+	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
+)
+
+// sound is evidence that every property holds for: five exchanges, one event
+// lost to the budget, one that came twice.
+func sound() evidence {
+	e := evidence{
+		clients: make(map[string]sent),
+		model:   make(map[string]served),
+		sides:   []side{request, answer},
+		agent:   ledger.Snapshot{Observed: 10, Delivered: 9, Dropped: map[ledger.Reason]uint64{ledger.ReasonBudget: 1}},
+	}
+	for n := range uint64(5) {
+		planned := small().plan
+		planned.run, planned.number = "sound", n
+		id := planned.id()
+		e.clients[id] = sent{whole: true, status: 200, sum: sum(planned.body(answer)), header: map[string][]string{"A": {"b"}}}
+		e.model[id] = served{intact: true, answered: true}
+		for i, s := range e.sides {
+			e.sink = append(e.sink, taken{
+				source: "m", id: id + string(s), kind: map[side]string{request: "request", answer: "response"}[s],
+				exchange: id, instance: "one", sequence: 2*n + uint64(i) + 1, sum: sum(planned.body(s)),
+			})
+		}
+	}
+	e.sink = append(e.sink[:9], e.sink[3])
+	return e
+}
+
+// TestTheBatteryCanFail: each falsification of the evidence breaks a property,
+// and none is broken without one.
+func TestTheBatteryCanFail(t *testing.T) {
+	for _, property := range append(always(), lossesAreCountable, arrived(sound().sink[0].exchange)) {
+		if err := property(sound()); err != nil {
+			t.Errorf("of sound evidence: %v", err)
+		}
+	}
+	first := sound().sink[0].exchange
+	for _, test := range []struct {
+		name    string
+		falsify func(*evidence)
+		caughtBy
+	}{
+		{"an event is dropped silently", func(e *evidence) { e.sink = e.sink[1:9] }, caughtBy{"theLedgerIsTrue", theLedgerIsTrue}},
+		{"and its gap is seen", func(e *evidence) { e.sink = e.sink[1:9] }, caughtBy{"lossesAreCountable", lossesAreCountable}},
+		{"an event is dropped, and called delivered", func(e *evidence) { e.agent.Delivered, e.agent.Dropped = 10, nil }, caughtBy{"theLedgerIsTrue", theLedgerIsTrue}},
+		{"an exchange is not observed at all", func(e *evidence) {
+			e.sink = e.sink[2:9]
+			e.agent = ledger.Snapshot{Observed: 8, Delivered: 7, Dropped: e.agent.Dropped}
+		}, caughtBy{"theLedgerIsTrue", theLedgerIsTrue}},
+		{"observed is off by one", func(e *evidence) { e.agent.Observed++ }, caughtBy{"theLawHolds", theLawHolds}},
+		{"delivered is off by one", func(e *evidence) { e.agent.Delivered-- }, caughtBy{"theLawHolds", theLawHolds}},
+		{"dropped is off by one", func(e *evidence) { e.agent.Dropped[ledger.ReasonBudget]++ }, caughtBy{"theLawHolds", theLawHolds}},
+		{"pending is off by one", func(e *evidence) { e.agent.Pending++ }, caughtBy{"theLawHolds", theLawHolds}},
+		{"an event of nobody", func(e *evidence) { e.sink[0].exchange = "x.1.unary.1.1" }, caughtBy{"nothingIsUnexpected", nothingIsUnexpected}},
+		{"an answer that the model never gave", func(e *evidence) { delete(e.model, first) }, caughtBy{"nothingIsUnexpected", nothingIsUnexpected}},
+		{"an event of a side that nobody wants", func(e *evidence) { e.sides = []side{answer} }, caughtBy{"nothingIsUnexpected", nothingIsUnexpected}},
+		{"a body is flipped", func(e *evidence) { e.sink[4].sum = sum([]byte("x")) }, caughtBy{"everyBodyIsTheirs", everyBodyIsTheirs}},
+		{"two bodies are exchanged", func(e *evidence) { e.sink[0].sum, e.sink[1].sum = e.sink[1].sum, e.sink[0].sum }, caughtBy{"everyBodyIsTheirs", everyBodyIsTheirs}},
+		{"the model got another body", func(e *evidence) { e.model[first] = served{answered: true} }, caughtBy{"everyBodyIsTheirs", everyBodyIsTheirs}},
+		{"a duplicate has another id", func(e *evidence) { e.sink[9].id = "other" }, caughtBy{"aDuplicateIsTheSame", aDuplicateIsTheSame}},
+		{"a duplicate has another source", func(e *evidence) { e.sink[9].source = "other" }, caughtBy{"aDuplicateIsTheSame", aDuplicateIsTheSame}},
+		{"a duplicate has another place", func(e *evidence) { e.sink[9].sequence = 10 }, caughtBy{"aDuplicateIsTheSame", aDuplicateIsTheSame}},
+		{"two events have one id", func(e *evidence) { e.sink[1].id = e.sink[0].id }, caughtBy{"aDuplicateIsTheSame", aDuplicateIsTheSame}},
+		{"an event never arrives", func(e *evidence) { e.sink = e.sink[1:] }, caughtBy{"arrived", arrived(first)}},
+		{"a client got an error", func(e *evidence) { e.clients[first] = sent{status: 502} }, caughtBy{"everyClientWasServed", everyClientWasServed}},
+		{"two events have one place", func(e *evidence) { e.sink[0].sequence = 2 }, caughtBy{"lossesAreCountable", lossesAreCountable}},
+		{"an event has no place", func(e *evidence) { e.sink[0].sequence = 0 }, caughtBy{"lossesAreCountable", lossesAreCountable}},
+		{"an agent has two names", func(e *evidence) { e.sink[0].instance = "two" }, caughtBy{"lossesAreCountable", lossesAreCountable}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			e := sound().clone()
+			test.falsify(&e)
+			if test.property(e) == nil {
+				t.Errorf("%s does not see it", test.by)
+			}
+		})
+	}
+}
+
+type caughtBy struct {
+	by       string
+	property property
+}
+
+// TestTheOtherPropertiesCanFail: those over something else than the ledgers.
+func TestTheOtherPropertiesCanFail(t *testing.T) {
+	first := sound().sink[0].exchange
+	changed := func(change func(*sent)) error {
+		other := maps.Clone(sound().clients)
+		entry := other[first]
+		change(&entry)
+		other[first] = entry
+		return sameForClients(sound().clients, other)
+	}
+	none := errors.New("none")
+	for name, err := range map[string]error{
+		"same answers":         invert(changed(func(*sent) {}), none),
+		"another Date":         invert(changed(func(s *sent) { s.header = map[string][]string{"A": {"b"}, "Date": {"x"}} }), none),
+		"another status":       changed(func(s *sent) { s.status = 502 }),
+		"another header":       changed(func(s *sent) { s.header = map[string][]string{"A": {"c"}} }),
+		"another body":         changed(func(s *sent) { s.sum = "x" }),
+		"fewer exchanges":      sameForClients(sound().clients, nil),
+		"within bounds":        invert(isBounded(usage{1, 20, 20}, usage{1, 30, 30}, 100, 100), none),
+		"too much memory":      isBounded(usage{}, usage{}, 101, 100),
+		"a leak of sockets":    isBounded(usage{1, 20, 20}, usage{1, 31, 20}, 1, 100),
+		"a leak of goroutines": isBounded(usage{1, 20, 20}, usage{1, 20, 31}, 1, 100),
+		"no canary":            invert(keepsSecrets([]string{"canary"}, map[string]string{"log": "can"}), none),
+		"a canary":             keepsSecrets([]string{"other", "canary"}, map[string]string{"log": "a canary!"}),
+	} {
+		if err == nil {
+			t.Errorf("%s: not seen", name)
+		}
+	}
+}
+
+// invert gives nil where there is an error, and none where there isn't.
+func invert(err, none error) error {
+	if err != nil {
+		return nil
+	}
+	return none
+}

@@ -1,0 +1,117 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package faults
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"time"
+)
+
+const requestIDHeader = "X-Request-Id"
+
+// pace is how long the model takes over each piece of a stream.
+const pace = 20 * time.Millisecond
+
+// model answers each exchange by what its id says, and keeps a ledger.
+type model struct{ book[served] }
+
+var contentTypes = map[kind]string{
+	unary: "application/octet-stream",
+	sse:   "text/event-stream",
+	grpc:  "application/grpc",
+}
+
+func (m *model) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	planned, ok := planOf(r.Header.Get(requestIDHeader))
+	if !ok {
+		// Readiness, or a request that is not counted.
+		_, _ = io.Copy(io.Discard, r.Body)
+		return
+	}
+	if planned.kind == endless {
+		m.goOn(w, r, planned)
+		return
+	}
+	body, err := io.ReadAll(r.Body)
+	intact := err == nil && bytes.Equal(body, planned.body(request))
+	m.set(planned.id(), func(s *served) { s.intact, s.answered = intact, true })
+
+	w.Header().Set("Content-Type", contentTypes[planned.kind])
+	if planned.kind == grpc {
+		w.Header().Set("Trailer", "Grpc-Status")
+	}
+	control := http.NewResponseController(w)
+	for _, piece := range planned.pieces(answer) {
+		if _, err := w.Write(piece); err != nil {
+			return
+		}
+		if planned.kind == unary {
+			break
+		}
+		if err := control.Flush(); err != nil {
+			return
+		}
+		select {
+		case <-time.After(pace):
+		case <-r.Context().Done():
+			return
+		}
+	}
+	if planned.kind == grpc {
+		w.Header().Set("Grpc-Status", "0")
+	}
+}
+
+// goOn answers every message of a stream that its client never ends.
+func (m *model) goOn(w http.ResponseWriter, r *http.Request, planned plan) {
+	m.set(planned.id(), func(s *served) { s.answered = true })
+	w.Header().Set("Content-Type", contentTypes[grpc])
+	control := http.NewResponseController(w)
+	message := planned.pieces(answer)[0]
+	received := make([]byte, len(planned.pieces(request)[0]))
+	for {
+		if _, err := io.ReadFull(r.Body, received); err != nil {
+			return
+		}
+		if _, err := w.Write(message); err != nil {
+			return
+		}
+		if err := control.Flush(); err != nil {
+			return
+		}
+	}
+}
+
+var errCut = errors.New("the stream was cut")
+
+// endlessBody gives a message every now and then, until it is closed.
+type endlessBody struct {
+	message []byte
+	closed  chan struct{}
+	left    []byte
+	begun   bool
+}
+
+func (b *endlessBody) Read(p []byte) (int, error) {
+	if len(b.left) == 0 {
+		if b.begun {
+			select {
+			case <-time.After(pace):
+			case <-b.closed:
+				return 0, errCut
+			}
+		}
+		b.begun, b.left = true, b.message
+	}
+	n := copy(p, b.left)
+	b.left = b.left[n:]
+	return n, nil
+}
+
+func (b *endlessBody) Close() error { return nil }

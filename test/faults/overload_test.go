@@ -1,0 +1,61 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package faults
+
+import (
+	"math/rand/v2"
+	"testing"
+)
+
+// TestOverload (P6, P7): bodies of a megabyte, a small budget, and a sink that
+// hangs, is slow or is gone. The agent stays under its memory limit, and when
+// all is over it holds what it held before.
+func TestOverload(t *testing.T) {
+	const budget, limit = 16 << 20, 64 << 20
+	for _, state := range []fault{swallowing, slow, refusing} {
+		t.Run(string(state), func(t *testing.T) {
+			inRounds(t, func(t *testing.T, _ *rand.Rand) {
+				events := "--events=request,response,stream,request.oversize,response.oversize"
+				fresh := newRig(t, withMemory(budget, limit), with(events))
+				goroutines := fresh.agent.goroutines()
+
+				r := newRig(t, withMemory(budget, limit), with(events))
+				r.load(1, 1, small())
+				before := usage{rssAnon: r.agent.rssAnon(), descriptors: r.agent.descriptors(), goroutines: goroutines}
+				peak := r.agent.watchMemory()
+				r.network.become(state)
+				// Of both halves one is over the cap of a body, the other not.
+				r.load(16, 16, sized(1<<20, 1<<20), sized(600<<10, 600<<10), overHTTP2(sized(1<<20, 600<<10)))
+				r.idle()
+				hold(t, r.evidence(r.agent.ledger()), always()...)
+				if used := r.agent.status().BufferUsed; used > budget {
+					t.Errorf("%d bytes are held, the budget is %d", used, budget)
+				}
+
+				r.network.become(healthy)
+				r.awaitSuccess()
+				r.awaitArrival(r.one(small()))
+				hold(t, r.atRest(), always()...)
+				if used := r.agent.status().BufferUsed; used != 0 {
+					t.Errorf("at rest %d bytes are held", used)
+				}
+				highest := peak()
+				// What is kept for later goes when its other end does.
+				r.hangUp()
+				r.network.become(refusing)
+				r.servers.model.close()
+				eventually(t, "the agent holds no connection", func() bool { return r.agent.descriptors() <= before.descriptors+spare })
+				after := usage{descriptors: r.agent.descriptors()}
+				after.goroutines = r.agent.goroutines()
+				t.Logf("resident %d MiB at most, %d descriptors before and %d after, %d goroutines before and %d after",
+					highest>>20, before.descriptors, after.descriptors, before.goroutines, after.goroutines)
+				if err := isBounded(before, after, highest, limit); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,248 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package faults
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// property is a claim about the evidence; nil where it holds.
+type property func(evidence) error
+
+// theLawHolds (P1, from inside): nothing that was observed is without a fate.
+func theLawHolds(e evidence) error {
+	a := e.agent
+	if a.Observed != a.Delivered+a.DroppedTotal()+a.DeadLettered+a.Pending {
+		return fmt.Errorf("P1: the ledger does not close: %+v", a)
+	}
+	return nil
+}
+
+// nothingIsUnexpected (P1, from outside): what the sink took, a client sent or
+// the model answered.
+func nothingIsUnexpected(e evidence) error {
+	for _, event := range e.sink {
+		_, known := e.clients[event.exchange]
+		if event.side() == answer {
+			known = known && e.model[event.exchange].answered
+		}
+		if !known || !slices.Contains(e.sides, event.side()) {
+			return fmt.Errorf("P1: nobody expected the event %+v", event)
+		}
+	}
+	return nil
+}
+
+// theLedgerIsTrue (P1, from outside): what the agent calls delivered is there,
+// and what is not there the agent calls dropped or pending.
+func theLedgerIsTrue(e evidence) error {
+	unique := uint64(len(byID(e.sink)))
+	if e.agent.Delivered > unique {
+		return fmt.Errorf("P1: %d called delivered, the sink has %d", e.agent.Delivered, unique)
+	}
+	missing, expected := uint64(0), uint64(0)
+	seen := bySide(e.sink)
+	for id, client := range e.clients {
+		if !client.whole {
+			continue
+		}
+		for _, s := range e.sides {
+			expected++
+			if len(seen[id+" "+string(s)]) == 0 {
+				missing++
+			}
+		}
+	}
+	if owned := e.agent.DroppedTotal() + e.agent.Pending + e.agent.DeadLettered; missing > owned {
+		return fmt.Errorf("P1: %d events are missing, the ledger owns to %d: %+v", missing, owned, e.agent)
+	}
+	if expected > e.agent.Observed {
+		return fmt.Errorf("P1: %d events were due, the agent observed %d", expected, e.agent.Observed)
+	}
+	return nil
+}
+
+// everyBodyIsTheirs (P3): no invented and no corrupt event.
+func everyBodyIsTheirs(e evidence) error {
+	for _, event := range e.sink {
+		planned, ok := planOf(event.exchange)
+		if !ok {
+			return fmt.Errorf("P3: an event of no exchange: %+v", event)
+		}
+		if want := sum(planned.body(event.side())); event.sum != want {
+			return fmt.Errorf("P3: the body of %s %s is not what went over the wire", event.exchange, event.side())
+		}
+	}
+	for id, seen := range e.model {
+		if e.clients[id].whole && !seen.intact {
+			return fmt.Errorf("P3: the model got another body of %s than its client sent", id)
+		}
+	}
+	return nil
+}
+
+// aDuplicateIsTheSame (P3): whatever arrives twice keeps source, id and place.
+func aDuplicateIsTheSame(e evidence) error {
+	for name, events := range bySide(e.sink) {
+		for _, event := range events[1:] {
+			if event != events[0] {
+				return fmt.Errorf("P3: two events for %s: %+v and %+v", name, events[0], event)
+			}
+		}
+	}
+	for id, events := range byID(e.sink) {
+		for _, event := range events[1:] {
+			if event != events[0] {
+				return fmt.Errorf("P3: two events of the id %s: %+v and %+v", id, events[0], event)
+			}
+		}
+	}
+	return nil
+}
+
+// arrived (P4) gives the property that both events of an exchange came.
+func arrived(id string) property {
+	return func(e evidence) error {
+		seen := bySide(e.sink)
+		for _, s := range e.sides {
+			if len(seen[id+" "+string(s)]) == 0 {
+				return fmt.Errorf("P4: the %s of %s has not arrived", s, id)
+			}
+		}
+		return nil
+	}
+}
+
+// everyClientWasServed (P6): no client saw anything but the model's answer.
+func everyClientWasServed(e evidence) error {
+	for id, client := range e.clients {
+		planned, _ := planOf(id)
+		if !client.whole && planned.kind != endless {
+			return fmt.Errorf("P6: the client of %s got %d %s", id, client.status, client.err)
+		}
+	}
+	return nil
+}
+
+// sameForClients (P6) compares the answers to the same exchanges under two
+// states of a sink. A Date tells when, not what.
+func sameForClients(with, without map[string]sent) error {
+	if len(with) != len(without) {
+		return fmt.Errorf("P6: %d exchanges against %d", len(with), len(without))
+	}
+	for id, one := range with {
+		other := without[id]
+		one.header, other.header = maps.Clone(one.header), maps.Clone(other.header)
+		delete(one.header, "Date")
+		delete(other.header, "Date")
+		if !reflect.DeepEqual(one, other) {
+			return fmt.Errorf("P6: the answer to %s depends on the sink: %+v and %+v", id, one, other)
+		}
+	}
+	return nil
+}
+
+// usage is what a process holds.
+type usage struct {
+	rssAnon                 int64
+	descriptors, goroutines int
+}
+
+// spare is how many descriptors or goroutines more than at the start count as
+// none.
+const spare = 10
+
+// isBounded (P7) holds the peak against a bound, and what is left after the
+// load against what there was before it.
+func isBounded(before, after usage, peak, bound int64) error {
+	switch {
+	case peak > bound:
+		return fmt.Errorf("P7: %d bytes resident, the bound is %d", peak, bound)
+	case after.descriptors > before.descriptors+spare:
+		return fmt.Errorf("P7: %d descriptors before, %d after", before.descriptors, after.descriptors)
+	case after.goroutines > before.goroutines+spare:
+		return fmt.Errorf("P7: %d goroutines before, %d after", before.goroutines, after.goroutines)
+	}
+	return nil
+}
+
+// keepsSecrets (P8): no canary is in any of the texts.
+func keepsSecrets(canaries []string, texts map[string]string) error {
+	for where, text := range texts {
+		for _, canary := range canaries {
+			if at := strings.Index(text, canary); at >= 0 {
+				return fmt.Errorf("P8: a canary is in the %s: %s", where, text[max(0, at-80):at+len(canary)])
+			}
+		}
+	}
+	return nil
+}
+
+// lossesAreCountable (P9): the gaps in agentsequence, up to the agent's count
+// of events, are exactly what it calls lost or pending.
+func lossesAreCountable(e evidence) error {
+	seen := make(map[uint64]bool)
+	instances := make(map[string]bool)
+	for _, event := range e.sink {
+		seen[event.sequence] = true
+		instances[event.instance] = true
+	}
+	if len(instances) > 1 {
+		return errors.New("P9: one agent gave itself several names")
+	}
+	if seen[0] {
+		return errors.New("P9: an event has no place in the sequence")
+	}
+	gaps := uint64(0)
+	for n := uint64(1); n <= e.agent.Observed; n++ {
+		if !seen[n] {
+			gaps++
+		}
+	}
+	if lost := e.agent.DroppedTotal() + e.agent.DeadLettered + e.agent.Pending; gaps != lost {
+		return fmt.Errorf("P9: %d gaps, the ledger says %d: %+v", gaps, lost, e.agent)
+	}
+	return nil
+}
+
+// bySide groups events by what they tell of.
+func bySide(events []taken) map[string][]taken {
+	groups := make(map[string][]taken)
+	for _, event := range events {
+		name := event.exchange + " " + string(event.side())
+		groups[name] = append(groups[name], event)
+	}
+	return groups
+}
+
+// byID groups events by what CloudEvents identifies them by.
+func byID(events []taken) map[string][]taken {
+	groups := make(map[string][]taken)
+	for _, event := range events {
+		name := event.source + " " + event.id
+		groups[name] = append(groups[name], event)
+	}
+	return groups
+}
+
+// always are the properties that hold while one agent lives, whatever breaks
+// around it.
+func always() []property {
+	return []property{
+		theLawHolds, nothingIsUnexpected, theLedgerIsTrue,
+		everyBodyIsTheirs, aDuplicateIsTheSame, everyClientWasServed,
+	}
+}
+
+// afterAKill are those that need no word of the agent.
+func afterAKill() []property {
+	return []property{nothingIsUnexpected, everyBodyIsTheirs, aDuplicateIsTheSame}
+}

@@ -1,0 +1,234 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package faults
+
+import (
+	"context"
+	"crypto/tls"
+	"flag"
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
+)
+
+var (
+	seed   = flag.Uint64("faults.seed", 0, "the seed of every random choice; 0 takes one of its own")
+	rounds = flag.Int("faults.rounds", 1, "how often each scenario is run, with other choices each time")
+)
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	if runtime.GOOS != "linux" {
+		fmt.Println("the battery reads /proc, which only Linux has: nothing is tested")
+		return 0
+	}
+	if *seed == 0 {
+		*seed = rand.Uint64()
+	}
+	fmt.Printf("choices are made by -faults.seed=%d\n", *seed)
+	directory, err := os.MkdirTemp("", "faults")
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	defer os.RemoveAll(directory)
+	// The agent's sources are this test's, too, for the test cache.
+	if _, err := os.Stat(filepath.Join("..", "..", "cmd", "agent", "main.go")); err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	if err := buildAgent(directory); err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	return m.Run()
+}
+
+// inRounds runs a scenario beside the others, as often as was asked for.
+func inRounds(t *testing.T, scenario func(t *testing.T, choose *rand.Rand)) {
+	t.Parallel()
+	name := fnv.New64a()
+	_, _ = name.Write([]byte(t.Name()))
+	for round := range *rounds {
+		choose := rand.New(rand.NewPCG(*seed, name.Sum64()+uint64(round)))
+		if *rounds == 1 {
+			scenario(t, choose)
+			continue
+		}
+		t.Run(fmt.Sprintf("round %d", round+1), func(t *testing.T) { scenario(t, choose) })
+	}
+}
+
+// rig is clients, an agent, a model, a network and a sink.
+type rig struct {
+	*clients
+	t *testing.T
+
+	agent   *process
+	model   *model
+	network *network
+	sink    *sink
+
+	options options
+	servers struct{ model, sink *server }
+}
+
+type options struct {
+	line, environment []string
+	certificate       *tls.Certificate
+	sides             []side
+	run               string
+}
+
+type option func(*options)
+
+// with gives the agent arguments.
+func with(line ...string) option {
+	return func(o *options) { o.line = append(o.line, line...) }
+}
+
+// withMemory gives the agent a byte budget and the runtime's soft limit.
+func withMemory(budget, limit int64) option {
+	return func(o *options) {
+		o.line = append(o.line, fmt.Sprintf("--buffer-bytes=%d", budget))
+		o.environment = append(o.environment, fmt.Sprintf("GOMEMLIMIT=%d", limit))
+	}
+}
+
+// answersOnly has only answers sent as events.
+func answersOnly() option {
+	return func(o *options) {
+		o.line = append(o.line, "--mode=response")
+		o.sides = []side{answer}
+	}
+}
+
+// overTLS has the sink behind a certificate.
+func overTLS(certificate *tls.Certificate) option {
+	return func(o *options) { o.certificate = certificate }
+}
+
+// called names the run in the ids of its exchanges.
+func called(run string) option { return func(o *options) { o.run = run } }
+
+// attemptTimeout is short, so that a sink that hangs is tried often.
+const attemptTimeout = time.Second
+
+func newRig(t *testing.T, given ...option) *rig {
+	t.Helper()
+	o := options{sides: []side{request, answer}, run: "run"}
+	for _, set := range given {
+		set(&o)
+	}
+	r := &rig{t: t, model: new(model), sink: newSink(t), options: o}
+	r.servers.model = serve(t, r.model, nil)
+	r.servers.sink = serve(t, r.sink, o.certificate)
+	r.network = newNetwork(t, r.servers.sink.address)
+	scheme := "http://"
+	if o.certificate != nil {
+		scheme = "https://"
+	}
+	line := []string{
+		"--target=http://" + r.servers.model.address, "--sink=" + scheme + r.network.address, "--allow-loopback-sinks=true",
+		"--source=m-predictor-default", "--sink.default.timeout=" + attemptTimeout.String(), "--sink.default.retry-after-max=1s",
+		"--log-level=debug",
+	}
+	r.agent = startAgent(t, o.environment, append(line, o.line...))
+	r.clients = newClients(t, r.agent.url, o.run)
+	return r
+}
+
+// restartSink ends the sink and begins it anew elsewhere, with the ledger it
+// had.
+func (r *rig) restartSink() {
+	r.t.Helper()
+	r.servers.sink.close()
+	r.servers.sink = serve(r.t, r.sink, r.options.certificate)
+	r.network.leadTo(r.servers.sink.address)
+}
+
+// one makes one exchange.
+func (r *rig) one(s sort) string { return r.exchange(context.Background(), s) }
+
+// evidence is what all have seen so far. The agent's ledger comes first: what
+// it calls delivered then, the sink has.
+func (r *rig) evidence(agent ledger.Snapshot) evidence {
+	return evidence{
+		clients: r.copy(),
+		model:   r.model.copy(),
+		sink:    r.sink.events(),
+		agent:   agent,
+		sides:   r.options.sides,
+	}
+}
+
+// idle waits until no exchange is under way.
+func (r *rig) idle() {
+	r.t.Helper()
+	eventually(r.t, "no exchange is under way", func() bool { return r.agent.status().Active == 0 })
+}
+
+// atRest waits until every event has its fate.
+func (r *rig) atRest() evidence {
+	r.t.Helper()
+	eventually(r.t, "the agent is at rest", func() bool {
+		status := r.agent.status()
+		return status.Active == 0 && status.Sinks["default"].Pending == 0
+	})
+	return r.evidence(r.agent.ledger())
+}
+
+// awaitTrouble waits until so many more attempts were made again: the agent
+// has felt the fault.
+func (r *rig) awaitTrouble(retries uint64) {
+	r.t.Helper()
+	already := r.agent.ledger().Retried
+	eventually(r.t, "the agent feels the fault", func() bool { return r.agent.ledger().Retried >= already+retries })
+}
+
+// awaitSuccess waits until the sink takes events again, or has them all.
+func (r *rig) awaitSuccess() {
+	r.t.Helper()
+	already := r.agent.ledger().Delivered
+	eventually(r.t, "the sink takes events again", func() bool {
+		now := r.agent.ledger()
+		return now.Delivered > already || now.Pending == 0
+	})
+}
+
+// awaitArrival (P4) waits for the events of an exchange.
+func (r *rig) awaitArrival(id string) {
+	r.t.Helper()
+	eventually(r.t, "the events of "+id+" have arrived", func() bool {
+		for _, s := range r.options.sides {
+			if !r.sink.has(id, s) {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// hold fails the test where a property doesn't hold.
+func hold(t *testing.T, e evidence, properties ...property) {
+	t.Helper()
+	for _, property := range properties {
+		if err := property(e); err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -1,0 +1,172 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package faults
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/cloudevents/sdk-go/v2/binding"
+	cehttp "github.com/cloudevents/sdk-go/v2/protocol/http"
+)
+
+const typePrefix = "io.kubeflow.serving.inference."
+
+// reply is what a sink answers an attempt.
+type reply struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+var accepted = reply{status: http.StatusAccepted}
+
+// sink reads events by the CloudEvents SDK, as Knative's own receivers do, and
+// keeps a ledger of those that it took.
+type sink struct {
+	t *testing.T
+
+	mu sync.Mutex
+	// answer gives the reply to the nth attempt, from 1, to deliver an event.
+	answer   func(e taken, n int) reply
+	attempts map[string]int
+	taken    []taken
+	// credentials are the Authorization headers that came.
+	credentials map[string]bool
+}
+
+func newSink(t *testing.T) *sink {
+	return &sink{t: t, attempts: make(map[string]int), credentials: make(map[string]bool)}
+}
+
+// answering sets the replies.
+func (s *sink) answering(answer func(e taken, n int) reply) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.answer = answer
+}
+
+func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	event, err := readEvent(r)
+	if err != nil {
+		s.t.Errorf("the sink can't read an event: %v", err)
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	s.mu.Lock()
+	s.credentials[r.Header.Get("Authorization")] = true
+	s.attempts[event.id]++
+	given := accepted
+	if s.answer != nil {
+		given = s.answer(event, s.attempts[event.id])
+	}
+	if given.status >= 200 && given.status <= 299 {
+		s.taken = append(s.taken, event)
+	}
+	s.mu.Unlock()
+	for name, values := range given.header {
+		w.Header()[name] = values
+	}
+	w.WriteHeader(given.status)
+	_, _ = w.Write(given.body)
+}
+
+func readEvent(r *http.Request) (taken, error) {
+	parsed, err := binding.ToEvent(context.Background(), cehttp.NewMessageFromHttpRequest(r))
+	if err != nil {
+		return taken{}, fmt.Errorf("by the SDK: %w", err)
+	}
+	if err := parsed.Validate(); err != nil {
+		return taken{}, fmt.Errorf("as an event: %w", err)
+	}
+	text := func(name string) string { return fmt.Sprint(parsed.Extensions()[name]) }
+	sequence, err := strconv.ParseUint(text("agentsequence"), 10, 64)
+	if err != nil {
+		return taken{}, fmt.Errorf("its agentsequence: %w", err)
+	}
+	event := taken{
+		source:   parsed.Source(),
+		id:       parsed.ID(),
+		kind:     strings.TrimPrefix(parsed.Type(), typePrefix),
+		exchange: text("clientrequestid"),
+		instance: text("agentinstance"),
+		sequence: sequence,
+		sum:      sum(parsed.Data()),
+	}
+	if strings.HasSuffix(event.kind, ".oversize") {
+		event.sum = text("bodysha256")
+	}
+	return event, nil
+}
+
+// events is the ledger.
+func (s *sink) events() []taken {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]taken(nil), s.taken...)
+}
+
+// has says whether the sink took the event of a side of an exchange.
+func (s *sink) has(exchange string, of side) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.ContainsFunc(s.taken, func(e taken) bool { return e.exchange == exchange && e.side() == of })
+}
+
+// server is an HTTP server on the loopback, over HTTP/1.1 and HTTP/2.
+type server struct {
+	address string
+	server  *http.Server
+	group   sync.WaitGroup
+}
+
+// serve runs a handler, over TLS where a certificate is given.
+func serve(t *testing.T, handler http.Handler, certificate *tls.Certificate) *server {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal("listen:", err)
+	}
+	s := &server{address: listener.Addr().String()}
+	s.server = &http.Server{Handler: handler, Protocols: new(http.Protocols), ErrorLog: log.New(io.Discard, "", 0)}
+	s.server.Protocols.SetHTTP1(true)
+	s.server.Protocols.SetUnencryptedHTTP2(true)
+	if certificate != nil {
+		listener = tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{*certificate}})
+	}
+	s.group.Go(func() { _ = s.server.Serve(listener) })
+	t.Cleanup(s.close)
+	return s
+}
+
+// close cuts every connection.
+func (s *server) close() {
+	s.server.Close()
+	s.group.Wait()
+}
+
+// authorized says whether an attempt came with these credentials.
+func (s *sink) authorized(credentials string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.credentials[credentials]
+}
