@@ -52,6 +52,9 @@ func (m *grpcModel) StreamingOutputCall(in *grpc_testing.StreamingOutputCallRequ
 			return err
 		}
 	}
+	if code := in.GetResponseStatus().GetCode(); code != 0 {
+		return status.Error(codes.Code(code), "the model says no")
+	}
 	return nil
 }
 

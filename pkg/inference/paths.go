@@ -51,8 +51,7 @@ type Paths struct {
 
 // ParsePaths reads patterns: "/v1/models/*:predict", where each * stands for
 // any run of characters, slashes included, or with a leading ! what is not
-// inference. An error names the first wrong one by its
-// place, from 1.
+// inference. An error names the first wrong one by its place, from 1.
 func ParsePaths(patterns []string) (Paths, error) {
 	var paths Paths
 	for i, text := range patterns {

@@ -1,0 +1,244 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package agent
+
+import (
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/interop/grpc_testing"
+)
+
+// contractCap is the agents' maxPayloadBytes here.
+const contractCap = 4096
+
+// promise is one row of the contract's table.
+type promise struct {
+	protocol, outcome string
+	request, response promisedEvent
+}
+
+// promisedEvent is one half of a row, in its words. Without a kind, there is
+// no event.
+type promisedEvent struct{ kind, data, contentType string }
+
+// promises reads the table of docs/event-contract.md.
+func promises(t *testing.T) []promise {
+	t.Helper()
+	text, err := os.ReadFile("../../docs/event-contract.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(text), "\n## What goes out when\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	var rows []promise
+	for line := range strings.Lines(section) {
+		line = strings.TrimSpace(line)
+		if !strings.HasPrefix(line, "| ") || strings.HasPrefix(line, "| protocol ") {
+			continue
+		}
+		cells := strings.Split(strings.Trim(line, "|"), "|")
+		if len(cells) != 8 {
+			t.Fatalf("%d cells in %s", len(cells), line)
+		}
+		for i := range cells {
+			cells[i] = strings.TrimPrefix(strings.Trim(strings.TrimSpace(cells[i]), "`"), "–")
+		}
+		rows = append(rows, promise{
+			protocol: cells[0], outcome: cells[1],
+			request:  promisedEvent{cells[2], cells[3], cells[4]},
+			response: promisedEvent{cells[5], cells[6], cells[7]},
+		})
+	}
+	return rows
+}
+
+// TestTheContractHolds runs every row of the table in every mode, with every
+// kind of event chosen and with those of the default.
+func TestTheContractHolds(t *testing.T) {
+	rows := promises(t)
+	outcomes := outcomesOf(t)
+	seen := make(map[string]bool)
+	for _, row := range rows {
+		name := row.protocol + ": " + row.outcome
+		if _, known := outcomes[name]; !known || seen[name] {
+			t.Errorf("the table's row %q has no scenario, or stands there twice", name)
+		}
+		seen[name] = true
+	}
+	for name := range outcomes {
+		if !seen[name] {
+			t.Errorf("the table has no row %q", name)
+		}
+	}
+	if t.Failed() {
+		return
+	}
+
+	const everything = "request,response,stream,request.failure,response.failure,request.oversize,response.oversize,request.encoded,response.encoded,tunnel"
+	for _, test := range []struct{ mode, events string }{
+		{"all", everything}, {"request", everything}, {"response", everything}, {"all", "request,response,stream"},
+	} {
+		name := "mode " + test.mode
+		if test.events != everything {
+			name += ", events by default"
+		}
+		for _, scene := range []scene{plainModel, grpcServer, noModel} {
+			t.Run(name+", "+string(scene), func(t *testing.T) {
+				stage := newStage(t, scene, outcomes, "--mode="+test.mode, "--events="+test.events)
+				for _, row := range rows {
+					outcome := outcomes[row.protocol+": "+row.outcome]
+					if outcome.scene != scene {
+						continue
+					}
+					want := make(map[string]promisedEvent)
+					for side, promised := range map[string]promisedEvent{"request": row.request, "response": row.response} {
+						wanted := test.mode == "all" || test.mode == side || promised.kind == "tunnel"
+						if promised.kind != "" && wanted && slices.Contains(strings.Split(test.events, ","), promised.kind) {
+							want[side] = promised
+						}
+					}
+					t.Run(row.protocol+" "+row.outcome, func(t *testing.T) { stage.play(t, outcome, stage.http1, want) })
+					if row.protocol == "HTTP" {
+						t.Run(row.protocol+" 2 "+row.outcome, func(t *testing.T) { stage.play(t, outcome, stage.http2, want) })
+					}
+				}
+			})
+		}
+	}
+}
+
+// scene says what is behind the agent.
+type scene string
+
+const (
+	plainModel scene = "a plain model"
+	grpcServer scene = "a gRPC server"
+	noModel    scene = "no model"
+)
+
+// stage is where outcomes are played: an agent in its scene, and clients.
+type stage struct {
+	rig          *rig
+	http1, http2 *http.Client
+	connection   *grpc.ClientConn
+	calls        grpc_testing.TestServiceClient
+}
+
+func newStage(t *testing.T, scene scene, outcomes map[string]*outcome, arguments ...string) *stage {
+	t.Helper()
+	arguments = append(arguments, "--max-payload-bytes="+strconv.Itoa(contractCap))
+	s := new(stage)
+	switch scene {
+	case grpcServer:
+		s.rig, _, s.calls = newGRPCRig(t, arguments...)
+	case noModel:
+		s.rig = newRig(t, http.NotFoundHandler(), append(arguments, "--target=http://127.0.0.1:1")...)
+	default:
+		s.rig = newRig(t, modelOf(outcomes), arguments...)
+	}
+	s.http1, s.http2 = http1Client(t), http2Client(t)
+	connection, err := grpc.NewClient("passthrough:///"+s.rig.agent.Addr(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { connection.Close() })
+	s.connection = connection
+	return s
+}
+
+// modelOf answers each outcome's path as the outcome says.
+func modelOf(outcomes map[string]*outcome) http.Handler {
+	mux := http.NewServeMux()
+	for _, o := range outcomes {
+		mux.HandleFunc(o.path, o.answer)
+	}
+	return mux
+}
+
+// play makes an outcome happen, and compares the events with what is promised
+// for each side.
+func (s *stage) play(t *testing.T, o *outcome, client *http.Client, want map[string]promisedEvent) {
+	t.Helper()
+	r := s.rig
+	before := len(r.sink.events())
+	o.call(t, s, client)
+	if counts := r.settled(); counts.Observed != counts.Delivered+counts.DroppedTotal() {
+		t.Errorf("the ledger says %+v", counts)
+	}
+	got := r.sink.events()[before:]
+	if len(got) != len(want) {
+		var types []string
+		for _, e := range got {
+			types = append(types, e.Type())
+		}
+		t.Errorf("got %v, want %v", types, want)
+		return
+	}
+	for side, promised := range want {
+		index := slices.IndexFunc(got, func(e received) bool {
+			return e.Type() == "io.kubeflow.serving.inference."+promised.kind
+		})
+		if index < 0 {
+			t.Errorf("no %s among %v", promised.kind, got)
+			continue
+		}
+		o.of(side).check(t, promised, got[index])
+	}
+}
+
+// sample is what one side of an outcome sends.
+type sample struct {
+	contentType, encoding string
+	// wire is what flows, plain is that without its coding or framing, and part
+	// what flows before an end.
+	wire, plain, part string
+	// attributes are those that the side's event has beside.
+	attributes map[string]string
+}
+
+func (s *sample) check(t *testing.T, promised promisedEvent, got received) {
+	t.Helper()
+	data, known := map[string]string{
+		"the body":       s.plain,
+		"the message":    s.plain,
+		"as it was":      s.wire,
+		"as framed":      s.wire,
+		"its start":      s.wire[:min(len(s.wire), contractCap)],
+		"what there was": s.part,
+		"none":           "",
+	}[promised.data]
+	if !known || promised.data != "none" && data == "" {
+		t.Fatalf("%q of a %s says nothing", promised.data, promised.kind)
+	}
+	if string(got.Data()) != data {
+		t.Errorf("%s: data %.100q, want %.100q", promised.kind, got.Data(), data)
+	}
+	contentType := promised.contentType
+	switch contentType {
+	case "its own":
+		contentType = s.contentType
+	case "none":
+		contentType = ""
+	}
+	if got.DataContentType() != contentType {
+		t.Errorf("%s: content type %q, want %q", promised.kind, got.DataContentType(), contentType)
+	}
+	for name, value := range s.attributes {
+		if got.attribute(name) != value {
+			t.Errorf("%s: %s is %q, want %q", promised.kind, name, got.attribute(name), value)
+		}
+	}
+	if got.attribute("replaced") != "" {
+		t.Errorf("%s: replaced %s", promised.kind, got.attribute("replaced"))
+	}
+}
