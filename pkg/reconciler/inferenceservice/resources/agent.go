@@ -16,6 +16,7 @@ import (
 	"knative.dev/pkg/ptr"
 
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
+	"github.com/sidenote-dev/sidenote/pkg/inference"
 )
 
 const (
@@ -182,8 +183,12 @@ func agentArguments(is *v1beta1.InferenceService, port corev1.ContainerPort, rea
 	if len(logger.Events) > 0 {
 		argument("events", strings.Join(logger.Events, ","))
 	}
+	var paths inference.Paths
 	for _, pattern := range logger.Paths {
-		argument("paths", pattern)
+		// One that no webhook saw must not keep the agent from starting.
+		if paths.Add(pattern) == nil {
+			argument("paths", pattern)
+		}
 	}
 	if logger.ContentMode != "" {
 		argument("content-mode", string(logger.ContentMode))

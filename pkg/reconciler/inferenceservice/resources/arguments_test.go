@@ -104,6 +104,9 @@ func TestTheAgentReadsWhatTheControllerWrites(t *testing.T) {
 			}},
 			sink: &duckv1.Addressable{URL: apis.HTTP("sink")},
 		},
+		"paths that no webhook saw": {
+			logger: v1beta1.LoggerSpec{Paths: append([]string{"", "v1", "/a?b"}, slices.Repeat([]string{"/a"}, 40)...)},
+		},
 		"a dead letter sink without a sink": {
 			letter: &duckv1.Addressable{URL: apis.HTTP("letters"), Audience: ptr.String("letters")},
 			want: func(t *testing.T, read *arguments.Arguments) {
