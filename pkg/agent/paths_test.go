@@ -74,6 +74,42 @@ func TestOnlyInferenceIsLogged(t *testing.T) {
 	}
 }
 
+// TestATunnelEndsEachWayByItself: the model answers after the client's end.
+func TestATunnelEndsEachWayByItself(t *testing.T) {
+	model := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		connection, buffered, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		defer connection.Close()
+		_, _ = io.WriteString(connection, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+		said, _ := io.ReadAll(buffered)
+		_, _ = connection.Write(append([]byte("all: "), said...))
+	})
+	r := newRig(t, model, "--events=tunnel", "--mode=request")
+	connection, err := net.Dial("tcp", r.agent.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer connection.Close()
+	fmt.Fprint(connection, "GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+	reader := bufio.NewReader(connection)
+	if answer, err := http.ReadResponse(reader, nil); err != nil || answer.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatalf("the client got %v, %v", answer, err)
+	}
+	fmt.Fprint(connection, "hello")
+	if err := connection.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	if said, err := io.ReadAll(reader); string(said) != "all: hello" || err != nil {
+		t.Errorf("the client got %q, %v", said, err)
+	}
+	event := r.sink.of("tunnel")
+	if event.attribute("bytesfromclient") != "5" || event.attribute("bytesfrommodel") != "10" || event.attribute("statuscode") != "101" || len(event.Data()) != 0 {
+		t.Errorf("unexpected event: %v", event)
+	}
+}
+
 // TestARefusedTunnelIsAnExchange: a client can't keep a prediction unseen by
 // asking for an upgrade that the model doesn't know.
 func TestARefusedTunnelIsAnExchange(t *testing.T) {
