@@ -28,7 +28,7 @@ func TestOverload(t *testing.T) {
 				peak := r.agent.watchMemory()
 				r.network.become(state)
 				// Of both halves one is over the cap of a body, the other not.
-				r.load(16, 16, sized(1<<20, 1<<20), sized(600<<10, 600<<10), overHTTP2(sized(1<<20, 600<<10)))
+				r.load(8, 8, sized(1<<20, 1<<20), sized(600<<10, 600<<10), overHTTP2(sized(1<<20, 600<<10)))
 				r.idle()
 				hold(t, r.evidence(r.agent.ledger()), always()...)
 				if used := r.agent.status().BufferUsed; used > budget {
@@ -47,7 +47,7 @@ func TestOverload(t *testing.T) {
 				r.hangUp()
 				r.network.become(refusing)
 				r.servers.model.close()
-				eventually(t, "the agent holds no connection", func() bool { return r.agent.descriptors() <= before.descriptors+spare })
+				eventually(t, "the agent holds no connection", func() bool { return r.agent.descriptors() <= before.descriptors })
 				after := usage{descriptors: r.agent.descriptors()}
 				after.goroutines = r.agent.goroutines()
 				t.Logf("resident %d MiB at most, %d descriptors before and %d after, %d goroutines before and %d after",

@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"testing"
 	"time"
 
@@ -55,7 +56,27 @@ func run(m *testing.M) int {
 		fmt.Println(err)
 		return 1
 	}
+	if err := runBeside(scenariosAtOnce); err != nil {
+		fmt.Println(err)
+		return 1
+	}
 	return m.Run()
+}
+
+// scenariosAtOnce is more than there are processors: scenarios mostly wait.
+const scenariosAtOnce = 6
+
+// runBeside sets -parallel, unless the command line did.
+func runBeside(count int) error {
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if given {
+		return nil
+	}
+	if err := flag.Set("test.parallel", strconv.Itoa(count)); err != nil {
+		return fmt.Errorf("setting -parallel: %w", err)
+	}
+	return nil
 }
 
 // inRounds runs a scenario beside the others, as often as was asked for.
