@@ -18,17 +18,17 @@ func TestOverload(t *testing.T) {
 	for _, state := range []fault{swallowing, slow, refusing} {
 		t.Run(string(state), func(t *testing.T) {
 			inRounds(t, func(t *testing.T, _ *rand.Rand) {
-				events := "--events=request,response,stream,request.oversize,response.oversize"
-				fresh := newRig(t, withMemory(budget, limit), with(events))
+				// All the bodies together would be twice the limit.
+				line := with("--max-payload-bytes=1100000", "--events=request,response,stream,request.oversize,response.oversize")
+				fresh := newRig(t, withMemory(budget, limit), line)
 				goroutines := fresh.agent.goroutines()
 
-				r := newRig(t, withMemory(budget, limit), with(events))
+				r := newRig(t, withMemory(budget, limit), line)
 				r.load(1, 1, small())
 				before := usage{rssAnon: r.agent.rssAnon(), descriptors: r.agent.descriptors(), goroutines: goroutines}
 				peak := r.agent.watchMemory()
 				r.network.become(state)
-				// Of both halves one is over the cap of a body, the other not.
-				r.load(8, 8, sized(1<<20, 1<<20), sized(600<<10, 600<<10), overHTTP2(sized(1<<20, 600<<10)))
+				r.load(8, 8, sized(1<<20, 1<<20), overHTTP2(sized(1<<20, 1<<20)))
 				r.idle()
 				hold(t, r.evidence(r.agent.ledger()), always()...)
 				if used := r.agent.status().BufferUsed; used > budget {
