@@ -24,6 +24,7 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving"
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
+	"github.com/sidenote-dev/sidenote/pkg/reconciler/inferenceservice/resources"
 	. "github.com/sidenote-dev/sidenote/pkg/testing/v1beta1"
 )
 
@@ -180,6 +181,20 @@ func TestWhatThePlatformChangesRollsNoneAndIsSaid(t *testing.T) {
 				t.Errorf("%d Revisions, want 2", w.revisions())
 			}
 		})
+	}
+}
+
+// docs/operations.md says so. The cluster in memory has Serving's own
+// validation.
+func TestAnAnnotationForTheTemplateBringsTheAgentUpToDate(t *testing.T) {
+	w := running(t)
+	w.config.Agent.Image = "agent:v2"
+	w.assertWritten(w.settle(), "status")
+	w.owner(WithAnnotation("features.knative.dev/rolled", "1795382000"))
+	w.assertWritten(w.settle(), "update Knative Service", "status")
+	w.assertSaid(v1beta1.AgentCurrent, isTrue, "", "")
+	if errs := resources.Validate(t.Context(), w.is()); errs.Filter(apis.ErrorLevel) != nil {
+		t.Errorf("Serving refuses it: %v", errs)
 	}
 }
 
