@@ -78,7 +78,9 @@ func release(definition map[string]any) error {
 		delete(spec, "required")
 		delete(predictor, "required")
 		for name, field := range predictor["properties"].(map[string]any) {
-			if name != "logger" {
+			if name == "logger" {
+				keepUnknown(field.(map[string]any))
+			} else {
 				relax(field.(map[string]any))
 			}
 		}
@@ -93,6 +95,22 @@ func property(schema map[string]any, name string) (map[string]any, error) {
 		return nil, fmt.Errorf("the schema has no property %q", name)
 	}
 	return found, nil
+}
+
+// keepUnknown has an object, and all that is in it, keep the fields that the
+// schema lacks: the webhook refuses each and says what to write, where pruning
+// would drop it in silence.
+func keepUnknown(schema map[string]any) {
+	if items, isSchema := schema["items"].(map[string]any); isSchema {
+		keepUnknown(items)
+	}
+	properties, hasFields := schema["properties"].(map[string]any)
+	if hasFields {
+		schema["x-kubernetes-preserve-unknown-fields"] = true
+	}
+	for _, field := range properties {
+		keepUnknown(field.(map[string]any))
+	}
 }
 
 // relax removes from a schema, at every depth, the defaults, which Knative

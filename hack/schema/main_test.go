@@ -96,6 +96,11 @@ func TestTheInstalledSchemaLeavesToTheWebhookWhatItSaysBetter(t *testing.T) {
 			t.Errorf("%s has required fields: %v", path, kept["required"])
 		}
 	}
+	walk("logger", at(t, predictor, "logger"), func(path string, at schema) {
+		if _, hasFields := at["properties"]; hasFields && at["x-kubernetes-preserve-unknown-fields"] != true {
+			t.Errorf("%s prunes unknown fields, so that nobody can name them", path)
+		}
+	})
 	for _, list := range []string{"containers", "initContainers", "volumes", "imagePullSecrets"} {
 		items, _ := at(t, predictor, list)["items"].(schema)
 		required, _ := items["required"].([]any)
@@ -146,7 +151,7 @@ spec:
                         env: {additionalProperties: {default: x, type: string}}
                   logger:
                     properties:
-                      metadata: {x-kubernetes-list-type: atomic, items: {required: [attribute]}}
+                      metadata: {x-kubernetes-list-type: atomic, items: {required: [attribute], properties: {attribute: {type: string}}}}
 `
 
 func TestRelease(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -127,6 +128,18 @@ var refusals = map[string]struct {
 		predictor: fields{"logger": fields{"metadataannotations": []any{"team"}}},
 		says:      []string{"spec.predictor.logger.metadataannotations", "write metadataAnnotations"},
 	},
+	"a misspelt field of the sink": {
+		predictor: fields{"logger": fields{"sink": fields{"ref": fields{"apiVersion": "v1", "kind": "Service", "name": "a", "Namespace": "b"}}}},
+		says:      []string{"spec.predictor.logger.sink.ref.Namespace", "write namespace"},
+	},
+	"a misspelt field of the delivery": {
+		predictor: fields{"logger": fields{"delivery": fields{"retries": 3}}},
+		says:      []string{"spec.predictor.logger.delivery.retries", "retry"},
+	},
+	"a misspelt field of the dead letter sink": {
+		predictor: fields{"logger": fields{"delivery": fields{"deadLetterSink": fields{"url": "http://a.example"}}}},
+		says:      []string{"spec.predictor.logger.delivery.deadLetterSink.url", "uri"},
+	},
 	"a name that is too long": {
 		metadata: fields{"name": "a-name-of-some-more-than-38-characters-"[:38] + "0"},
 		says:     []string{"metadata.name", "at most 38"},
@@ -154,17 +167,22 @@ var refusals = map[string]struct {
 	},
 }
 
+// apply sends an object to the API server.
+type apply func(context.Context, dynamic.ResourceInterface, *unstructured.Unstructured) error
+
 // Admission is that the API server refuses a mistake with the field and the
 // remedy, and takes the seed's example, whichever way it is applied.
 func Admission() *feature.Feature {
 	f := feature.NewFeatureNamed("admission")
-	ways := map[string]func(context.Context, dynamic.ResourceInterface, *unstructured.Unstructured) error{
-		"client-side": applyClientSide,
-		"server-side": applyServerSide,
+	ways := map[string]apply{
+		"client-side":                    applyClientSide(metav1.FieldValidationStrict),
+		"client-side, --validate=false,": applyClientSide(metav1.FieldValidationIgnore),
+		"server-side":                    applyServerSide(metav1.FieldValidationStrict),
+		"server-side, --validate=false,": applyServerSide(metav1.FieldValidationIgnore),
 	}
-	for _, way := range slices.Sorted(maps.Keys(ways)) {
+	for i, way := range slices.Sorted(maps.Keys(ways)) {
 		f.Assert("the example is taken when applied "+way, func(ctx context.Context, t feature.T) {
-			if err := ways[way](ctx, inferenceServices(ctx), example(way, nil, nil, nil)); err != nil {
+			if err := ways[way](ctx, inferenceServices(ctx), example("taken-"+strconv.Itoa(i), nil, nil, nil)); err != nil {
 				t.Error(err)
 			}
 		})
@@ -207,18 +225,22 @@ func example(name string, metadata, predictor, spec fields) *unstructured.Unstru
 }
 
 // applyClientSide does what kubectl apply does with a new object.
-func applyClientSide(ctx context.Context, client dynamic.ResourceInterface, object *unstructured.Unstructured) error {
-	_, err := client.Create(ctx, object, metav1.CreateOptions{FieldManager: "kubectl-client-side-apply", FieldValidation: metav1.FieldValidationStrict})
-	return err
+func applyClientSide(validation string) apply {
+	return func(ctx context.Context, client dynamic.ResourceInterface, object *unstructured.Unstructured) error {
+		_, err := client.Create(ctx, object, metav1.CreateOptions{FieldManager: "kubectl-client-side-apply", FieldValidation: validation})
+		return err
+	}
 }
 
 // applyServerSide does what kubectl apply --server-side does.
-func applyServerSide(ctx context.Context, client dynamic.ResourceInterface, object *unstructured.Unstructured) error {
-	text, err := json.Marshal(object)
-	if err != nil {
-		return fmt.Errorf("writing the object: %w", err)
+func applyServerSide(validation string) apply {
+	return func(ctx context.Context, client dynamic.ResourceInterface, object *unstructured.Unstructured) error {
+		text, err := json.Marshal(object)
+		if err != nil {
+			return fmt.Errorf("writing the object: %w", err)
+		}
+		_, err = client.Patch(ctx, object.GetName(), types.ApplyPatchType, text,
+			metav1.PatchOptions{FieldManager: "kubectl", FieldValidation: validation, Force: ptr.To(true)})
+		return err
 	}
-	_, err = client.Patch(ctx, object.GetName(), types.ApplyPatchType, text,
-		metav1.PatchOptions{FieldManager: "kubectl", FieldValidation: metav1.FieldValidationStrict, Force: ptr.To(true)})
-	return err
 }

@@ -457,6 +457,26 @@ func TestWhatCannotServeIsRefusedWithTheFieldAndTheRemedy(t *testing.T) {
 			fromManifest(t, `predictor: {containers: [{image: a}], logger: {metadataannotations: [team]}}`),
 			refused("write metadataAnnotations", logger+".metadataannotations"),
 		},
+		"a sink's field in the wrong case": {
+			fromManifest(t, `predictor: {containers: [{image: a}], logger: {sink: {uri: "http://a", caCerts: x}}}`),
+			refused("write CACerts", logger+".sink.caCerts"),
+		},
+		"a typing error in a sink's ref": {
+			fromManifest(t, `predictor: {containers: [{image: a}], logger: {sink: {ref: {apiVersion: v1, kind: Service, name: a, nmae: b}}}}`),
+			refused("remove it or correct its name, there are kind, namespace, name", logger+".sink.ref.nmae"),
+		},
+		"a delivery's field that nobody knows": {
+			fromManifest(t, `predictor: {containers: [{image: a}], logger: {delivery: {retries: 3}}}`),
+			refused("there are deadLetterSink, retry", logger+".delivery.retries"),
+		},
+		"a dead letter sink's field that nobody knows": {
+			fromManifest(t, `predictor: {containers: [{image: a}], logger: {delivery: {deadLetterSink: {uri: "http://a", url: "http://b"}}}}`),
+			refused("there are ref, uri", logger+".delivery.deadLetterSink.url"),
+		},
+		"a field of metadata that nobody knows": {
+			fromManifest(t, `predictor: {containers: [{image: a}], logger: {metadata: [{attribute: a, annotation: a}, {attribute: b, annotation: b, default: c}]}}`),
+			refused("there are attribute, annotation", logger+".metadata[1].default"),
+		},
 		"a logger's field of a later version": {
 			fromManifest(t, `predictor: {containers: [{image: a}], logger: {metadataHeaders: [x-tenant]}}`),
 			refused("not supported yet: remove it", logger+".metadataHeaders"),

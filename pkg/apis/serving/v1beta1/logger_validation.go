@@ -35,7 +35,7 @@ var EventKinds = []string{
 const maxMaxPayloadBytes = 16 << 20
 
 func (s *LoggerSpec) validate(ctx context.Context) *apis.FieldError {
-	errs := s.Unknown.validate(fieldNames(reflect.TypeFor[LoggerSpec]()), loggerAdvice)
+	errs := s.Unknown.validate(reflect.TypeFor[LoggerSpec](), loggerAdvice)
 	errs = errs.Also(validateOneOf(s.Mode, "mode", LogAll, LogRequest, LogResponse))
 	errs = errs.Also(validateOneOf(s.MetadataRefresh, "metadataRefresh", RefreshByRevision, RefreshLive))
 	errs = errs.Also(validateOneOf(s.ContentMode, "contentMode", ContentModeAuto, ContentModeBinary, ContentModeStructured))

@@ -57,7 +57,12 @@ func TestDecodingKeepsUnknownFields(t *testing.T) {
 				"minReplicas": 2,
 				"serviceAccountName": "trainer",
 				"containers": [{"image": "m"}],
-				"logger": {"mode": "all", "sampling": {"percent": 5}}
+				"logger": {
+					"sampling": {"percent": 5},
+					"sink": {"URI": "x", "uri": "http://a", "ref": null},
+					"delivery": {"retry": 1, "deadLetterSink": {"ref": {"name": "a", "nmae": "b"}}},
+					"metadata": [{"attribute": "a"}, {"annotations": "b"}, null]
+				}
 			}
 		}
 	}`
@@ -73,7 +78,12 @@ func TestDecodingKeepsUnknownFields(t *testing.T) {
 	for what, test := range map[string]struct{ got, want v1beta1.UnknownFields }{
 		"spec":      {is.Spec.Unknown, raw("transformer", `{"containers": [{"image": "t"}]}`)},
 		"predictor": {is.Spec.Predictor.Unknown, predictor},
-		"logger":    {is.Spec.Predictor.Logger.Unknown, raw("sampling", `{"percent": 5}`)},
+		"logger": {is.Spec.Predictor.Logger.Unknown, v1beta1.UnknownFields{
+			"sampling":                         runtime.RawExtension{Raw: []byte(`{"percent": 5}`)},
+			"sink.URI":                         runtime.RawExtension{Raw: []byte(`"x"`)},
+			"delivery.deadLetterSink.ref.nmae": runtime.RawExtension{Raw: []byte(`"b"`)},
+			"metadata[1].annotations":          runtime.RawExtension{Raw: []byte(`"b"`)},
+		}},
 	} {
 		if diff := cmp.Diff(test.want, test.got); diff != "" {
 			t.Errorf("unknown fields of %s (-want, +got): %s", what, diff)
@@ -96,7 +106,7 @@ func TestDecodingKeepsUnknownFields(t *testing.T) {
 }
 
 func TestWrongTypesDoNotDecode(t *testing.T) {
-	for _, predictor := range []string{`[]`, `"model"`, `{"containers": {}}`, `{"minReplicas": "one"}`, `{"logger": "all"}`, `{"logger": {"metadataAnnotations": "team"}}`} {
+	for _, predictor := range []string{`[]`, `"model"`, `{"containers": {}}`, `{"minReplicas": "one"}`, `{"logger": "all"}`, `{"logger": {"metadataAnnotations": "team"}}`, `{"logger": {"sink": []}}`, `{"logger": {"metadata": {}}}`} {
 		var spec v1beta1.InferenceServiceSpec
 		if err := json.Unmarshal([]byte(`{"predictor": `+predictor+`}`), &spec); err == nil {
 			t.Errorf("%s decodes to %+v", predictor, spec.Predictor)

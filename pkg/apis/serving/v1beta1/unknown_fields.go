@@ -7,6 +7,7 @@ package v1beta1
 
 import (
 	"encoding/json"
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -15,10 +16,11 @@ import (
 	kjson "sigs.k8s.io/json"
 )
 
-// UnknownFields holds the fields of an object that its Go type doesn't have.
+// UnknownFields holds the fields of an object that its Go type doesn't have,
+// each by its path from there, as in sink.ref.nmae.
 type UnknownFields map[string]runtime.RawExtension
 
-// Names gives the unknown fields' names, sorted.
+// Names gives the unknown fields' paths, sorted.
 func (u UnknownFields) Names() []string {
 	names := make([]string, 0, len(u))
 	for name := range u {
@@ -44,12 +46,88 @@ func (s *PredictorSpec) UnmarshalJSON(data []byte) error {
 	return err
 }
 
-// UnmarshalJSON decodes the logger and keeps what it doesn't know.
+// UnmarshalJSON decodes the logger and keeps what it doesn't know, at any
+// depth: of what it holds nothing has a validation of its own that would.
 func (s *LoggerSpec) UnmarshalJSON(data []byte) error {
 	type known LoggerSpec
-	unknown, err := decodeKeepingUnknown(data, (*known)(s))
-	s.Unknown = unknown
-	return err
+	s.Unknown = nil
+	if err := kjson.UnmarshalCaseSensitivePreserveInts(data, (*known)(s)); err != nil {
+		return err
+	}
+	unknown := make(UnknownFields)
+	if err := addUnknown(unknown, "", data, reflect.TypeFor[LoggerSpec]()); err != nil {
+		return err
+	}
+	if len(unknown) > 0 {
+		s.Unknown = unknown
+	}
+	return nil
+}
+
+// addUnknown collects the fields that a struct lacks from an object and all
+// that is in it.
+func addUnknown(unknown UnknownFields, path string, data []byte, structType reflect.Type) error {
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(data, &fields); err != nil {
+		return err
+	}
+	for name, value := range fields {
+		fieldType, found := fieldNamed(structType, name)
+		if !found {
+			unknown[path+name] = runtime.RawExtension{Raw: value}
+			continue
+		}
+		inner, isList := structIn(fieldType)
+		values := []json.RawMessage{value}
+		switch {
+		case inner == nil:
+			continue
+		case isList:
+			if err := json.Unmarshal(value, &values); err != nil {
+				return err
+			}
+		}
+		for i, value := range values {
+			place := path + name
+			if isList {
+				place += fmt.Sprintf("[%d]", i)
+			}
+			if err := addUnknown(unknown, place+".", value, inner); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// structIn gives the struct that a field is made of, or of which it is a list,
+// and nil where it has no fields or reads its JSON itself.
+func structIn(fieldType reflect.Type) (inner reflect.Type, isList bool) {
+	inner = fieldType
+	for inner.Kind() == reflect.Pointer || inner.Kind() == reflect.Slice {
+		isList = isList || inner.Kind() == reflect.Slice
+		inner = inner.Elem()
+	}
+	if inner.Kind() != reflect.Struct || reflect.PointerTo(inner).Implements(reflect.TypeFor[json.Unmarshaler]()) {
+		return nil, false
+	}
+	return inner, isList
+}
+
+// fieldNamed gives the type of the field with a JSON name.
+func fieldNamed(structType reflect.Type, name string) (reflect.Type, bool) {
+	for i := range structType.NumField() {
+		field := structType.Field(i)
+		switch tag, _, _ := strings.Cut(field.Tag.Get("json"), ","); {
+		case tag == "" && field.Anonymous:
+			if found, isThere := fieldNamed(field.Type, name); isThere {
+				return found, true
+			}
+		case tag == name && tag != "-":
+			return field.Type, true
+		}
+	}
+	return nil, false
 }
 
 // decodeKeepingUnknown decodes an object into a struct, with names that match

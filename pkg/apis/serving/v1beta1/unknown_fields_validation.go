@@ -7,6 +7,7 @@ package v1beta1
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 
 	"knative.dev/pkg/apis"
@@ -67,24 +68,48 @@ var loggerAdvice = map[string]string{
 	"sampling":        adviceLater,
 }
 
-// validate refuses every unknown field, and says of each what to write
-// instead: by the advice, or the name that differs only in case.
-func (u UnknownFields) validate(known []string, advice map[string]string) (errs *apis.FieldError) {
-	for _, name := range u.Names() {
-		details, found := advice[name]
+// validate refuses every unknown field of a struct or of what is in it, and
+// says of each what to write instead: by the advice, by the name that differs
+// only in case, or by the few names that there are.
+func (u UnknownFields) validate(of reflect.Type, advice map[string]string) (errs *apis.FieldError) {
+	for _, path := range u.Names() {
+		details, found := advice[path]
 		if !found {
-			details = "remove it or correct its name"
-			for _, candidate := range known {
-				if strings.EqualFold(candidate, name) {
-					details = fmt.Sprintf("write %s", candidate)
-				}
-			}
+			details = adviceByName(of, path)
 		}
 		errs = errs.Also(&apis.FieldError{
 			Message: "unknown field",
-			Paths:   []string{name},
+			Paths:   []string{path},
 			Details: details,
 		})
 	}
 	return errs
+}
+
+// adviceByName looks at the fields that there are beside an unknown one.
+func adviceByName(of reflect.Type, path string) string {
+	const general = "remove it or correct its name"
+	parents := strings.Split(path, ".")
+	name := parents[len(parents)-1]
+	parents = parents[:len(parents)-1]
+	for _, parent := range parents {
+		parent, _, _ = strings.Cut(parent, "[")
+		fieldType, found := fieldNamed(of, parent)
+		if !found {
+			return general
+		}
+		if of, _ = structIn(fieldType); of == nil {
+			return general
+		}
+	}
+	known := fieldNames(of)
+	for _, candidate := range known {
+		if strings.EqualFold(candidate, name) {
+			return fmt.Sprintf("write %s", candidate)
+		}
+	}
+	if len(parents) > 0 {
+		return fmt.Sprintf("%s, there are %s", general, strings.Join(known, ", "))
+	}
+	return general
 }
