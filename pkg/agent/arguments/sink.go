@@ -38,6 +38,8 @@ type Sink struct {
 	RetryAfterMax time.Duration
 	// DeadLetter is where events go that the sink doesn't take, or nil.
 	DeadLetter *Sink
+	// Spool keeps what waits for the sink on a disk, or is nil.
+	Spool *Spool
 }
 
 func newSink(name string) Sink {
@@ -66,7 +68,7 @@ type sinkOption struct {
 	set               func(*Sink, string) error
 }
 
-var sinkOptions = []sinkOption{
+var sinkOptions = append([]sinkOption{
 	{
 		"ca-certs", "PEM", "certificates that are trusted for the sink beside the system's",
 		func(s *Sink, v string) error { s.CACerts = v; return nil },
@@ -137,7 +139,7 @@ var sinkOptions = []sinkOption{
 		"dead-letter.token-file", "FILE", "as token-file, for that URL",
 		func(s *Sink, v string) error { s.deadLetter().TokenFile = v; return nil },
 	},
-}
+}, spoolOptions...)
 
 func (s *Sink) deadLetter() *Sink {
 	if s.DeadLetter == nil {
@@ -223,6 +225,12 @@ func (s *sinkSet) resolve() ([]Sink, error) {
 		if sink.DeadLetter != nil && sink.DeadLetter.URL == nil {
 			return nil, fmt.Errorf("argument --sink.%s: there is no dead letter sink: write --sink.%s.dead-letter=URL", name, name)
 		}
+		if err := sink.Spool.validate(sink); err != nil {
+			return nil, fmt.Errorf("argument --sink.%s: %w", name, err)
+		}
+	}
+	if err := validateSpools(s.sinks); err != nil {
+		return nil, err
 	}
 	return s.sinks, nil
 }

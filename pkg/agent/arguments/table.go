@@ -46,12 +46,9 @@ var table = []argument{
 	{
 		"allow-loopback-sinks", "BOOL", "", "whether a sink may be on this machine: true or false; without it, where its own URL says so, as http://localhost does. Link-local addresses and those of metadata services are always refused",
 		func(a *Arguments, v string) error {
-			if v != "true" && v != "false" {
-				return fmt.Errorf("%q is neither: write true or false", v)
-			}
-			allow := v == "true"
+			allow, err := parseBool(v)
 			a.AllowLoopbackSinks = &allow
-			return nil
+			return err
 		},
 	},
 	{
@@ -204,6 +201,13 @@ func parseBytes(text string, least int64) (int64, error) {
 		return 0, fmt.Errorf("%q is no size: write a number of bytes from %d", text, least)
 	}
 	return n, nil
+}
+
+func parseBool(text string) (bool, error) {
+	if text != "true" && text != "false" {
+		return false, fmt.Errorf("%q is neither: write true or false", text)
+	}
+	return text == "true", nil
 }
 
 func parseDuration(text string) (time.Duration, error) {
