@@ -20,7 +20,7 @@ import (
 
 // exchangeTimeout bounds one exchange: a client that waits for a sink is a
 // failure, not a hang.
-const exchangeTimeout = 60 * time.Second
+const exchangeTimeout = 2 * time.Minute
 
 // clients are the load generator, and keep a ledger.
 type clients struct {
@@ -56,6 +56,8 @@ func (c *clients) hangUp() {
 type sort struct {
 	plan
 	http2 bool
+	// until, where it is not nil, holds the end of the request's body back.
+	until <-chan struct{}
 }
 
 func small() sort { return sort{plan: plan{kind: unary, requestBytes: 200, answerBytes: 300}} }
@@ -78,25 +80,36 @@ func neverEnding() sort {
 	return sort{plan: plan{kind: endless, requestBytes: 300, answerBytes: 600}, http2: true}
 }
 
+// heldUntil is a stream whose client sends its last message when it is told to.
+func heldUntil(until <-chan struct{}) sort {
+	held := streaming()
+	held.until = until
+	return held
+}
+
 // exchange makes one exchange, books it, and gives its id.
 func (c *clients) exchange(ctx context.Context, s sort) string {
 	planned := s.plan
 	planned.run, planned.number = c.run, c.number.Add(1)
 	id := planned.id()
 	c.set(id, func(*sent) {})
-	seen := c.make(ctx, planned, s.http2)
+	seen := c.make(ctx, planned, s)
 	c.set(id, func(entry *sent) { *entry = seen })
 	return id
 }
 
-func (c *clients) make(ctx context.Context, planned plan, http2 bool) sent {
+func (c *clients) make(ctx context.Context, planned plan, s sort) sent {
 	ctx, cancel := context.WithTimeout(ctx, exchangeTimeout)
 	defer cancel()
 	var body io.Reader = bytes.NewReader(planned.body(request))
-	if planned.kind == endless {
+	switch {
+	case planned.kind == endless:
 		unending := &endlessBody{message: planned.pieces(request)[0], closed: make(chan struct{})}
 		defer close(unending.closed)
 		body = unending
+	case s.until != nil:
+		whole := planned.body(request)
+		body = io.MultiReader(bytes.NewReader(whole[:len(whole)/2]), after{s.until, ctx}, bytes.NewReader(whole[len(whole)/2:]))
 	}
 	outgoing, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url+"/v1/models/m:predict", body)
 	if err != nil {
@@ -108,7 +121,7 @@ func (c *clients) make(ctx context.Context, planned plan, http2 bool) sent {
 		outgoing.Header.Set("Content-Type", contentTypes[grpc])
 	}
 	through := c.http1
-	if http2 {
+	if s.http2 {
 		through = c.http2
 	}
 	answered, err := through.RoundTrip(outgoing)
@@ -125,6 +138,21 @@ func (c *clients) make(ctx context.Context, planned plan, http2 bool) sent {
 	}
 	seen.whole = seen.status == http.StatusOK && seen.sum == sum(planned.body(answer))
 	return seen
+}
+
+// after is an empty reader that ends when it is told to.
+type after struct {
+	told    <-chan struct{}
+	context context.Context
+}
+
+func (a after) Read([]byte) (int, error) {
+	select {
+	case <-a.told:
+		return 0, io.EOF
+	case <-a.context.Done():
+		return 0, a.context.Err()
+	}
 }
 
 // load has so many clients make so many exchanges each, of the sorts in turns,

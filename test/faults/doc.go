@@ -16,16 +16,18 @@ SPDX-License-Identifier: Apache-2.0
 // whole. The properties (P1, P3, P4, P6 to P9) are pure functions over the
 // three ledgers, and a test falsifies the ledgers to see each property fail.
 //
-// The short form is part of the unit tests:
+// The short form is part of make test:
 //
-//	go test ./test/faults
+//	make faults
 //
 // The long form repeats every scenario with other random choices:
 //
 //	go test ./test/faults -faults.rounds=50 -timeout 60m
 //
-// A failure prints the seed; -faults.seed=N makes the same choices again. The
-// timing of processes and networks stays their own.
+// Every run prints its seed; -faults.seed=N makes the same choices again. The
+// timing of processes and networks stays their own, so no property is a time:
+// where something is awaited, a machine that does something else meanwhile only
+// makes it later.
 //
 // It reads /proc, so it runs on Linux and is skipped elsewhere.
 package faults

@@ -28,6 +28,10 @@ var contentTypes = map[kind]string{
 }
 
 func (m *model) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("Upgrade") == "websocket" {
+		echo(w)
+		return
+	}
 	planned, ok := planOf(r.Header.Get(requestIDHeader))
 	if !ok {
 		// Readiness, or a request that is not counted.

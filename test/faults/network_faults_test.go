@@ -16,7 +16,7 @@ func TestABrokenNetwork(t *testing.T) {
 	for _, broken := range []fault{refusing, resetting, swallowing, halfOpen, trickling} {
 		t.Run(string(broken), func(t *testing.T) {
 			inRounds(t, func(t *testing.T, choose *rand.Rand) {
-				r := newRig(t)
+				r := newRig(t, impatient())
 				r.load(4, 5, small(), overHTTP2(small()), serverSentEvents(), streaming())
 				stop := r.begin(2, sized(choose.IntN(4000), choose.IntN(4000)), overHTTP2(small()))
 				r.network.become(broken)
@@ -35,7 +35,7 @@ func TestABrokenNetwork(t *testing.T) {
 // TestASlowNetwork loses nothing.
 func TestASlowNetwork(t *testing.T) {
 	inRounds(t, func(t *testing.T, _ *rand.Rand) {
-		r := newRig(t, with("--sink.default.timeout=30s"))
+		r := newRig(t)
 		r.network.become(slow)
 		r.load(4, 10, small())
 		e := r.atRest()

@@ -14,16 +14,17 @@ import (
 // hangs, is slow or is gone. The agent stays under its memory limit, and when
 // all is over it holds what it held before.
 func TestOverload(t *testing.T) {
-	const budget, limit = 16 << 20, 64 << 20
+	// The runtime's limit is three quarters of the container's, as it ships.
+	const budget, runtimeLimit, limit = 16 << 20, 60 << 20, 80 << 20
 	for _, state := range []fault{swallowing, slow, refusing} {
 		t.Run(string(state), func(t *testing.T) {
 			inRounds(t, func(t *testing.T, _ *rand.Rand) {
 				// All the bodies together would be twice the limit.
 				line := with("--max-payload-bytes=1100000", "--events=request,response,stream,request.oversize,response.oversize")
-				fresh := newRig(t, withMemory(budget, limit), line)
+				fresh := newRig(t, withMemory(budget, runtimeLimit), line)
 				goroutines := fresh.agent.goroutines()
 
-				r := newRig(t, withMemory(budget, limit), line)
+				r := newRig(t, withMemory(budget, runtimeLimit), line)
 				r.load(1, 1, small())
 				before := usage{rssAnon: r.agent.rssAnon(), descriptors: r.agent.descriptors(), goroutines: goroutines}
 				peak := r.agent.watchMemory()

@@ -17,7 +17,6 @@ import (
 	"runtime"
 	"strconv"
 	"testing"
-	"time"
 
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
 )
@@ -146,8 +145,9 @@ func overTLS(certificate *tls.Certificate) option {
 // called names the run in the ids of its exchanges.
 func called(run string) option { return func(o *options) { o.run = run } }
 
-// attemptTimeout is short, so that a sink that hangs is tried often.
-const attemptTimeout = time.Second
+// impatient has the agent give an attempt up after a second, so that a sink
+// that hangs is tried again. Elsewhere a busy machine would look like one.
+func impatient() option { return with("--sink.default.timeout=1s") }
 
 func newRig(t *testing.T, given ...option) *rig {
 	t.Helper()
@@ -165,7 +165,7 @@ func newRig(t *testing.T, given ...option) *rig {
 	}
 	line := []string{
 		"--target=http://" + r.servers.model.address, "--sink=" + scheme + r.network.address, "--allow-loopback-sinks=true",
-		"--source=m-predictor-default", "--sink.default.timeout=" + attemptTimeout.String(), "--sink.default.retry-after-max=1s",
+		"--source=m-predictor-default", "--sink.default.retry-after-max=1s",
 		"--log-level=debug",
 	}
 	r.agent = startAgent(t, o.environment, append(line, o.line...))
