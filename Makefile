@@ -16,8 +16,12 @@ help: ## Say what can be made.
 quickstart: ## From a clone to the enriched event on the screen.
 	@./hack/quickstart.sh
 
+# One thing after the other, whatever -j says: the battery counts on nobody but
+# itself being at its agents, and the suite on one cluster.
+.NOTPARALLEL:
+
 .PHONY: test
-test: verify unit e2e ## Everything that CI checks. Needs root, or a cluster of your own.
+test: verify unit faults e2e ## Everything that CI checks. Needs root, or a cluster of your own.
 
 # The generated clients are not ours to improve.
 .PHONY: verify
@@ -36,11 +40,12 @@ unit: ## Unit tests with the race detector. Needs no root and no cluster.
 	@# Every crash point: under the race detector the same tests take one in ten.
 	CGO_ENABLED=0 go test ./pkg/agent/spool
 
-# Not yet a part of make test: it has not been repeated often enough to be
-# trusted there.
+# Alone: it fills the machine by itself. It knows no time limits but those of a
+# test that hangs.
 .PHONY: faults
 faults: ## The battery of faults around the agent's process, a minute or so.
-	go test -count=1 ./test/faults
+	@# In its folder, so that its output shows: it prints its seed.
+	cd test/faults && go test -count=1 -timeout=20m
 
 .PHONY: soak
 soak: ## The long form of both: hours.
