@@ -124,6 +124,7 @@ func TestWhatTheOwnerChangesRollsOneRevision(t *testing.T) {
 		"an image":                     {WithImage("model:v2"), 2, []string{"update Knative Service", "status"}},
 		"a listed annotation":          {WithAnnotation("team", "research"), 2, []string{"update Knative Service", "status"}},
 		"a mode":                       {WithLogger(WithMode(v1beta1.LogRequest)), 2, []string{"update Knative Service", "status"}},
+		"a spool":                      {WithLogger(WithSpool("1Gi")), 2, []string{"update Knative Service", "status"}},
 		"the logger's end":             {WithoutLogger(), 2, []string{"update Knative Service", "status"}},
 		"an unlisted annotation":       {WithAnnotation("version", "v3"), 1, nil},
 		"a label":                      {WithLabel("app", "x"), 1, nil},

@@ -9,6 +9,7 @@ package v1beta1
 
 import (
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	eventingduckv1 "knative.dev/eventing/pkg/apis/duck/v1"
@@ -209,6 +210,19 @@ func WithDeadLetterBroker(name string) LoggerOption {
 	return WithDelivery(eventingduckv1.DeliverySpec{DeadLetterSink: &duckv1.Destination{Ref: &duckv1.KReference{
 		APIVersion: "eventing.knative.dev/v1", Kind: "Broker", Name: name,
 	}}})
+}
+
+// WithSpool gives the agent a volume of a size for what memory has no room for.
+func WithSpool(sizeLimit string) LoggerOption {
+	return func(logger *v1beta1.LoggerSpec) {
+		size := resource.MustParse(sizeLimit)
+		logger.Spool = &v1beta1.SpoolSpec{SizeLimit: &size}
+	}
+}
+
+// WithSpoolDropping says what the spool drops when it is full.
+func WithSpoolDropping(overflow v1beta1.SpoolOverflow) LoggerOption {
+	return func(logger *v1beta1.LoggerSpec) { logger.Spool.WhenFull = overflow }
 }
 
 // WithURL names the sink by url.

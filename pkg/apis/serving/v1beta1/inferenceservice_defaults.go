@@ -42,11 +42,15 @@ func (s *PredictorSpec) SetDefaults(ctx context.Context) {
 	}
 }
 
-// SetDefaults makes the mode, the refresh and the sinks' namespaces explicit.
+// SetDefaults makes the mode, the refresh, the spool's overflow and the sinks'
+// namespaces explicit.
 func (s *LoggerSpec) SetDefaults(ctx context.Context) {
 	s.Sink.SetDefaults(ctx)
 	if s.Delivery != nil {
 		s.Delivery.DeadLetterSink.SetDefaults(ctx)
+	}
+	if s.Spool != nil && s.Spool.WhenFull == "" {
+		s.Spool.WhenFull = DropOldest
 	}
 	if s.Mode == "" {
 		s.Mode = LogAll

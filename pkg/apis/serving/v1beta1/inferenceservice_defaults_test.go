@@ -53,6 +53,14 @@ func TestDefaults(t *testing.T) {
 			InferenceService("m", WithContainers(served("model")), WithLogger()),
 			InferenceService("m", WithContainers(served("model")), fullLogger),
 		},
+		"a full spool drops the oldest": {
+			InferenceService("m", WithContainers(served("model")), fullLogger, WithLogger(WithSpool("1Gi"))),
+			InferenceService("m", WithContainers(served("model")), fullLogger, WithLogger(WithSpool("1Gi"), WithSpoolDropping(v1beta1.DropOldest))),
+		},
+		"a full spool drops what its owner says": {
+			InferenceService("m", WithContainers(served("model")), fullLogger, WithLogger(WithSpool("1Gi"), WithSpoolDropping(v1beta1.DropNewest))),
+			InferenceService("m", WithContainers(served("model")), fullLogger, WithLogger(WithSpool("1Gi"), WithSpoolDropping(v1beta1.DropNewest))),
+		},
 		"a logger keeps what it says": {
 			InferenceService("m", WithContainers(served("model")), WithLogger(WithMode(v1beta1.LogRequest), WithRefresh(v1beta1.RefreshLive))),
 			InferenceService("m", WithContainers(served("model")), WithLogger(WithMode(v1beta1.LogRequest), WithRefresh(v1beta1.RefreshLive))),

@@ -7,6 +7,7 @@ package v1beta1
 
 import (
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -206,8 +207,41 @@ type LoggerSpec struct {
 	// +optional
 	Delivery *eventingduckv1.DeliverySpec `json:"delivery,omitempty"`
 
-	// Unknown holds the fields that this version doesn't know.
+	// Spool keeps on disk what the agent's memory has no room for while the sink
+	// takes too little. Unset: it is dropped and counted.
+	// +optional
+	Spool *SpoolSpec `json:"spool,omitempty"`
+
+	// Unknown holds the fields that this version doesn't know, at any depth.
 	Unknown UnknownFields `json:"-"`
+}
+
+// SpoolOverflow says which events are dropped at a spool's limit.
+type SpoolOverflow string
+
+// What a full spool drops.
+const (
+	// DropOldest makes room for new events.
+	DropOldest SpoolOverflow = "DropOldest"
+	// DropNewest takes no more until there is room.
+	DropNewest SpoolOverflow = "DropNewest"
+)
+
+// SpoolSpec is a volume of the pod, an emptyDir, that outlives a crash of the
+// agent and ends with the pod.
+type SpoolSpec struct {
+	// SizeLimit is the volume's size, from 16Mi to 1Ti, of which the spool takes
+	// three quarters: the kubelet evicts a pod whose volume is over its limit.
+	// Required.
+	// +optional
+	SizeLimit *resource.Quantity `json:"sizeLimit,omitempty"`
+	// WhenFull is DropOldest (the default) or DropNewest.
+	// +optional
+	WhenFull SpoolOverflow `json:"whenFull,omitempty"`
+	// Sync has each event survive a loss of the node's power, too, once it is
+	// spooled. A crash needs none of it.
+	// +optional
+	Sync bool `json:"sync,omitempty"`
 }
 
 // MetadataSource names the attribute that an annotation's value goes into.

@@ -111,6 +111,10 @@ func TestWhatServesIsAdmitted(t *testing.T) {
 			Retry: ptr.Int32(10), BackoffPolicy: backoff("exponential"), BackoffDelay: ptr.String("PT0.2S"),
 			Timeout: ptr.String("PT5S"), RetryAfterMax: ptr.String("PT0S"),
 		}))),
+		"the smallest spool":                 Seed(WithLogger(WithSpool("16Mi"))),
+		"the largest spool":                  Seed(WithLogger(WithSpool("1Ti"))),
+		"a spool in bytes":                   Seed(WithLogger(WithSpool("2e9"))),
+		"every field of a spool":             fromManifest(t, `predictor: {containers: [{image: a}], logger: {spool: {sizeLimit: 1Gi, whenFull: DropNewest, sync: true}}}`),
 		"a payload of 1 byte":                Seed(WithLogger(WithMaxPayloadBytes(1))),
 		"a timeout that lets an agent drain": Seed(WithTimeout(45)),
 		"a short timeout without a logger":   Seed(WithoutLogger(), WithTimeout(5)),
@@ -322,6 +326,30 @@ func TestWhatCannotServeIsRefusedWithTheFieldAndTheRemedy(t *testing.T) {
 		"an empty sink": {
 			fromManifest(t, `predictor: {containers: [{image: a}], logger: {sink: {}}}`),
 			refused("expected at least one, got none", logger+".sink.ref", logger+".sink.uri"),
+		},
+		"a spool without a size": {
+			fromManifest(t, `predictor: {containers: [{image: a}], logger: {spool: {}}}`),
+			refused("write from 16Mi to 1Ti", logger+".spool.sizeLimit"),
+		},
+		"a spool that is too small": {
+			Seed(WithLogger(WithSpool("16M"))),
+			refused("write from 16Mi to 1Ti", logger+".spool.sizeLimit"),
+		},
+		"a spool without its unit": {
+			fromManifest(t, `predictor: {containers: [{image: a}], logger: {spool: {sizeLimit: 16}}}`),
+			refused("write from 16Mi to 1Ti", logger+".spool.sizeLimit"),
+		},
+		"a spool that no disk has": {
+			Seed(WithLogger(WithSpool("2Ti"))),
+			refused("write from 16Mi to 1Ti", logger+".spool.sizeLimit"),
+		},
+		"a full spool that drops nothing": {
+			fromManifest(t, `predictor: {containers: [{image: a}], logger: {spool: {sizeLimit: 1Gi, whenFull: Block}}}`),
+			refused(`"DropOldest", "DropNewest"`, logger+".spool.whenFull"),
+		},
+		"a spool's field in the wrong case": {
+			fromManifest(t, `predictor: {containers: [{image: a}], logger: {spool: {sizelimit: 1Gi, sizeLimit: 1Gi}}}`),
+			refused("write sizeLimit", logger+".spool.sizelimit"),
 		},
 		"a url without a scheme": {
 			Seed(WithLogger(WithURL("collector.ops.svc.cluster.local/in"))),

@@ -41,6 +41,7 @@ func (s *LoggerSpec) validate(ctx context.Context) *apis.FieldError {
 	errs = errs.Also(validateOneOf(s.ContentMode, "contentMode", ContentModeAuto, ContentModeBinary, ContentModeStructured))
 	errs = errs.Also(s.validateSink(ctx))
 	errs = errs.Also(validateDelivery(ctx, s.Delivery).ViaField("delivery"))
+	errs = errs.Also(s.Spool.validate().ViaField("spool"))
 	errs = errs.Also(s.validateEvents())
 	errs = errs.Also(s.validatePaths())
 	if s.MaxPayloadBytes != nil && (*s.MaxPayloadBytes < 1 || *s.MaxPayloadBytes > maxMaxPayloadBytes) {

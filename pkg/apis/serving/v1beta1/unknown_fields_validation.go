@@ -64,7 +64,6 @@ var loggerAdvice = map[string]string{
 	"annotations":     "write metadataAnnotations",
 	"metadataHeaders": adviceLater,
 	"storage":         adviceLater,
-	"spool":           adviceLater,
 	"sampling":        adviceLater,
 }
 

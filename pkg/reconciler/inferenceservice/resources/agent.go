@@ -78,6 +78,7 @@ func addAgent(is *v1beta1.InferenceService, pod *corev1.PodSpec, inForce InForce
 	mountToken(pod, &agent, tokenVolume, tokenDirectory, inForce.Sink)
 	if inForce.Sink != nil {
 		mountToken(pod, &agent, deadLetterTokenVolume, deadLetterTokenDirectory, inForce.DeadLetterSink)
+		mountSpool(pod, &agent, is.Spec.Predictor.Logger.Spool)
 	}
 	pod.Containers = append(pod.Containers, agent)
 }
@@ -211,6 +212,7 @@ func agentArguments(is *v1beta1.InferenceService, port corev1.ContainerPort, rea
 			option("token-file", tokenDirectory+"/"+tokenFile)
 		}
 		addDelivery(option, logger.Delivery, inForce.DeadLetterSink)
+		addSpool(option, logger.Spool)
 	}
 	for _, attribute := range inForce.Metadata {
 		argument("metadata", attribute.Argument())

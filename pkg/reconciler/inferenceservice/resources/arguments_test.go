@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	eventingduckv1 "knative.dev/eventing/pkg/apis/duck/v1"
@@ -37,6 +38,7 @@ func TestTheAgentReadsWhatTheControllerWrites(t *testing.T) {
 		{Name: "team", Value: "ai-platform"},
 	}
 	linear, unknown := eventingduckv1.BackoffPolicyLinear, eventingduckv1.BackoffPolicyType("unknown")
+	size := func(text string) *resource.Quantity { quantity := resource.MustParse(text); return &quantity }
 	for what, test := range map[string]struct {
 		logger v1beta1.LoggerSpec
 		change func(*corev1.Container)
@@ -106,6 +108,28 @@ func TestTheAgentReadsWhatTheControllerWrites(t *testing.T) {
 		},
 		"paths that no webhook saw": {
 			logger: v1beta1.LoggerSpec{Paths: append([]string{"", "v1", "/a?b"}, slices.Repeat([]string{"/a"}, 40)...)},
+		},
+		"a spool": {
+			logger: v1beta1.LoggerSpec{Spool: &v1beta1.SpoolSpec{SizeLimit: size("1Gi"), WhenFull: v1beta1.DropNewest, Sync: true}},
+			sink:   &duckv1.Addressable{URL: apis.HTTP("sink")},
+			want: func(t *testing.T, read *arguments.Arguments) {
+				want := &arguments.Spool{Directory: "/var/lib/sidenote/spool", Bytes: 768 << 20, DropNewest: true, Sync: true}
+				if diff := cmp.Diff(want, read.Sinks[0].Spool); diff != "" {
+					t.Errorf("spool (-want, +read): %s", diff)
+				}
+			},
+		},
+		"the smallest spool": {
+			logger: v1beta1.LoggerSpec{Spool: &v1beta1.SpoolSpec{SizeLimit: &v1beta1.MinSpoolSize}},
+			sink:   &duckv1.Addressable{URL: apis.HTTP("sink")},
+		},
+		"the largest spool": {
+			logger: v1beta1.LoggerSpec{Spool: &v1beta1.SpoolSpec{SizeLimit: &v1beta1.MaxSpoolSize}},
+			sink:   &duckv1.Addressable{URL: apis.HTTP("sink")},
+		},
+		"a spool that no webhook saw": {
+			logger: v1beta1.LoggerSpec{Spool: &v1beta1.SpoolSpec{SizeLimit: size("1"), WhenFull: "Never"}},
+			sink:   &duckv1.Addressable{URL: apis.HTTP("sink")},
 		},
 		"a dead letter sink without a sink": {
 			letter: &duckv1.Addressable{URL: apis.HTTP("letters"), Audience: ptr.String("letters")},
