@@ -140,6 +140,14 @@ var refusals = map[string]struct {
 		predictor: fields{"logger": fields{"delivery": fields{"deadLetterSink": fields{"url": "http://a.example"}}}},
 		says:      []string{"spec.predictor.logger.delivery.deadLetterSink.url", "uri"},
 	},
+	"a spool without a size": {
+		predictor: fields{"logger": fields{"spool": fields{"sync": true}}},
+		says:      []string{"spec.predictor.logger.spool.sizeLimit", "16Mi"},
+	},
+	"a misspelt field of the spool": {
+		predictor: fields{"logger": fields{"spool": fields{"sizeLimit": "1Gi", "whenfull": "DropNewest"}}},
+		says:      []string{"spec.predictor.logger.spool.whenfull", "write whenFull"},
+	},
 	"a name that is too long": {
 		metadata: fields{"name": "a-name-of-some-more-than-38-characters-"[:38] + "0"},
 		says:     []string{"metadata.name", "at most 38"},

@@ -10,6 +10,7 @@ SPDX-License-Identifier: Apache-2.0
 //	POST /v1/models/NAME:predict           V1 REST
 //	POST /v2/models/NAME/infer             V2 REST, with binary tensors
 //	POST /v2/models/NAME/generate_stream   server-sent events, one per word
+//	GET /echo                              a WebSocket that gives each message back
 //	inference.GRPCInferenceService         V2 gRPC, ModelStreamInfer included
 //	grpc.health.v1.Health                  gRPC health
 //

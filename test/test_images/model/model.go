@@ -6,14 +6,18 @@ SPDX-License-Identifier: Apache-2.0
 package main
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/net/websocket"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
@@ -52,6 +56,8 @@ func newModel(log *slog.Logger) *model {
 	mux.HandleFunc("GET /v2/models/{name}/ready", m.ready)
 	mux.HandleFunc("POST /v2/models/{name}/infer", m.v2Infer)
 	mux.HandleFunc("POST /v2/models/{name}/generate_stream", m.generateStream)
+	// Without a Handshake of its own it takes any origin.
+	mux.Handle("GET /echo", websocket.Server{Handler: echo})
 	m.rest = mux
 	return m
 }
@@ -80,6 +86,11 @@ func (m *model) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// echo gives each message back, until the client ends the connection.
+func echo(connection *websocket.Conn) {
+	_, _ = io.Copy(connection, connection)
+}
+
 func (m *model) live(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, map[string]bool{"live": true})
 }
@@ -102,6 +113,12 @@ func (s *statusRecorder) WriteHeader(status int) {
 // Flush is what the gRPC server asks a response writer for.
 func (s *statusRecorder) Flush() {
 	_ = http.NewResponseController(s.ResponseWriter).Flush()
+}
+
+// Hijack is what a WebSocket asks a response writer for.
+func (s *statusRecorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	s.status = http.StatusSwitchingProtocols
+	return http.NewResponseController(s.ResponseWriter).Hijack()
 }
 
 func (s *statusRecorder) Unwrap() http.ResponseWriter { return s.ResponseWriter }

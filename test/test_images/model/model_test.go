@@ -19,6 +19,7 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/net/websocket"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
@@ -307,6 +308,24 @@ func TestGRPC(t *testing.T) {
 			t.Errorf("said %v, %v", answer.GetStatus(), err)
 		}
 	})
+}
+
+func TestAWebSocketGivesEachMessageBack(t *testing.T) {
+	_, server := start(t)
+	connection, err := websocket.Dial("ws"+strings.TrimPrefix(server.URL, "http")+"/echo", "", server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer connection.Close()
+	for _, message := range []string{"hello", "again"} {
+		var answer string
+		if err := errors.Join(websocket.Message.Send(connection, message), websocket.Message.Receive(connection, &answer)); err != nil {
+			t.Fatal(err)
+		}
+		if answer != message {
+			t.Errorf("%q came back as %q", message, answer)
+		}
+	}
 }
 
 func TestTheServerEndsWithItsContext(t *testing.T) {

@@ -6,7 +6,9 @@ SPDX-License-Identifier: Apache-2.0
 package main
 
 import (
+	"bufio"
 	"io"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -123,6 +125,11 @@ func (w *wishfulWriter) Write(b []byte) (int, error) {
 // Flush is what the gRPC server asks a response writer for.
 func (w *wishfulWriter) Flush() {
 	_ = http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+// Hijack is what a WebSocket asks a response writer for.
+func (w *wishfulWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	return http.NewResponseController(w.ResponseWriter).Hijack()
 }
 
 func (w *wishfulWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
