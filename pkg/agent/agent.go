@@ -38,6 +38,9 @@ import (
 const (
 	firstInFlight = 4
 	maxInFlight   = 128
+	// hangsAfter, with the longest backoff, is how late a sink that hung is
+	// found to be back.
+	hangsAfter = 10 * time.Second
 	// builders build events of observations, off the requests' path.
 	builders = 2
 	// lastAttempts bounds the wait for attempts that were cut off.
@@ -147,6 +150,7 @@ func (a *Agent) addSink(given *arguments.Arguments, sink arguments.Sink, environ
 		Config: delivery.Config{
 			FirstInFlight: firstInFlight,
 			MaxInFlight:   maxInFlight,
+			HangsAfter:    hangsAfter,
 			MaxBytes:      delivery.Share(given.BufferBytes, len(given.Sinks)),
 			Schedule:      sink.Schedule,
 			Random:        rand.Float64,
@@ -166,7 +170,8 @@ func (a *Agent) addSink(given *arguments.Arguments, sink arguments.Sink, environ
 		}
 	}
 	if sink.Stdout() {
-		options.FirstInFlight, options.MaxInFlight = 1, 1
+		// Lines go out one after the other, however long that takes.
+		options.FirstInFlight, options.MaxInFlight, options.HangsAfter = 1, 1, 0
 		a.sinks = append(a.sinks, delivery.NewSink(sink.Name, &delivery.LineSender{Writer: environment.Stdout}, options))
 		return nil
 	}

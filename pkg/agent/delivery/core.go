@@ -44,6 +44,10 @@ type Item struct {
 type Config struct {
 	// FirstInFlight and MaxInFlight bound the attempts at the same time.
 	FirstInFlight, MaxInFlight int
+	// HangsAfter is how long the youngest attempt goes without an answer before
+	// one more may begin beside those that the gate allows: a sink that has come
+	// back is found although attempts from before still hang. 0 is never.
+	HangsAfter time.Duration
 	// MaxBytes bounds what the sink's events hold; 0 is no bound.
 	MaxBytes int64
 	// Schedule says how often and when an event is tried again.
@@ -82,7 +86,7 @@ type Core struct {
 func NewCore(config Config, account *ledger.Account) *Core {
 	return &Core{
 		config:  config,
-		gate:    newGate(config.FirstInFlight, config.MaxInFlight),
+		gate:    newGate(config.FirstInFlight, config.MaxInFlight, config.HangsAfter),
 		account: account,
 		taken:   account.Deliver,
 		lost: func(item *Item, reason ledger.Reason, _ time.Time) {
@@ -140,7 +144,7 @@ func (c *Core) Next(now time.Time) (*Item, time.Time) {
 		c.account.Retry()
 	}
 	item.attempts++
-	item.epoch = c.gate.begin()
+	item.epoch = c.gate.begin(now)
 	return item, time.Time{}
 }
 

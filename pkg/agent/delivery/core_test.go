@@ -217,6 +217,60 @@ func TestAFailingSinkIsProbedOneAtATime(t *testing.T) {
 	w.nothing()
 }
 
+// TestASinkThatHungIsFoundToBeBack, though what it was given still hangs.
+func TestASinkThatHungIsFoundToBeBack(t *testing.T) {
+	hanging := func(config *Config) { config.HangsAfter = 10 * time.Second }
+	t.Run("before anything has failed", func(t *testing.T) {
+		w := newWorld(t, hanging)
+		for range 20 {
+			w.observe()
+		}
+		for range 4 {
+			w.next()
+		}
+		if wait := w.nothing(); wait != 10*time.Second {
+			t.Errorf("the gate allows one more after %s", wait)
+		}
+		w.now = w.now.Add(10 * time.Second)
+		late := w.next()
+		if wait := w.nothing(); wait != 10*time.Second {
+			t.Errorf("the gate allows one more after %s", wait)
+		}
+		w.done(late, 202)
+		for range 4 {
+			w.next()
+		}
+	})
+	t.Run("after it failed", func(t *testing.T) {
+		w := newWorld(t, hanging)
+		for range 20 {
+			w.observe()
+		}
+		w.done(w.next(), 503)
+		w.now = w.now.Add(100 * time.Millisecond)
+		hangs := w.next()
+		w.now = w.now.Add(10 * time.Second)
+		probe := w.next()
+		w.nothing()
+		w.done(probe, 202)
+		w.next()
+		// What becomes of the one from before says nothing any more.
+		w.core.Done(hangs, NoAnswer, w.now)
+		w.next()
+	})
+	t.Run("but no sooner than it asks", func(t *testing.T) {
+		w := newWorld(t, hanging)
+		for range 20 {
+			w.observe()
+		}
+		w.next()
+		w.core.Done(w.next(), Result{Status: 503, RetryAfter: 15 * time.Second}, w.now)
+		if wait := w.nothing(); wait != 15*time.Second {
+			t.Errorf("the gate opens after %s", wait)
+		}
+	})
+}
+
 func TestASinkIsLeftAloneAsLongAsItAsks(t *testing.T) {
 	w := newWorld(t)
 	w.observe()

@@ -13,10 +13,14 @@ import "time"
 type gate struct {
 	// first and most bound how many attempts may be in flight at once.
 	first, most int
+	// hangsAfter is how long the youngest attempt goes without an answer before
+	// it no longer holds back the next one; 0 is for ever.
+	hangsAfter time.Duration
 
 	limit     int
 	inFlight  int
 	failures  int
+	lastBegun time.Time
 	notBefore time.Time
 	closed    bool
 	// since is when it closed.
@@ -26,30 +30,49 @@ type gate struct {
 	epoch uint64
 }
 
-func newGate(first, most int) gate {
-	return gate{first: first, most: most, limit: first}
+func newGate(first, most int, hangsAfter time.Duration) gate {
+	return gate{first: first, most: most, hangsAfter: hangsAfter, limit: first}
 }
 
 // allows says whether an attempt may begin now.
 func (g *gate) allows(now time.Time) bool {
-	if g.closed {
-		return g.inFlight == 0 && !now.Before(g.notBefore)
+	if g.closed && now.Before(g.notBefore) {
+		return false
 	}
-	return g.inFlight < g.limit
+	if g.inFlight < g.room() {
+		return true
+	}
+	return g.hangsAfter > 0 && !now.Before(g.lastBegun.Add(g.hangsAfter))
+}
+
+// room is how many attempts may be in flight while none hangs.
+func (g *gate) room() int {
+	if g.closed {
+		return 1
+	}
+	return g.limit
 }
 
 // opens is when the gate may allow an attempt without anything else happening:
 // zero where it waits for one that is in flight.
 func (g *gate) opens() time.Time {
-	if g.closed && g.inFlight == 0 {
-		return g.notBefore
+	opens := time.Time{}
+	if g.inFlight >= g.room() {
+		if g.hangsAfter == 0 {
+			return opens
+		}
+		opens = g.lastBegun.Add(g.hangsAfter)
 	}
-	return time.Time{}
+	if g.closed && g.notBefore.After(opens) {
+		opens = g.notBefore
+	}
+	return opens
 }
 
 // begin counts an attempt in, and gives the epoch to end it with.
-func (g *gate) begin() uint64 {
+func (g *gate) begin(now time.Time) uint64 {
 	g.inFlight++
+	g.lastBegun = now
 	return g.epoch
 }
 
@@ -59,12 +82,15 @@ func (g *gate) succeeded(epoch uint64) {
 	if epoch != g.epoch {
 		return
 	}
+	more := g.limit
 	if g.closed {
 		g.closed = false
 		g.failures = 0
-		g.limit = 1
+		g.epoch++
+		// Those that still hang take no room from the ones that will not.
+		g.limit, more = g.inFlight, 2
 	}
-	g.limit = min(2*g.limit, g.most)
+	g.limit = min(g.limit+more, g.most)
 }
 
 // failed ends an attempt that is to be tried again, and closes the gate.
