@@ -1,0 +1,192 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package event
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/url"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sidenote-dev/sidenote/pkg/metadata"
+)
+
+// stored gives an event as it comes back from a disk.
+func stored(t *testing.T, e *Event) (*Event, []byte) {
+	t.Helper()
+	attributes, data, err := e.Stored(nil)
+	if err != nil {
+		t.Fatal("Stored:", err)
+	}
+	bytes := slices.Concat(attributes, data)
+	back, err := ReadStored(bytes)
+	if err != nil {
+		t.Fatal("ReadStored:", err)
+	}
+	return back, bytes
+}
+
+// wire is what goes out of an event, byte for byte.
+func wire(t *testing.T, e *Event) string {
+	t.Helper()
+	message, err := e.Message(7)
+	if err != nil {
+		t.Fatal("Message:", err)
+	}
+	body, err := io.ReadAll(message.Body())
+	if err != nil {
+		t.Fatal("reading a message:", err)
+	}
+	line, err := e.Line(7)
+	if err != nil {
+		t.Fatal("Line:", err)
+	}
+	return fmt.Sprintf("%v\n%d\n%s\n%s", message.Header, message.Length, body, line)
+}
+
+// TestAStoredEventGoesOutAsItWouldHave, and so does its dead letter.
+func TestAStoredEventGoesOutAsItWouldHave(t *testing.T) {
+	seen := make(map[Kind]bool)
+	same := func(name string, e *Event) {
+		t.Helper()
+		seen[e.Kind] = true
+		back, _ := stored(t, e)
+		if got, want := wire(t, back), wire(t, e); got != want {
+			t.Errorf("%s:\n%s\nwas\n%s", name, got, want)
+		}
+		if got, want := back.attributes.Extensions(), e.attributes.Extensions(); !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: the attributes are %v, and were %v", name, got, want)
+		}
+		if back.Kind != e.Kind || back.ID() != e.ID() {
+			t.Errorf("%s: %s %s, was %s %s", name, back.Kind, back.ID(), e.Kind, e.ID())
+		}
+	}
+	observations := map[string]*Observation{
+		"an answer":             observation(grpcStatus(0), inferenceHeader("5")),
+		"a request":             observation(ofRequest),
+		"a request's failure":   observation(ofRequest, brokenOff),
+		"an answer's failure":   observation(status(500), ofSize(5)),
+		"a large request":       observation(ofRequest, ofSize(maxBytes+1)),
+		"a large answer":        observation(ofSize(1 << 40)),
+		"an encoded request":    observation(ofRequest, contentEncoding("zstd")),
+		"an encoded answer":     observation(contentEncoding("br")),
+		"a stream":              observation(contentType("text/event-stream")),
+		"a tunnel":              observation(ofTunnel),
+		"nothing but what must": observation(path(""), contentType(""), body("")),
+		"data that is no JSON":  observation(body("\x00\xff\n")),
+		"an event as a body":    observation(contentType("application/cloudevents+json")),
+		"odd attributes":        observation(path("/%zz"+strings.Repeat("x", 2000)), contentType("not/a/type")),
+		"another time":          observation(func(o *Observation) { o.At = time.Unix(-1, 5).In(time.FixedZone("", 3600)) }),
+	}
+	for name, o := range observations {
+		for _, mode := range []ContentMode{ContentModeAuto, ContentModeBinary, ContentModeStructured} {
+			e := build(t, mode, o, metadata.Attribute{Name: "team", Value: "東京 \"50%\""}, metadata.Attribute{Name: "owner", Value: "x"})
+			same(name+", "+string(mode), e)
+			plain := build(t, mode, o)
+			same(name+", plain, "+string(mode), plain)
+			for _, failure := range []Failure{
+				{Destination: "http://sink", Status: 503, Body: []byte("no\n")},
+				{Destination: "http://sink/東京", Body: bytes.Repeat([]byte("x"), MaxErrorBytes+1)},
+			} {
+				letter, err := plain.DeadLetter(failure)
+				if err != nil {
+					t.Fatal(err)
+				}
+				same("the dead letter of "+name, letter)
+				back, _ := stored(t, plain)
+				again, err := back.DeadLetter(failure)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got, want := wire(t, again), wire(t, letter); got != want {
+					t.Errorf("the dead letter of %s after the disk:\n%s\nwas\n%s", name, got, want)
+				}
+			}
+		}
+	}
+	for _, kind := range Kinds() {
+		if !seen[kind] {
+			t.Errorf("no %s event was stored", kind)
+		}
+	}
+}
+
+// TestWhatIsNoStoredEventIsRefused: every prefix of one, and every byte of one
+// changed, is an error or another event, never a panic.
+func TestWhatIsNoStoredEventIsRefused(t *testing.T) {
+	e := build(t, ContentModeAuto, observation(grpcStatus(3)))
+	_, whole := stored(t, e)
+	attributes := len(whole) - len(e.Data())
+	for n := range attributes {
+		if _, err := ReadStored(whole[:n]); err == nil {
+			t.Errorf("the first %d of %d bytes are an event", n, len(whole))
+		}
+	}
+	for at := range whole {
+		for _, bit := range []byte{1, 0x80} {
+			changed := slices.Clone(whole)
+			changed[at] ^= bit
+			if got, err := ReadStored(changed); err == nil {
+				_, _ = got.Message(1)
+			}
+		}
+	}
+}
+
+func FuzzReadStored(f *testing.F) {
+	builder := Builder{Identity: Identity{Source: "m", AgentInstance: "i"}, ContentMode: ContentModeAuto, MaxPayloadBytes: maxBytes}
+	for _, o := range []*Observation{observation(grpcStatus(3)), observation(ofRequest), observation(ofTunnel), observation(ofSize(5), status(500))} {
+		e, err := builder.Build(o, Classify(o, maxBytes), []metadata.Attribute{{Name: "team", Value: "東 京"}})
+		if err != nil {
+			f.Fatal(err)
+		}
+		attributes, data, err := e.Stored(nil)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(slices.Concat(attributes, data))
+	}
+	f.Fuzz(func(t *testing.T, input []byte) {
+		e, err := ReadStored(input)
+		if err != nil {
+			return
+		}
+		if len(e.Data()) > len(input) {
+			t.Errorf("%d bytes gave data of %d", len(input), len(e.Data()))
+		}
+		if _, err := e.Message(1); err != nil {
+			t.Errorf("an event that was read has no wire form: %v", err)
+		}
+		back, _ := stored(t, e)
+		if got, want := wire(t, back), wire(t, e); got != want {
+			t.Errorf("stored again:\n%s\nwas\n%s", got, want)
+		}
+		_, _ = e.DeadLetter(Failure{Destination: "d", Status: 1})
+	})
+}
+
+func FuzzStored(f *testing.F) {
+	f.Add("application/json", "/p", "a=1", `{"a":1}`, true)
+	f.Add("", "", "\xff", "", false)
+	f.Fuzz(func(t *testing.T, contentType, path, requestID, data string, complete bool) {
+		o := observation(func(o *Observation) {
+			o.Coding.ContentType, o.Exchange.Path, o.Exchange.ClientRequestID = contentType, (&url.URL{Path: path}).EscapedPath(), requestID
+			o.Body, o.Complete = whole(data), complete
+		})
+		for _, mode := range []ContentMode{ContentModeAuto, ContentModeBinary, ContentModeStructured} {
+			e := build(t, mode, o)
+			back, _ := stored(t, e)
+			if got, want := wire(t, back), wire(t, e); got != want {
+				t.Errorf("%s: %s\nwas\n%s", mode, got, want)
+			}
+		}
+	})
+}
