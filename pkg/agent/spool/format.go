@@ -169,7 +169,7 @@ func parseFragment(b []byte, seed uint32) (fragment, bool) {
 
 func (r *Record) header() [recordHeaderBytes]byte {
 	var header [recordHeaderBytes]byte
-	littleEndian.PutUint32(header[0:], uint32(len(r.Payload)))
+	littleEndian.PutUint32(header[0:], uint32(r.length()))
 	littleEndian.PutUint64(header[4:], uint64(r.Deadline))
 	littleEndian.PutUint64(header[12:], r.AgentSequence)
 	return header

@@ -235,17 +235,17 @@ func (l *Log) refuse(outcomes []Outcome, err error) {
 
 // add encodes a record into the active segment, for commit to write.
 func (l *Log) add(record *Record, outcome *Outcome) error {
-	alone := endOfRecord(segmentHeaderBytes, len(record.Payload))
-	if len(record.Payload) > l.options.MaxRecordBytes || pages(alone)+l.other > l.options.Limit {
+	alone := endOfRecord(segmentHeaderBytes, record.length())
+	if record.length() > l.options.MaxRecordBytes || pages(alone)+l.other > l.options.Limit {
 		return ErrTooLarge
 	}
 	if l.active != nil && l.active.size > segmentHeaderBytes &&
-		endOfRecord(l.active.size, len(record.Payload)) > l.options.SegmentBytes {
+		endOfRecord(l.active.size, record.length()) > l.options.SegmentBytes {
 		if err := l.seal(); err != nil {
 			return err
 		}
 	}
-	if err := l.makeRoom(len(record.Payload)); err != nil {
+	if err := l.makeRoom(record.length()); err != nil {
 		return err
 	}
 	if l.active == nil {
@@ -253,7 +253,7 @@ func (l *Log) add(record *Record, outcome *Outcome) error {
 			return err
 		}
 	}
-	l.active.size = endOfRecord(l.active.size, len(record.Payload))
+	l.active.size = endOfRecord(l.active.size, record.length())
 	outcome.Sequence = l.next
 	l.next++
 	l.uncommitted = append(l.uncommitted, outcome)
@@ -324,7 +324,7 @@ func (l *Log) create() error {
 func (l *Log) encode(sequence uint64, record *Record) error {
 	seed := l.active.seed()
 	header := record.header()
-	head, body := header[:], record.Payload
+	head, body := append(header[:], record.Head...), record.Payload
 	for first := true; len(head)+len(body) > 0; first = false {
 		if len(l.buffer) >= flushBytes {
 			if err := l.flush(); err != nil {

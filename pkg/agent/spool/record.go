@@ -14,9 +14,13 @@ type Record struct {
 	// to decide by without decoding the payload.
 	Deadline      int64
 	AgentSequence uint64
-	// Payload is opaque.
-	Payload []byte
+	// Payload is opaque. What is in Head goes before it, so that a caller need
+	// not join the two; it comes back as the beginning of Payload.
+	Head, Payload []byte
 }
+
+// length is the bytes of the whole payload.
+func (r *Record) length() int { return len(r.Head) + len(r.Payload) }
 
 // Spooled is a record that was read back.
 type Spooled struct {

@@ -60,11 +60,11 @@ func (s *Spool) Append(record Record, done func(Outcome)) error {
 	switch {
 	case s.closed:
 		return ErrClosed
-	case len(s.appends) > 0 && s.queued+int64(len(record.Payload)) > s.queueBytes:
+	case len(s.appends) > 0 && s.queued+int64(record.length()) > s.queueBytes:
 		return ErrBusy
 	}
 	s.appends = append(s.appends, pendingAppend{record: record, done: done})
-	s.queued += int64(len(record.Payload))
+	s.queued += int64(record.length())
 	s.signal()
 	return nil
 }
@@ -173,8 +173,8 @@ func (s *Spool) step() bool {
 
 func (s *Spool) takeBatch() []pendingAppend {
 	n, bytes := 0, 0
-	for n < len(s.appends) && (n == 0 || bytes+len(s.appends[n].record.Payload) <= maxBatchBytes) {
-		bytes += len(s.appends[n].record.Payload)
+	for n < len(s.appends) && (n == 0 || bytes+s.appends[n].record.length() <= maxBatchBytes) {
+		bytes += s.appends[n].record.length()
 		n++
 	}
 	batch := slices.Clone(s.appends[:n])
@@ -204,7 +204,7 @@ func (s *Spool) readUpTo(records, bytes int) ([]Spooled, error) {
 			return spooled, err
 		}
 		spooled = append(spooled, record)
-		read += len(record.Payload)
+		read += record.length()
 	}
 	return spooled, nil
 }
@@ -223,7 +223,7 @@ func (s *Spool) finish(batch []pendingAppend, read *pendingRead) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i := range batch {
-		s.queued -= int64(len(batch[i].record.Payload))
+		s.queued -= int64(batch[i].record.length())
 	}
 	if s.read == read {
 		s.read = nil

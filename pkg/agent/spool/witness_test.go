@@ -31,7 +31,9 @@ func body(id uint64, size int) []byte {
 }
 
 func recordOf(id uint64, size int) Record {
-	return Record{Deadline: int64(id) * 7, AgentSequence: id, Payload: body(id, size)}
+	whole := body(id, size)
+	head := len(whole) * int(id%4) / 4
+	return Record{Deadline: int64(id) * 7, AgentSequence: id, Head: whole[:head], Payload: whole[head:]}
 }
 
 // identify gives the id of a record that is as it was spooled.
