@@ -4,7 +4,8 @@ SPDX-License-Identifier: Apache-2.0
 */
 
 // Package ledger counts what became of every event, for each sink, so that at
-// every instant observed = delivered + dropped + dead-lettered + pending.
+// every instant observed + recovered = delivered + dropped + dead-lettered +
+// pending.
 package ledger
 
 import (
@@ -36,6 +37,10 @@ const (
 	ReasonEncoded Reason = "encoded"
 	// ReasonInvalid: the event couldn't be expressed in CloudEvents.
 	ReasonInvalid Reason = "invalid"
+	// ReasonOverflow: the spool reached its limit, and the oldest made room.
+	ReasonOverflow Reason = "overflow"
+	// ReasonUnreadable: the spool's files have lost the event, or damaged it.
+	ReasonUnreadable Reason = "unreadable"
 	// ReasonShutdown: the agent ended.
 	ReasonShutdown Reason = "shutdown"
 )
@@ -57,13 +62,19 @@ const (
 
 // Snapshot is an Account at one instant.
 type Snapshot struct {
-	Observed     uint64            `json:"observed"`
+	Observed uint64 `json:"observed"`
+	// Recovered counts events that an earlier process spooled: from when they
+	// are read back, or known to be lost.
+	Recovered    uint64            `json:"recovered"`
 	Delivered    uint64            `json:"delivered"`
 	Dropped      map[Reason]uint64 `json:"dropped"`
 	DeadLettered uint64            `json:"deadLettered"`
 	Pending      uint64            `json:"pending"`
 	// Retried counts attempts after the first.
 	Retried uint64 `json:"retried"`
+	// Spooled counts events that were written to the spool. Until they end they
+	// are pending as any other.
+	Spooled uint64 `json:"spooled"`
 }
 
 // DroppedTotal is the sum over all reasons.
@@ -91,6 +102,21 @@ func (a *Account) Observe() uint64 {
 	return a.snapshot.Observed
 }
 
+// Recover counts events of an earlier process, pending from now on.
+func (a *Account) Recover(events uint64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.snapshot.Recovered += events
+	a.snapshot.Pending += events
+}
+
+// Spool counts a pending event that was written to the spool.
+func (a *Account) Spool() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.snapshot.Spooled++
+}
+
 // Deliver ends a pending event: the sink has taken it.
 func (a *Account) Deliver() {
 	a.mu.Lock()
@@ -108,14 +134,20 @@ func (a *Account) DeadLetter() {
 }
 
 // Drop ends a pending event: it is lost.
-func (a *Account) Drop(reason Reason) {
+func (a *Account) Drop(reason Reason) { a.DropAll(1, reason) }
+
+// DropAll ends so many pending events.
+func (a *Account) DropAll(events uint64, reason Reason) {
+	if events == 0 {
+		return
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.snapshot.Dropped == nil {
 		a.snapshot.Dropped = make(map[Reason]uint64)
 	}
-	a.snapshot.Pending--
-	a.snapshot.Dropped[reason]++
+	a.snapshot.Pending -= events
+	a.snapshot.Dropped[reason] += events
 }
 
 // Retry counts an attempt after the first.
@@ -163,6 +195,7 @@ func (s *Skips) Snapshot() map[SkipReason]uint64 {
 func Reasons() []Reason {
 	return []Reason{
 		ReasonBudget, ReasonNoSink, ReasonRejected, ReasonRetries, ReasonAddress,
-		ReasonPoison, ReasonExpired, ReasonEncoded, ReasonInvalid, ReasonShutdown,
+		ReasonPoison, ReasonExpired, ReasonEncoded, ReasonInvalid, ReasonOverflow,
+		ReasonUnreadable, ReasonShutdown,
 	}
 }
