@@ -8,7 +8,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"regexp"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -38,12 +37,9 @@ type Agent struct {
 // minBufferBytes is the least with which an agent starts.
 const minBufferBytes = 64 << 10
 
-// goMemoryLimit is the form that the Go runtime reads (package runtime,
-// Environment Variables, GOMEMLIMIT).
-var goMemoryLimit = regexp.MustCompile(`^[1-9][0-9]*(B|KiB|MiB|GiB|TiB)?$`)
-
 // NewAgentFromConfigMap reads Agent, with a default for each absent key but
-// the image, which is made with the release.
+// the image, which is made with the release. What is not set of the memory
+// follows from its limit.
 func NewAgentFromConfigMap(configMap *corev1.ConfigMap) (*Agent, error) {
 	agent := defaultAgent()
 	var cpuRequest, cpuLimit, memoryRequest, memoryLimit *resource.Quantity
@@ -63,11 +59,18 @@ func NewAgentFromConfigMap(configMap *corev1.ConfigMap) (*Agent, error) {
 	override(agent.Resources.Limits, corev1.ResourceCPU, cpuLimit)
 	override(agent.Resources.Requests, corev1.ResourceMemory, memoryRequest)
 	override(agent.Resources.Limits, corev1.ResourceMemory, memoryLimit)
-	return agent, agent.validate()
+	isSet := func(key string) bool { _, found := configMap.Data[key]; return found }
+	if err := agent.complete(isSet("memory-request"), isSet("gomemlimit"), isSet("buffer-bytes")); err != nil {
+		return nil, err
+	}
+	if err := agent.validate(); err != nil {
+		return nil, err
+	}
+	return agent, nil
 }
 
 func defaultAgent() *Agent {
-	return &Agent{
+	agent := &Agent{
 		Resources: corev1.ResourceRequirements{
 			Requests: corev1.ResourceList{
 				corev1.ResourceCPU:    resource.MustParse("25m"),
@@ -78,18 +81,16 @@ func defaultAgent() *Agent {
 				corev1.ResourceMemory: resource.MustParse("128Mi"),
 			},
 		},
-		MemoryLimit:     "96MiB",
-		BufferBytes:     32 << 20,
 		MaxPayloadBytes: 700 << 10,
 	}
+	runtimeLimit, buffer := divideMemory(agent.Resources.Limits.Memory().Value())
+	agent.MemoryLimit, agent.BufferBytes = goMemory(runtimeLimit), buffer
+	return agent
 }
 
 func (a *Agent) validate() error {
 	if a.Image == "" {
 		return errors.New("image is missing: write the agent's container image")
-	}
-	if !goMemoryLimit.MatchString(a.MemoryLimit) {
-		return fmt.Errorf("gomemlimit %q is not a number of bytes as the Go runtime reads it: write for example 96MiB", a.MemoryLimit)
 	}
 	if a.MaxPayloadBytes < 1 {
 		return fmt.Errorf("max-payload-bytes is %d: write at least 1", a.MaxPayloadBytes)

@@ -6,6 +6,7 @@ SPDX-License-Identifier: Apache-2.0
 package config
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -70,6 +71,53 @@ func TestShippedConfigMapsSayTheDefaults(t *testing.T) {
 	}
 }
 
+// One number gives the others, unless they are set.
+func TestTheMemoryLimitGivesTheRest(t *testing.T) {
+	for what, test := range map[string]struct {
+		data         map[string]string
+		runtimeLimit string
+		buffer       int64
+		request      string
+	}{
+		"the default":          {nil, "96MiB", 32 << 20, "64Mi"},
+		"the least":            {map[string]string{"memory-limit": "32Mi"}, "16MiB", 16 << 20 / 3, "32Mi"},
+		"a small one":          {map[string]string{"memory-limit": "60Mi"}, "44MiB", 44 << 20 / 3, "60Mi"},
+		"a large one":          {map[string]string{"memory-limit": "1Gi"}, "768MiB", 256 << 20, "64Mi"},
+		"an odd one":           {map[string]string{"memory-limit": "200M"}, "150000000B", 50_000_000, "64Mi"},
+		"Go's own":             {map[string]string{"memory-limit": "1Gi", "gomemlimit": "600MiB"}, "600MiB", 200 << 20, "64Mi"},
+		"a buffer of its own":  {map[string]string{"memory-limit": "1Gi", "buffer-bytes": "100000"}, "768MiB", 100_000, "64Mi"},
+		"a request of its own": {map[string]string{"memory-limit": "1Gi", "memory-request": "512Mi"}, "768MiB", 256 << 20, "512Mi"},
+	} {
+		data := map[string]string{"image": "agent", "max-payload-bytes": "100000"}
+		maps.Copy(data, test.data)
+		agent, err := NewAgentFromConfigMap(&corev1.ConfigMap{Data: data})
+		if err != nil {
+			t.Errorf("%s: %v", what, err)
+			continue
+		}
+		if agent.MemoryLimit != test.runtimeLimit || agent.BufferBytes != test.buffer || agent.Resources.Requests.Memory().String() != test.request {
+			t.Errorf("%s: gomemlimit %s, buffer-bytes %d, memory-request %s, want %s, %d, %s", what,
+				agent.MemoryLimit, agent.BufferBytes, agent.Resources.Requests.Memory(), test.runtimeLimit, test.buffer, test.request)
+		}
+	}
+}
+
+// What is derived is never refused, and the remedy of a refusal is taken.
+func TestTheMemorysDivisionHolds(t *testing.T) {
+	for limit := int64(minMemoryLimit); limit < 64<<30; limit += limit/7 + 1 {
+		runtimeLimit, buffer := divideMemory(limit)
+		if err := checkMemory(limit, runtimeLimit, buffer); err != nil {
+			t.Errorf("of %d: %v", limit, err)
+		}
+		for _, wanted := range []int64{limit, 2 * limit} {
+			enough := limitFor(wanted)
+			if got, _ := divideMemory(enough); got < wanted || got > wanted+1 {
+				t.Errorf("a limit of %d leaves the runtime %d, want %d", enough, got, wanted)
+			}
+		}
+	}
+}
+
 func TestUnreadableConfigMapsAreRefused(t *testing.T) {
 	for what, test := range map[string]struct {
 		data map[string]string
@@ -81,6 +129,12 @@ func TestUnreadableConfigMapsAreRefused(t *testing.T) {
 		"no payload":                 {map[string]string{"image": "a", "max-payload-bytes": "0"}, "max-payload-bytes"},
 		"a buffer below a body":      {map[string]string{"image": "a", "buffer-bytes": "10"}, "buffer-bytes"},
 		"a request over a limit":     {map[string]string{"image": "a", "memory-request": "1Gi"}, "memory-request"},
+		"too little memory":          {map[string]string{"image": "a", "memory-limit": "16Mi"}, "memory-limit is 16Mi: write at least 32Mi"},
+		"too small a limit for Go":   {map[string]string{"image": "a", "gomemlimit": "1MiB"}, "write at least 16MiB, or leave it out"},
+		"all memory for Go":          {map[string]string{"image": "a", "gomemlimit": "128MiB"}, "gomemlimit 128MiB is too much for the memory-limit 128Mi: write at most 120795948B, leave it out, or raise memory-limit to 171Mi"},
+		"more than there is":         {map[string]string{"image": "a", "gomemlimit": "9999999TiB"}, "gomemlimit"},
+		"a buffer as large as Go's":  {map[string]string{"image": "a", "buffer-bytes": "67108864"}, "buffer-bytes 67108864 is too much for the gomemlimit 96MiB: write at most 50331648, leave it out, or raise memory-limit to 171Mi"},
+		"a buffer over a set limit":  {map[string]string{"image": "a", "buffer-bytes": "33554432", "gomemlimit": "32MiB"}, "write at most 16777216"},
 		"no quantity":                {map[string]string{"image": "a", "cpu-limit": "much"}, "cpu-limit"},
 	} {
 		_, err := NewAgentFromConfigMap(&corev1.ConfigMap{Data: test.data})

@@ -577,6 +577,13 @@ func TestTheClusterDecidesWhichAnnotationsAreDenied(t *testing.T) {
 		refused(`denies "TEAM": list another annotation`, "spec.predictor.logger.metadataAnnotations[0]"))
 }
 
+func TestABodyMustFitInWhatAnAgentHolds(t *testing.T) {
+	ctx := config.ToContext(t.Context(), &config.Config{Agent: &config.Agent{BufferBytes: 1000}, Logger: &config.Logger{}})
+	assertRefused(t, asCreated(ctx, Seed(WithLogger(WithMaxPayloadBytes(1000)))))
+	assertRefused(t, asCreated(ctx, Seed(WithLogger(WithMaxPayloadBytes(1001)))),
+		refused("holds 1000 bytes in all: write at most that, or have memory-limit raised", "spec.predictor.logger.maxPayloadBytes"))
+}
+
 func TestAShortTimeoutWithALoggerIsWarnedOf(t *testing.T) {
 	errs := asCreated(t.Context(), Seed(WithTimeout(44)))
 	assertRefused(t, errs.Filter(apis.ErrorLevel))

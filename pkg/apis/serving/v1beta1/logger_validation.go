@@ -44,10 +44,21 @@ func (s *LoggerSpec) validate(ctx context.Context) *apis.FieldError {
 	errs = errs.Also(s.Spool.validate().ViaField("spool"))
 	errs = errs.Also(s.validateEvents())
 	errs = errs.Also(s.validatePaths())
-	if s.MaxPayloadBytes != nil && (*s.MaxPayloadBytes < 1 || *s.MaxPayloadBytes > maxMaxPayloadBytes) {
-		errs = errs.Also(apis.ErrOutOfBoundsValue(*s.MaxPayloadBytes, 1, maxMaxPayloadBytes, "maxPayloadBytes"))
+	return errs.Also(s.validateMaxPayloadBytes(config.FromContextOrDefaults(ctx).Agent))
+}
+
+func (s *LoggerSpec) validateMaxPayloadBytes(agent *config.Agent) *apis.FieldError {
+	const field = "maxPayloadBytes"
+	switch {
+	case s.MaxPayloadBytes == nil:
+		return nil
+	case *s.MaxPayloadBytes < 1, *s.MaxPayloadBytes > maxMaxPayloadBytes:
+		return apis.ErrOutOfBoundsValue(*s.MaxPayloadBytes, 1, maxMaxPayloadBytes, field)
+	case *s.MaxPayloadBytes > agent.BufferBytes:
+		return apis.ErrInvalidValue(*s.MaxPayloadBytes, field, fmt.Sprintf(
+			"an agent of this cluster holds %d bytes in all: write at most that, or have memory-limit raised in Sidenote's ConfigMap %s", agent.BufferBytes, config.AgentConfigName))
 	}
-	return errs
+	return nil
 }
 
 func (s *LoggerSpec) validateSink(ctx context.Context) *apis.FieldError {
