@@ -45,6 +45,8 @@ func TestFeatures(t *testing.T) {
 		"MissingBroker":      features.MissingBroker(),
 		"Paths":              features.Paths(),
 		"Tunnel":             features.Tunnel(),
+		"SinkCACerts":        features.SinkCACerts(),
+		"TrustBundle":        features.TrustBundle(),
 		"DrainWithoutASink":  features.DrainWithoutASink(),
 		"DrainWithALateSink": features.DrainWithALateSink(),
 		"LoopGuard":          features.LoopGuard(),

@@ -28,6 +28,7 @@ import (
 	"knative.dev/reconciler-test/pkg/knative"
 
 	"github.com/sidenote-dev/sidenote/test/rekt/resources/inferenceservice"
+	"github.com/sidenote-dev/sidenote/test/rekt/resources/tlsfront"
 )
 
 // pollInterval and pollTimeout hold for every wait. The longest of them is for
@@ -68,7 +69,7 @@ func newEnvironment(t *testing.T) (context.Context, environment.Environment) {
 	options := []environment.EnvOpts{
 		environment.WithTestLogger(t),
 		environment.WithPollTimings(pollInterval, pollTimeout),
-		environment.RegisterPackage("knative.dev/reconciler-test/cmd/eventshub", inferenceservice.ModelPackage),
+		environment.RegisterPackage("knative.dev/reconciler-test/cmd/eventshub", inferenceservice.ModelPackage, tlsfront.Package),
 		knative.WithKnativeNamespace("knative-eventing"),
 		knative.WithLoggingConfig,
 		knative.WithObservabilityConfig,

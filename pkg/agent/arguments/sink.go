@@ -136,6 +136,10 @@ var sinkOptions = append([]sinkOption{
 		func(s *Sink, v string) error { s.deadLetter().CACerts = v; return nil },
 	},
 	{
+		"dead-letter.ca-certs-dir", "DIR", "as ca-certs-dir, for that URL",
+		func(s *Sink, v string) error { s.deadLetter().CACertsDir = v; return nil },
+	},
+	{
 		"dead-letter.token-file", "FILE", "as token-file, for that URL",
 		func(s *Sink, v string) error { s.deadLetter().TokenFile = v; return nil },
 	},

@@ -51,6 +51,10 @@ func NewController(ctx context.Context, watcher configmap.Watcher) *controller.I
 		return controller.Options{ConfigStore: store}
 	})
 	reconciler.resolver = resolver.NewURIResolverFromTracker(ctx, impl.Tracker)
+	var err error
+	if reconciler.trustBundles, err = followTrustBundles(ctx, func() { impl.GlobalResync(inferenceServices.Informer()) }); err != nil {
+		logging.FromContext(ctx).Fatalw("Failed to follow the cluster's trust bundles", "error", err)
+	}
 
 	inferenceServices.Informer().AddEventHandler(controller.HandleAll(impl.Enqueue))
 	ownedBy := cache.FilteringResourceEventHandler{

@@ -42,6 +42,7 @@ type Reconciler struct {
 	serviceLister   servingv1listers.ServiceLister
 	configMapLister corev1listers.ConfigMapLister
 	resolver        *resolver.URIResolver
+	trustBundles    *trustBundles
 }
 
 var _ inferenceservicereconciler.Interface = (*Reconciler)(nil)
@@ -60,8 +61,8 @@ func (r *Reconciler) ReconcileKind(ctx context.Context, is *v1beta1.InferenceSer
 	}
 	if is.Spec.Predictor.Logger == nil {
 		is.Status.ClearLogger()
-		metadataErr := r.removeMetadata(ctx, is)
-		return errors.Join(r.reconcileService(ctx, is, live, resources.OwnerHash(is, nil), resources.InForce{}), metadataErr)
+		configMapErr := errors.Join(r.removeMetadata(ctx, is), r.removeTrust(ctx, is))
+		return errors.Join(r.reconcileService(ctx, is, live, resources.OwnerHash(is, nil), resources.InForce{}), configMapErr)
 	}
 	before := is.DeepCopy()
 	err = r.reconcileWithLogger(ctx, is, live)
@@ -92,20 +93,19 @@ func (r *Reconciler) reconcileWithLogger(ctx context.Context, is *v1beta1.Infere
 	}
 	inForce := resources.Decide(logger.MetadataRefresh, before, renew, wanted)
 
-	// Before the pods that mount it, which start without it too: serving never
-	// depends on logging.
-	reconcileMetadata := func() error { return r.removeMetadata(ctx, is) }
-	if logger.MetadataRefresh == v1beta1.RefreshLive {
-		reconcileMetadata = func() error { return r.reconcileMetadata(ctx, is, attributes) }
-	}
-	metadataErr := reconcileMetadata()
+	// Before the pods that mount them, which start without them too: serving
+	// never depends on logging.
+	metadataErr := r.reconcileMetadata(ctx, is, attributes)
+	trustErr := r.reconcileTrust(ctx, is)
 	if err := r.reconcileService(ctx, is, live, ownerHash, inForce); err != nil {
-		return errors.Join(err, metadataErr)
+		return errors.Join(err, metadataErr, trustErr)
 	}
 	reportLogger(is, inForce, wanted, missing)
 	if metadataErr != nil {
 		is.Status.MarkMetadataNotWritten(metadataErr)
-		return metadataErr
+	}
+	if err := errors.Join(metadataErr, trustErr); err != nil {
+		return err
 	}
 	if sink.Address == nil || (deadLetterSink != nil && deadLetterSink.Address == nil) {
 		return controller.NewRequeueAfter(retryUnresolved)

@@ -55,7 +55,7 @@ func reportLogger(is *v1beta1.InferenceService, inForce resources.InForce, wante
 // turned false, or true again, since the status was read.
 func recordTransitions(ctx context.Context, before, is *v1beta1.InferenceService) {
 	recorder := controller.GetEventRecorder(ctx)
-	for _, condition := range []apis.ConditionType{v1beta1.SinkResolved, v1beta1.DeadLetterSinkResolved, v1beta1.MetadataReady} {
+	for _, condition := range []apis.ConditionType{v1beta1.SinkResolved, v1beta1.DeadLetterSinkResolved, v1beta1.MetadataReady, v1beta1.TrustReady} {
 		was, now := before.Status.GetCondition(condition), is.Status.GetCondition(condition)
 		switch {
 		case now == nil:

@@ -61,7 +61,9 @@ type world struct {
 	recorder   *record.FakeRecorder
 
 	inferenceServices, services, configMaps cache.Indexer
-	sinks                                   map[schema.GroupVersionResource]cache.Indexer
+	// bundles are the cluster's trust bundles.
+	bundles cache.Indexer
+	sinks   map[schema.GroupVersionResource]cache.Indexer
 
 	// refusal is what the API server answers each write of a Knative Service.
 	refusal error
@@ -78,7 +80,7 @@ func newWorld(t *testing.T, is *v1beta1.InferenceService) *world {
 	t.Helper()
 	w := &world{
 		t: t, tracker: &reconcilertesting.FakeTracker{}, recorder: record.NewFakeRecorder(100),
-		inferenceServices: newIndexer(), services: newIndexer(), configMaps: newIndexer(),
+		inferenceServices: newIndexer(), services: newIndexer(), configMaps: newIndexer(), bundles: newIndexer(),
 		sinks: make(map[schema.GroupVersionResource]cache.Indexer),
 	}
 	w.config = config.FromContextOrDefaults(t.Context())
@@ -98,7 +100,11 @@ func newWorld(t *testing.T, is *v1beta1.InferenceService) *world {
 			kube: kube, serving: serving,
 			serviceLister:   servingv1listers.NewServiceLister(w.services),
 			configMapLister: corev1listers.NewConfigMapLister(w.configMaps),
-			resolver:        resolver.NewURIResolverFromTracker(w.ctx, w.tracker),
+			trustBundles: &trustBundles{listers: []corev1listers.ConfigMapNamespaceLister{
+				corev1listers.NewConfigMapLister(w.bundles).ConfigMaps("knative-eventing"),
+				corev1listers.NewConfigMapLister(w.bundles).ConfigMaps("sidenote-system"),
+			}},
+			resolver: resolver.NewURIResolverFromTracker(w.ctx, w.tracker),
 		}, controller.Options{ConfigStore: w})
 	if err := w.reconciler.(reconciler.LeaderAware).Promote(reconciler.UniversalBucket(), func(reconciler.Bucket, types.NamespacedName) {}); err != nil {
 		t.Fatal(err)
@@ -202,7 +208,7 @@ func (w *world) reconcile() error {
 	w.writes = nil
 	type held struct{ object, before runtime.Object }
 	var informers []held
-	for _, indexer := range append([]cache.Indexer{w.inferenceServices, w.services, w.configMaps}, w.sinkIndexers()...) {
+	for _, indexer := range append([]cache.Indexer{w.inferenceServices, w.services, w.configMaps, w.bundles}, w.sinkIndexers()...) {
 		for _, object := range indexer.List() {
 			informers = append(informers, held{object.(runtime.Object), object.(runtime.Object).DeepCopyObject()})
 		}
@@ -347,6 +353,13 @@ func (w *world) sink() string {
 		}
 	}
 	return ""
+}
+
+// hasToken reports whether the pods get a token in a volume of that name.
+func (w *world) hasToken(volume string) bool {
+	return slices.ContainsFunc(w.service().Spec.Template.Spec.Volumes, func(v corev1.Volume) bool {
+		return v.Name == volume && v.Projected != nil && v.Projected.Sources[0].ServiceAccountToken != nil
+	})
 }
 
 func (w *world) events() (events []string) {

@@ -27,6 +27,10 @@ const (
 	LoggerReady apis.ConditionType = "LoggerReady"
 	// MetadataReady says whether every listed annotation is on the object.
 	MetadataReady apis.ConditionType = "MetadataReady"
+	// TrustReady says whether running agents get the certificate authorities
+	// that the cluster's administrators trust. It is there only where there are
+	// any.
+	TrustReady apis.ConditionType = "TrustReady"
 	// AgentCurrent says whether the agent is the one that a new template would
 	// get.
 	AgentCurrent apis.ConditionType = "AgentCurrent"
@@ -35,7 +39,7 @@ const (
 var conditionSet = apis.NewLivingConditionSet(PredictorReady)
 
 // loggerConditions are there only where there is a logger.
-var loggerConditions = []apis.ConditionType{SinkResolved, DeadLetterSinkResolved, LoggerReady, MetadataReady, AgentCurrent}
+var loggerConditions = []apis.ConditionType{SinkResolved, DeadLetterSinkResolved, LoggerReady, MetadataReady, TrustReady, AgentCurrent}
 
 // InitializeConditions sets every condition that isn't known yet to Unknown.
 func (s *InferenceServiceStatus) InitializeConditions() {
@@ -159,6 +163,30 @@ func (s *InferenceServiceStatus) MarkMetadata(missing []string) {
 // MarkMetadataNotWritten says why running agents don't get the metadata.
 func (s *InferenceServiceStatus) MarkMetadataNotWritten(err error) {
 	conditionSet.Manage(s).MarkFalse(MetadataReady, "MetadataNotWritten", "%s", err.Error())
+}
+
+// MarkTrust says which of the cluster's trust bundles running agents don't
+// get.
+func (s *InferenceServiceStatus) MarkTrust(leftOut []string) {
+	if len(leftOut) == 0 {
+		conditionSet.Manage(s).MarkTrue(TrustReady)
+		return
+	}
+	conditionSet.Manage(s).MarkFalse(TrustReady, "TrustBundleLeftOut",
+		"%s: a sink whose certificate comes from there is not trusted; have the trust bundle mended, or name the CACerts of the sink", strings.Join(leftOut, "; "))
+}
+
+// MarkTrustNotWritten says why running agents don't get the cluster's
+// authorities.
+func (s *InferenceServiceStatus) MarkTrustNotWritten(err error) {
+	conditionSet.Manage(s).MarkFalse(TrustReady, "TrustNotWritten", "%s", err.Error())
+}
+
+// ClearTrust removes what is said of the cluster's authorities, for there are
+// none.
+func (s *InferenceServiceStatus) ClearTrust() {
+	// The only error is that the condition may not be cleared, which it may.
+	_ = conditionSet.Manage(s).ClearCondition(TrustReady)
 }
 
 // MarkAgentCurrent says that the agent is the one a new template would get.

@@ -133,12 +133,14 @@ func TestServingNeverDependsOnLogging(t *testing.T) {
 	status.MarkSinkNotResolved("NotResolved", "100% gone")
 	status.MarkNotLogging("NoSink", "nowhere")
 	status.MarkMetadata([]string{"team", "owner"})
+	status.MarkTrust([]string{"a/b has 100% of it", "c/d"})
 	status.MarkAgentBehind([]string{"agent image"})
 	for condition, want := range map[apis.ConditionType]string{
 		apis.ConditionReady:    "True",
 		v1beta1.SinkResolved:   "False NotResolved 100% gone",
 		v1beta1.LoggerReady:    "False NoSink nowhere",
 		v1beta1.MetadataReady:  "False AnnotationMissing listed, but not on the object: team, owner; events go without the attribute until it is there",
+		v1beta1.TrustReady:     "False TrustBundleLeftOut a/b has 100% of it; c/d: a sink whose certificate comes from there is not trusted; have the trust bundle mended, or name the CACerts of the sink",
 		v1beta1.AgentCurrent:   "False Behind the template keeps an older agent image: the next change of the specification brings the new one",
 		v1beta1.PredictorReady: "True",
 	} {
@@ -146,7 +148,7 @@ func TestServingNeverDependsOnLogging(t *testing.T) {
 			t.Errorf("%s is %q, want %q", condition, got, want)
 		}
 	}
-	for _, condition := range []apis.ConditionType{v1beta1.SinkResolved, v1beta1.LoggerReady, v1beta1.MetadataReady, v1beta1.AgentCurrent} {
+	for _, condition := range []apis.ConditionType{v1beta1.SinkResolved, v1beta1.LoggerReady, v1beta1.MetadataReady, v1beta1.TrustReady, v1beta1.AgentCurrent} {
 		if got := status.GetCondition(condition).Severity; got != apis.ConditionSeverityInfo {
 			t.Errorf("%s has severity %q, want Info", condition, got)
 		}
@@ -155,8 +157,9 @@ func TestServingNeverDependsOnLogging(t *testing.T) {
 	status.MarkSinkResolved()
 	status.MarkLogging()
 	status.MarkMetadata(nil)
+	status.MarkTrust(nil)
 	status.MarkAgentCurrent()
-	for _, condition := range []apis.ConditionType{v1beta1.SinkResolved, v1beta1.LoggerReady, v1beta1.MetadataReady, v1beta1.AgentCurrent, apis.ConditionReady} {
+	for _, condition := range []apis.ConditionType{v1beta1.SinkResolved, v1beta1.LoggerReady, v1beta1.MetadataReady, v1beta1.TrustReady, v1beta1.AgentCurrent, apis.ConditionReady} {
 		if got := said(&status, condition); got != "True" {
 			t.Errorf("%s is %q, want True", condition, got)
 		}
@@ -184,6 +187,7 @@ func TestWithoutALoggerTheStatusSaysNothingOfOne(t *testing.T) {
 	with.MarkSinkNotResolved("NotResolved", "gone")
 	with.MarkNotLogging("NoSink", "nowhere")
 	with.MarkMetadata([]string{"team"})
+	with.MarkTrust(nil)
 	with.MarkAgentBehind([]string{"agent image"})
 
 	with.ClearLogger()

@@ -351,3 +351,9 @@ func (is *InferenceService) ServiceName(component ComponentType) string {
 func (is *InferenceService) MetadataName(component ComponentType) string {
 	return is.ServiceName(component) + "-metadata"
 }
+
+// TrustName gives the name of the ConfigMap that carries the cluster's
+// authorities to a component's running agents.
+func (is *InferenceService) TrustName(component ComponentType) string {
+	return is.ServiceName(component) + "-trust"
+}

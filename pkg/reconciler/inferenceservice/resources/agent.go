@@ -77,6 +77,7 @@ func addAgent(is *v1beta1.InferenceService, pod *corev1.PodSpec, inForce InForce
 	}
 	mountToken(pod, &agent, tokenVolume, tokenDirectory, inForce.Sink)
 	if inForce.Sink != nil {
+		mountTrust(is, pod, &agent)
 		mountToken(pod, &agent, deadLetterTokenVolume, deadLetterTokenDirectory, inForce.DeadLetterSink)
 		mountSpool(pod, &agent, is.Spec.Predictor.Logger.Spool)
 	}
@@ -208,6 +209,7 @@ func agentArguments(is *v1beta1.InferenceService, port corev1.ContainerPort, rea
 		if sink.Address.CACerts != nil {
 			option("ca-certs", *sink.Address.CACerts)
 		}
+		option("ca-certs-dir", trustDirectory)
 		if sink.Address.Audience != nil {
 			option("token-file", tokenDirectory+"/"+tokenFile)
 		}

@@ -63,7 +63,7 @@ func TestTheAgentReadsWhatTheControllerWrites(t *testing.T) {
 				sink := read.Sinks[0]
 				if sink.URL.String() != "https://broker-ingress.knative-eventing.svc.cluster.local" ||
 					sink.CACerts != "-----BEGIN CERTIFICATE-----\nMIIB$(X)\n-----END CERTIFICATE-----\n" ||
-					sink.TokenFile != "/var/run/sidenote/sink/token" {
+					sink.CACertsDir != "/etc/sidenote/trust" || sink.TokenFile != "/var/run/sidenote/sink/token" {
 					t.Errorf("sink = %+v", sink)
 				}
 			},
@@ -94,7 +94,7 @@ func TestTheAgentReadsWhatTheControllerWrites(t *testing.T) {
 					t.Errorf("sink = %+v", sink)
 				}
 				if letters := sink.DeadLetter; letters == nil || letters.URL.String() != "https://letters/$x" ||
-					letters.CACerts != "-----BEGIN $(X)" || letters.TokenFile != "/var/run/sidenote/dead-letter/token" {
+					letters.CACerts != "-----BEGIN $(X)" || letters.CACertsDir != "/etc/sidenote/trust" || letters.TokenFile != "/var/run/sidenote/dead-letter/token" {
 					t.Errorf("dead letter sink = %+v", letters)
 				}
 			},

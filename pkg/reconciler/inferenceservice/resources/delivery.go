@@ -45,6 +45,7 @@ func addDelivery(option func(name, value string), delivery *eventingduckv1.Deliv
 	if deadLetterSink.Address.CACerts != nil {
 		option("dead-letter.ca-certs", *deadLetterSink.Address.CACerts)
 	}
+	option("dead-letter.ca-certs-dir", trustDirectory)
 	if deadLetterSink.Address.Audience != nil {
 		option("dead-letter.token-file", deadLetterTokenDirectory+"/"+tokenFile)
 	}

@@ -79,6 +79,14 @@ func inForceFor(is *v1beta1.InferenceService) InForce {
 	}
 }
 
+// trust is what every agent with a sink mounts of the Seed.
+var (
+	trust = corev1.Volume{Name: "sidenote-trust", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{
+		LocalObjectReference: corev1.LocalObjectReference{Name: "my-model-predictor-default-trust"}, Optional: ptr.Bool(true),
+	}}}
+	trustMount = corev1.VolumeMount{Name: "sidenote-trust", MountPath: "/etc/sidenote/trust", ReadOnly: true}
+)
+
 func made(is *v1beta1.InferenceService) *servingv1.Service {
 	is = defaulted(is)
 	return MakeService(is, "hash", inForceFor(is))
@@ -151,12 +159,13 @@ func TestTheSeedsExampleBecomesAnAgentInFrontOfTheModel(t *testing.T) {
 							"--port=9081", "--admin-port=9082", "--target=http://127.0.0.1:8080",
 							"--source=my-model-predictor-default", "--inference-service=my-model", "--namespace=" + Namespace, "--component=predictor",
 							"--mode=all", "--max-payload-bytes=716800", "--buffer-bytes=33554432",
-							"--sink=http://broker-ingress.knative-eventing.svc.cluster.local/" + Namespace + "/default",
+							"--sink=http://broker-ingress.knative-eventing.svc.cluster.local/" + Namespace + "/default", "--sink.default.ca-certs-dir=/etc/sidenote/trust",
 							"--metadata=owner=ml-ops", "--metadata=team=ai-platform",
 						},
-						Env:       []corev1.EnvVar{{Name: "GOMEMLIMIT", Value: "96MiB"}},
-						Ports:     []corev1.ContainerPort{{ContainerPort: 9081}},
-						Resources: agentSettings().Resources,
+						Env:          []corev1.EnvVar{{Name: "GOMEMLIMIT", Value: "96MiB"}},
+						Ports:        []corev1.ContainerPort{{ContainerPort: 9081}},
+						Resources:    agentSettings().Resources,
+						VolumeMounts: []corev1.VolumeMount{trustMount},
 						SecurityContext: &corev1.SecurityContext{
 							AllowPrivilegeEscalation: ptr.Bool(false), ReadOnlyRootFilesystem: ptr.Bool(true), RunAsNonRoot: ptr.Bool(true),
 							Capabilities:   &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
@@ -165,6 +174,7 @@ func TestTheSeedsExampleBecomesAnAgentInFrontOfTheModel(t *testing.T) {
 						ReadinessProbe:           &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/readyz", Port: intstr.FromInt32(9082)}}},
 						TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
 					}},
+					Volumes: []corev1.Volume{trust},
 				}},
 			}},
 			RouteSpec: servingv1.RouteSpec{Traffic: []servingv1.TrafficTarget{{LatestRevision: ptr.Bool(true), Percent: ptr.Int64(100)}}},
@@ -376,11 +386,11 @@ func TestTheSinksAddressReachesTheAgentWhole(t *testing.T) {
 		Sources: []corev1.VolumeProjection{{ServiceAccountToken: &corev1.ServiceAccountTokenProjection{
 			Audience: "eventing.knative.dev/broker/models/default", ExpirationSeconds: ptr.Int64(3600), Path: "token",
 		}}},
-	}}}}
+	}}}, trust}
 	if diff := cmp.Diff(wantVolumes, service.Spec.Template.Spec.Volumes); diff != "" {
 		t.Errorf("volumes (-want, +got): %s", diff)
 	}
-	wantMounts := []corev1.VolumeMount{{Name: "sidenote-sink-token", MountPath: "/var/run/sidenote/sink", ReadOnly: true}}
+	wantMounts := []corev1.VolumeMount{{Name: "sidenote-sink-token", MountPath: "/var/run/sidenote/sink", ReadOnly: true}, trustMount}
 	if diff := cmp.Diff(wantMounts, agent.VolumeMounts); diff != "" {
 		t.Errorf("mounts (-want, +got): %s", diff)
 	}
@@ -400,11 +410,11 @@ func TestLiveMetadataIsMountedBesideTheModelsOwnVolumes(t *testing.T) {
 	agent := agentOf(t, service)
 	wantVolumes := []corev1.Volume{weights, {Name: "sidenote-metadata", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{
 		LocalObjectReference: corev1.LocalObjectReference{Name: "my-model-predictor-default-metadata"}, Optional: ptr.Bool(true),
-	}}}}
+	}}}, trust}
 	if diff := cmp.Diff(wantVolumes, service.Spec.Template.Spec.Volumes); diff != "" {
 		t.Errorf("volumes (-want, +got): %s", diff)
 	}
-	wantMounts := []corev1.VolumeMount{{Name: "sidenote-metadata", MountPath: "/etc/sidenote/metadata", ReadOnly: true}}
+	wantMounts := []corev1.VolumeMount{{Name: "sidenote-metadata", MountPath: "/etc/sidenote/metadata", ReadOnly: true}, trustMount}
 	if diff := cmp.Diff(wantMounts, agent.VolumeMounts); diff != "" {
 		t.Errorf("mounts (-want, +got): %s", diff)
 	}

@@ -24,12 +24,12 @@ func TestASpoolIsAVolumeOfItsSize(t *testing.T) {
 	is.Spec.Predictor.Logger.Spool.Sync = true
 	service := made(is)
 	size := resource.MustParse("1Gi")
-	wantVolumes := []corev1.Volume{{Name: "sidenote-spool", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: &size}}}}
+	wantVolumes := []corev1.Volume{trust, {Name: "sidenote-spool", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: &size}}}}
 	if diff := cmp.Diff(wantVolumes, service.Spec.Template.Spec.Volumes); diff != "" {
 		t.Errorf("volumes (-want, +got): %s", diff)
 	}
 	agent := agentOf(t, service)
-	if diff := cmp.Diff([]corev1.VolumeMount{{Name: "sidenote-spool", MountPath: "/var/lib/sidenote/spool"}}, agent.VolumeMounts); diff != "" {
+	if diff := cmp.Diff([]corev1.VolumeMount{trustMount, {Name: "sidenote-spool", MountPath: "/var/lib/sidenote/spool"}}, agent.VolumeMounts); diff != "" {
 		t.Errorf("mounts (-want, +got): %s", diff)
 	}
 	for name, want := range map[string]string{
@@ -73,8 +73,8 @@ func TestNoSpoolWhereItCannotBe(t *testing.T) {
 		inForce := inForceFor(is)
 		change(is, &inForce)
 		service := MakeService(is, "hash", inForce)
-		if volumes := service.Spec.Template.Spec.Volumes; len(volumes) > 0 {
-			t.Errorf("%s: volumes %v", what, volumes)
+		if slices.ContainsFunc(service.Spec.Template.Spec.Volumes, func(v corev1.Volume) bool { return v.EmptyDir != nil }) {
+			t.Errorf("%s: volumes %v", what, service.Spec.Template.Spec.Volumes)
 		}
 		if arguments := agentOf(t, service).Args; slices.ContainsFunc(arguments, func(a string) bool { return strings.Contains(a, "spool") }) {
 			t.Errorf("%s: arguments %q", what, arguments)

@@ -1,0 +1,112 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package inferenceservice
+
+import (
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
+	. "github.com/sidenote-dev/sidenote/pkg/testing/v1beta1"
+)
+
+// trusted gives the authorities that running agents read, and whether there
+// is a ConfigMap with them.
+func (w *world) trusted() (authorities string, found bool) {
+	stored, found, _ := w.configMaps.GetByKey(Namespace + "/my-model-predictor-default-trust")
+	if !found {
+		return "", false
+	}
+	return stored.(*corev1.ConfigMap).Data["authorities.pem"], true
+}
+
+func TestTrustBundlesReachRunningAgentsWithoutARevision(t *testing.T) {
+	w := running(t)
+	if got := w.is().Status.GetCondition(v1beta1.TrustReady); got != nil {
+		t.Errorf("without a bundle there is %+v", got)
+	}
+	eventing, own, other := Authority("eventing", 0), Authority("own", 0), Authority("other", 0)
+
+	w.put(w.bundles, TrustBundle("knative-eventing", "eventing-ca", map[string]string{"ca.crt": eventing}))
+	w.assertWritten(w.settle(), "create ConfigMap", "status")
+	w.assertSaid(v1beta1.TrustReady, isTrue, "", "")
+	w.put(w.bundles, TrustBundle("sidenote-system", "own-ca", map[string]string{"ca.crt": own}))
+	w.assertWritten(w.settle(), "update ConfigMap")
+	w.assertEvents("Normal TrustUpdated")
+	// Eventing's copies, and what anybody labels, count nowhere.
+	w.put(w.bundles, TrustBundle(Namespace, "other-ca", map[string]string{"ca.crt": other}))
+	w.assertWritten(w.settle())
+	if got, _ := w.trusted(); got != eventing+own {
+		t.Errorf("agents trust %q", got)
+	}
+
+	w.put(w.bundles, TrustBundle("sidenote-system", "own-ca", map[string]string{"ca.crt": own + other}))
+	w.assertWritten(w.settle(), "update ConfigMap")
+	if got, _ := w.trusted(); got != eventing+own+other {
+		t.Errorf("agents trust %q", got)
+	}
+	for _, bundle := range w.bundles.List() {
+		if err := w.bundles.Delete(bundle); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.assertWritten(w.settle(), "delete ConfigMap", "status")
+	if got := w.is().Status.GetCondition(v1beta1.TrustReady); got != nil {
+		t.Errorf("without a bundle there is %+v", got)
+	}
+	if w.revisions() != 1 {
+		t.Errorf("%d Revisions, want 1", w.revisions())
+	}
+}
+
+func TestATrustBundleThatIsLeftOutIsSaidOnce(t *testing.T) {
+	w := running(t)
+	w.put(w.bundles, TrustBundle("knative-eventing", "good", map[string]string{"ca.crt": Authority("good", 0)}))
+	w.settle()
+	w.put(w.bundles, TrustBundle("knative-eventing", "odd", map[string]string{"ca.crt": "hello"}))
+	w.assertWritten(w.settle(), "status")
+	w.assertSaid(v1beta1.TrustReady, isFalse, "TrustBundleLeftOut", "knative-eventing/odd has no certificate in PEM")
+	w.assertEvents("Warning TrustBundleLeftOut")
+	w.settle()
+	w.assertEvents()
+	if !w.is().IsReady() {
+		t.Error("serving depends on a trust bundle")
+	}
+}
+
+func TestTheAuthoritiesGoWithTheLogger(t *testing.T) {
+	w := running(t)
+	w.put(w.bundles, TrustBundle("knative-eventing", "ca", map[string]string{"ca.crt": Authority("ca", 0)}))
+	w.settle()
+	w.owner(WithoutLogger())
+	w.assertWritten(w.settle(), "delete ConfigMap", "update Knative Service", "status")
+	if _, found := w.trusted(); found {
+		t.Error("the ConfigMap stays")
+	}
+	if got := w.is().Status.GetCondition(v1beta1.TrustReady); got != nil {
+		t.Errorf("there is %+v", got)
+	}
+}
+
+func TestATrustConfigMapOfSomebodyElseStaysTheirsAndTheModelServes(t *testing.T) {
+	w := newWorld(t, Seed())
+	w.appear(brokers, "default", ingress("default"))
+	w.put(w.bundles, TrustBundle("knative-eventing", "ca", map[string]string{"ca.crt": Authority("ca", 0)}))
+	theirs := &corev1.ConfigMap{}
+	theirs.Namespace, theirs.Name = Namespace, "my-model-predictor-default-trust"
+	w.put(w.configMaps, theirs)
+	if err := w.reconcile(); err == nil {
+		t.Error("nothing is wrong")
+	}
+	w.assertSaid(v1beta1.TrustReady, isFalse, "TrustNotWritten", "not owned")
+	if got, _ := w.trusted(); got != "" {
+		t.Errorf("it has %q", got)
+	}
+	if w.service() == nil {
+		t.Error("serving depends on logging")
+	}
+}
