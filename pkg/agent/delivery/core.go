@@ -16,6 +16,10 @@ import (
 // succeed before it counts as poison.
 const maxFailuresAmongSuccesses = 3
 
+// OverheadBytes is what an event takes of the budget beside its body: its
+// attributes, and its place in the queues.
+const OverheadBytes = 4 << 10
+
 // Item is one event on its way to one sink.
 type Item struct {
 	Event    *event.Event
@@ -38,6 +42,37 @@ type Item struct {
 	// successes is the sink's count when this item last failed.
 	successes              uint64
 	failuresAmongSuccesses int
+
+	// record is the item's in the spool that it was read from, or 0, exposed
+	// says that the disk no longer has it, and recovered that an earlier process
+	// spooled it. unspoolable says that the spool takes no such item.
+	record                          uint64
+	exposed, recovered, unspoolable bool
+	// acknowledge ends the record, and leaveWindow has the item hold a part of
+	// the budget instead of the window of what was read back.
+	acknowledge func()
+	leaveWindow func() bool
+}
+
+// spoolable says whether an item may be spooled. What was read back is there.
+func (i *Item) spoolable() bool { return i.record == 0 && !i.unspoolable }
+
+// end lets go of an item, in memory and on the disk.
+func (i *Item) end() {
+	if i.acknowledge != nil {
+		i.acknowledge()
+	}
+	i.Release()
+}
+
+// lose lets go of an item. What an agent doesn't deliver before it ends stays
+// on the disk, for one that follows.
+func (i *Item) lose(reason ledger.Reason) {
+	if reason == ledger.ReasonShutdown {
+		i.Release()
+	} else {
+		i.end()
+	}
 }
 
 // Config bounds a sink's traffic.
@@ -68,9 +103,14 @@ type Core struct {
 	fromBacklog   bool
 	oldestFirst   bool
 	successes     uint64
-	// held is what the items hold, those in flight too.
-	held    int64
-	account *ledger.Account
+	// held is what the items hold, those in flight and on their way to the disk
+	// too, and flyingBytes what those in flight do.
+	held, flyingBytes int64
+	// flying are the items in flight, where TrackAttempts asks for them.
+	flying map[*Item]struct{}
+	// overflow is nil where there is no spool.
+	overflow *overflow
+	account  *ledger.Account
 	// taken books an event that the sink took, lost one that it never will.
 	taken func()
 	lost  func(*Item, ledger.Reason, time.Time)
@@ -91,7 +131,7 @@ func NewCore(config Config, account *ledger.Account) *Core {
 		taken:   account.Deliver,
 		lost: func(item *Item, reason ledger.Reason, _ time.Time) {
 			account.Drop(reason)
-			item.Release()
+			item.lose(reason)
 		},
 	}
 }
@@ -112,8 +152,15 @@ func (c *Core) Waiting() int { return c.live.len() + c.backlog.len() }
 // InFlight is the number of attempts that are under way.
 func (c *Core) InFlight() int { return c.gate.inFlight }
 
-// OldestFirst makes the core send the oldest item next, whatever it is.
-func (c *Core) OldestFirst() { c.oldestFirst = true }
+// TrackAttempts has the core know the items that attempts are under way for.
+func (c *Core) TrackAttempts() { c.flying = make(map[*Item]struct{}) }
+
+// OldestFirst makes the core send the oldest item next, whatever it is, and
+// read what was spooled.
+func (c *Core) OldestFirst() {
+	c.oldestFirst = true
+	c.ReadSpool()
+}
 
 // Oldest is when the oldest waiting item was observed, zero where none waits.
 func (c *Core) Oldest() time.Time {
@@ -145,7 +192,16 @@ func (c *Core) Next(now time.Time) (*Item, time.Time) {
 	}
 	item.attempts++
 	item.epoch = c.gate.begin(now)
+	c.flyingBytes += item.Bytes
+	if c.flying != nil {
+		c.flying[item] = struct{}{}
+	}
 	return item, time.Time{}
+}
+
+func (c *Core) land(item *Item) {
+	c.flyingBytes -= item.Bytes
+	delete(c.flying, item)
 }
 
 // lane gives the one that is served next, or nil where only events wait that
@@ -177,6 +233,7 @@ func (c *Core) lane(now time.Time) *queue {
 
 // Done takes the result of an item's attempt.
 func (c *Core) Done(item *Item, result Result, now time.Time) {
+	c.land(item)
 	if c.keepsFailures {
 		item.failure = result
 	}
@@ -186,7 +243,7 @@ func (c *Core) Done(item *Item, result Result, now time.Time) {
 		c.successes++
 		c.held -= item.Bytes
 		c.taken()
-		item.Release()
+		item.end()
 	case Rejected:
 		// The sink is there and has answered: that opens its gate as well.
 		c.gate.succeeded(item.epoch)
@@ -212,6 +269,7 @@ func rejection(result Result) ledger.Reason {
 
 // Abandoned takes back an item whose attempt the agent itself cut off.
 func (c *Core) Abandoned(item *Item) {
+	c.land(item)
 	c.gate.abandoned()
 	c.backlog.insert(item)
 }
@@ -239,13 +297,14 @@ func (c *Core) again(item *Item, now time.Time) {
 	}
 }
 
-// DropAll gives up every waiting item.
+// DropAll gives up every item that no attempt is under way for.
 func (c *Core) DropAll(reason ledger.Reason) {
 	for _, lane := range []*queue{&c.live, &c.backlog} {
 		for lane.len() > 0 {
 			c.giveUp(lane.pop(), reason, time.Time{})
 		}
 	}
+	c.dropSpooled(reason)
 }
 
 func (c *Core) giveUp(item *Item, reason ledger.Reason, now time.Time) {

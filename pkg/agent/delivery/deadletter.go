@@ -32,7 +32,7 @@ func NewDeadLetterCore(config Config, account *ledger.Account) *Core {
 			reason = item.lostFor
 		}
 		account.Drop(reason)
-		item.Release()
+		item.lose(reason)
 	}
 	return core
 }
@@ -45,7 +45,7 @@ func (c *Core) SendDeadLettersTo(deadLetters *Core) {
 		c.patience = c.config.Schedule.patience()
 	}
 	c.lost = func(item *Item, reason ledger.Reason, now time.Time) {
-		if !isDeadLetter(reason) {
+		if !isDeadLetter(reason) || item.leaveWindow != nil && !item.leaveWindow() {
 			drop(item, reason, now)
 			return
 		}

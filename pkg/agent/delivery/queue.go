@@ -15,21 +15,52 @@ type queue struct {
 	// deadline is no later than the earliest of any item, zero where there is
 	// none: before it nothing can have expired.
 	deadline time.Time
+	// unspooled is no later than when the oldest item was observed that may be
+	// spooled, zero where there is none.
+	unspooled time.Time
 }
 
 func (q *queue) len() int { return len(q.items) - q.head }
 
 func (q *queue) push(item *Item) {
 	q.items = append(q.items, item)
-	q.deadline = soonest(q.deadline, item.Deadline)
+	q.bound(item)
 }
+
+// bound keeps the bounds with one item more.
+func (q *queue) bound(item *Item) {
+	q.deadline = soonest(q.deadline, item.Deadline)
+	if item.spoolable() {
+		q.unspooled = soonest(q.unspooled, item.Observed)
+	}
+}
+
+// waiting are the items in their order.
+func (q *queue) waiting() []*Item { return q.items[q.head:] }
 
 // insert puts an item behind those that may be tried at the same time or
 // earlier.
 func (q *queue) insert(item *Item) {
+	q.insertBefore(item, func(other *Item) bool { return other.notBefore.After(item.notBefore) })
+}
+
+// insertByAge puts an item before those at the end that were observed later and
+// may not be tried earlier.
+func (q *queue) insertByAge(item *Item) {
+	q.insertBefore(item, func(other *Item) bool {
+		return other.notBefore.After(item.notBefore) || other.notBefore.Equal(item.notBefore) && byAge(item, other) < 0
+	})
+}
+
+// restore puts an item of a queue of new ones back to its place.
+func (q *queue) restore(item *Item) {
+	q.insertBefore(item, func(other *Item) bool { return other.Sequence > item.Sequence })
+}
+
+func (q *queue) insertBefore(item *Item, later func(*Item) bool) {
 	q.push(item)
-	waiting := q.items[q.head:]
-	for i := len(waiting) - 1; i > 0 && waiting[i-1].notBefore.After(item.notBefore); i-- {
+	waiting := q.waiting()
+	for i := len(waiting) - 1; i > 0 && later(waiting[i-1]); i-- {
 		waiting[i-1], waiting[i] = waiting[i], waiting[i-1]
 	}
 }
@@ -37,7 +68,7 @@ func (q *queue) insert(item *Item) {
 // oldest is when the oldest item was observed, zero where there is none.
 func (q *queue) oldest() time.Time {
 	oldest := time.Time{}
-	for _, item := range q.items[q.head:] {
+	for _, item := range q.waiting() {
 		oldest = soonest(oldest, item.Observed)
 	}
 	return oldest
@@ -56,7 +87,7 @@ func (q *queue) pop() *Item {
 	q.head++
 	switch {
 	case q.len() == 0:
-		q.items, q.head, q.deadline = q.items[:0], 0, time.Time{}
+		*q = queue{items: q.items[:0]}
 	case q.head > 64 && q.head > len(q.items)/2:
 		kept := copy(q.items, q.items[q.head:])
 		clear(q.items[kept:])
@@ -70,15 +101,25 @@ func (q *queue) removeWhere(expired func(*Item) bool, removed func(*Item)) {
 	if q.len() == 0 || !expired(&Item{Deadline: q.deadline}) {
 		return
 	}
-	kept := make([]*Item, 0, q.len())
-	deadline := time.Time{}
-	for _, item := range q.items[q.head:] {
+	kept := queue{items: make([]*Item, 0, q.len())}
+	for _, item := range q.waiting() {
 		if expired(item) {
 			removed(item)
 			continue
 		}
-		kept = append(kept, item)
-		deadline = soonest(deadline, item.Deadline)
+		kept.push(item)
 	}
-	q.items, q.head, q.deadline = kept, 0, deadline
+	*q = kept
+}
+
+// remove takes out the items of a set.
+func (q *queue) remove(items map[*Item]struct{}) {
+	kept := queue{items: q.items[:0]}
+	for _, item := range q.waiting() {
+		if _, taken := items[item]; !taken {
+			kept.push(item)
+		}
+	}
+	clear(q.items[len(kept.items):])
+	*q = kept
 }

@@ -32,6 +32,8 @@ type Sink struct {
 	// routes are where events go: the sink, and where there is one the dead
 	// letter sink.
 	routes []*route
+	// spooling is nil where there is no spool.
+	spooling *spooling
 }
 
 // route is one way that events go out.
@@ -56,6 +58,8 @@ type Options struct {
 	ObserveAttempt func(time.Duration, Result)
 	// DeadLetters is nil where there is no dead letter sink.
 	DeadLetters *DeadLetterOptions
+	// Spool is nil where there is none.
+	Spool *SpoolOptions
 }
 
 // DeadLetterOptions say what becomes of events that the sink doesn't take.
@@ -101,6 +105,9 @@ func NewSink(name string, sender Sender, options Options) *Sink {
 		}
 		first.core.SendDeadLettersTo(second.core)
 		s.routes = append(s.routes, second)
+	}
+	if options.Spool != nil {
+		s.spooling = newSpooling(s, *options.Spool)
 	}
 	return s
 }
@@ -173,6 +180,9 @@ func (s *Sink) run(ctx context.Context, r *route) {
 			// What expired is the next route's.
 			s.signal()
 		}
+		if s.spooling != nil && r == s.routes[0] {
+			again = soonest(again, s.spooling.move(now))
+		}
 		s.mu.Unlock()
 		if item != nil {
 			r.attempts.Go(func() { s.attempt(ctx, r, item) })
@@ -210,6 +220,18 @@ func (s *Sink) attempt(ctx context.Context, r *route, item *Item) {
 	} else {
 		r.core.Done(item, result, time.Now())
 	}
+	s.signal()
+}
+
+// change tells the cores something, unless the sink has ended, and has each
+// route look again.
+func (s *Sink) change(tell func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
+	tell()
 	s.signal()
 }
 

@@ -22,10 +22,6 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
 )
 
-// overheadBytes is what an event takes of the budget beside its body: its
-// attributes, and its place in the queues.
-const overheadBytes = 4 << 10
-
 // Sink is where events go, as the pipeline sees it.
 type Sink interface {
 	// Account is the sink's side of the ledger.
@@ -59,8 +55,9 @@ type Pipeline struct {
 	mu      sync.Mutex
 	changed sync.Cond
 	queue   []*observed
-	busy    int
-	closed  bool
+	// building are those of which the events are being built.
+	building map[*observed]struct{}
+	closed   bool
 }
 
 // observed is one event before it is built.
@@ -77,7 +74,7 @@ type observed struct {
 // NewPipeline gives a pipeline to sinks. Without any, every event is counted
 // in discard as dropped, and the exchanges go on. Nothing is built before Run.
 func NewPipeline(settings Settings, budget *capture.Budget, sinks []Sink, discard *ledger.Account) *Pipeline {
-	p := &Pipeline{settings: settings, budget: budget, sinks: sinks, discard: discard}
+	p := &Pipeline{settings: settings, budget: budget, sinks: sinks, discard: discard, building: make(map[*observed]struct{})}
 	p.changed.L = &p.mu
 	return p
 }
@@ -113,16 +110,16 @@ func (p *Pipeline) observe(observation event.Observation, lease *capture.Lease) 
 		at:          time.Now(),
 		lease:       lease,
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	// The sequence comes first: an event that is dropped leaves a gap.
 	for i, sink := range p.sinks {
 		next.sequences[i] = sink.Account().Observe()
 	}
-	if starved || !lease.Grow(overheadBytes) {
+	if starved || !lease.Grow(delivery.OverheadBytes) {
 		p.drop(next, ledger.ReasonBudget)
 		return
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	if p.closed {
 		p.drop(next, ledger.ReasonShutdown)
 		return
@@ -155,7 +152,7 @@ func (p *Pipeline) Run(ctx context.Context) {
 		}
 		p.build(next)
 		p.mu.Lock()
-		p.busy--
+		delete(p.building, next)
 		p.mu.Unlock()
 	}
 }
@@ -177,7 +174,7 @@ func (p *Pipeline) next() *observed {
 	first := p.queue[0]
 	p.queue[0] = nil
 	p.queue = p.queue[1:]
-	p.busy++
+	p.building[first] = struct{}{}
 	return first
 }
 
@@ -185,7 +182,25 @@ func (p *Pipeline) next() *observed {
 func (p *Pipeline) Empty() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return len(p.queue) == 0 && p.busy == 0
+	return len(p.queue) == 0 && len(p.building) == 0
+}
+
+// HandedOver gives for each sink the sequence up to which every event has come
+// to it, or ended before that.
+func (p *Pipeline) HandedOver() []uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	through := make([]uint64, len(p.sinks))
+	for i, sink := range p.sinks {
+		through[i] = sink.Account().Snapshot().Observed
+		if len(p.queue) > 0 {
+			through[i] = min(through[i], p.queue[0].sequences[i]-1)
+		}
+		for o := range p.building {
+			through[i] = min(through[i], o.sequences[i]-1)
+		}
+	}
+	return through
 }
 
 func (p *Pipeline) build(o *observed) {
@@ -209,7 +224,7 @@ func (p *Pipeline) build(o *observed) {
 	}
 	// What the event holds from now on; the body as it came is garbage where
 	// it was decoded.
-	o.lease.Shrink(o.lease.Held() - overheadBytes - int64(cap(built.Data())))
+	o.lease.Shrink(o.lease.Held() - delivery.OverheadBytes - int64(cap(built.Data())))
 
 	var holders atomic.Int64
 	holders.Store(int64(len(p.sinks)))
@@ -224,7 +239,7 @@ func (p *Pipeline) build(o *observed) {
 			Sequence: o.sequences[i],
 			Observed: o.at,
 			Deadline: o.at.Add(p.settings.Deadline),
-			Bytes:    overheadBytes + int64(cap(built.Data())),
+			Bytes:    delivery.OverheadBytes + int64(cap(built.Data())),
 			Release:  release,
 		})
 	}

@@ -20,6 +20,10 @@ const (
 	// flushBytes bounds what is encoded before it is written.
 	flushBytes = 256 << 10
 
+	// WorkingBytes is the memory that a Log works with: what it has encoded and
+	// not yet written, and the block that it reads.
+	WorkingBytes = 2*flushBytes + blockBytes
+
 	// MinLimit is the smallest Options.Limit.
 	MinLimit = 128 << 10
 	// DefaultMaxRecordBytes is used where Options.MaxRecordBytes is 0.

@@ -1,0 +1,342 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package delivery
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"syscall"
+	"time"
+
+	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
+	"github.com/sidenote-dev/sidenote/pkg/agent/spool"
+)
+
+// reopenAfter is how long a directory that can't be opened is left alone.
+const reopenAfter = 10 * time.Second
+
+// SpoolDirectory is a directory that is open for a spool.
+type SpoolDirectory interface {
+	spool.Filesystem
+	Close() error
+}
+
+// SpoolOptions say where a sink's overflow goes.
+type SpoolOptions struct {
+	// Open opens the directory. It may be called again where it fails.
+	Open func() (SpoolDirectory, error)
+	// Log has the spool's limit, and what is dropped at it. OnLoss is the sink's.
+	Log spool.Options
+	// QueueBytes, WindowBytes and Reserve are as OverflowConfig has them.
+	QueueBytes, WindowBytes int64
+	Reserve                 func(bytes int64) (release func(), ok bool)
+	// OnTrouble is told when the spool begins to fail, and OnMended when it
+	// works again.
+	OnTrouble func(SpoolTrouble, error)
+	OnMended  func()
+}
+
+// SpoolTrouble is a class of failures. The set is closed: it may label metrics.
+type SpoolTrouble string
+
+// The classes.
+const (
+	// TroubleMissing: there is no such directory, and it can't be made.
+	TroubleMissing SpoolTrouble = "missing"
+	// TroublePermission: it may not be read or written.
+	TroublePermission SpoolTrouble = "permission"
+	// TroubleLocked: another process has it.
+	TroubleLocked SpoolTrouble = "locked"
+	// TroubleDiskFull: the volume has no room, below the spool's own limit.
+	TroubleDiskFull SpoolTrouble = "disk-full"
+	// TroubleIO: anything else.
+	TroubleIO SpoolTrouble = "io"
+)
+
+// SpoolStatus is how a sink's spool does.
+type SpoolStatus struct {
+	// Open says that the spool takes events; it may be failing nevertheless.
+	Open    bool `json:"open"`
+	Failing bool `json:"failing"`
+	// LastTrouble is the class of the last failure, empty where there was none.
+	LastTrouble SpoolTrouble `json:"lastTrouble,omitempty"`
+	// Errors counts failures of the filesystem.
+	Errors uint64 `json:"errors"`
+
+	// Bytes is what the files take, at most Limit.
+	Bytes    int64 `json:"bytes"`
+	Limit    int64 `json:"limit"`
+	Segments int   `json:"segments"`
+	// Watermark and Mark are sequences of records: those up to Watermark are on
+	// the disk, those up to Mark have ended.
+	Watermark uint64 `json:"watermark"`
+	Mark      uint64 `json:"mark"`
+	// Unread says that a record may be waiting to be read.
+	Unread bool `json:"unread"`
+
+	// Spooled, Read and Acknowledged count records since the start.
+	Spooled      uint64 `json:"spooled"`
+	Read         uint64 `json:"read"`
+	Acknowledged uint64 `json:"acknowledged"`
+	// DroppedOldest counts records that made room unread, Lost those that are
+	// gone from the files, and RefusedFull those that found no room.
+	DroppedOldest uint64 `json:"droppedOldest"`
+	Lost          uint64 `json:"lost"`
+	RefusedFull   uint64 `json:"refusedFull"`
+	CorruptBlocks uint64 `json:"corruptBlocks"`
+	TornTails     uint64 `json:"tornTails"`
+
+	// SpooledThrough is the highest agentsequence of this process up to which
+	// every event has ended or is on the disk: a kill loses none of them.
+	SpooledThrough uint64 `json:"spooledThrough"`
+}
+
+// spooling runs a sink's spool. Its functions are called in the spool's
+// goroutine, and hold the sink's lock only to tell the core.
+type spooling struct {
+	sink    *Sink
+	options SpoolOptions
+
+	// The rest is under the sink's lock.
+
+	// spool is nil while the directory isn't open.
+	spool   *spool.Spool
+	stats   spool.Stats
+	errors  uint64
+	trouble SpoolTrouble
+	failing bool
+}
+
+func newSpooling(s *Sink, options SpoolOptions) *spooling {
+	if options.Log.MaxRecordBytes <= 0 {
+		options.Log.MaxRecordBytes = spool.DefaultMaxRecordBytes
+	}
+	sp := &spooling{sink: s, options: options}
+	sp.options.Log.OnLoss = sp.lost
+	sp.core().SpoolTo(OverflowConfig{
+		QueueBytes:     options.QueueBytes,
+		WindowBytes:    options.WindowBytes,
+		MaxRecordBytes: int64(options.Log.MaxRecordBytes),
+		Acknowledge: func(record uint64) {
+			if sp.spool != nil {
+				sp.spool.Acknowledge(record)
+			}
+		},
+		Reserve: options.Reserve,
+	})
+	for _, r := range s.routes[1:] {
+		r.core.TrackAttempts()
+	}
+	return sp
+}
+
+func (sp *spooling) core() *Core { return sp.sink.routes[0].core }
+
+// RunSpool opens the sink's spool, where it has one, and works on it until ctx
+// is done. A directory that can't be opened is tried again at a slow pace. A
+// filesystem that hangs holds it, and nobody else.
+func (s *Sink) RunSpool(ctx context.Context) {
+	if s.spooling == nil {
+		return
+	}
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		if err := s.spooling.run(ctx); err != nil {
+			s.spooling.failed(err)
+		}
+		timer.Reset(reopenAfter)
+	}
+}
+
+func (sp *spooling) run(ctx context.Context) error {
+	directory, err := sp.options.Open()
+	if err != nil {
+		return err
+	}
+	defer directory.Close()
+	log, err := spool.Open(directory, sp.options.Log)
+	if err != nil {
+		return err
+	}
+	running := spool.New(log, sp.options.QueueBytes)
+	sp.worked()
+	sp.sink.change(func() {
+		sp.spool = running
+		sp.core().OpenSpool()
+	})
+	err = running.Run(ctx)
+	sp.sink.change(func() {
+		sp.stats = running.Stats()
+		sp.spool = nil
+		sp.core().CloseSpool()
+	})
+	return err
+}
+
+// ReadSpool has what was spooled come back from now on.
+func (s *Sink) ReadSpool() { s.change(func() { s.routes[0].core.ReadSpool() }) }
+
+// SpoolEmpty says whether everything on the disk has come back, where that is
+// known.
+func (s *Sink) SpoolEmpty() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.routes[0].core.SpoolEmpty()
+}
+
+// SpoolStatus says how the spool does, and whether there is one. observed is
+// the sequence up to which every event has come to this sink, or ended.
+func (s *Sink) SpoolStatus(observed uint64) (SpoolStatus, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sp := s.spooling
+	if sp == nil {
+		return SpoolStatus{}, false
+	}
+	stats := sp.stats
+	if sp.spool != nil {
+		stats = sp.spool.Stats()
+	}
+	status := SpoolStatus{
+		Open: sp.spool != nil, Failing: sp.failing, LastTrouble: sp.trouble, Errors: stats.Errors + sp.errors,
+		Bytes: stats.Bytes, Limit: sp.options.Log.Limit, Segments: stats.Segments,
+		Watermark: stats.Watermark, Mark: stats.Mark, Unread: stats.Unread,
+		Spooled: stats.Appended, Read: stats.Read.Fresh + stats.Read.Recovered, Acknowledged: stats.Acknowledged,
+		DroppedOldest: stats.DroppedOldest.Fresh + stats.DroppedOldest.Recovered,
+		Lost:          stats.Lost.Fresh + stats.Lost.Recovered,
+		RefusedFull:   stats.RefusedFull, CorruptBlocks: stats.CorruptBlocks, TornTails: stats.TornTails,
+		SpooledThrough: observed,
+	}
+	for _, r := range s.routes {
+		if first := r.core.FirstExposed(); first > 0 {
+			status.SpooledThrough = min(status.SpooledThrough, first-1)
+		}
+	}
+	return status, true
+}
+
+// move hands over what overflows and asks for what may come back, and says when
+// to look again. It needs the sink's lock.
+func (sp *spooling) move(now time.Time) time.Time {
+	core := sp.core()
+	items, again := core.Overflow(now)
+	for _, item := range items {
+		record, err := recordOf(item)
+		if err != nil {
+			err = spool.ErrTooLarge
+		} else {
+			err = sp.spool.Append(record, func(outcome spool.Outcome) { sp.appended(item, outcome) })
+		}
+		if err != nil {
+			core.NotSpooled(item, err, now)
+		}
+	}
+	records, bytes, readAgain := core.Read(now)
+	if records > 0 {
+		if err := sp.spool.Read(records, bytes, sp.read); err != nil {
+			core.ReadEnded(0, true, now)
+		}
+	}
+	return soonest(again, readAgain)
+}
+
+func (sp *spooling) appended(item *Item, outcome spool.Outcome) {
+	switch err := outcome.Err; {
+	case err == nil:
+		sp.worked()
+	case !errors.Is(err, spool.ErrFull) && !errors.Is(err, spool.ErrTooLarge) && !errors.Is(err, spool.ErrClosed):
+		sp.failed(err)
+	}
+	sp.sink.change(func() {
+		if outcome.Err == nil {
+			sp.core().Spooled(item)
+		} else {
+			sp.core().NotSpooled(item, outcome.Err, time.Now())
+		}
+	})
+}
+
+func (sp *spooling) read(records []spool.Spooled, err error) {
+	if err != nil && !errors.Is(err, spool.ErrClosed) {
+		sp.failed(err)
+	}
+	items := make([]*Item, len(records))
+	for i, record := range records {
+		// What makes no sense is nil.
+		items[i], _ = itemOf(record)
+	}
+	sp.sink.change(func() {
+		for i, item := range items {
+			if item == nil {
+				sp.core().Unreadable(records[i].Sequence, records[i].Recovered)
+			} else {
+				sp.core().ReadBack(item)
+			}
+		}
+		sp.core().ReadEnded(len(records), err != nil, time.Now())
+	})
+}
+
+func (sp *spooling) lost(loss spool.Loss) {
+	sp.sink.change(func() {
+		switch loss.Reason {
+		case spool.LossUnprotected:
+			for _, r := range sp.sink.routes {
+				r.core.Expose(loss.First, loss.Last)
+			}
+		case spool.LossOldest:
+			sp.core().LoseSpooled(loss.Records, loss.Recovered, ledger.ReasonOverflow)
+		default:
+			sp.core().LoseSpooled(loss.Records, loss.Recovered, ledger.ReasonUnreadable)
+		}
+	})
+}
+
+func (sp *spooling) failed(err error) {
+	class := troubleOf(err)
+	sp.sink.mu.Lock()
+	told := sp.failing && sp.trouble == class
+	sp.failing, sp.trouble = true, class
+	if sp.spool == nil {
+		sp.errors++
+	}
+	sp.sink.mu.Unlock()
+	if !told && sp.options.OnTrouble != nil {
+		sp.options.OnTrouble(class, err)
+	}
+}
+
+func (sp *spooling) worked() {
+	sp.sink.mu.Lock()
+	mended := sp.failing
+	sp.failing = false
+	sp.sink.mu.Unlock()
+	if mended && sp.options.OnMended != nil {
+		sp.options.OnMended()
+	}
+}
+
+func troubleOf(err error) SpoolTrouble {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return TroubleMissing
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		return TroublePermission
+	case errors.Is(err, syscall.EAGAIN):
+		return TroubleLocked
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return TroubleDiskFull
+	default:
+		return TroubleIO
+	}
+}
