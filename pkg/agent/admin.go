@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/sidenote-dev/sidenote/pkg/agent/delivery"
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
 	"github.com/sidenote-dev/sidenote/pkg/agent/metrics"
 )
@@ -18,14 +19,16 @@ const adminTimeout = 10 * time.Second
 
 // Status is what /status answers.
 type Status struct {
-	AgentInstance string                       `json:"agentInstance"`
-	Ready         bool                         `json:"ready"`
-	Active        int64                        `json:"active"`
-	Metadata      MetadataStatus               `json:"metadata"`
-	Sinks         map[string]ledger.Snapshot   `json:"sinks"`
-	Skipped       map[ledger.SkipReason]uint64 `json:"skipped,omitempty"`
-	BufferUsed    int64                        `json:"bufferUsed"`
-	BufferLimit   int64                        `json:"bufferLimit"`
+	AgentInstance string                     `json:"agentInstance"`
+	Ready         bool                       `json:"ready"`
+	Active        int64                      `json:"active"`
+	Metadata      MetadataStatus             `json:"metadata"`
+	Sinks         map[string]ledger.Snapshot `json:"sinks"`
+	// Spools are those of the sinks that have one.
+	Spools      map[string]delivery.SpoolStatus `json:"spools,omitempty"`
+	Skipped     map[ledger.SkipReason]uint64    `json:"skipped,omitempty"`
+	BufferUsed  int64                           `json:"bufferUsed"`
+	BufferLimit int64                           `json:"bufferLimit"`
 }
 
 // MetadataStatus names the metadata in force, and never its values.
@@ -60,6 +63,7 @@ func (a *Agent) status() Status {
 			Failures: state.MetadataFailures,
 		},
 		Sinks:       make(map[string]ledger.Snapshot, len(state.Sinks)),
+		Spools:      a.spoolStatuses(),
 		Skipped:     state.Skipped,
 		BufferUsed:  state.BufferUsed,
 		BufferLimit: state.BufferLimit,

@@ -43,8 +43,10 @@ const (
 	hangsAfter = 10 * time.Second
 	// builders build events of observations, off the requests' path.
 	builders = 2
-	// lastAttempts bounds the wait for attempts that were cut off.
+	// lastAttempts bounds the wait for attempts that were cut off, lastSpooling
+	// the one for the spools' disks.
 	lastAttempts = 2 * time.Second
+	lastSpooling = 2 * time.Second
 	// noSink names the account of an agent without sinks.
 	noSink = "default"
 )
@@ -54,6 +56,8 @@ type Environment struct {
 	Stdout   io.Writer
 	Logger   *zap.Logger
 	Revision string
+	// OpenSpool opens a spool's directory; nil is the operating system's.
+	OpenSpool func(directory string) (delivery.SpoolDirectory, error)
 }
 
 // Agent is one agent, ready to run once.
@@ -70,6 +74,9 @@ type Agent struct {
 	budget   *capture.Budget
 	sinks    []*delivery.Sink
 	senders  []*delivery.HTTPSender
+	// spools is what each spool takes of the budget.
+	spools    delivery.SpoolShare
+	openSpool func(directory string) (delivery.SpoolDirectory, error)
 	// discard is the account of an agent without sinks.
 	discard  *ledger.Account
 	checker  *readiness.Checker
@@ -85,12 +92,14 @@ func New(given *arguments.Arguments, environment Environment) (*Agent, error) {
 		instance:     uuid.NewString(),
 		budget:       capture.NewBudget(given.BufferBytes),
 		discard:      new(ledger.Account),
+		openSpool:    environment.OpenSpool,
 		metadata:     refresh.NewSource(given.MetadataDir, given.Metadata, environment.Logger),
 	}
 	var err error
 	if a.metrics, err = metrics.New(a.state); err != nil {
 		return nil, fmt.Errorf("setting up metrics: %w", err)
 	}
+	a.reserveSpools(given)
 	for _, sink := range given.Sinks {
 		if err := a.addSink(given, sink, environment); err != nil {
 			return nil, fmt.Errorf("sink %q: %w", sink.Name, err)
@@ -151,7 +160,7 @@ func (a *Agent) addSink(given *arguments.Arguments, sink arguments.Sink, environ
 			FirstInFlight: firstInFlight,
 			MaxInFlight:   maxInFlight,
 			HangsAfter:    hangsAfter,
-			MaxBytes:      delivery.Share(given.BufferBytes, len(given.Sinks)),
+			MaxBytes:      delivery.Share(given.BufferBytes-a.budget.Used(), len(given.Sinks)),
 			Schedule:      sink.Schedule,
 			Random:        rand.Float64,
 		},
@@ -179,6 +188,7 @@ func (a *Agent) addSink(given *arguments.Arguments, sink arguments.Sink, environ
 	if err != nil {
 		return err
 	}
+	options.Spool = a.spoolOptions(given, sink)
 	a.sinks = append(a.sinks, delivery.NewSink(sink.Name, sender, options))
 	return nil
 }
@@ -250,9 +260,11 @@ func (a *Agent) Run(signals <-chan os.Signal) error {
 	background, stopBackground := context.WithCancel(context.Background())
 	building, stopBuilding := context.WithCancel(context.Background())
 	delivering, stopDelivering := context.WithCancel(context.Background())
-	var backgroundGroup, buildingGroup, deliveringGroup sync.WaitGroup
+	spooling, stopSpooling := context.WithCancel(context.Background())
+	var backgroundGroup, buildingGroup, deliveringGroup, spoolingGroup sync.WaitGroup
 	for _, sink := range a.sinks {
 		deliveringGroup.Go(func() { sink.Run(delivering) })
+		spoolingGroup.Go(func() { sink.RunSpool(spooling) })
 	}
 	for range builders {
 		buildingGroup.Go(func() { a.pipeline.Run(building) })
@@ -285,6 +297,11 @@ func (a *Agent) Run(signals <-chan os.Signal) error {
 	if !waitFor(&deliveringGroup, lastAttempts) {
 		// Only the standard output can't be cut off.
 		a.logger.Warn("an attempt to deliver an event is still under way")
+	}
+	// What was delivered last is acknowledged before the spools are closed.
+	stopSpooling()
+	if !waitFor(&spoolingGroup, lastSpooling) {
+		a.logger.Warn("a spool's disk does not answer")
 	}
 	a.logLedger("agent ends")
 	a.adminServer.Close()
@@ -324,4 +341,10 @@ func (a *Agent) unanswered(class proxy.ErrorClass) {
 
 func (a *Agent) logReadiness(ready bool) {
 	a.logger.Info("the model's readiness changed", zap.Bool("ready", ready))
+	if ready {
+		// What an earlier process left takes nothing from a cold start.
+		for _, sink := range a.sinks {
+			sink.ReadSpool()
+		}
+	}
 }

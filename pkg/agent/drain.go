@@ -54,7 +54,7 @@ func (a *Agent) drain(signals <-chan os.Signal) {
 	}
 	// Idle: the listener may close now, and with it kept connections.
 	_ = a.server.Shutdown(ctx)
-	await(ctx, func() bool { return a.pipeline.Empty() && a.pending() == 0 })
+	await(ctx, func() bool { return a.pipeline.Empty() && a.spoolsEmpty() && a.pending() == 0 })
 }
 
 // await looks at a condition until it holds, and says whether it did before

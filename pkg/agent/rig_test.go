@@ -57,6 +57,12 @@ func newRig(t *testing.T, model http.Handler, line ...string) *rig {
 // newRigWriting starts an agent with a standard output of its own.
 func newRigWriting(t *testing.T, stdout io.Writer, model http.Handler, line ...string) *rig {
 	t.Helper()
+	return newRigIn(t, Environment{Stdout: stdout}, model, line...)
+}
+
+// newRigIn starts an agent in an environment of its own.
+func newRigIn(t *testing.T, environment Environment, model http.Handler, line ...string) *rig {
+	t.Helper()
 	checkGoroutines(t)
 	r := &rig{
 		t:       t,
@@ -76,11 +82,9 @@ func newRigWriting(t *testing.T, stdout io.Writer, model http.Handler, line ...s
 		t.Fatal("Parse:", err)
 	}
 	given.Port, given.AdminPort = 0, 0
-	r.agent, err = New(given, Environment{
-		Stdout:   stdout,
-		Logger:   NewLogger(r.logs, zapcore.DebugLevel),
-		Revision: "my-model-predictor-default-00001",
-	})
+	environment.Logger = NewLogger(r.logs, zapcore.DebugLevel)
+	environment.Revision = "my-model-predictor-default-00001"
+	r.agent, err = New(given, environment)
 	if err != nil {
 		t.Fatal("New:", err)
 	}
@@ -375,4 +379,13 @@ func predictor() http.Handler {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = io.WriteString(w, `{"predictions":[0.8,0.2]}`)
 	})
+}
+
+func readAll(t *testing.T, answer *http.Response) string {
+	t.Helper()
+	content, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatal("reading an answer:", err)
+	}
+	return string(content)
 }

@@ -1,0 +1,495 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package agent
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"github.com/sidenote-dev/sidenote/pkg/agent/delivery"
+	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
+	"github.com/sidenote-dev/sidenote/pkg/agent/spool"
+)
+
+// spooling are the arguments of a spool with the sink default.
+func spooling(directory string, bytes int) []string {
+	return []string{"--sink.default.spool-dir=" + directory, "--sink.default.spool-bytes=" + strconv.Itoa(bytes)}
+}
+
+// toggled is a sink that may be down.
+type toggled struct {
+	*subscriber
+	down atomic.Bool
+}
+
+func newToggled(t *testing.T, down bool) *toggled {
+	s := &toggled{subscriber: newSubscriber(t)}
+	s.down.Store(down)
+	s.answer = func(_ int, w http.ResponseWriter, _ *http.Request) {
+		if s.down.Load() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		w.WriteHeader(http.StatusAccepted)
+	}
+	return s
+}
+
+// spool gives what /status says of a sink's spool.
+func (r *rig) spool(sink string) delivery.SpoolStatus {
+	r.t.Helper()
+	answer, err := http1Client(r.t).Get(r.admin("/status"))
+	if err != nil {
+		r.t.Fatal("asking for the status:", err)
+	}
+	defer answer.Body.Close()
+	var status Status
+	mustJSON(r.t, readAll(r.t, answer), &status)
+	return status.Spools[sink]
+}
+
+// observe makes exchanges, of which each gives two events, and gives their
+// number.
+func (r *rig) observe(exchanges int, body string) int {
+	r.t.Helper()
+	for range exchanges {
+		if status, _ := r.post("/v1/models/m:predict", body); status != http.StatusOK {
+			r.t.Fatalf("the client got %d", status)
+		}
+	}
+	return 2 * exchanges
+}
+
+// spooled waits until a kill would lose none of the first n events.
+func (r *rig) spooled(n int) {
+	r.t.Helper()
+	eventually(r.t, fmt.Sprintf("%d events have ended or are on the disk", n), func() bool {
+		return r.spool("default").SpooledThrough >= uint64(n)
+	})
+}
+
+// closes fails the test where the ledger doesn't.
+func closes(t *testing.T, s ledger.Snapshot) {
+	t.Helper()
+	if s.Observed+s.Recovered != s.Delivered+s.DroppedTotal()+s.DeadLettered+s.Pending {
+		t.Errorf("the ledger doesn't close: %+v", s)
+	}
+}
+
+// places are the sequences of the events of an agent, how often each came.
+func places(events []received, instance string) map[int]int {
+	places := make(map[int]int)
+	for _, e := range events {
+		if e.attribute("agentinstance") == instance {
+			n, _ := strconv.Atoi(e.attribute("agentsequence"))
+			places[n]++
+		}
+	}
+	return places
+}
+
+// TestWhatWasSpooledComesFromTheNextAgent, as it was, and beside what is live.
+func TestWhatWasSpooledComesFromTheNextAgent(t *testing.T) {
+	directory := filepath.Join(t.TempDir(), "default")
+	sink := newToggled(t, true)
+	line := append(spooling(directory, 16<<20), "--sink="+sink.url)
+	first := newRig(t, predictor(), line...)
+	n := first.observe(20, `{"instances":[1]}`)
+	first.spooled(n)
+	if got := first.spool("default"); !got.Open || got.Spooled != uint64(n) || got.Bytes == 0 || got.Bytes > got.Limit || got.Failing {
+		t.Errorf("the spool says %+v", got)
+	}
+	first.kill()
+	if s := first.ledger(); s.Dropped[ledger.ReasonShutdown] != uint64(n) || s.Pending != 0 {
+		t.Errorf("what is left counts as dropped: %+v", s)
+	}
+
+	sink.down.Store(false)
+	second := newRig(t, predictor(), line...)
+	second.observe(1, "{}")
+	events := sink.await(n + 2)
+	s := second.settled()
+	if s.Recovered != uint64(n) || s.Delivered != s.Recovered+2 {
+		t.Errorf("the ledger says %+v", s)
+	}
+	closes(t, s)
+	if live := places(events, second.agent.instance); len(live) != 2 {
+		t.Errorf("%d live events came", len(live))
+	}
+	old := places(events, first.agent.instance)
+	for place := 1; place <= n; place++ {
+		if old[place] != 1 {
+			t.Errorf("event %d came %d times", place, old[place])
+		}
+	}
+	for _, e := range events {
+		want := `{"predictions":[0.8,0.2]}`
+		switch {
+		case strings.HasSuffix(e.Type(), "response"):
+		case e.attribute("agentinstance") == first.agent.instance:
+			want = `{"instances":[1]}`
+		default:
+			want = "{}"
+		}
+		if string(e.Data()) != want {
+			t.Errorf("an event has %s, and not %s", e.Data(), want)
+		}
+	}
+	eventually(t, "all is acknowledged", func() bool { return !second.spool("default").Unread })
+	second.kill()
+
+	third := newRig(t, predictor(), line...)
+	eventually(t, "the spool was read", func() bool { return third.agent.spoolsEmpty() && third.spool("default").Open })
+	if s := third.ledger(); s.Recovered != 0 {
+		t.Errorf("what was delivered comes back: %+v", s)
+	}
+}
+
+// TestAnOutageLargerThanTheBudgetLosesNothing: the disk has the rest.
+func TestAnOutageLargerThanTheBudgetLosesNothing(t *testing.T) {
+	sink := newToggled(t, true)
+	line := append(spooling(filepath.Join(t.TempDir(), "s"), 64<<20), "--sink="+sink.url, "--buffer-bytes=4194304", "--mode=request")
+	r := newRig(t, predictor(), line...)
+	body := `"` + strings.Repeat("x", 200_000) + `"`
+	const exchanges = 60
+	for i := range exchanges {
+		r.observe(1, body)
+		// The disk is given the time that a client takes.
+		eventually(t, "there is room", func() bool { return r.agent.budget.Used() < r.agent.budget.Limit()*3/4 })
+		if s := r.ledger(); s.DroppedTotal() > 0 {
+			t.Fatalf("after %d events of 200 KB, in a budget of 4 MiB, the ledger says %+v", i, s)
+		}
+	}
+	sink.down.Store(false)
+	s := r.settled()
+	if s.Delivered != exchanges || s.Spooled < exchanges/2 {
+		t.Errorf("the ledger says %+v", s)
+	}
+	if got := places(sink.events(), r.agent.instance); len(got) != exchanges {
+		t.Errorf("%d of %d events came", len(got), exchanges)
+	}
+	eventually(t, "nothing but what is reserved is held", func() bool { return r.agent.budget.Used() == r.agent.spools.Reserved })
+}
+
+// TestTheLimitOfTheSpoolDropsTheOldest, each counted.
+func TestTheLimitOfTheSpoolDropsTheOldest(t *testing.T) {
+	sink := newToggled(t, true)
+	line := append(spooling(filepath.Join(t.TempDir(), "s"), spool.MinLimit), "--sink="+sink.url, "--buffer-bytes=1048576", "--mode=request")
+	r := newRig(t, predictor(), line...)
+	body := `"` + strings.Repeat("x", 20_000) + `"`
+	const exchanges = 60
+	for range exchanges {
+		r.observe(1, body)
+		eventually(t, "there is room", func() bool { return r.agent.budget.Used() < r.agent.budget.Limit()*3/4 })
+	}
+	eventually(t, "the spool has made room", func() bool { return r.ledger().Dropped[ledger.ReasonOverflow] > exchanges/2 })
+	r.spooledOrExposed()
+	sink.down.Store(false)
+	s := r.settled()
+	closes(t, s)
+	came := places(sink.events(), r.agent.instance)
+	if lost := s.Dropped[ledger.ReasonOverflow]; s.DroppedTotal() != lost || int(lost) != exchanges-len(came) || s.Delivered != uint64(len(came)) {
+		t.Errorf("%d of %d events came, the ledger says %+v", len(came), exchanges, s)
+	}
+	if came[exchanges] != 1 {
+		t.Error("the newest made room")
+	}
+}
+
+// spooledOrExposed waits until nothing is on its way to the disk.
+func (r *rig) spooledOrExposed() {
+	r.t.Helper()
+	eventually(r.t, "everything that waited is spooled", func() bool {
+		s := r.ledger()
+		return s.Spooled >= s.Observed-2
+	})
+}
+
+// TestANewestThatFindsTheSpoolFullStaysInMemory, and is dropped for the budget
+// where that is full, too.
+func TestANewestThatFindsTheSpoolFullStaysInMemory(t *testing.T) {
+	sink := newToggled(t, true)
+	line := append(spooling(filepath.Join(t.TempDir(), "s"), spool.MinLimit), "--sink="+sink.url,
+		"--sink.default.spool-when-full=newest", "--buffer-bytes=1048576", "--mode=request")
+	r := newRig(t, predictor(), line...)
+	body := `"` + strings.Repeat("x", 20_000) + `"`
+	r.observe(3, body)
+	r.spooled(2)
+	const exchanges = 80
+	r.observe(exchanges-3, body)
+	eventually(t, "the spool is full", func() bool { return r.spool("default").RefusedFull > 0 })
+	sink.down.Store(false)
+	s := r.settled()
+	closes(t, s)
+	came := places(sink.events(), r.agent.instance)
+	if lost := s.Dropped[ledger.ReasonBudget]; s.DroppedTotal() != lost || lost == 0 || int(lost) != exchanges-len(came) || came[1] != 1 {
+		t.Errorf("%d of %d events came, the ledger says %+v", len(came), exchanges, s)
+	}
+}
+
+// TestPoisonGoesThroughTheSpool: what a sink fails for again and again is given
+// up, and holds up nothing that comes from the disk.
+func TestPoisonGoesThroughTheSpool(t *testing.T) {
+	sink := newToggled(t, true)
+	var poison sync.Map
+	answer := sink.answer
+	sink.answer = func(n int, w http.ResponseWriter, request *http.Request) {
+		if sequence := request.Header.Get("Ce-Agentsequence"); !sink.down.Load() && sequence == "000000000003" {
+			poison.Store(sequence, true)
+			w.WriteHeader(http.StatusInternalServerError)
+			return
+		}
+		answer(n, w, request)
+	}
+	line := append(spooling(filepath.Join(t.TempDir(), "s"), 16<<20), "--sink="+sink.url)
+	r := newRig(t, predictor(), line...)
+	n := r.observe(10, "{}")
+	r.spooled(n)
+	sink.down.Store(false)
+	eventually(t, "all but one have come", func() bool { return len(places(sink.events(), r.agent.instance)) == n-1 })
+	// Others succeed while it fails.
+	eventually(t, "it is given up", func() bool {
+		r.observe(1, "{}")
+		return r.ledger().Dropped[ledger.ReasonPoison] == 1
+	})
+	closes(t, r.settled())
+	if _, tried := poison.Load("000000000003"); !tried {
+		t.Error("it was never tried")
+	}
+}
+
+// TestSinksHaveSpoolsOfTheirOwn: one that is down keeps what the other had.
+func TestSinksHaveSpoolsOfTheirOwn(t *testing.T) {
+	directory := t.TempDir()
+	down, other := newToggled(t, true), newToggled(t, true)
+	line := []string{"--sink=default=" + down.url, "--sink=other=" + other.url, "--sink.other.spool-dir=" + filepath.Join(directory, "b"), "--sink.other.spool-bytes=1000000"}
+	r := newRig(t, predictor(), append(line, spooling(filepath.Join(directory, "a"), 1<<20)...)...)
+	n := r.observe(5, "{}")
+	r.spooled(n)
+	eventually(t, "the other sink's events are on the disk", func() bool { return r.spool("other").SpooledThrough >= uint64(n) })
+	other.down.Store(false)
+	if got := len(places(other.await(n), r.agent.instance)); got != n {
+		t.Errorf("%d of %d events came", got, n)
+	}
+	if got := len(down.events()); got != 0 {
+		t.Errorf("%d events came to a sink that is down", got)
+	}
+	down.down.Store(false)
+	if got := len(places(down.await(n), r.agent.instance)); got != n {
+		t.Errorf("%d of %d events came", got, n)
+	}
+}
+
+// TestNothingIsReadBeforeTheModelIsReady: a cold start has its processor for
+// itself.
+func TestNothingIsReadBeforeTheModelIsReady(t *testing.T) {
+	directory := filepath.Join(t.TempDir(), "s")
+	sink := newToggled(t, true)
+	line := append(spooling(directory, 16<<20), "--sink="+sink.url)
+	first := newRig(t, predictor(), line...)
+	n := first.observe(5, "{}")
+	first.spooled(n)
+	first.kill()
+
+	sink.down.Store(false)
+	var ready atomic.Bool
+	model := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/ready" && !ready.Load() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		predictor().ServeHTTP(w, r)
+	})
+	target := serve(t, model)
+	probe := fmt.Sprintf(`--readiness-probe={"httpGet":{"path":"/ready","port":%s},"periodSeconds":1}`, mustURL(t, target).Port())
+	second := newRig(t, predictor(), append(line, probe)...)
+	second.observe(1, "{}")
+	sink.await(2)
+	if status := second.spool("default"); !status.Unread || status.Read != 0 {
+		t.Errorf("the spool says %+v", status)
+	}
+	ready.Store(true)
+	sink.await(2 + n)
+}
+
+// TestTheDrainReadsTheSpoolOldestFirst.
+func TestTheDrainReadsTheSpoolOldestFirst(t *testing.T) {
+	sink := newToggled(t, true)
+	var after atomic.Int64
+	answer := sink.answer
+	sink.answer = func(n int, w http.ResponseWriter, request *http.Request) {
+		// What was on its way before the sink came back says nothing.
+		if !sink.down.Load() && after.Add(1) == 1 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		answer(n, w, request)
+	}
+	line := append(spooling(filepath.Join(t.TempDir(), "s"), 16<<20), "--sink="+sink.url)
+	r := newRig(t, predictor(), line...)
+	old := r.observe(100, "{}")
+	r.spooled(old)
+	n := old + r.observe(100, "{}")
+	r.signals <- syscall.SIGTERM
+	eventually(t, "the agent drains", func() bool { return strings.Contains(r.logs.String(), "agent drains") })
+	sink.down.Store(false)
+	r.wait()
+	came := sink.events()
+	if got := len(places(came, r.agent.instance)); got != n {
+		t.Errorf("%d of %d events came before the end", got, n)
+	}
+	for i, e := range came {
+		place, _ := strconv.Atoi(e.attribute("agentsequence"))
+		if place > old && i < old-maxInFlight {
+			t.Fatalf("event %d came as number %d, before older ones", place, i+1)
+		}
+	}
+}
+
+// TestAnyDirectoryStartsTheAgent: garbage is left alone, and what was damaged
+// is counted.
+func TestAnyDirectoryStartsTheAgent(t *testing.T) {
+	directory := filepath.Join(t.TempDir(), "s")
+	sink := newToggled(t, true)
+	line := append(spooling(directory, 16<<20), "--sink="+sink.url)
+	first := newRig(t, predictor(), line...)
+	n := first.observe(10, "{}")
+	first.spooled(n)
+	first.kill()
+
+	files, err := filepath.Glob(filepath.Join(directory, "*.segment"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%v, %v", files, err)
+	}
+	content, err := os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	content[len(content)/2] ^= 1
+	for name, bytes := range map[string][]byte{
+		filepath.Base(files[0]): content, "notes.txt": []byte("hello"), "ffffffffffffffff.segment": []byte("x"), "mark": []byte("?"),
+	} {
+		if err := os.WriteFile(filepath.Join(directory, name), bytes, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sink.down.Store(false)
+	second := newRig(t, predictor(), line...)
+	live := second.observe(1, "{}")
+	eventually(t, "the spool was read", func() bool { return second.agent.spoolsEmpty() && second.spool("default").Open })
+	s := second.settled()
+	closes(t, s)
+	came := places(sink.events(), first.agent.instance)
+	if len(came) == 0 || len(came) >= n || s.Delivered != uint64(len(came)+live) {
+		t.Errorf("%d of %d events came, the ledger says %+v", len(came), n, s)
+	}
+	if _, err := os.Stat(filepath.Join(directory, "notes.txt")); err != nil {
+		t.Errorf("a file that is nobody's: %v", err)
+	}
+}
+
+// TestADirectoryThatCannotBeOpenedStopsNothing.
+func TestADirectoryThatCannotBeOpenedStopsNothing(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for directory, class := range map[string]delivery.SpoolTrouble{
+		filepath.Join(t.TempDir(), "missing", "s"): delivery.TroubleMissing,
+		file: delivery.TroubleIO,
+	} {
+		sink := newSubscriber(t)
+		r := newRig(t, predictor(), append(spooling(directory, 1<<20), "--sink="+sink.url)...)
+		r.observe(3, "{}")
+		sink.await(6)
+		eventually(t, "the status says so", func() bool {
+			status := r.spool("default")
+			return !status.Open && status.Failing && status.LastTrouble == class && status.Errors > 0
+		})
+		if count := strings.Count(r.logs.String(), "the spool fails"); count != 1 {
+			t.Errorf("the log says so %d times", count)
+		}
+		r.kill()
+	}
+}
+
+// brokenDirectory is one whose writes fail or hang.
+type brokenDirectory struct {
+	delivery.SpoolDirectory
+	err error
+	// hang holds each write until it is closed.
+	hang chan struct{}
+}
+
+func (d *brokenDirectory) Create(name string) (spool.File, error) {
+	if d.hang != nil {
+		<-d.hang
+	}
+	if d.err != nil {
+		return nil, d.err
+	}
+	return d.SpoolDirectory.Create(name)
+}
+
+func breaking(broken *brokenDirectory) Environment {
+	return Environment{OpenSpool: func(path string) (delivery.SpoolDirectory, error) {
+		directory, err := spool.OpenDirectory(path)
+		broken.SpoolDirectory = directory
+		return broken, err
+	}}
+}
+
+func TestAFullDiskStopsNothing(t *testing.T) {
+	sink := newToggled(t, true)
+	line := append(spooling(filepath.Join(t.TempDir(), "s"), 1<<20), "--sink="+sink.url)
+	r := newRigIn(t, breaking(&brokenDirectory{err: syscall.ENOSPC}), predictor(), line...)
+	n := r.observe(10, "{}")
+	eventually(t, "the status says so", func() bool {
+		status := r.spool("default")
+		return status.Failing && status.LastTrouble == delivery.TroubleDiskFull && status.SpooledThrough == 0
+	})
+	sink.down.Store(false)
+	s := r.settled()
+	if s.Delivered != uint64(n) || s.Spooled != 0 || len(places(sink.events(), r.agent.instance)) != n {
+		t.Errorf("the ledger says %+v", s)
+	}
+}
+
+// TestADiskThatHangsHoldsUpNothing but the events that are on their way to it,
+// and those not beyond the end.
+func TestADiskThatHangsHoldsUpNothing(t *testing.T) {
+	sink := newToggled(t, true)
+	broken := &brokenDirectory{hang: make(chan struct{})}
+	line := append(spooling(filepath.Join(t.TempDir(), "s"), 1<<20), "--sink="+sink.url, "--drain-timeout=2s")
+	r := newRigIn(t, breaking(broken), predictor(), line...)
+	n := r.observe(10, "{}")
+	eventually(t, "events are on their way to the disk", func() bool {
+		return r.ledger().Pending == uint64(n) && r.agent.sinks[0].Oldest().IsZero()
+	})
+	sink.down.Store(false)
+	live := r.observe(10, "{}")
+	sink.await(live)
+	if status := r.spool("default"); status.SpooledThrough != 0 {
+		t.Errorf("the disk has nothing, and the status says %+v", status)
+	}
+	r.signals <- syscall.SIGTERM
+	r.wait()
+	close(broken.hang)
+	if s := r.ledger(); s.Delivered != uint64(live) || s.Dropped[ledger.ReasonShutdown] != uint64(n) || s.Pending != 0 {
+		t.Errorf("the ledger says %+v", s)
+	}
+	if !strings.Contains(r.logs.String(), "a spool's disk does not answer") {
+		t.Error("the log doesn't say so")
+	}
+}

@@ -1,0 +1,82 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package agent
+
+import (
+	"go.uber.org/zap"
+
+	"github.com/sidenote-dev/sidenote/pkg/agent/arguments"
+	"github.com/sidenote-dev/sidenote/pkg/agent/delivery"
+	"github.com/sidenote-dev/sidenote/pkg/agent/spool"
+)
+
+// maxAttributesBytes bounds what a spooled event takes beside its body.
+const maxAttributesBytes = 64 << 10
+
+// reserveSpools takes the spools' part of the budget, once for all.
+func (a *Agent) reserveSpools(given *arguments.Arguments) {
+	spools := 0
+	for _, sink := range given.Sinks {
+		if sink.Spool != nil {
+			spools++
+		}
+	}
+	a.spools = delivery.ShareOfSpool(given.BufferBytes, spools)
+	a.budget.Lease().Grow(a.spools.Reserved * int64(spools))
+}
+
+func (a *Agent) spoolOptions(given *arguments.Arguments, sink arguments.Sink) *delivery.SpoolOptions {
+	if sink.Spool == nil {
+		return nil
+	}
+	log := a.logger.With(zap.String("sink", sink.Name))
+	open := a.openSpool
+	if open == nil {
+		open = func(directory string) (delivery.SpoolDirectory, error) { return spool.OpenDirectory(directory) }
+	}
+	return &delivery.SpoolOptions{
+		Open: func() (delivery.SpoolDirectory, error) { return open(sink.Spool.Directory) },
+		Log: spool.Options{
+			Limit:          sink.Spool.Bytes,
+			MaxRecordBytes: int(given.MaxPayloadBytes) + maxAttributesBytes,
+			Sync:           sink.Spool.Sync,
+			DropNewest:     sink.Spool.DropNewest,
+		},
+		QueueBytes:  a.spools.Queue,
+		WindowBytes: a.spools.Window,
+		Reserve: func(bytes int64) (release func(), ok bool) {
+			lease := a.budget.Lease()
+			return lease.Release, lease.Grow(bytes)
+		},
+		OnTrouble: func(trouble delivery.SpoolTrouble, err error) {
+			log.Warn("the spool fails: events that wait for the sink are in memory only", zap.String("class", string(trouble)), zap.Error(err))
+		},
+		OnMended: func() { log.Info("the spool works again") },
+	}
+}
+
+// spoolStatuses says how the spools do, by the names of their sinks.
+func (a *Agent) spoolStatuses() map[string]delivery.SpoolStatus {
+	statuses := make(map[string]delivery.SpoolStatus)
+	// An event that leaves the pipeline is in its sink by then.
+	handedOver := a.pipeline.HandedOver()
+	for i, sink := range a.sinks {
+		if status, ok := sink.SpoolStatus(handedOver[i]); ok {
+			statuses[sink.Name()] = status
+		}
+	}
+	return statuses
+}
+
+// spoolsEmpty says whether all that was spooled has come back.
+func (a *Agent) spoolsEmpty() bool {
+	for _, sink := range a.sinks {
+		if !sink.SpoolEmpty() {
+			return false
+		}
+	}
+	return true
+}
