@@ -1,0 +1,126 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+// Package telemetry says how an agent may be told to export its metrics and
+// traces, with the words of Knative's ConfigMap config-observability. It is
+// pure, and the one place that knows: the webhook refuses by it, the reconciler
+// writes by it, and the agent checks its arguments by it.
+package telemetry
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Protocol is how something is exported.
+type Protocol string
+
+// The protocols (knative.dev/pkg/observability, metrics.Config and
+// tracing.Config).
+const (
+	None         Protocol = "none"
+	GRPC         Protocol = "grpc"
+	HTTPProtobuf Protocol = "http/protobuf"
+	// Prometheus is for metrics alone: they are served, not sent.
+	Prometheus Protocol = "prometheus"
+	// Stdout is for traces alone.
+	Stdout Protocol = "stdout"
+)
+
+// MinInterval is the least time between two exports of metrics.
+const MinInterval = time.Second
+
+// Metrics is how metrics are exported. The zero value leaves it to the agent.
+type Metrics struct {
+	Protocol Protocol `json:"protocol,omitempty"`
+	// Endpoint is where a collector is, for GRPC and HTTPProtobuf alone.
+	Endpoint string `json:"endpoint,omitempty"`
+	// Interval is the time between two exports; 0 is the exporter's own, 60 s.
+	Interval time.Duration `json:"interval,omitempty"`
+}
+
+// Validate says what is wrong, and what to write.
+func (m Metrics) Validate() error {
+	if m.Interval != 0 && m.Interval < MinInterval {
+		return fmt.Errorf("an export interval of %s is too short: write at least %s, or 0s for the exporter's own", m.Interval, MinInterval)
+	}
+	return validate(m.Protocol, m.Endpoint, []Protocol{None, Prometheus, GRPC, HTTPProtobuf})
+}
+
+// Traces is how traces are exported. The zero value is that none are.
+type Traces struct {
+	Protocol Protocol `json:"protocol,omitempty"`
+	// Endpoint is where a collector is, for GRPC and HTTPProtobuf alone.
+	Endpoint string `json:"endpoint,omitempty"`
+	// SamplingRate is the share of exchanges without a trace of the client's
+	// that begin one, from 0 to 1.
+	SamplingRate float64 `json:"samplingRate,omitempty"`
+}
+
+// Validate says what is wrong, and what to write.
+func (t Traces) Validate() error {
+	if !(t.SamplingRate >= 0 && t.SamplingRate <= 1) {
+		return fmt.Errorf("a sampling rate of %s is none: write a number from 0 to 1", strconv.FormatFloat(t.SamplingRate, 'g', -1, 64))
+	}
+	return validate(t.Protocol, t.Endpoint, []Protocol{None, GRPC, HTTPProtobuf, Stdout})
+}
+
+// On says whether there is anything to export.
+func (t Traces) On() bool {
+	return t.Protocol == Stdout || ((t.Protocol == GRPC || t.Protocol == HTTPProtobuf) && t.SamplingRate > 0)
+}
+
+// validate never quotes an endpoint, which may hold a secret.
+func validate(protocol Protocol, endpoint string, protocols []Protocol) error {
+	if protocol != "" && !slices.Contains(protocols, protocol) {
+		return fmt.Errorf("%q is no protocol: write one of %s", protocol, list(protocols))
+	}
+	if protocol != GRPC && protocol != HTTPProtobuf {
+		if endpoint != "" {
+			return errors.New("an endpoint is only for the protocols grpc and http/protobuf: leave it out")
+		}
+		return nil
+	}
+	parsed, err := url.Parse(EndpointURL(endpoint))
+	switch {
+	case err != nil, parsed.Hostname() == "", parsed.Scheme != "http" && parsed.Scheme != "https", !validPort(parsed.Port()):
+		return fmt.Errorf("the protocol %s needs the endpoint of a collector: write http://host:port", protocol)
+	case parsed.User != nil, parsed.RawQuery != "", parsed.Fragment != "":
+		return errors.New("an endpoint has no user, query or fragment: leave them out")
+	case protocol == GRPC && strings.Trim(parsed.Path, "/") != "":
+		return errors.New("an endpoint for grpc has no path: write http://host:port")
+	}
+	return nil
+}
+
+func validPort(port string) bool {
+	if port == "" {
+		return true
+	}
+	number, err := strconv.ParseUint(port, 10, 16)
+	return err == nil && number > 0
+}
+
+func list(protocols []Protocol) string {
+	names := make([]string, 0, len(protocols))
+	for _, protocol := range protocols {
+		names = append(names, string(protocol))
+	}
+	return strings.Join(names, ", ")
+}
+
+// EndpointURL gives an endpoint as a URL: one without a scheme is reached by
+// TLS, as in all of Knative.
+func EndpointURL(endpoint string) string {
+	if endpoint != "" && !strings.Contains(endpoint, "://") {
+		return "https://" + endpoint
+	}
+	return endpoint
+}
