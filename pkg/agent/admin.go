@@ -43,7 +43,9 @@ func (a *Agent) adminHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /readyz", a.checker)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
-	mux.Handle("GET /metrics", a.metrics.Handler())
+	if a.exposition != nil {
+		mux.Handle("GET /metrics", a.exposition)
+	}
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(a.status())
@@ -83,14 +85,16 @@ func (a *Agent) state() metrics.State {
 		Active:           a.handler.Active(),
 		BufferUsed:       a.budget.Used(),
 		BufferLimit:      a.budget.Limit(),
+		CaptureUsed:      a.budget.Captured(),
 		ModelReady:       a.checker.Ready(),
 		MetadataChanges:  a.metadata.Changes(),
 		MetadataFailures: a.metadata.Failures(),
 		MetadataHash:     a.metadata.Hash(),
+		ExportFailures:   a.exports.Failures(),
 	}
 	now := time.Now()
 	for _, sink := range a.sinks {
-		seen := metrics.Sink{Name: sink.Name(), Ledger: sink.Account().Snapshot()}
+		seen := metrics.Sink{Name: sink.Name(), Ledger: sink.Account().Snapshot(), QueueBytes: sink.HeldBytes()}
 		if oldest := sink.Oldest(); !oldest.IsZero() {
 			seen.OldestAge = now.Sub(oldest)
 		}

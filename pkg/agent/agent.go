@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.uber.org/zap"
 
 	"github.com/sidenote-dev/sidenote/pkg/agent/arguments"
@@ -28,11 +29,13 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/agent/delivery"
 	"github.com/sidenote-dev/sidenote/pkg/agent/event"
 	"github.com/sidenote-dev/sidenote/pkg/agent/exchange"
+	"github.com/sidenote-dev/sidenote/pkg/agent/export"
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
 	"github.com/sidenote-dev/sidenote/pkg/agent/metrics"
 	"github.com/sidenote-dev/sidenote/pkg/agent/proxy"
 	"github.com/sidenote-dev/sidenote/pkg/agent/readiness"
 	"github.com/sidenote-dev/sidenote/pkg/agent/refresh"
+	"github.com/sidenote-dev/sidenote/pkg/agent/tracing"
 )
 
 const (
@@ -82,6 +85,12 @@ type Agent struct {
 	checker  *readiness.Checker
 	metadata *refresh.Source
 	metrics  *metrics.Metrics
+	// exposition serves the metrics, or is nil.
+	exposition http.Handler
+	exports    *export.Exports
+	// spans and tracer are nil where no traces are exported.
+	spans  *sdktrace.TracerProvider
+	tracer *tracing.Tracer
 }
 
 // New gives an agent that listens on its ports and does nothing yet.
@@ -95,9 +104,8 @@ func New(given *arguments.Arguments, environment Environment) (*Agent, error) {
 		openSpool:    environment.OpenSpool,
 		metadata:     refresh.NewSource(given.MetadataDir, given.Metadata, environment.Logger),
 	}
-	var err error
-	if a.metrics, err = metrics.New(a.state); err != nil {
-		return nil, fmt.Errorf("setting up metrics: %w", err)
+	if err := a.setUpTelemetry(given, environment); err != nil {
+		return nil, err
 	}
 	a.reserveSpools(given)
 	for _, sink := range given.Sinks {
@@ -107,8 +115,10 @@ func New(given *arguments.Arguments, environment Environment) (*Agent, error) {
 	}
 	a.pipeline = exchange.NewPipeline(a.settings(given, environment), a.budget, a.pipelineSinks(), a.discard)
 	a.checker = readiness.NewChecker(given.Target.Hostname(), given.StartupProbe, given.ReadinessProbe, a.logReadiness)
-	a.handler = proxy.New(given.Target, a.pipeline.Begin, a.unanswered)
+	a.handler = proxy.New(given.Target, a.begin, a.unanswered)
+	a.handler.OnOverhead = a.metrics.Overhead
 
+	var err error
 	// Only queue-proxy is to reach the serving port, and it dials 127.0.0.1.
 	if a.listener, err = net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(int(given.Port)))); err != nil {
 		return nil, fmt.Errorf("argument --port: %w", err)
@@ -165,7 +175,7 @@ func (a *Agent) addSink(given *arguments.Arguments, sink arguments.Sink, environ
 			Random:        rand.Float64,
 		},
 		AttemptTimeout: sink.Timeout,
-		ObserveAttempt: a.attemptObserver(sink.Name),
+		BeginAttempt:   a.beginAttempts(sink.Name),
 	}
 	if letters := sink.DeadLetter; letters != nil {
 		sender, err := a.newSender(given, *letters)
@@ -173,9 +183,9 @@ func (a *Agent) addSink(given *arguments.Arguments, sink arguments.Sink, environ
 			return fmt.Errorf("dead-letter: %w", err)
 		}
 		options.DeadLetters = &delivery.DeadLetterOptions{
-			Sender:         sender,
-			Destination:    destination(sink),
-			ObserveAttempt: a.attemptObserver(letters.Name),
+			Sender:       sender,
+			Destination:  destination(sink),
+			BeginAttempt: a.beginAttempts(letters.Name),
 		}
 	}
 	if sink.Stdout() {
@@ -234,16 +244,6 @@ func (a *Agent) newSender(given *arguments.Arguments, sink arguments.Sink) (*del
 	}
 	a.senders = append(a.senders, sender)
 	return sender, nil
-}
-
-func (a *Agent) attemptObserver(sink string) func(time.Duration, delivery.Result) {
-	return func(took time.Duration, result delivery.Result) {
-		if result.Refused != delivery.AddressNone {
-			a.metrics.RefusedAddress(sink, string(result.Refused))
-			return
-		}
-		a.metrics.Attempt(sink, took, result.Status)
-	}
 }
 
 func (a *Agent) pipelineSinks() []exchange.Sink {
@@ -311,9 +311,7 @@ func (a *Agent) Run(signals <-chan os.Signal) error {
 		sender.Close()
 	}
 	a.handler.CloseIdleConnections()
-	if shutdownErr := a.metrics.Shutdown(context.Background()); shutdownErr != nil && err == nil {
-		err = fmt.Errorf("ending metrics: %w", shutdownErr)
-	}
+	a.endTelemetry()
 	return err
 }
 

@@ -513,7 +513,8 @@ func TestAdminEndpoints(t *testing.T) {
 		`sidenote_events_observed_total{sink="default"} 2`,
 		`sidenote_events_delivered_total{sink="default"} 2`,
 		`sidenote_model_ready 1`,
-		`sidenote_delivery_duration_seconds_count{sink="default",status="2xx"} 2`,
+		`sidenote_delivery_duration_seconds_count{sink="default"} 2`,
+		`sidenote_delivery_attempts_total{sink="default",status="2xx"} 2`,
 	} {
 		if !strings.Contains(exposition, want) {
 			t.Errorf("/metrics lacks %s in\n%s", want, exposition)

@@ -20,6 +20,7 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/agent/readiness"
 	"github.com/sidenote-dev/sidenote/pkg/inference"
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
+	"github.com/sidenote-dev/sidenote/pkg/telemetry"
 )
 
 // Arguments are what the agent was told.
@@ -53,6 +54,10 @@ type Arguments struct {
 	ReadinessProbe, StartupProbe *readiness.Probe
 
 	LogLevel zapcore.Level
+
+	// MetricsExport and TracesExport are valid.
+	MetricsExport telemetry.Metrics
+	TracesExport  telemetry.Traces
 }
 
 const helpArgument = "help"
@@ -84,6 +89,8 @@ func defaults() Arguments {
 		BufferBytes:     defaultBufferBytes,
 		DrainTimeout:    defaultDrainTimeout,
 		LogLevel:        zapcore.InfoLevel,
+		MetricsExport:   telemetry.Metrics{Protocol: telemetry.Prometheus},
+		TracesExport:    telemetry.Traces{Protocol: telemetry.None},
 	}
 }
 
@@ -113,6 +120,12 @@ func Parse(line []string) (*Arguments, error) {
 	arguments.Sinks = resolved
 	if err := metadata.Validate(arguments.Metadata); err != nil {
 		return nil, fmt.Errorf("argument --metadata: %w", err)
+	}
+	if err := arguments.MetricsExport.Validate(); err != nil {
+		return nil, fmt.Errorf("arguments --metrics-*: %w", err)
+	}
+	if err := arguments.TracesExport.Validate(); err != nil {
+		return nil, fmt.Errorf("arguments --tracing-*: %w", err)
 	}
 	if arguments.ReadinessProbe == nil {
 		port, err := portOf(arguments.Target)

@@ -112,6 +112,13 @@ func TestAWrongArgumentIsNamed(t *testing.T) {
 		"--drain-timeout=5":                                     "write for example 30s",
 		"--readiness-probe={}":                                  "argument --readiness-probe: the probe has 0 handlers",
 		"--startup-probe={\"tcpSocket\":{\"port\":0}}":          "argument --startup-probe: the probe's port is 0",
+		"--metrics-protocol=udp":                                "arguments --metrics-*: \"udp\" is no protocol: write one of none, prometheus, grpc, http/protobuf",
+		"--metrics-protocol=grpc":                               "needs the endpoint of a collector: write http://host:port",
+		"--metrics-endpoint=http://collector:4317":              "an endpoint is only for the protocols grpc and http/protobuf",
+		"--metrics-export-interval=1":                           "write for example 30s",
+		"--tracing-protocol=prometheus":                         "arguments --tracing-*: \"prometheus\" is no protocol: write one of none, grpc",
+		"--tracing-sampling-rate=2":                             "write a number from 0 to 1",
+		"--tracing-sampling-rate=all":                           "write a number from 0 to 1",
 		"--log-level=loud":                                      "write debug, info, warn or error",
 	} {
 		arguments := strings.Split(line, " ")
@@ -129,7 +136,7 @@ func TestASecretIsNeverQuoted(t *testing.T) {
 	const canary = "canary4711"
 	for _, argument := range []string{
 		"--sink=http://user:" + canary + "@x", "--sink=http://x\x7f?" + canary, "--sink=ftp://x?" + canary, "-sink=" + canary,
-		"--metadata=team=" + canary + "\n", "--target=http://x?" + canary, "--sink.default.token-file=" + canary,
+		"--metadata=team=" + canary + "\n", "--metrics-endpoint=http://" + canary, "--target=http://x?" + canary, "--sink.default.token-file=" + canary,
 	} {
 		if _, err := Parse([]string{argument}); err == nil || strings.Contains(err.Error(), canary) {
 			t.Errorf("%q: got %v", argument, err)

@@ -20,6 +20,7 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/agent/event"
 	"github.com/sidenote-dev/sidenote/pkg/agent/readiness"
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
+	"github.com/sidenote-dev/sidenote/pkg/telemetry"
 )
 
 // argument is one row of the table of arguments.
@@ -117,6 +118,35 @@ var table = []argument{
 	{
 		"startup-probe", "JSON", "", "the model's startup probe, in the same form",
 		func(a *Arguments, v string) (err error) { a.StartupProbe, err = readiness.ParseProbe(v); return err },
+	},
+	{
+		"metrics-protocol", "PROTOCOL", "prometheus", "how metrics are exported: prometheus serves them at /metrics of the admin port, grpc and http/protobuf send them to a collector (OTLP), none does neither",
+		func(a *Arguments, v string) error { a.MetricsExport.Protocol = telemetry.Protocol(v); return nil },
+	},
+	{
+		"metrics-endpoint", "URL", "", "the collector of metrics, for grpc http://host:4317, for http/protobuf http://host:4318/v1/metrics; without a scheme it is reached by TLS",
+		func(a *Arguments, v string) error { a.MetricsExport.Endpoint = v; return nil },
+	},
+	{
+		"metrics-export-interval", "DURATION", "60s", "how often metrics are sent",
+		func(a *Arguments, v string) (err error) { a.MetricsExport.Interval, err = parseDuration(v); return err },
+	},
+	{
+		"tracing-protocol", "PROTOCOL", "none", "how traces are exported: none, grpc, http/protobuf or stdout",
+		func(a *Arguments, v string) error { a.TracesExport.Protocol = telemetry.Protocol(v); return nil },
+	},
+	{
+		"tracing-endpoint", "URL", "", "the collector of traces, for grpc http://host:4317, for http/protobuf http://host:4318/v1/traces; without a scheme it is reached by TLS",
+		func(a *Arguments, v string) error { a.TracesExport.Endpoint = v; return nil },
+	},
+	{
+		"tracing-sampling-rate", "RATE", "0", "the share of requests without a trace context that begin a trace, from 0 to 1; those with one are traced where it says that it is sampled. 0 traces none of either, and stdout has all of the former",
+		func(a *Arguments, v string) (err error) {
+			if a.TracesExport.SamplingRate, err = strconv.ParseFloat(v, 64); err != nil {
+				return fmt.Errorf("%q is no rate: write a number from 0 to 1", v)
+			}
+			return nil
+		},
 	},
 	{
 		"log-level", "LEVEL", "info", "debug, info, warn or error; logs go to stderr",

@@ -13,8 +13,8 @@ import "sync/atomic"
 // Budget bounds the bytes that an agent holds, by the capacity of what is
 // held. It is safe for concurrent use.
 type Budget struct {
-	limit int64
-	used  atomic.Int64
+	limit          int64
+	used, captured atomic.Int64
 }
 
 // NewBudget gives a budget of limit bytes.
@@ -25,6 +25,10 @@ func (b *Budget) Limit() int64 { return b.limit }
 
 // Used is what is reserved now, in bytes.
 func (b *Budget) Used() int64 { return b.used.Load() }
+
+// Captured is the part of it that leases hold which weren't handed over, in
+// bytes: that of bodies which flow, and of events before they are built.
+func (b *Budget) Captured() int64 { return max(b.captured.Load(), 0) }
 
 func (b *Budget) reserve(n int64) bool {
 	for {
@@ -41,8 +45,9 @@ func (b *Budget) reserve(n int64) bool {
 // Lease is a part of a budget, held for one event until it is released. It is
 // safe for concurrent use.
 type Lease struct {
-	budget *Budget
-	held   atomic.Int64
+	budget     *Budget
+	held       atomic.Int64
+	handedOver atomic.Bool
 }
 
 // Lease gives an empty lease.
@@ -63,6 +68,7 @@ func (l *Lease) Grow(n int64) bool {
 			return false
 		}
 		if l.held.CompareAndSwap(held, held+n) {
+			l.capture(n)
 			return true
 		}
 	}
@@ -78,6 +84,7 @@ func (l *Lease) Shrink(n int64) {
 		}
 		if l.held.CompareAndSwap(held, held-n) {
 			l.budget.used.Add(-n)
+			l.capture(-n)
 			return
 		}
 	}
@@ -90,5 +97,19 @@ func (l *Lease) Held() int64 { return max(l.held.Load(), 0) }
 func (l *Lease) Release() {
 	if held := l.held.Swap(released); held > 0 {
 		l.budget.used.Add(-held)
+		l.capture(-held)
+	}
+}
+
+// HandOver says that what is held is now an event's on its way. Nothing else
+// may be done with the lease at the same time.
+func (l *Lease) HandOver() {
+	l.capture(-l.Held())
+	l.handedOver.Store(true)
+}
+
+func (l *Lease) capture(n int64) {
+	if !l.handedOver.Load() {
+		l.budget.captured.Add(n)
 	}
 }

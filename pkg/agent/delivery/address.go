@@ -30,6 +30,11 @@ const (
 	AddressMulticast   AddressClass = "multicast"
 )
 
+// AddressClasses lists every AddressClass that no sink may have.
+func AddressClasses() []AddressClass {
+	return []AddressClass{AddressLoopback, AddressLinkLocal, AddressMetadata, AddressUnspecified, AddressMulticast}
+}
+
 var (
 	// metadataServices answer any process of a machine with its credentials.
 	metadataServices = []netip.Addr{

@@ -113,7 +113,9 @@ func deliver(t *testing.T, target *url.URL, changes ...func(*delivery.HTTPOption
 	sink := delivery.NewSink("default", sender, delivery.Options{
 		Config:         delivery.Config{FirstInFlight: 1, MaxInFlight: 1, Random: func() float64 { return 0 }},
 		AttemptTimeout: 10 * time.Second,
-		ObserveAttempt: func(time.Duration, delivery.Result) {},
+		BeginAttempt: func(ctx context.Context, _ *event.Event, _ int) (context.Context, func(delivery.Result)) {
+			return ctx, func(delivery.Result) {}
+		},
 	})
 	over := make(chan struct{})
 	ctx, cancel := context.WithCancel(t.Context())

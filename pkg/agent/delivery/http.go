@@ -20,6 +20,8 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/propagation"
+
 	"github.com/sidenote-dev/sidenote/pkg/agent/event"
 )
 
@@ -118,6 +120,8 @@ func (s *HTTPSender) Send(ctx context.Context, e *event.Event, sequence uint64) 
 		return Result{Unsendable: true}
 	}
 	message.Header["User-Agent"] = []string{userAgent}
+	// Of the attempt's span, where it has one: the sink's own spans are below it.
+	propagation.TraceContext{}.Inject(ctx, propagation.HeaderCarrier(message.Header))
 	result := s.post(ctx, message, false)
 	if result.Status == http.StatusUnauthorized && s.token != nil {
 		result = s.post(ctx, message, true)

@@ -20,6 +20,10 @@ type Sender interface {
 	Send(ctx context.Context, e *event.Event, sequence uint64) Result
 }
 
+// BeginAttempt is told of an attempt to send an event, the nth from 1. It gives
+// the context to send it with, and what is told of its result.
+type BeginAttempt func(ctx context.Context, e *event.Event, n int) (context.Context, func(Result))
+
 // Sink runs the core of one sink, and that of its dead letter sink: it makes
 // the attempts that they ask for and tells them what came of each. It is safe
 // for concurrent use.
@@ -41,7 +45,7 @@ type route struct {
 	core           *Core
 	sender         Sender
 	attemptTimeout time.Duration
-	observeAttempt func(time.Duration, Result)
+	beginAttempt   BeginAttempt
 	// event gives what goes out of an item.
 	event func(*Item) (*event.Event, error)
 
@@ -54,8 +58,8 @@ type Options struct {
 	Config
 	// AttemptTimeout bounds one attempt.
 	AttemptTimeout time.Duration
-	// ObserveAttempt is told how long each attempt took, and its result.
-	ObserveAttempt func(time.Duration, Result)
+	// BeginAttempt is told of each attempt.
+	BeginAttempt BeginAttempt
 	// DeadLetters is nil where there is no dead letter sink.
 	DeadLetters *DeadLetterOptions
 	// Spool is nil where there is none.
@@ -68,8 +72,8 @@ type DeadLetterOptions struct {
 	// Destination names the sink that didn't take them, in their attribute
 	// knativeerrordest.
 	Destination string
-	// ObserveAttempt is told how long each attempt took, and its result.
-	ObserveAttempt func(time.Duration, Result)
+	// BeginAttempt is told of each attempt.
+	BeginAttempt BeginAttempt
 }
 
 // NewSink gives a sink. Nothing goes out before Run.
@@ -80,7 +84,7 @@ func NewSink(name string, sender Sender, options Options) *Sink {
 		core:           NewCore(options.Config, account),
 		sender:         sender,
 		attemptTimeout: options.AttemptTimeout,
-		observeAttempt: options.ObserveAttempt,
+		beginAttempt:   options.BeginAttempt,
 		event:          func(item *Item) (*event.Event, error) { return item.Event, nil },
 		wake:           make(chan struct{}, 1),
 	}
@@ -93,7 +97,7 @@ func NewSink(name string, sender Sender, options Options) *Sink {
 			core:           NewDeadLetterCore(config, account),
 			sender:         letters.Sender,
 			attemptTimeout: options.AttemptTimeout,
-			observeAttempt: letters.ObserveAttempt,
+			beginAttempt:   letters.BeginAttempt,
 			event: func(item *Item) (*event.Event, error) {
 				return item.Event.DeadLetter(event.Failure{
 					Destination: letters.Destination,
@@ -141,6 +145,17 @@ func (s *Sink) Oldest() time.Time {
 		oldest = soonest(oldest, r.core.Oldest())
 	}
 	return oldest
+}
+
+// HeldBytes is what the sink's events hold of the budget, those in flight too.
+func (s *Sink) HeldBytes() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	held := int64(0)
+	for _, r := range s.routes {
+		held += r.core.held
+	}
+	return held
 }
 
 // OldestFirst makes the sink send its oldest item next: it is draining.
@@ -206,12 +221,12 @@ func (s *Sink) run(ctx context.Context, r *route) {
 func (s *Sink) attempt(ctx context.Context, r *route, item *Item) {
 	attemptContext, cancel := context.WithTimeout(ctx, r.attemptTimeout)
 	defer cancel()
-	begun := time.Now()
 	result := Result{Unsendable: true}
 	if e, err := r.event(item); err == nil {
-		result = r.sender.Send(attemptContext, e, item.Sequence)
+		sendContext, done := r.beginAttempt(attemptContext, e, item.attempts)
+		result = r.sender.Send(sendContext, e, item.Sequence)
+		done(result)
 	}
-	r.observeAttempt(time.Since(begun), result)
 
 	s.mu.Lock()
 	defer s.mu.Unlock()

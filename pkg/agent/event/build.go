@@ -46,6 +46,15 @@ func (e *Event) Data() []byte { return e.data }
 // ID is the event's id.
 func (e *Event) ID() string { return e.attributes.ID() }
 
+// TraceContext gives the attributes traceparent and tracestate, empty where they
+// are absent.
+func (e *Event) TraceContext() (traceParent, traceState string) {
+	extensions := e.attributes.Extensions()
+	traceParent, _ = extensions["traceparent"].(string)
+	traceState, _ = extensions["tracestate"].(string)
+	return traceParent, traceState
+}
+
 // Builder makes events of observations.
 type Builder struct {
 	Identity    Identity

@@ -26,6 +26,13 @@ type Exchange struct {
 	Received time.Time
 }
 
+// TraceContext is where an exchange's events come from, in the headers of W3C
+// Trace Context.
+type TraceContext struct {
+	Parent string
+	State  []string
+}
+
 // NewExchange reads the head of a request.
 func NewExchange(r *http.Request, correlationID string, received time.Time) *Exchange {
 	return &Exchange{

@@ -226,6 +226,7 @@ func (p *Pipeline) build(o *observed) {
 	// it was decoded.
 	o.lease.Shrink(o.lease.Held() - delivery.OverheadBytes - int64(cap(built.Data())))
 
+	o.lease.HandOver()
 	var holders atomic.Int64
 	holders.Store(int64(len(p.sinks)))
 	release := func() {

@@ -22,8 +22,9 @@ import (
 const requestIDHeader = "X-Request-Id"
 
 // Begin gives the recorder of an exchange, or nil where nobody wants its
-// events, and the headers that the model gets beside the client's own.
-func (p *Pipeline) Begin(r *http.Request) (proxy.Recorder, http.Header) {
+// events, and the headers that the model gets beside the client's own. The
+// trace context of the events is the client's where none is given.
+func (p *Pipeline) Begin(r *http.Request, origin *event.TraceContext) (proxy.Recorder, http.Header) {
 	received := time.Now()
 	correlationID := uuid.NewString()
 	var extra http.Header
@@ -41,6 +42,9 @@ func (p *Pipeline) Begin(r *http.Request) (proxy.Recorder, http.Header) {
 		mayLoop:  event.MayLoop(r.Header.Get("Content-Type")),
 		holds:    proxy.AsksForTunnel(r),
 		status:   event.NoStatus,
+	}
+	if origin != nil {
+		recorder.exchange.TraceParent, recorder.exchange.TraceState = []string{origin.Parent}, origin.State
 	}
 	recorder.request.init(p, event.Request, event.CodingOf(r.Header), r.ContentLength)
 	if recorder.mayLoop {

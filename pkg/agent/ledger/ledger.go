@@ -199,3 +199,8 @@ func Reasons() []Reason {
 		ReasonUnreadable, ReasonShutdown,
 	}
 }
+
+// SkipReasons lists every SkipReason.
+func SkipReasons() []SkipReason {
+	return []SkipReason{SkipLoop, SkipUpgrade, SkipProbe, SkipPath}
+}

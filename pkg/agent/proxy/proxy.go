@@ -54,6 +54,9 @@ type Handler struct {
 	Begin func(r *http.Request) (Recorder, http.Header)
 	// OnError is told why the model gave no answer, by class.
 	OnError func(class ErrorClass)
+	// OnOverhead may be told what the agent itself added to an exchange that a
+	// recorder watched and the model answered, as overhead says.
+	OnOverhead func(added time.Duration)
 
 	proxy  httputil.ReverseProxy
 	target *url.URL
@@ -103,6 +106,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w = continueOnce{w}
 	}
 
+	added := overhead{mark: time.Now()}
 	recorder, extra := h.Begin(r)
 	var answer *http.Response
 	if recorder != nil {
@@ -113,14 +117,19 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 				trailer = answer.Trailer
 			}
 			recorder.End(trailer)
+			if answer != nil && h.OnOverhead != nil {
+				added.stop()
+				h.OnOverhead(added.total())
+			}
 		}()
 	}
 
 	proxy := h.proxy
+	proxy.Transport = meteredTransport{h.proxy.Transport, &added}
 	proxy.Rewrite = func(p *httputil.ProxyRequest) {
 		h.rewrite(p, extra)
 		if recorder != nil {
-			watchRequest(p.Out, recorder)
+			watchRequest(p.Out, recorder, &added)
 		}
 		if p.In.ProtoMajor == 2 && p.Out.Body != nil {
 			p.Out.Body = closingBody{p.Out.Body, p.In.Body}
@@ -145,7 +154,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		answer = res
 		recorder.ResponseHead(res.StatusCode, res.Header, res.ContentLength)
-		res.Body = &watchedBody{ReadCloser: res.Body, bytes: recorder.ResponseBytes, done: recorder.ResponseDone}
+		res.Body = meteredBody{&watchedBody{
+			ReadCloser: res.Body, bytes: added.meter(recorder.ResponseBytes), done: recorder.ResponseDone,
+		}, &added}
 		return nil
 	}
 	proxy.ErrorHandler = func(w http.ResponseWriter, r *http.Request, err error) {
@@ -206,14 +217,14 @@ func (h *Handler) rewrite(p *httputil.ProxyRequest, extra http.Header) {
 	}
 }
 
-func watchRequest(out *http.Request, recorder Recorder) {
+func watchRequest(out *http.Request, recorder Recorder, added *overhead) {
 	if out.Body == nil || out.Body == http.NoBody {
 		recorder.RequestDone()
 		return
 	}
 	out.Body = &watchedBody{
 		ReadCloser: out.Body,
-		bytes:      recorder.RequestBytes,
+		bytes:      added.meter(recorder.RequestBytes),
 		done:       recorder.RequestDone,
 	}
 }
@@ -261,6 +272,11 @@ const (
 	// ErrorBroken: the model ended the exchange before its answer.
 	ErrorBroken ErrorClass = "broken"
 )
+
+// ErrorClasses lists every ErrorClass.
+func ErrorClasses() []ErrorClass {
+	return []ErrorClass{ErrorUnreachable, ErrorCanceled, ErrorBroken}
+}
 
 // classify never quotes the error: it may hold bytes that the model sent.
 func classify(r *http.Request, err error) ErrorClass {

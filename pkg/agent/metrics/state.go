@@ -1,0 +1,140 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package metrics
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+
+	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
+)
+
+// Sink is one sink's part of State.
+type Sink struct {
+	Name   string
+	Ledger ledger.Snapshot
+	// OldestAge is that of the oldest event that waits, or 0.
+	OldestAge time.Duration
+	// QueueBytes is what the sink's events hold of the budget, those in flight
+	// too.
+	QueueBytes int64
+}
+
+// State is what is observed at a reading.
+type State struct {
+	Sinks                             []Sink
+	Skipped                           map[ledger.SkipReason]uint64
+	Active                            int64
+	BufferUsed, BufferLimit           int64
+	CaptureUsed                       int64
+	ModelReady                        bool
+	MetadataChanges, MetadataFailures uint64
+	MetadataHash                      string
+	// ExportFailures counts, by signal, what no collector took.
+	ExportFailures map[string]uint64
+}
+
+// instruments makes observable instruments and collects what goes wrong.
+type instruments struct {
+	meter metric.Meter
+	all   []metric.Observable
+	err   error
+}
+
+func (i *instruments) counter(name, unit, description string) metric.Int64ObservableCounter {
+	instrument, err := i.meter.Int64ObservableCounter(name, metric.WithUnit(unit), metric.WithDescription(description))
+	i.all, i.err = append(i.all, instrument), errors.Join(i.err, err)
+	return instrument
+}
+
+// amount is of what adds up over agents.
+func (i *instruments) amount(name, unit, description string) metric.Int64ObservableUpDownCounter {
+	instrument, err := i.meter.Int64ObservableUpDownCounter(name, metric.WithUnit(unit), metric.WithDescription(description))
+	i.all, i.err = append(i.all, instrument), errors.Join(i.err, err)
+	return instrument
+}
+
+func (i *instruments) gauge(name, unit, description string) metric.Int64ObservableGauge {
+	instrument, err := i.meter.Int64ObservableGauge(name, metric.WithUnit(unit), metric.WithDescription(description))
+	i.all, i.err = append(i.all, instrument), errors.Join(i.err, err)
+	return instrument
+}
+
+func (i *instruments) seconds(name, description string) metric.Float64ObservableGauge {
+	instrument, err := i.meter.Float64ObservableGauge(name, metric.WithUnit("s"), metric.WithDescription(description))
+	i.all, i.err = append(i.all, instrument), errors.Join(i.err, err)
+	return instrument
+}
+
+func observeState(meter metric.Meter, state func() State) error {
+	i := &instruments{meter: meter}
+	observed := i.counter("sidenote.events.observed", "{event}", "Events that were to be sent.")
+	delivered := i.counter("sidenote.events.delivered", "{event}", "Events that the sink took.")
+	dropped := i.counter("sidenote.events.dropped", "{event}", "Events that are lost, by reason.")
+	deadLettered := i.counter("sidenote.events.dead_lettered", "{event}", "Events that the dead letter sink took.")
+	retried := i.counter("sidenote.events.retried", "{attempt}", "Attempts after an event's first.")
+	pending := i.amount("sidenote.events.pending", "{event}", "Events that are on their way.")
+	age := i.seconds("sidenote.queue.age", "Age of the oldest event that waits for its sink.")
+	queued := i.amount("sidenote.queue.usage", "By", "Bytes that the events for a sink hold, those in flight too.")
+	skipped := i.counter("sidenote.exchanges.skipped", "{exchange}", "Exchanges that were proxied but not observed, by reason.")
+	active := i.amount("sidenote.exchanges.active", "{exchange}", "Exchanges that are under way.")
+	used := i.amount("sidenote.buffer.usage", "By", "Bytes that are held for events, of all kinds.")
+	limit := i.amount("sidenote.buffer.limit", "By", "Bytes that may be held for events.")
+	captured := i.amount("sidenote.capture.usage", "By", "Bytes of bodies that are held for exchanges under way and events that aren't built yet.")
+	ready := i.gauge("sidenote.model.ready", "", "Whether the model is ready.")
+	changes := i.counter("sidenote.metadata.changes", "{change}", "Changes of the watched metadata that were put in force.")
+	failures := i.counter("sidenote.metadata.failures", "{change}", "Changes of the watched metadata that could not be used.")
+	info := i.gauge("sidenote.metadata.info", "", "The hash of the metadata in force, as a label.")
+	exports := i.counter("sidenote.telemetry.failures", "{export}", "Exports that no collector took, by signal.")
+	if i.err != nil {
+		return i.err
+	}
+
+	_, err := meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		now := state()
+		for _, sink := range now.Sinks {
+			name := attribute.String("sink", sink.Name)
+			of := metric.WithAttributes(name)
+			o.ObserveInt64(observed, int64(sink.Ledger.Observed), of)
+			o.ObserveInt64(delivered, int64(sink.Ledger.Delivered), of)
+			o.ObserveInt64(deadLettered, int64(sink.Ledger.DeadLettered), of)
+			o.ObserveInt64(retried, int64(sink.Ledger.Retried), of)
+			o.ObserveInt64(pending, int64(sink.Ledger.Pending), of)
+			o.ObserveFloat64(age, sink.OldestAge.Seconds(), of)
+			o.ObserveInt64(queued, sink.QueueBytes, of)
+			for reason, count := range sink.Ledger.Dropped {
+				o.ObserveInt64(dropped, int64(count), metric.WithAttributes(name, attribute.String("reason", string(reason))))
+			}
+		}
+		for reason, count := range now.Skipped {
+			o.ObserveInt64(skipped, int64(count), metric.WithAttributes(attribute.String("reason", string(reason))))
+		}
+		for signal, count := range now.ExportFailures {
+			o.ObserveInt64(exports, int64(count), metric.WithAttributes(attribute.String("signal", signal)))
+		}
+		o.ObserveInt64(active, now.Active)
+		o.ObserveInt64(used, now.BufferUsed)
+		o.ObserveInt64(limit, now.BufferLimit)
+		o.ObserveInt64(captured, now.CaptureUsed)
+		o.ObserveInt64(ready, oneIf(now.ModelReady))
+		o.ObserveInt64(changes, int64(now.MetadataChanges))
+		o.ObserveInt64(failures, int64(now.MetadataFailures))
+		o.ObserveInt64(info, 1, metric.WithAttributes(attribute.String("hash", now.MetadataHash)))
+		return nil
+	}, i.all...)
+	return err
+}
+
+func oneIf(condition bool) int64 {
+	if condition {
+		return 1
+	}
+	return 0
+}

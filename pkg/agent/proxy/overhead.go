@@ -1,0 +1,77 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package proxy
+
+import (
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+// overhead meters what the agent itself adds to an exchange: the time from the
+// request's head to its hand-over to the transport, from the head of the answer
+// until its body is first asked for, from the end of that body to the end of
+// the exchange, and whenever a recorder looks at bytes.
+//
+// The time of the model and of the client is not in it: connecting to the
+// model, sending to it and waiting for it is the transport's, and between two
+// reads of the answer's body the client is written to. Neither is what the
+// server and the transport of net/http do before and after.
+type overhead struct {
+	// mark is when the agent's own time last began, zero while it isn't.
+	// Only the exchange's own goroutine uses it.
+	mark time.Time
+	// passed is the time until now. The request's body is read elsewhere.
+	passed atomic.Int64
+}
+
+func (o *overhead) start() { o.mark = time.Now() }
+
+func (o *overhead) stop() {
+	if !o.mark.IsZero() {
+		o.passed.Add(int64(time.Since(o.mark)))
+		o.mark = time.Time{}
+	}
+}
+
+func (o *overhead) total() time.Duration { return time.Duration(o.passed.Load()) }
+
+// meter gives look with its time added.
+func (o *overhead) meter(look func([]byte)) func([]byte) {
+	return func(p []byte) {
+		begun := time.Now()
+		look(p)
+		o.passed.Add(int64(time.Since(begun)))
+	}
+}
+
+// meteredTransport takes an exchange's time with the model out of the agent's.
+type meteredTransport struct {
+	http.RoundTripper
+	overhead *overhead
+}
+
+func (t meteredTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	t.overhead.stop()
+	defer t.overhead.start()
+	return t.RoundTripper.RoundTrip(r)
+}
+
+// meteredBody does the same for the body of the answer, and for the client that
+// it is written to.
+type meteredBody struct {
+	*watchedBody
+	overhead *overhead
+}
+
+func (b meteredBody) Read(p []byte) (int, error) {
+	b.overhead.stop()
+	n, err := b.watchedBody.Read(p)
+	if err != nil {
+		b.overhead.start()
+	}
+	return n, err
+}

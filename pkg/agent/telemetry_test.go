@@ -1,0 +1,441 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package agent
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
+	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+)
+
+const (
+	clientTrace  = "0af7651916cd43dd8448eb211c80319c"
+	clientSpan   = "b7ad6b7169203331"
+	sampledTrace = "00-" + clientTrace + "-" + clientSpan + "-01"
+	ignoredTrace = "00-" + clientTrace + "-" + clientSpan + "-00"
+)
+
+func valueOf(value *commonpb.AnyValue) string {
+	switch value := value.GetValue().(type) {
+	case *commonpb.AnyValue_StringValue:
+		return value.StringValue
+	case *commonpb.AnyValue_IntValue:
+		return strconv.FormatInt(value.IntValue, 10)
+	default:
+		return "?"
+	}
+}
+
+// tracedModel keeps the headers of the last request.
+type tracedModel struct {
+	mu     sync.Mutex
+	header http.Header
+}
+
+func (m *tracedModel) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	m.mu.Lock()
+	m.header = r.Header
+	m.mu.Unlock()
+	switch r.URL.Path {
+	case "/error":
+		w.WriteHeader(http.StatusInternalServerError)
+	case "/missing":
+		w.WriteHeader(http.StatusNotFound)
+	case "/broken":
+		panic(http.ErrAbortHandler)
+	default:
+		predictor().ServeHTTP(w, r)
+	}
+}
+
+func (m *tracedModel) got(name string) []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.header[name]
+}
+
+// send posts with headers of its own, and cares not for the answer.
+func (r *rig) send(method, path string, header http.Header) {
+	r.t.Helper()
+	request, err := http.NewRequest(method, r.url(path), strings.NewReader("{}"))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for name, values := range header {
+		request.Header[name] = values
+	}
+	answer, err := http1Client(r.t).Do(request)
+	if err != nil {
+		return
+	}
+	_, _ = io.Copy(io.Discard, answer.Body)
+	answer.Body.Close()
+}
+
+// TestATraceThatIsNotRecordedPassesUnchanged to the model, and into the event
+// where it is valid.
+func TestATraceThatIsNotRecordedPassesUnchanged(t *testing.T) {
+	received := newCollector(t)
+	on := []string{"--tracing-protocol=grpc", "--tracing-endpoint=" + received.grpc, "--tracing-sampling-rate=1"}
+	for what, test := range map[string]struct {
+		line   []string
+		path   string
+		header http.Header
+		// parent and state are the event's.
+		parent, state string
+	}{
+		"tracing is off": {
+			header: http.Header{"Traceparent": {sampledTrace}, "Tracestate": {"a=1 , b=2", "c=3"}, "Baggage": {"user=x"}},
+			parent: sampledTrace, state: "a=1,b=2,c=3",
+		},
+		"tracing is off, and the trace isn't valid": {header: http.Header{"Traceparent": {"odd"}, "Tracestate": {"a=1"}}},
+		"tracing is off, and there are two":         {header: http.Header{"Traceparent": {sampledTrace, ignoredTrace}}},
+		"tracing is off, and there is none":         {header: http.Header{}},
+		"the rate is 0": {
+			line:   []string{"--tracing-protocol=grpc", "--tracing-endpoint=" + received.grpc},
+			header: http.Header{"Traceparent": {sampledTrace}}, parent: sampledTrace,
+		},
+		"the client doesn't record it": {
+			line: on, header: http.Header{"Traceparent": {ignoredTrace}, "Tracestate": {"a=1", "b=2"}}, parent: ignoredTrace, state: "a=1,b=2",
+		},
+		"few are sampled, and not this one": {
+			line:   []string{"--tracing-protocol=grpc", "--tracing-endpoint=" + received.grpc, "--tracing-sampling-rate=1e-9"},
+			header: http.Header{},
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			model := new(tracedModel)
+			r := newRig(t, model, test.line...)
+			r.send(http.MethodPost, "/v1/models/m:predict", test.header)
+			for _, name := range []string{"Traceparent", "Tracestate", "Baggage"} {
+				if got := model.got(name); !slices.Equal(got, test.header[name]) {
+					t.Errorf("the model got %s %q, the client sent %q", name, got, test.header[name])
+				}
+			}
+			for _, kind := range []string{"request", "response"} {
+				e := r.sink.of(kind)
+				if e.attribute("traceparent") != test.parent || e.attribute("tracestate") != test.state {
+					t.Errorf("the %s event has %q %q, want %q %q", kind, e.attribute("traceparent"), e.attribute("tracestate"), test.parent, test.state)
+				}
+				if got := e.header["Traceparent"]; len(got) > 0 {
+					t.Errorf("the sink got a trace that nobody records: %q", got)
+				}
+			}
+		})
+	}
+	if n := len(received.spans); n > 0 {
+		t.Errorf("%d spans were exported", n)
+	}
+}
+
+// TestATraceThatIsRecorded goes from the client through the agent to the model
+// and the sink, by each protocol of a collector.
+func TestATraceThatIsRecorded(t *testing.T) {
+	for _, protocol := range []string{"grpc", "http/protobuf"} {
+		for what, test := range map[string]struct {
+			header http.Header
+			// state is what the model gets, and events what the events get.
+			state []string
+			event string
+		}{
+			"of the client":            {http.Header{"Traceparent": {sampledTrace}, "Tracestate": {"a=1", "b=2"}}, []string{"a=1", "b=2"}, "a=1,b=2"},
+			"of the agent":             {http.Header{}, nil, ""},
+			"in place of an odd one":   {http.Header{"Traceparent": {"odd"}, "Tracestate": {"a=1"}}, nil, ""},
+			"in place of more than it": {http.Header{"Traceparent": {sampledTrace, sampledTrace}}, nil, ""},
+		} {
+			t.Run(protocol+" "+what, func(t *testing.T) {
+				received := newCollector(t)
+				endpoint := map[string]string{"grpc": received.grpc, "http/protobuf": received.http + "/v1/traces"}[protocol]
+				model := new(tracedModel)
+				r := newRig(t, model, "--tracing-protocol="+protocol, "--tracing-endpoint="+endpoint, "--tracing-sampling-rate=1", "--namespace=ns")
+				r.sink.answer = answering(http.StatusAccepted)
+				r.send(http.MethodPost, "/v1/models/m:predict", test.header)
+				events := r.sink.await(2)
+				r.settled()
+				r.kill()
+
+				server := received.await(1, tracepb.Span_SPAN_KIND_SERVER)[0]
+				client := received.await(1, tracepb.Span_SPAN_KIND_CLIENT)[0]
+				attempts := received.await(2, tracepb.Span_SPAN_KIND_PRODUCER)
+				if parents := test.header["Traceparent"]; len(parents) == 1 && parents[0] == sampledTrace {
+					if server.trace != clientTrace || server.parent != clientSpan {
+						t.Errorf("the server span is %s of %s", server.parent, server.trace)
+					}
+				} else if server.parent != "" || server.trace == clientTrace {
+					t.Errorf("the server span has the parent %s in %s", server.parent, server.trace)
+				}
+				if client.trace != server.trace || client.parent != server.id {
+					t.Errorf("the client span is below %s of %s", client.parent, client.trace)
+				}
+				if got, want := model.got("Traceparent"), []string{"00-" + client.trace + "-" + client.id + "-01"}; !slices.Equal(got, want) {
+					t.Errorf("the model got %q, want %q", got, want)
+				}
+				if got := model.got("Tracestate"); !slices.Equal(got, test.state) {
+					t.Errorf("the model got the state %q, want %q", got, test.state)
+				}
+				var sent, wanted []string
+				for _, e := range events {
+					if got, want := e.attribute("traceparent"), "00-"+server.trace+"-"+server.id+"-01"; got != want {
+						t.Errorf("the event has %s, want %s", got, want)
+					}
+					if got := e.attribute("tracestate"); got != test.event {
+						t.Errorf("the event has the state %q, want %q", got, test.event)
+					}
+					sent = append(sent, e.header.Get("Traceparent"))
+				}
+				for _, attempt := range attempts {
+					if attempt.trace != server.trace || attempt.parent != server.id || attempt.GetName() != "send default" ||
+						attempt.attributes["http.response.status_code"] != "202" || attempt.attributes["messaging.destination.name"] != "default" {
+						t.Errorf("unexpected attempt: %v", attempt)
+					}
+					wanted = append(wanted, "00-"+attempt.trace+"-"+attempt.id+"-01")
+				}
+				slices.Sort(sent)
+				slices.Sort(wanted)
+				if !slices.Equal(sent, wanted) {
+					t.Errorf("the sink got %q, the attempts are %q", sent, wanted)
+				}
+				for name, want := range map[string]string{
+					"service.name": "my-model-predictor-default", "k8s.namespace.name": "ns",
+					"kn.revision.name": "my-model-predictor-default-00001", "service.instance.id": r.agent.instance,
+				} {
+					if got := received.resource[name]; got != want {
+						t.Errorf("the resource has %s %q, want %q", name, got, want)
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestASpanSaysHowAnExchangeEnded.
+func TestASpanSaysHowAnExchangeEnded(t *testing.T) {
+	unreachable := httptest.NewServer(nil)
+	unreachable.Close()
+	for what, test := range map[string]struct {
+		path string
+		line []string
+		// server and client are status and error.type.
+		server, client [2]string
+	}{
+		"an answer":                  {"/v1/models/m:predict", nil, [2]string{"200", ""}, [2]string{"200", ""}},
+		"the client's own error":     {"/missing", nil, [2]string{"404", ""}, [2]string{"404", "404"}},
+		"the model's error":          {"/error", nil, [2]string{"500", "500"}, [2]string{"500", "500"}},
+		"the model broke off":        {"/broken", nil, [2]string{"", "broken"}, [2]string{"", "broken"}},
+		"there is no model":          {"/", []string{"--target=" + unreachable.URL}, [2]string{"502", "unreachable"}, [2]string{"", "unreachable"}},
+		"an exchange without events": {"/v1/models/m:predict", []string{"--paths=/v2/*"}, [2]string{"200", ""}, [2]string{"200", ""}},
+	} {
+		t.Run(what, func(t *testing.T) {
+			received := newCollector(t)
+			r := newRig(t, new(tracedModel), append(test.line, "--tracing-protocol=grpc", "--tracing-endpoint="+received.grpc, "--tracing-sampling-rate=1")...)
+			r.send(http.MethodPost, test.path, nil)
+			r.settled()
+			r.kill()
+			server, client := received.await(1, tracepb.Span_SPAN_KIND_SERVER)[0], received.await(1, tracepb.Span_SPAN_KIND_CLIENT)[0]
+			said := func(s span) [2]string {
+				return [2]string{s.attributes["http.response.status_code"], s.attributes["error.type"]}
+			}
+			if said(server) != test.server || said(client) != test.client {
+				t.Errorf("the spans say %q and %q, want %q and %q", said(server), said(client), test.server, test.client)
+			}
+			failed := func(s span) bool { return s.GetStatus().GetCode() == tracepb.Status_STATUS_CODE_ERROR }
+			if failed(server) != (test.server[1] != "") || failed(client) != (test.client[1] != "") {
+				t.Errorf("the spans are errors: %t and %t", failed(server), failed(client))
+			}
+		})
+	}
+}
+
+// TestNothingOfAnExchangeIsExported, whatever the client and the model write.
+func TestNothingOfAnExchangeIsExported(t *testing.T) {
+	const canary = "canary4711"
+	received := newCollector(t)
+	model := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Model", canary)
+		w.Header().Set("Content-Type", "text/"+canary)
+		_, _ = io.WriteString(w, canary)
+	})
+	r := newRig(t, model, "--metadata", "team="+canary,
+		"--tracing-protocol=grpc", "--tracing-endpoint="+received.grpc, "--tracing-sampling-rate=1",
+		"--metrics-protocol=grpc", "--metrics-endpoint="+received.grpc)
+	r.send(strings.ToUpper(canary), "/"+canary+"?key="+canary, http.Header{
+		"User-Agent": {canary}, "Authorization": {"Bearer " + canary}, "X-Client": {canary}, "X-Request-Id": {canary},
+		"Baggage": {"user=" + canary}, "Content-Type": {"text/" + canary},
+	})
+	r.sink.await(2)
+	r.settled()
+	r.kill()
+	received.await(1, tracepb.Span_SPAN_KIND_SERVER)
+	eventually(t, "metrics have come", func() bool { return received.metric("sidenote.events.observed") != nil })
+	for _, message := range received.all {
+		if strings.Contains(strings.ToLower(message), canary) {
+			t.Errorf("exported: %s", message)
+		}
+	}
+	if server := received.spansOf(tracepb.Span_SPAN_KIND_SERVER)[0]; server.attributes["http.request.method"] != "_OTHER" || server.GetName() != "HTTP" {
+		t.Errorf("unexpected span: %v", server)
+	}
+}
+
+// TestMetricsAreExported, for the last time at the agent's end, when the ledger
+// is closed.
+func TestMetricsAreExported(t *testing.T) {
+	for _, protocol := range []string{"grpc", "http/protobuf"} {
+		t.Run(protocol, func(t *testing.T) {
+			received := newCollector(t)
+			endpoint := map[string]string{"grpc": received.grpc, "http/protobuf": received.http + "/v1/metrics"}[protocol]
+			r := newRig(t, predictor(), "--metrics-protocol="+protocol, "--metrics-endpoint="+endpoint, "--metrics-export-interval=1s")
+			eventually(t, "metrics have come", func() bool { return received.metric("sidenote.model.ready") != nil })
+			assertNothingServed(t, r)
+			r.post("/", "{}")
+			r.sink.await(2)
+			r.kill()
+			for name, want := range map[string]int64{"sidenote.events.observed": 2, "sidenote.events.delivered": 2, "sidenote.events.pending": 0} {
+				metric := received.metric(name)
+				if points := metric.GetSum().GetDataPoints(); len(points) != 1 || points[0].GetAsInt() != want {
+					t.Errorf("%s is %v, want %d", name, metric, want)
+				}
+			}
+		})
+	}
+	t.Run("none", func(t *testing.T) {
+		r := newRig(t, predictor(), "--metrics-protocol=none")
+		assertNothingServed(t, r)
+	})
+}
+
+func assertNothingServed(t *testing.T, r *rig) {
+	t.Helper()
+	answer, err := http1Client(t).Get(r.admin("/metrics"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	if answer.StatusCode != http.StatusNotFound {
+		t.Errorf("/metrics answers %d", answer.StatusCode)
+	}
+}
+
+func TestSpansOnTheStandardOutput(t *testing.T) {
+	stdout := new(buffer)
+	r := newRigWriting(t, stdout, predictor(), "--tracing-protocol=stdout")
+	r.post("/", "{}")
+	r.settled()
+	r.kill()
+	if got := stdout.String(); strings.Count(got, `"SpanKind"`) != 4 {
+		t.Errorf("want four spans: %s", got)
+	}
+}
+
+// hanging accepts connections and never answers.
+func hanging(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	var connections []net.Conn
+	var accepting sync.WaitGroup
+	accepting.Go(func() {
+		for {
+			connection, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			mu.Lock()
+			connections = append(connections, connection)
+			mu.Unlock()
+		}
+	})
+	t.Cleanup(func() {
+		listener.Close()
+		accepting.Wait()
+		for _, connection := range connections {
+			connection.Close()
+		}
+	})
+	return "http://" + listener.Addr().String()
+}
+
+// TestADeadCollectorChangesNothing: clients get their answers, events arrive,
+// memory doesn't grow, and the agent ends.
+func TestADeadCollectorChangesNothing(t *testing.T) {
+	dead := httptest.NewServer(nil)
+	dead.Close()
+	for what, endpoint := range map[string]func(*testing.T) string{
+		"dead":    func(*testing.T) string { return dead.URL },
+		"hanging": hanging,
+		"refusing": func(t *testing.T) string {
+			return serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.WriteHeader(http.StatusServiceUnavailable)
+			}))
+		},
+	} {
+		for _, protocol := range []string{"grpc", "http/protobuf"} {
+			t.Run(what+" "+protocol, func(t *testing.T) {
+				url := endpoint(t)
+				// It keeps nothing, unlike the rig's own.
+				sink := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					_, _ = io.Copy(io.Discard, r.Body)
+					w.WriteHeader(http.StatusAccepted)
+				}))
+				r := newRig(t, predictor(), "--mode=response", "--sink="+sink,
+					"--metrics-protocol="+protocol, "--metrics-endpoint="+url, "--metrics-export-interval=1s",
+					"--tracing-protocol="+protocol, "--tracing-endpoint="+url, "--tracing-sampling-rate=1")
+				client := http1Client(t)
+				exchange := func(n int) {
+					for range n {
+						answer, err := client.Post(r.url("/"), "application/json", strings.NewReader("{}"))
+						if err != nil {
+							t.Fatal(err)
+						}
+						body, err := io.ReadAll(answer.Body)
+						answer.Body.Close()
+						if err != nil || answer.StatusCode != http.StatusOK || string(body) != `{"predictions":[0.8,0.2]}` {
+							t.Fatalf("the client got %d %s: %v", answer.StatusCode, body, err)
+						}
+					}
+					r.settled()
+				}
+				// Three spans each: as many as the queue holds, and then more.
+				const full, more = 500, 1000
+				exchange(full)
+				before := heap()
+				exchange(more)
+				const room = 2 << 20 // A span takes 2 KiB or so: without a bound it were 6 MiB.
+				if after := heap(); after > before+room {
+					t.Errorf("%d bytes were held after %d exchanges, %d after %d more", before, full, after, more)
+				}
+				if s := r.ledger(); s.Delivered != full+more {
+					t.Errorf("the ledger says %+v", s)
+				}
+				r.kill()
+				eventually(t, "the failures are counted and logged", func() bool {
+					failures := r.agent.exports.Failures()
+					return failures["metrics"] > 0 && failures["traces"] > 0 && strings.Contains(r.logs.String(), "an export was not taken")
+				})
+			})
+		}
+	}
+}
+
+func heap() uint64 {
+	runtime.GC()
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return stats.HeapAlloc
+}

@@ -1,0 +1,110 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package tracing
+
+import (
+	"net/http"
+	"strconv"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	semconv "go.opentelemetry.io/otel/semconv/v1.41.0"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/sidenote-dev/sidenote/pkg/agent/proxy"
+)
+
+// Watch gives a recorder that ends the spans with the exchange and passes all
+// it is told on to another one, which may be nil.
+func (e *Exchange) Watch(next proxy.Recorder) proxy.Recorder {
+	if e == nil {
+		return next
+	}
+	if next == nil {
+		next = nobody{}
+	}
+	return &recorder{Recorder: next, exchange: e}
+}
+
+type recorder struct {
+	proxy.Recorder
+	exchange *Exchange
+	status   int
+	// answered says that the status is the model's; done that all of its
+	// answer was there.
+	answered, done bool
+}
+
+func (r *recorder) ResponseHead(status int, header http.Header, contentLength int64) {
+	r.Recorder.ResponseHead(status, header, contentLength)
+	r.status, r.answered = status, true
+}
+
+func (r *recorder) ResponseDone() {
+	r.Recorder.ResponseDone()
+	r.done = true
+}
+
+func (r *recorder) TunnelOpened() {
+	r.Recorder.TunnelOpened()
+	r.status, r.answered, r.done = http.StatusSwitchingProtocols, true, true
+}
+
+func (r *recorder) Unanswered(status int) {
+	r.Recorder.Unanswered(status)
+	r.status, r.done = status, true
+}
+
+func (r *recorder) End(trailer http.Header) {
+	r.Recorder.End(trailer)
+	failure := ""
+	switch {
+	case r.done && !r.answered:
+		failure = string(proxy.ErrorUnreachable)
+	case !r.done && r.exchange.request.Err() != nil:
+		failure = string(proxy.ErrorCanceled)
+	case !r.done:
+		failure = string(proxy.ErrorBroken)
+	}
+	clientStatus := r.status
+	if !r.answered {
+		clientStatus = 0
+	}
+	end(r.exchange.client, clientStatus, http.StatusBadRequest, failure)
+	end(r.exchange.server, r.status, http.StatusInternalServerError, failure)
+}
+
+// end ends a span of an answer with a status, 0 for none. It is an error from
+// the status on that is one for its kind of span (semantic conventions for HTTP
+// spans, Status), and where something failed.
+func end(span trace.Span, status, worst int, failure string) {
+	attributes := make([]attribute.KeyValue, 0, 2)
+	if status != 0 {
+		attributes = append(attributes, semconv.HTTPResponseStatusCode(status))
+		if failure == "" && status >= worst {
+			failure = strconv.Itoa(status)
+		}
+	}
+	if failure != "" {
+		attributes = append(attributes, semconv.ErrorTypeKey.String(failure))
+		span.SetStatus(codes.Error, "")
+	}
+	span.SetAttributes(attributes...)
+	span.End()
+}
+
+// nobody watches an exchange that gives no events.
+type nobody struct{}
+
+func (nobody) RequestBytes([]byte)                  {}
+func (nobody) RequestDone()                         {}
+func (nobody) ResponseHead(int, http.Header, int64) {}
+func (nobody) ResponseBytes([]byte)                 {}
+func (nobody) ResponseDone()                        {}
+func (nobody) TunnelOpened()                        {}
+func (nobody) TunnelBytes(int, int)                 {}
+func (nobody) Unanswered(int)                       {}
+func (nobody) End(http.Header)                      {}
