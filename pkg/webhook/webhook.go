@@ -21,7 +21,6 @@ import (
 	"knative.dev/pkg/controller"
 	"knative.dev/pkg/leaderelection"
 	"knative.dev/pkg/logging"
-	observability "knative.dev/pkg/observability/configmap"
 	knativewebhook "knative.dev/pkg/webhook"
 	"knative.dev/pkg/webhook/configmaps"
 	"knative.dev/pkg/webhook/resourcesemantics"
@@ -84,7 +83,6 @@ func NewValidationController(ctx context.Context, watcher configmap.Watcher) *co
 func NewConfigValidationController(ctx context.Context, _ configmap.Watcher) *controller.Impl {
 	constructors := config.Constructors()
 	constructors[logging.ConfigMapName()] = logging.NewConfigFromConfigMap
-	constructors[observability.Name()] = observability.Parse
 	constructors[leaderelection.ConfigMapName()] = leaderelection.NewConfigFromConfigMap
 	return configmaps.NewAdmissionController(ctx, "config.webhook.serving.kubeflow.org", "/config-validation", constructors)
 }

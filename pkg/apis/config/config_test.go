@@ -11,10 +11,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
+
+	"github.com/sidenote-dev/sidenote/pkg/telemetry"
 )
 
 // shipped reads a ConfigMap as it is installed, with the options of its
@@ -113,6 +116,44 @@ func TestTheMemorysDivisionHolds(t *testing.T) {
 			enough := limitFor(wanted)
 			if got, _ := divideMemory(enough); got < wanted || got > wanted+1 {
 				t.Errorf("a limit of %d leaves the runtime %d, want %d", enough, got, wanted)
+			}
+		}
+	}
+}
+
+func TestWhatAgentsExport(t *testing.T) {
+	for what, test := range map[string]struct {
+		data map[string]string
+		want Observability
+		// wrong is part of the error, empty for none.
+		wrong string
+	}{
+		"as shipped": {data: shipped(t, ObservabilityConfigName(), false).Data},
+		"keys of their own for metrics, shared ones for traces": {
+			data: map[string]string{
+				"metrics-protocol": "prometheus", "metrics-endpoint": ":9090", "runtime-profiling": "enabled",
+				"request-metrics-protocol": "grpc", "request-metrics-endpoint": "http://collector:4317", "request-metrics-export-interval": "30s",
+				"tracing-protocol": "http/protobuf", "tracing-endpoint": "http://collector:4318/v1/traces", "tracing-sampling-rate": "0.5",
+			},
+			want: Observability{
+				Metrics: telemetry.Metrics{Protocol: telemetry.GRPC, Endpoint: "http://collector:4317", Interval: 30 * time.Second},
+				Traces:  telemetry.Traces{Protocol: telemetry.HTTPProtobuf, Endpoint: "http://collector:4318/v1/traces", SamplingRate: .5},
+			},
+		},
+		"no endpoint":                         {data: map[string]string{"request-metrics-protocol": "grpc"}, wrong: "request-metrics-*: the protocol grpc needs the endpoint"},
+		"no time":                             {data: map[string]string{"request-metrics-export-interval": "often"}, wrong: "request-metrics-export-interval"},
+		"an endpoint that would drop a query": {data: map[string]string{"tracing-protocol": "http/protobuf", "tracing-endpoint": "http://collector/?key=x"}, wrong: "tracing-*: an endpoint has no user, query"},
+		"what the control plane can't read":   {data: map[string]string{"metrics-protocol": "udp"}, wrong: "udp"},
+	} {
+		got, err := NewObservabilityFromConfigMap(&corev1.ConfigMap{Data: test.data})
+		switch {
+		case test.wrong == "" && err != nil:
+			t.Errorf("%s: %v", what, err)
+		case test.wrong != "" && (err == nil || !strings.Contains(err.Error(), test.wrong)):
+			t.Errorf("%s: got %v, want an error with %q", what, err, test.wrong)
+		case test.wrong == "":
+			if diff := cmp.Diff(&test.want, got); diff != "" {
+				t.Errorf("%s (-want, +got): %s", what, diff)
 			}
 		}
 	}

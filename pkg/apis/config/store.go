@@ -15,8 +15,9 @@ type contextKey struct{}
 
 // Config is a frozen copy of all ConfigMaps.
 type Config struct {
-	Logger *Logger
-	Agent  *Agent
+	Logger        *Logger
+	Agent         *Agent
+	Observability *Observability
 }
 
 // FromContext gives the configuration that the context carries, or nil.
@@ -31,7 +32,7 @@ func FromContextOrDefaults(ctx context.Context) *Config {
 	if config := FromContext(ctx); config != nil {
 		return config
 	}
-	return &Config{Logger: defaultLogger(), Agent: defaultAgent()}
+	return &Config{Logger: defaultLogger(), Agent: defaultAgent(), Observability: &Observability{}}
 }
 
 // ToContext gives a context that carries the configuration.
@@ -55,6 +56,8 @@ func Constructors() configmap.Constructors {
 	return configmap.Constructors{
 		LoggerConfigName: NewLoggerFromConfigMap,
 		AgentConfigName:  NewAgentFromConfigMap,
+
+		ObservabilityConfigName(): NewObservabilityFromConfigMap,
 	}
 }
 
@@ -68,5 +71,7 @@ func (s *Store) Load() *Config {
 	return &Config{
 		Logger: s.UntypedLoad(LoggerConfigName).(*Logger),
 		Agent:  s.UntypedLoad(AgentConfigName).(*Agent),
+
+		Observability: s.UntypedLoad(ObservabilityConfigName()).(*Observability),
 	}
 }

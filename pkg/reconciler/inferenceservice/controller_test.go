@@ -34,6 +34,7 @@ func TestTheControllerIsWiredFromItsContext(t *testing.T) {
 	impl := NewController(ctx, configmap.NewStaticWatcher(
 		&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: config.LoggerConfigName}},
 		&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: config.AgentConfigName}, Data: map[string]string{"image": "agent"}},
+		&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: config.ObservabilityConfigName()}},
 	))
 	if impl == nil || impl.Reconciler == nil {
 		t.Fatal("no controller")

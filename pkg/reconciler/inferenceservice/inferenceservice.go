@@ -79,7 +79,10 @@ func (r *Reconciler) reconcileWithLogger(ctx context.Context, is *v1beta1.Infere
 	attributes, missing := metadata.Select(is.Annotations, logger.MetadataSources())
 	sink := r.resolveSink(ctx, is, settings.Logger)
 	deadLetterSink := r.resolveDeadLetterSink(ctx, is)
-	wanted := resources.Wanted{Agent: *settings.Agent, Sink: sink, DeadLetterSink: deadLetterSink, Metadata: attributes}
+	wanted := resources.Wanted{
+		Agent: *settings.Agent, Observability: *settings.Observability,
+		Sink: sink, DeadLetterSink: deadLetterSink, Metadata: attributes,
+	}
 
 	var before *resources.InForce
 	ownerHash := resources.OwnerHash(is, attributes)

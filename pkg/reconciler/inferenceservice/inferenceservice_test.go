@@ -25,6 +25,7 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
 	"github.com/sidenote-dev/sidenote/pkg/reconciler/inferenceservice/resources"
+	"github.com/sidenote-dev/sidenote/pkg/telemetry"
 	. "github.com/sidenote-dev/sidenote/pkg/testing/v1beta1"
 )
 
@@ -155,6 +156,9 @@ func TestWhatThePlatformChangesRollsNoneAndIsSaid(t *testing.T) {
 	}{
 		"a new agent image":  {func(w *world) { w.config.Agent.Image = "agent:v2" }, "agent image"},
 		"new agent defaults": {func(w *world) { w.config.Agent.BufferBytes *= 2 }, "agent configuration"},
+		"another collector": {func(w *world) {
+			w.config.Observability.Traces = telemetry.Traces{Protocol: telemetry.GRPC, Endpoint: "http://collector:4317", SamplingRate: 1}
+		}, "metrics and traces"},
 		"a new default sink": {func(w *world) {
 			w.appear(brokers, "other", ingress("other"))
 			w.config.Logger.DefaultSink.Ref.Name = "other"

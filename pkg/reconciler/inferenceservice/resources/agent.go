@@ -216,6 +216,7 @@ func agentArguments(is *v1beta1.InferenceService, port corev1.ContainerPort, rea
 		addDelivery(option, logger.Delivery, inForce.DeadLetterSink)
 		addSpool(option, logger.Spool)
 	}
+	addTelemetry(argument, inForce.Observability)
 	for _, attribute := range inForce.Metadata {
 		argument("metadata", attribute.Argument())
 	}

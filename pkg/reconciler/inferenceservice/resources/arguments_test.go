@@ -27,6 +27,7 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
 	"github.com/sidenote-dev/sidenote/pkg/inference"
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
+	"github.com/sidenote-dev/sidenote/pkg/telemetry"
 )
 
 // An agent that refuses its arguments takes its model down, so whatever this
@@ -229,6 +230,48 @@ func TestTheAgentReadsWhatTheControllerWrites(t *testing.T) {
 				test.want(t, read)
 			}
 		})
+	}
+}
+
+// TestTheAgentReadsWhatItExports, and is told nothing that it would refuse.
+func TestTheAgentReadsWhatItExports(t *testing.T) {
+	grpc := config.Observability{
+		Metrics: telemetry.Metrics{Protocol: telemetry.GRPC, Endpoint: "http://collector:4317", Interval: time.Minute},
+		Traces:  telemetry.Traces{Protocol: telemetry.HTTPProtobuf, Endpoint: "http://collector:4318/v1/traces", SamplingRate: .1},
+	}
+	byDefault := config.Observability{
+		Metrics: telemetry.Metrics{Protocol: telemetry.Prometheus}, Traces: telemetry.Traces{Protocol: telemetry.None},
+	}
+	for what, test := range map[string]struct{ inForce, want config.Observability }{
+		"nothing":   {config.Observability{}, byDefault},
+		"all of it": {grpc, grpc},
+		"no metrics": {
+			config.Observability{Metrics: telemetry.Metrics{Protocol: telemetry.None}},
+			config.Observability{Metrics: telemetry.Metrics{Protocol: telemetry.None}, Traces: telemetry.Traces{Protocol: telemetry.None}},
+		},
+		"traces to the standard output": {
+			config.Observability{Traces: telemetry.Traces{Protocol: telemetry.Stdout}},
+			config.Observability{Metrics: telemetry.Metrics{Protocol: telemetry.Prometheus}, Traces: telemetry.Traces{Protocol: telemetry.Stdout}},
+		},
+		"what no webhook saw": {
+			config.Observability{
+				Metrics: telemetry.Metrics{Protocol: telemetry.GRPC, Endpoint: "nowhere\n"},
+				Traces:  telemetry.Traces{Protocol: "udp", SamplingRate: 7},
+			},
+			byDefault,
+		},
+	} {
+		var line []string
+		addTelemetry(func(name, value string) { line = append(line, "--"+name+"="+value) }, test.inForce)
+		read, err := arguments.Parse(line)
+		if err != nil {
+			t.Errorf("%s: the agent refuses %q: %v", what, line, err)
+			continue
+		}
+		got := config.Observability{Metrics: read.MetricsExport, Traces: read.TracesExport}
+		if diff := cmp.Diff(test.want, got); diff != "" {
+			t.Errorf("%s (-want, +got): %s", what, diff)
+		}
 	}
 }
 

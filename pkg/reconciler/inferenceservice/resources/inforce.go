@@ -28,6 +28,8 @@ import (
 type InForce struct {
 	// Agent is the agent's image and settings.
 	Agent config.Agent `json:"agent"`
+	// Observability is how the agent exports metrics and traces.
+	Observability config.Observability `json:"observability,omitzero"`
 	// Sink is where events go, or nil: nowhere, each is counted as dropped.
 	Sink *Sink `json:"sink,omitempty"`
 	// DeadLetterSink is where events go that the sink doesn't take, or nil:
@@ -59,8 +61,9 @@ type WantedSink struct {
 
 // Wanted is what a template made anew would get from the platform.
 type Wanted struct {
-	Agent config.Agent
-	Sink  WantedSink
+	Agent         config.Agent
+	Observability config.Observability
+	Sink          WantedSink
 	// DeadLetterSink is nil where none is named.
 	DeadLetterSink *WantedSink
 	Metadata       []metadata.Attribute
@@ -73,12 +76,15 @@ func Decide(refresh v1beta1.MetadataRefresh, before *InForce, renew bool, wanted
 	if before == nil {
 		before, renew = &InForce{}, true
 	}
-	decided := InForce{Agent: before.Agent, Sink: decideSink(before.Sink, renew, wanted.Sink), Metadata: before.Metadata}
+	decided := InForce{
+		Agent: before.Agent, Observability: before.Observability,
+		Sink: decideSink(before.Sink, renew, wanted.Sink), Metadata: before.Metadata,
+	}
 	if wanted.DeadLetterSink != nil {
 		decided.DeadLetterSink = decideSink(before.DeadLetterSink, renew, *wanted.DeadLetterSink)
 	}
 	if renew {
-		decided.Agent = wanted.Agent
+		decided.Agent, decided.Observability = wanted.Agent, wanted.Observability
 	}
 	if renew || refresh != v1beta1.RefreshLive {
 		decided.Metadata = wanted.Metadata
@@ -117,6 +123,9 @@ func Behind(inForce InForce, wanted Wanted) []string {
 	settings.Image = wanted.Agent.Image
 	if !equality.Semantic.DeepEqual(settings, wanted.Agent) {
 		differences = append(differences, "agent configuration")
+	}
+	if inForce.Observability != wanted.Observability {
+		differences = append(differences, "metrics and traces")
 	}
 	if inForce.Sink != nil && inForce.Sink.ByDefault && wanted.Sink.ByDefault &&
 		!equality.Semantic.DeepEqual(inForce.Sink.Destination, wanted.Sink.Destination) {

@@ -27,6 +27,7 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving"
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
+	"github.com/sidenote-dev/sidenote/pkg/telemetry"
 	. "github.com/sidenote-dev/sidenote/pkg/testing/v1beta1"
 )
 
@@ -134,8 +135,11 @@ func TestBehindNamesWhatANewTemplateWouldHave(t *testing.T) {
 		"a new image":                   {now(func(w *Wanted) { w.Agent.Image = "new" }), []string{"agent image"}},
 		"new settings":                  {now(func(w *Wanted) { w.Agent.BufferBytes++ }), []string{"agent configuration"}},
 		"a quantity that is written so": {now(func(w *Wanted) { w.Agent.Resources.Limits[corev1.ResourceCPU] = resource.MustParse("1000m") }), nil},
-		"another default sink":          {now(func(w *Wanted) { w.Sink.Destination = broker("other") }), []string{"default sink"}},
-		"a sink that is down":           {now(func(w *Wanted) { w.Sink.Address = nil }), nil},
+		"another collector": {now(func(w *Wanted) {
+			w.Observability.Metrics = telemetry.Metrics{Protocol: telemetry.GRPC, Endpoint: "http://collector:4317"}
+		}), []string{"metrics and traces"}},
+		"another default sink": {now(func(w *Wanted) { w.Sink.Destination = broker("other") }), []string{"default sink"}},
+		"a sink that is down":  {now(func(w *Wanted) { w.Sink.Address = nil }), nil},
 		"all of it": {
 			now(func(w *Wanted) {
 				w.Agent.Image, w.Agent.MemoryLimit, w.Sink.Destination = "new", "1GiB", broker("other")
