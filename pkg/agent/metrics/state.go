@@ -76,6 +76,8 @@ func (i *instruments) seconds(name, description string) metric.Float64Observable
 func observeState(meter metric.Meter, state func() State) error {
 	i := &instruments{meter: meter}
 	observed := i.counter("sidenote.events.observed", "{event}", "Events that were to be sent.")
+	recovered := i.counter("sidenote.events.recovered", "{event}", "Events that an earlier process spooled.")
+	spooled := i.counter("sidenote.events.spooled", "{event}", "Events that were written to the spool.")
 	delivered := i.counter("sidenote.events.delivered", "{event}", "Events that the sink took.")
 	dropped := i.counter("sidenote.events.dropped", "{event}", "Events that are lost, by reason.")
 	deadLettered := i.counter("sidenote.events.dead_lettered", "{event}", "Events that the dead letter sink took.")
@@ -103,6 +105,8 @@ func observeState(meter metric.Meter, state func() State) error {
 			name := attribute.String("sink", sink.Name)
 			of := metric.WithAttributes(name)
 			o.ObserveInt64(observed, int64(sink.Ledger.Observed), of)
+			o.ObserveInt64(recovered, int64(sink.Ledger.Recovered), of)
+			o.ObserveInt64(spooled, int64(sink.Ledger.Spooled), of)
 			o.ObserveInt64(delivered, int64(sink.Ledger.Delivered), of)
 			o.ObserveInt64(deadLettered, int64(sink.Ledger.DeadLettered), of)
 			o.ObserveInt64(retried, int64(sink.Ledger.Retried), of)
