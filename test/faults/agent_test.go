@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -56,7 +57,7 @@ const serving = `"message":"agent serves"`
 // startAgent starts one on ports of its own. Another process may take a port
 // between its choice and the agent's start: then the agent says so and ends,
 // and others are tried.
-func startAgent(t *testing.T, environment, line []string) *process {
+func startAgent(t *testing.T, o options, line []string) *process {
 	t.Helper()
 	for range 5 {
 		port, adminPort := freePort(t), freePort(t)
@@ -67,8 +68,9 @@ func startAgent(t *testing.T, environment, line []string) *process {
 			admin: "http://127.0.0.1:" + adminPort,
 			ended: make(chan struct{}),
 		}
-		p.command = exec.Command(agentBinary, append([]string{"--port=" + port, "--admin-port=" + adminPort}, line...)...)
-		p.command.Env = append([]string{"K_REVISION=m-predictor-default-00001"}, environment...)
+		command := slices.Concat(o.wrapper, []string{agentBinary, "--port=" + port, "--admin-port=" + adminPort}, line)
+		p.command = exec.Command(command[0], command[1:]...)
+		p.command.Env = append([]string{"K_REVISION=m-predictor-default-00001"}, o.environment...)
 		p.command.Stderr = p.logs
 		p.command.Stdout = p.logs
 		if err := p.command.Start(); err != nil {

@@ -109,9 +109,13 @@ type rig struct {
 
 type options struct {
 	line, environment []string
-	certificate       *tls.Certificate
-	sides             []side
-	run               string
+	// wrapper is a command that the agent is run by.
+	wrapper []string
+	// elsewhere is the address of another model than the rig's.
+	elsewhere   string
+	certificate *tls.Certificate
+	sides       []side
+	run         string
 }
 
 type option func(*options)
@@ -142,6 +146,11 @@ func overTLS(certificate *tls.Certificate) option {
 	return func(o *options) { o.certificate = certificate }
 }
 
+// inFrontOf has another model than the rig's.
+func inFrontOf(address string) option {
+	return func(o *options) { o.elsewhere = address }
+}
+
 // called names the run in the ids of its exchanges.
 func called(run string) option { return func(o *options) { o.run = run } }
 
@@ -163,12 +172,16 @@ func newRig(t *testing.T, given ...option) *rig {
 	if o.certificate != nil {
 		scheme = "https://"
 	}
+	target := r.servers.model.address
+	if o.elsewhere != "" {
+		target = o.elsewhere
+	}
 	line := []string{
-		"--target=http://" + r.servers.model.address, "--sink=" + scheme + r.network.address, "--allow-loopback-sinks=true",
+		"--target=http://" + target, "--sink=" + scheme + r.network.address, "--allow-loopback-sinks=true",
 		"--source=m-predictor-default", "--sink.default.retry-after-max=1s",
 		"--log-level=debug",
 	}
-	r.agent = startAgent(t, o.environment, append(line, o.line...))
+	r.agent = startAgent(t, o, append(line, o.line...))
 	r.clients = newClients(t, r.agent.url, o.run)
 	return r
 }
