@@ -8,6 +8,7 @@ package faults
 import (
 	"errors"
 	"maps"
+	"slices"
 	"testing"
 
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
@@ -74,6 +75,10 @@ func TestTheBatteryCanFail(t *testing.T) {
 		{"a duplicate has another source", func(e *evidence) { e.sink[9].source = "other" }, caughtBy{"aDuplicateIsTheSame", aDuplicateIsTheSame}},
 		{"a duplicate has another place", func(e *evidence) { e.sink[9].sequence = 10 }, caughtBy{"aDuplicateIsTheSame", aDuplicateIsTheSame}},
 		{"two events have one id", func(e *evidence) { e.sink[1].id = e.sink[0].id }, caughtBy{"aDuplicateIsTheSame", aDuplicateIsTheSame}},
+		{"a dead letter is not there", func(e *evidence) { e.agent.Delivered, e.agent.DeadLettered = 8, 1 }, caughtBy{"theLedgerIsTrue", theLedgerIsTrue}},
+		{"a dead letter of nobody", func(e *evidence) { e.letters = []taken{{exchange: "x.1.unary.1.1"}} }, caughtBy{"nothingIsUnexpected", nothingIsUnexpected}},
+		{"a dead letter with another body", func(e *evidence) { e.letters = e.sink[:1]; e.letters[0].sum = "x" }, caughtBy{"everyBodyIsTheirs", everyBodyIsTheirs}},
+		{"a dead letter that is another event", func(e *evidence) { e.letters = slices.Clone(e.sink[:1]); e.letters[0].id = "x" }, caughtBy{"aDuplicateIsTheSame", aDuplicateIsTheSame}},
 		{"an event never arrives", func(e *evidence) { e.sink = e.sink[1:] }, caughtBy{"arrived", arrived(first)}},
 		{"a client got an error", func(e *evidence) { e.clients[first] = sent{status: 502} }, caughtBy{"everyClientWasServed", everyClientWasServed}},
 		{"two events have one place", func(e *evidence) { e.sink[0].sequence = 2 }, caughtBy{"lossesAreCountable", lossesAreCountable}},

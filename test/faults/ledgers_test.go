@@ -54,6 +54,8 @@ type evidence struct {
 	clients map[string]sent
 	model   map[string]served
 	sink    []taken
+	// letters are what the dead letter sink took.
+	letters []taken
 	agent   ledger.Snapshot
 	// sides are those that events were asked for.
 	sides []side
@@ -63,9 +65,13 @@ func (e evidence) clone() evidence {
 	e.clients = maps.Clone(e.clients)
 	e.model = maps.Clone(e.model)
 	e.sink = slices.Clone(e.sink)
+	e.letters = slices.Clone(e.letters)
 	e.agent.Dropped = maps.Clone(e.agent.Dropped)
 	return e
 }
+
+// arrivals are the events that came to either sink.
+func (e evidence) arrivals() []taken { return slices.Concat(e.sink, e.letters) }
 
 // book is a ledger for several goroutines.
 type book[T any] struct {

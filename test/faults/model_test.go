@@ -32,6 +32,10 @@ func (m *model) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		echo(w)
 		return
 	}
+	if r.URL.Path == reflecting {
+		giveBack(w, r)
+		return
+	}
 	planned, ok := planOf(r.Header.Get(requestIDHeader))
 	if !ok {
 		// Readiness, or a request that is not counted.
@@ -70,6 +74,23 @@ func (m *model) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if planned.kind == grpc {
 		w.Header().Set("Grpc-Status", "0")
 	}
+}
+
+// reflecting is where the model answers by the request, in its coding.
+const reflecting = "/v1/models/m:reflect"
+
+func giveBack(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return
+	}
+	for _, name := range []string{"Content-Type", "Content-Encoding", "Grpc-Encoding"} {
+		w.Header()[name] = r.Header[name]
+	}
+	if r.Header.Get("Content-Type") == contentTypes[grpc] {
+		w.Header().Set("Grpc-Status", "0")
+	}
+	_, _ = w.Write(body)
 }
 
 // goOn answers every message of a stream that its client never ends.

@@ -102,6 +102,8 @@ type rig struct {
 	model   *model
 	network *network
 	sink    *sink
+	// letters is the dead letter sink, where there is one.
+	letters *sink
 
 	options options
 	servers struct{ model, sink *server }
@@ -115,6 +117,7 @@ type options struct {
 	elsewhere   string
 	certificate *tls.Certificate
 	sides       []side
+	deadLetters bool
 	run         string
 }
 
@@ -151,6 +154,9 @@ func inFrontOf(address string) option {
 	return func(o *options) { o.elsewhere = address }
 }
 
+// withDeadLetters has a dead letter sink, with a sound way to it.
+func withDeadLetters() option { return func(o *options) { o.deadLetters = true } }
+
 // called names the run in the ids of its exchanges.
 func called(run string) option { return func(o *options) { o.run = run } }
 
@@ -181,6 +187,10 @@ func newRig(t *testing.T, given ...option) *rig {
 		"--source=m-predictor-default", "--sink.default.retry-after-max=1s",
 		"--log-level=debug",
 	}
+	if o.deadLetters {
+		r.letters = newSink(t)
+		line = append(line, "--sink.default.dead-letter=http://"+serve(t, r.letters, nil).address)
+	}
 	r.agent = startAgent(t, o, append(line, o.line...))
 	r.clients = newClients(t, r.agent.url, o.run)
 	return r
@@ -201,13 +211,17 @@ func (r *rig) one(s sort) string { return r.exchange(context.Background(), s) }
 // evidence is what all have seen so far. The agent's ledger comes first: what
 // it calls delivered then, the sink has.
 func (r *rig) evidence(agent ledger.Snapshot) evidence {
-	return evidence{
+	e := evidence{
 		clients: r.copy(),
 		model:   r.model.copy(),
 		sink:    r.sink.events(),
 		agent:   agent,
 		sides:   r.options.sides,
 	}
+	if r.letters != nil {
+		e.letters = r.letters.events()
+	}
+	return e
 }
 
 // idle waits until no exchange is under way.

@@ -1,0 +1,72 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package faults
+
+import (
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
+)
+
+// arrivalTime is what P4 grants an event after the fault's end.
+const arrivalTime = 30 * time.Second
+
+// TestEventsArriveAfterALongOutage (P4): after ten failed probes the gate is at
+// its longest backoff, and a backlog waits. An event observed after the fault's
+// end arrives within 30 s, whatever the backlog.
+func TestEventsArriveAfterALongOutage(t *testing.T) {
+	inRounds(t, func(t *testing.T, choose *rand.Rand) {
+		r := newRig(t)
+		r.network.become(refusing)
+		r.load(8, 100+choose.IntN(100), small(), sized(5000, 5000))
+		if *rounds > 1 {
+			// Half a minute and more of backoff.
+			r.awaitTrouble(10)
+		}
+		backlog := r.agent.ledger().Pending
+		r.network.become(healthy)
+		ended := time.Now()
+		r.awaitArrival(r.one(small()))
+		took := time.Since(ended)
+		t.Logf("behind a backlog of %d events, one observed after the outage arrived after %s", backlog, took.Round(time.Millisecond))
+		// The short form holds nothing against a busy machine.
+		if *rounds > 1 && took > arrivalTime {
+			t.Errorf("P4: it took more than %s", arrivalTime)
+		}
+		e := r.atRest()
+		hold(t, e, append(always(), lossesAreCountable)...)
+		if e.agent.DroppedTotal() != 0 {
+			t.Errorf("the ledger says %+v", e.agent)
+		}
+	})
+}
+
+// TestEventsArriveAfterABudgetWasFull (P4, as far as it goes): while the budget
+// is full an event is lost, and counted, after the fault's end too. From the
+// moment that the sink has taken one again, all arrive.
+func TestEventsArriveAfterABudgetWasFull(t *testing.T) {
+	inRounds(t, func(t *testing.T, choose *rand.Rand) {
+		r := newRig(t, with("--buffer-bytes=300000"))
+		r.network.become(refusing)
+		r.load(4, 50+choose.IntN(50), small(), sized(2000, 5000))
+		if full := r.agent.ledger(); full.Dropped[ledger.ReasonBudget] == 0 {
+			t.Fatalf("the budget is not full: %+v", full)
+		}
+		r.network.become(healthy)
+		ended, lost := time.Now(), r.agent.ledger().DroppedTotal()
+		stop := r.begin(2, small(), overHTTP2(small()))
+		r.awaitSuccess()
+		eventually(t, "the backlog is away", func() bool { return r.agent.ledger().Pending < 5 })
+		took, lost := time.Since(ended), r.agent.ledger().DroppedTotal()-lost
+		id := r.one(small())
+		stop()
+		r.awaitArrival(id)
+		t.Logf("the backlog was away %s after the outage; %d new events were lost meanwhile", took.Round(time.Millisecond), lost)
+		hold(t, r.atRest(), append(always(), lossesAreCountable)...)
+	})
+}
