@@ -52,8 +52,7 @@ func TestOverloadInAContainer(t *testing.T) {
 				r.network.become(state)
 				peak := r.agent.watchMemory()
 				took := r.openLoop(5*knee, int(5*knee)+choose.IntN(20), large...)
-				r.idle()
-				hold(t, r.evidence(r.agent.ledger()), always()...)
+				hold(t, r.soFar(), always()...)
 				resident, kills := peak(), group.kills()
 				t.Logf("%d exchanges at %.0f a second: from the intended time %s in the median, %s at the 99th percentile; %d MiB resident at most, the cgroup %d of %d MiB, killed %s times; %+v",
 					len(took), 5*knee, quantile(took, 0.5), quantile(took, 0.99), resident>>20, group.peak()>>20, limit>>20, kills, r.agent.ledger())

@@ -22,7 +22,7 @@ func TestABrokenNetwork(t *testing.T) {
 				r.network.become(broken)
 				r.awaitTrouble(2)
 				stop()
-				hold(t, r.evidence(r.agent.ledger()), always()...)
+				hold(t, r.soFar(), always()...)
 
 				r.network.become(healthy)
 				r.awaitArrival(r.one(small()))
@@ -56,7 +56,7 @@ func TestAnOutage(t *testing.T) {
 		r.load(4, 50+choose.IntN(50), small())
 		r.restartSink()
 		r.awaitTrouble(1)
-		hold(t, r.evidence(r.agent.ledger()), always()...)
+		hold(t, r.soFar(), always()...)
 
 		r.network.become(healthy)
 		r.load(4, 25, small(), sized(5000, 5000))
@@ -83,8 +83,7 @@ func TestClientsNoticeNoSink(t *testing.T) {
 			r.network.become(state)
 			// One client, so that the exchanges have the same ids each time.
 			r.load(1, 3*len(sorts), sorts...)
-			r.idle()
-			e := r.evidence(r.agent.ledger())
+			e := r.soFar()
 			hold(t, e, always()...)
 			if state == healthy {
 				up = e.clients

@@ -230,13 +230,19 @@ func (r *rig) idle() {
 	eventually(r.t, "no exchange is under way", func() bool { return r.agent.status().Active == 0 })
 }
 
+// soFar is the evidence when no exchange is under way: a client has its answer
+// a moment before the agent has observed it.
+func (r *rig) soFar() evidence {
+	r.t.Helper()
+	r.idle()
+	return r.evidence(r.agent.ledger())
+}
+
 // atRest waits until every event has its fate.
 func (r *rig) atRest() evidence {
 	r.t.Helper()
-	eventually(r.t, "the agent is at rest", func() bool {
-		status := r.agent.status()
-		return status.Active == 0 && status.Sinks["default"].Pending == 0
-	})
+	r.idle()
+	eventually(r.t, "every event has its fate", func() bool { return r.agent.ledger().Pending == 0 })
 	return r.evidence(r.agent.ledger())
 }
 

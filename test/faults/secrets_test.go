@@ -102,8 +102,7 @@ func TestAnExpiredCertificate(t *testing.T) {
 		r := newRig(t, overTLS(certificate), with("--sink.default.ca-certs="+authority))
 		r.load(2, 10, small())
 		r.awaitTrouble(1)
-		r.idle()
-		e := r.evidence(r.agent.ledger())
+		e := r.soFar()
 		hold(t, e, append(always(), lossesAreCountable)...)
 		if len(e.sink) != 0 || e.agent.Pending != 40 {
 			t.Errorf("the sink has %d events, the ledger says %+v", len(e.sink), e.agent)
