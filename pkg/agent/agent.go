@@ -226,6 +226,7 @@ func (a *Agent) newSender(given *arguments.Arguments, sink arguments.Sink) (*del
 		CACertsFile:   sink.CACertsFile,
 		CACertsDir:    sink.CACertsDir,
 		TokenFile:     sink.TokenFile,
+		ClusterDomain: given.ClusterDomain,
 		MaxInFlight:   maxInFlight,
 		RetryAfterMax: sink.RetryAfterMax,
 		AllowLoopback: allowLoopback,
@@ -239,7 +240,7 @@ func (a *Agent) newSender(given *arguments.Arguments, sink arguments.Sink) (*del
 	if err != nil {
 		return nil, err
 	}
-	if sink.TokenFile != "" && !delivery.SendsToken(sink.URL) {
+	if sink.TokenFile != "" && !delivery.SendsToken(sink.URL, given.ClusterDomain) {
 		log.Warn("the token is not sent: the sink is neither https nor a host of the cluster")
 	}
 	a.senders = append(a.senders, sender)

@@ -31,6 +31,8 @@ type Arguments struct {
 	Port, AdminPort uint16
 	Target          *url.URL
 	Sinks           []Sink
+	// ClusterDomain is the DNS domain of the cluster.
+	ClusterDomain string
 	// AllowLoopbackSinks is nil where each sink's own URL decides.
 	AllowLoopbackSinks *bool
 
@@ -71,6 +73,7 @@ const (
 	defaultDrainTimeout    = 30 * time.Second
 	defaultTarget          = "http://127.0.0.1:8080"
 	defaultSource          = "sidenote-agent"
+	defaultClusterDomain   = "cluster.local"
 
 	minBufferBytes = 64 << 10
 	maxBytes       = 1 << 40
@@ -84,6 +87,7 @@ func defaults() Arguments {
 		Mode:            event.ModeAll,
 		Events:          []event.Kind{event.KindRequest, event.KindResponse, event.KindStream},
 		ContentMode:     event.ContentModeAuto,
+		ClusterDomain:   defaultClusterDomain,
 		Source:          defaultSource,
 		MaxPayloadBytes: defaultMaxPayloadBytes,
 		BufferBytes:     defaultBufferBytes,

@@ -69,7 +69,7 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	if given.Port != 9081 || given.AdminPort != 9082 || given.Target.String() != "http://127.0.0.1:8080" || len(given.Sinks) != 0 ||
-		given.MaxPayloadBytes != 716800 || given.ReadinessProbe.TCPSocket.Port != 8080 {
+		given.MaxPayloadBytes != 716800 || given.ClusterDomain != "cluster.local" || given.ReadinessProbe.TCPSocket.Port != 8080 {
 		t.Errorf("got %+v", given)
 	}
 }
@@ -98,6 +98,8 @@ func TestAWrongArgumentIsNamed(t *testing.T) {
 		"--sink=stdout --sink.default.dead-letter=stdout":       "is no sink: write",
 		"--sink=stdout --sink.default.dead-letter.token-file=x": "there is no dead letter sink: write --sink.default.dead-letter=URL",
 		"--allow-loopback-sinks=yes":                            "\"yes\" is neither: write true or false",
+		"--cluster-domain=a_b":                                  "\"a_b\" is no domain: write for example cluster.local",
+		"--cluster-domain=":                                     "is no domain",
 		"--sink.x=1":                                            "is no option of a sink: write --sink.NAME.OPTION=value",
 		"--mode=some":                                           "write all, request or response",
 		"--events=request,foo":                                  "write a comma-separated list of request, response",

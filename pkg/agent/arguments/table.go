@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -22,6 +23,8 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
 	"github.com/sidenote-dev/sidenote/pkg/telemetry"
 )
+
+var domainPattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$`)
 
 // argument is one row of the table of arguments.
 type argument struct {
@@ -43,6 +46,16 @@ var table = []argument{
 	{
 		"target", "URL", defaultTarget, "the model",
 		func(a *Arguments, v string) (err error) { a.Target, err = parseTarget(v); return err },
+	},
+	{
+		"cluster-domain", "DOMAIN", defaultClusterDomain, "the cluster's DNS domain: without TLS a token goes only to hosts under .svc and under .svc.DOMAIN",
+		func(a *Arguments, v string) error {
+			if !domainPattern.MatchString(v) {
+				return fmt.Errorf("%q is no domain: write for example %s", v, defaultClusterDomain)
+			}
+			a.ClusterDomain = v
+			return nil
+		},
 	},
 	{
 		"allow-loopback-sinks", "BOOL", "", "whether a sink may be on this machine: true or false; without it, where its own URL says so, as http://localhost does. Link-local addresses and those of metadata services are always refused",

@@ -40,7 +40,6 @@ const (
 	refusalRefresh        = 10 * time.Second
 	userAgent             = "sidenote-agent"
 	clusterInternalSuffix = ".svc"
-	clusterDomainSuffix   = ".svc.cluster.local"
 )
 
 // HTTPOptions say how a sink is reached.
@@ -50,9 +49,10 @@ type HTTPOptions struct {
 	// files in CACertsDir are too, and are read again when they change.
 	CACerts                 []byte
 	CACertsFile, CACertsDir string
-	// TokenFile holds a bearer token. It goes out only over TLS or to a
-	// cluster-internal host.
+	// TokenFile holds a bearer token. It goes out only where SendsToken says so.
 	TokenFile string
+	// ClusterDomain is the DNS domain of the cluster.
+	ClusterDomain string
 	// MaxInFlight is how many connections are worth keeping.
 	MaxInFlight int
 	// RetryAfterMax caps a Retry-After; 0 ignores it.
@@ -94,19 +94,19 @@ func NewHTTPSender(options HTTPOptions) (*HTTPSender, error) {
 	if _, err := sender.trust.load(time.Now()); err != nil {
 		return nil, err
 	}
-	if options.TokenFile != "" && SendsToken(options.URL) {
+	if options.TokenFile != "" && SendsToken(options.URL, options.ClusterDomain) {
 		sender.token = &tokenSource{path: options.TokenFile}
 	}
 	return sender, nil
 }
 
 // SendsToken says whether a token may go to a URL: over TLS, or to a host that
-// only the cluster resolves.
-func SendsToken(u *url.URL) bool {
-	host := strings.TrimSuffix(u.Hostname(), ".")
+// only the cluster resolves, under .svc alone or in the cluster's DNS domain.
+func SendsToken(u *url.URL, clusterDomain string) bool {
+	host := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
 	return u.Scheme == "https" ||
 		strings.HasSuffix(host, clusterInternalSuffix) ||
-		strings.HasSuffix(host, clusterDomainSuffix)
+		(clusterDomain != "" && strings.HasSuffix(host, clusterInternalSuffix+"."+clusterDomain))
 }
 
 // Send posts an event, a second time with a fresh token where the first is

@@ -20,6 +20,7 @@ func TestWhereATokenMayGo(t *testing.T) {
 		"http://broker-ingress.knative-eventing.svc:80":  true,
 		"http://b.ns.svc.cluster.local/ns/default":       true,
 		"http://b.ns.svc.cluster.local.":                 true,
+		"http://B.ns.SVC.Cluster.Local":                  true,
 		"http://example.com":                             false,
 		"http://b.ns.svc.evil.example":                   false,
 		"http://svc":                                     false,
@@ -34,8 +35,27 @@ func TestWhereATokenMayGo(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := SendsToken(parsed); got != want {
+		if got := SendsToken(parsed, "cluster.local"); got != want {
 			t.Errorf("%s: %v, want %v", text, got, want)
+		}
+	}
+}
+
+func TestATokenGoesInTheClustersOwnDomainAlone(t *testing.T) {
+	const own, other = "http://b.ns.svc.corp.example", "http://b.ns.svc.cluster.local"
+	for domain, want := range map[string]map[string]bool{
+		"corp.example":  {own: true, other: false, "http://b.ns.svc": true},
+		"cluster.local": {own: false, other: true, "http://b.ns.svc": true},
+		"":              {own: false, other: false, "http://b.ns.svc": true},
+	} {
+		for text, may := range want {
+			parsed, err := url.Parse(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := SendsToken(parsed, domain); got != may {
+				t.Errorf("in the domain %q to %s: %v, want %v", domain, text, got, may)
+			}
 		}
 	}
 }

@@ -13,6 +13,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"knative.dev/pkg/network"
 	"knative.dev/pkg/ptr"
 
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
@@ -213,6 +215,9 @@ func agentArguments(is *v1beta1.InferenceService, port corev1.ContainerPort, rea
 		if sink.Address.Audience != nil {
 			option("token-file", tokenDirectory+"/"+tokenFile)
 		}
+		if domain, needed := clusterDomain(inForce); needed {
+			argument("cluster-domain", domain)
+		}
 		addDelivery(option, logger.Delivery, inForce.DeadLetterSink)
 		addSpool(option, logger.Spool)
 	}
@@ -224,6 +229,15 @@ func agentArguments(is *v1beta1.InferenceService, port corev1.ContainerPort, rea
 		argument("metadata-dir", metadataDirectory)
 	}
 	return arguments
+}
+
+// clusterDomain gives the cluster's DNS domain where a token goes by it, and
+// none that an agent would refuse: its default holds then.
+func clusterDomain(inForce InForce) (domain string, needed bool) {
+	domain = strings.ToLower(strings.TrimSuffix(network.GetClusterDomainName(), "."))
+	letters := inForce.DeadLetterSink
+	sendsToken := inForce.Sink.Address.Audience != nil || (letters != nil && letters.Address.Audience != nil)
+	return domain, sendsToken && len(validation.IsDNS1123Subdomain(domain)) == 0
 }
 
 // literal escapes what the kubelet would expand in an argument: "$$" is a

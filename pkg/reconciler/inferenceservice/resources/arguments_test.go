@@ -19,6 +19,7 @@ import (
 	eventingduckv1 "knative.dev/eventing/pkg/apis/duck/v1"
 	"knative.dev/pkg/apis"
 	duckv1 "knative.dev/pkg/apis/duck/v1"
+	"knative.dev/pkg/network"
 	"knative.dev/pkg/ptr"
 
 	"github.com/sidenote-dev/sidenote/pkg/agent/arguments"
@@ -64,7 +65,8 @@ func TestTheAgentReadsWhatTheControllerWrites(t *testing.T) {
 				sink := read.Sinks[0]
 				if sink.URL.String() != "https://broker-ingress.knative-eventing.svc.cluster.local" ||
 					sink.CACerts != "-----BEGIN CERTIFICATE-----\nMIIB$(X)\n-----END CERTIFICATE-----\n" ||
-					sink.CACertsDir != "/etc/sidenote/trust" || sink.TokenFile != "/var/run/sidenote/sink/token" {
+					sink.CACertsDir != "/etc/sidenote/trust" || sink.TokenFile != "/var/run/sidenote/sink/token" ||
+					read.ClusterDomain != network.GetClusterDomainName() {
 					t.Errorf("sink = %+v", sink)
 				}
 			},
