@@ -83,6 +83,10 @@ func Decide(refresh v1beta1.MetadataRefresh, before *InForce, renew bool, wanted
 	if wanted.DeadLetterSink != nil {
 		decided.DeadLetterSink = decideSink(before.DeadLetterSink, renew, *wanted.DeadLetterSink)
 	}
+	// Another address makes a Revision as well, by this controller's arguments,
+	// of which an older agent may not know all.
+	renew = renew || !equality.Semantic.DeepEqual(before.Sink, decided.Sink) ||
+		!equality.Semantic.DeepEqual(before.DeadLetterSink, decided.DeadLetterSink)
 	if renew {
 		decided.Agent, decided.Observability = wanted.Agent, wanted.Observability
 	}

@@ -109,6 +109,8 @@ func TestWhichAgentAndMetadataHoldForTheTemplate(t *testing.T) {
 		"a first template with live metadata does too":            {v1beta1.RefreshLive, nil, false, newAgent, newMetadata},
 		"without the owner the agent stays":                       {v1beta1.RefreshByRevision, &InForce{Agent: oldAgent, Metadata: oldMetadata}, false, oldAgent, newMetadata},
 		"without the owner live metadata stays in the template":   {v1beta1.RefreshLive, &InForce{Agent: oldAgent, Metadata: oldMetadata}, false, oldAgent, oldMetadata},
+		"a sink that goes brings everything up to date":           {v1beta1.RefreshLive, &InForce{Agent: oldAgent, Metadata: oldMetadata, Sink: &Sink{Destination: broker("a")}}, false, newAgent, newMetadata},
+		"so does a dead letter sink":                              {v1beta1.RefreshLive, &InForce{Agent: oldAgent, Metadata: oldMetadata, DeadLetterSink: &Sink{Destination: broker("a")}}, false, newAgent, newMetadata},
 		"the owner's change brings everything up to date":         {v1beta1.RefreshByRevision, &InForce{Agent: oldAgent, Metadata: oldMetadata}, true, newAgent, newMetadata},
 		"the owner's change brings live metadata up to date, too": {v1beta1.RefreshLive, &InForce{Agent: oldAgent, Metadata: oldMetadata}, true, newAgent, newMetadata},
 	} {
