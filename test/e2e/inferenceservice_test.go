@@ -45,6 +45,7 @@ func TestFeatures(t *testing.T) {
 		"MissingBroker":      features.MissingBroker(),
 		"Paths":              features.Paths(),
 		"Tunnel":             features.Tunnel(),
+		"Spool":              features.Spool(),
 		"SinkCACerts":        features.SinkCACerts(),
 		"TrustBundle":        features.TrustBundle(),
 		"DrainWithoutASink":  features.DrainWithoutASink(),

@@ -27,6 +27,7 @@ import (
 	"knative.dev/reconciler-test/pkg/k8s"
 	"knative.dev/reconciler-test/pkg/knative"
 
+	"github.com/sidenote-dev/sidenote/test/e2e/features"
 	"github.com/sidenote-dev/sidenote/test/rekt/resources/inferenceservice"
 	"github.com/sidenote-dev/sidenote/test/rekt/resources/tlsfront"
 )
@@ -69,7 +70,7 @@ func newEnvironment(t *testing.T) (context.Context, environment.Environment) {
 	options := []environment.EnvOpts{
 		environment.WithTestLogger(t),
 		environment.WithPollTimings(pollInterval, pollTimeout),
-		environment.RegisterPackage("knative.dev/reconciler-test/cmd/eventshub", inferenceservice.ModelPackage, tlsfront.Package),
+		environment.RegisterPackage("knative.dev/reconciler-test/cmd/eventshub", inferenceservice.ModelPackage, tlsfront.Package, features.CrashPackage),
 		knative.WithKnativeNamespace("knative-eventing"),
 		knative.WithLoggingConfig,
 		knative.WithObservabilityConfig,
