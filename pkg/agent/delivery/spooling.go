@@ -75,7 +75,7 @@ type SpoolStatus struct {
 	// the disk, those up to Mark have ended.
 	Watermark uint64 `json:"watermark"`
 	Mark      uint64 `json:"mark"`
-	// Unread says that a record may be waiting to be read.
+	// Unread says that a record may be waiting to be read, or on its way.
 	Unread bool `json:"unread"`
 
 	// Spooled, Read and Acknowledged count records since the start.
@@ -210,7 +210,7 @@ func (s *Sink) SpoolStatus(observed uint64) (SpoolStatus, bool) {
 	status := SpoolStatus{
 		Open: sp.spool != nil, Failing: sp.failing, LastTrouble: sp.trouble, Errors: stats.Errors + sp.errors,
 		Bytes: stats.Bytes, Limit: sp.options.Log.Limit, Segments: stats.Segments,
-		Watermark: stats.Watermark, Mark: stats.Mark, Unread: stats.Unread,
+		Watermark: stats.Watermark, Mark: stats.Mark, Unread: stats.Unread || !sp.core().SpoolEmpty(),
 		Spooled: stats.Appended, Read: stats.Read.Fresh + stats.Read.Recovered, Acknowledged: stats.Acknowledged,
 		DroppedOldest: stats.DroppedOldest.Fresh + stats.DroppedOldest.Recovered,
 		Lost:          stats.Lost.Fresh + stats.Lost.Recovered,

@@ -1,0 +1,211 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sidenote-dev/sidenote/pkg/agent/event"
+	"github.com/sidenote-dev/sidenote/pkg/agent/spool"
+)
+
+// refusing is a sender to a sink that is there or isn't.
+type refusing struct {
+	mu    sync.Mutex
+	down  bool
+	taken []uint64
+}
+
+func (r *refusing) Send(_ context.Context, _ *event.Event, sequence uint64) Result {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.down {
+		return NoAnswer
+	}
+	r.taken = append(r.taken, sequence)
+	return Result{Status: http.StatusAccepted}
+}
+
+func (r *refusing) become(down bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.down = down
+}
+
+// rig is a sink with a spool, that runs.
+type rig struct {
+	*Sink
+	sender   *refusing
+	troubles []SpoolTrouble
+	mended   int
+	end      func()
+}
+
+func newRig(t *testing.T, open func() (SpoolDirectory, error)) *rig {
+	r := &rig{sender: &refusing{down: true}}
+	r.Sink = NewSink("default", r.sender, Options{
+		Config:         Config{FirstInFlight: 4, MaxInFlight: 8, MaxBytes: 1 << 20, Random: func() float64 { return 0.5 }},
+		AttemptTimeout: time.Minute,
+		ObserveAttempt: func(time.Duration, Result) {},
+		Spool: &SpoolOptions{
+			Open: open, Log: spool.Options{Limit: 1 << 20}, QueueBytes: 1 << 20, WindowBytes: 1 << 25,
+			Reserve:   func(int64) (func(), bool) { return func() {}, true },
+			OnTrouble: func(trouble SpoolTrouble, _ error) { r.troubles = append(r.troubles, trouble) },
+			OnMended:  func() { r.mended++ },
+		},
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { r.Run(ctx) })
+	running.Go(func() { r.RunSpool(ctx) })
+	r.end = func() {
+		cancel()
+		running.Wait()
+	}
+	r.ReadSpool()
+	return r
+}
+
+func (r *rig) observe(t *testing.T) {
+	now := time.Now()
+	r.Enqueue(&Item{
+		Event: someEvent(t, "{}"), Sequence: r.Account().Observe(), Observed: now, Deadline: now.Add(EventDeadline),
+		Bytes: OverheadBytes, Release: func() {},
+	})
+}
+
+// TestADirectoryIsTriedAgain at a slow pace, until it opens; what waits
+// meanwhile is in memory, and delivered from there.
+func TestADirectoryIsTriedAgain(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	synctest.Test(t, func(t *testing.T) {
+		missing, tries := true, 0
+		r := newRig(t, func() (SpoolDirectory, error) {
+			tries++
+			if missing {
+				return nil, fmt.Errorf("opening: %w", fs.ErrNotExist)
+			}
+			return spool.OpenDirectory(path)
+		})
+		r.observe(t)
+		time.Sleep(35 * time.Second)
+		synctest.Wait()
+		status, _ := r.SpoolStatus(1)
+		if tries != 4 || len(r.troubles) != 1 || status.Open || !status.Failing || status.LastTrouble != TroubleMissing || status.SpooledThrough != 0 {
+			t.Errorf("%d tries, told %d times, %+v", tries, len(r.troubles), status)
+		}
+		missing = false
+		time.Sleep(reopenAfter)
+		synctest.Wait()
+		status, _ = r.SpoolStatus(1)
+		if r.mended != 1 || !status.Open || status.Failing || status.SpooledThrough != 1 {
+			t.Errorf("mended %d times, %+v", r.mended, status)
+		}
+		r.sender.become(false)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if s := r.Account().Snapshot(); s.Delivered != 1 || s.Spooled != 1 || s.Pending != 0 {
+			t.Errorf("the ledger says %+v", s)
+		}
+		r.end()
+	})
+}
+
+// TestADiskThatFailsIsTriedAgain, and nothing spins meanwhile.
+func TestADiskThatFailsIsTriedAgain(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	synctest.Test(t, func(t *testing.T) {
+		broken := &failing{err: syscall.ENOSPC}
+		r := newRig(t, func() (SpoolDirectory, error) {
+			directory, err := spool.OpenDirectory(path)
+			broken.SpoolDirectory = directory
+			return broken, err
+		})
+		for range 10 {
+			r.observe(t)
+		}
+		time.Sleep(21 * time.Second)
+		synctest.Wait()
+		if broken.tries > 5 || len(r.troubles) != 1 || r.troubles[0] != TroubleDiskFull {
+			t.Errorf("the disk was tried %d times, and told of %v", broken.tries, r.troubles)
+		}
+		broken.err = nil
+		time.Sleep(overflowPause + time.Second)
+		synctest.Wait()
+		status, _ := r.SpoolStatus(10)
+		if r.mended != 1 || status.SpooledThrough != 10 || status.Failing {
+			t.Errorf("mended %d times, %+v", r.mended, status)
+		}
+		r.end()
+		if s := r.Account().Snapshot(); s.Pending != 0 || s.DroppedTotal() != 10 {
+			t.Errorf("the ledger says %+v", s)
+		}
+	})
+}
+
+type failing struct {
+	SpoolDirectory
+	err   error
+	tries int
+}
+
+func (f *failing) Create(name string) (spool.File, error) {
+	f.tries++
+	if f.err != nil {
+		return nil, f.err
+	}
+	return f.SpoolDirectory.Create(name)
+}
+
+// TestARecordThatMakesNoSenseIsCounted, and doesn't come again.
+func TestARecordThatMakesNoSenseIsCounted(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	directory, err := spool.OpenDirectory(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, err := spool.Open(directory, spool.Options{Limit: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	log.Append([]spool.Record{{Payload: []byte("what?")}, {Payload: nil}})
+	if err := errors.Join(log.Close(), directory.Close()); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		for _, want := range []uint64{2, 0} {
+			r := newRig(t, func() (SpoolDirectory, error) { return spool.OpenDirectory(path) })
+			time.Sleep(time.Second)
+			synctest.Wait()
+			if s := r.Account().Snapshot(); s.Recovered != want || s.Dropped["unreadable"] != want || s.Pending != 0 {
+				t.Errorf("the ledger says %+v", s)
+			}
+			r.end()
+		}
+	})
+}
+
+func TestTroublesHaveClasses(t *testing.T) {
+	for err, want := range map[error]SpoolTrouble{
+		fs.ErrNotExist: TroubleMissing, fs.ErrPermission: TroublePermission, syscall.EACCES: TroublePermission, syscall.EROFS: TroublePermission,
+		syscall.EWOULDBLOCK: TroubleLocked, syscall.ENOSPC: TroubleDiskFull, syscall.EDQUOT: TroubleDiskFull, syscall.EIO: TroubleIO,
+		errors.New("?"): TroubleIO,
+	} {
+		if got := troubleOf(fmt.Errorf("doing: %w", err)); got != want {
+			t.Errorf("%v is %s, want %s", err, got, want)
+		}
+	}
+}

@@ -1,0 +1,166 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package faults
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/sidenote-dev/sidenote/pkg/agent"
+	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
+)
+
+// withSpool gives the sink a spool that outlives the agent.
+func withSpool(t *testing.T) option {
+	return with("--sink.default.spool-dir="+filepath.Join(t.TempDir(), "default"), "--sink.default.spool-bytes=67108864")
+}
+
+// followed starts an agent with the same arguments as one that is gone.
+func (r *rig) followed() {
+	r.t.Helper()
+	// Its name and its ports come first.
+	r.agent = startAgent(r.t, r.options.environment, r.agent.command.Args[3:])
+	r.url = r.agent.url
+}
+
+// pledge is what an agent said of itself: every event up to through has ended
+// or is on the disk.
+type pledge struct {
+	instance string
+	through  uint64
+}
+
+func pledgeOf(status agent.Status) pledge {
+	return pledge{status.AgentInstance, status.Spools["default"].SpooledThrough}
+}
+
+// pledgesAreKept (P2): the sink has what was called spooled.
+func pledgesAreKept(pledges ...pledge) property {
+	return func(e evidence) error {
+		seen := make(map[string]bool)
+		for _, event := range e.sink {
+			seen[fmt.Sprint(event.instance, event.sequence)] = true
+		}
+		for _, p := range pledges {
+			for n := uint64(1); n <= p.through; n++ {
+				if !seen[fmt.Sprint(p.instance, n)] {
+					return fmt.Errorf("P2: event %d of agent %s is missing, which called %d spooled", n, p.instance, p.through)
+				}
+			}
+		}
+		return nil
+	}
+}
+
+// theLawHoldsRecovered (P1, from inside): so does what came from the disk.
+func theLawHoldsRecovered(e evidence) error {
+	a := e.agent
+	if a.Observed+a.Recovered != a.Delivered+a.DroppedTotal()+a.DeadLettered+a.Pending {
+		return fmt.Errorf("P1: the ledger does not close: %+v", a)
+	}
+	return nil
+}
+
+// TestWhatWasSpooledSurvivesAKill: agents that are killed at any moment, one
+// after the other, with a sink that is now there and now isn't. What each had
+// called spooled arrives, nothing else does, and live events don't wait for it.
+func TestWhatWasSpooledSurvivesAKill(t *testing.T) {
+	inRounds(t, func(t *testing.T, choose *rand.Rand) {
+		r := newRig(t, impatient(), withSpool(t))
+		var pledges []pledge
+		lives := 2 + choose.IntN(3)
+		for life := range lives {
+			if life > 0 {
+				r.followed()
+			}
+			state := []fault{refusing, swallowing, healthy}[choose.IntN(3)]
+			if life == 0 {
+				state = []fault{refusing, swallowing}[choose.IntN(2)]
+			}
+			r.network.become(state)
+			stop := r.begin(3, small(), overHTTP2(sized(20_000, 20_000)), serverSentEvents(), streaming())
+			wanted := uint64(50 + choose.IntN(200))
+			eventually(t, fmt.Sprintf("event %d is called spooled while the sink is %s", wanted, state), func() bool {
+				return pledgeOf(r.agent.status()).through >= wanted
+			})
+			status := r.agent.status()
+			if dropped := status.Sinks["default"]; dropped.DroppedTotal() > 0 {
+				t.Errorf("the ledger says %+v", dropped)
+			}
+			pledges = append(pledges, pledgeOf(status))
+			time.Sleep(time.Duration(choose.IntN(50)) * time.Millisecond)
+			r.agent.kill()
+			stop()
+			hold(t, r.evidence(ledger.Snapshot{}), afterAKill()...)
+		}
+		r.network.become(healthy)
+		r.followed()
+		live := r.one(small())
+		r.awaitArrival(live)
+		e := r.atRestAfterReading()
+		hold(t, e, append(afterAKill(), pledgesAreKept(pledges...), theLawHoldsRecovered, arrived(live))...)
+		if e.agent.Recovered == 0 || e.agent.DroppedTotal() > 0 {
+			t.Errorf("after %d lives the ledger says %+v", lives, e.agent)
+		}
+	})
+}
+
+// TestLiveEventsDoNotWaitForTheSpool (P4): those of an agent with a backlog on
+// its disk arrive before the backlog's end.
+func TestLiveEventsDoNotWaitForTheSpool(t *testing.T) {
+	inRounds(t, func(t *testing.T, choose *rand.Rand) {
+		r := newRig(t, withSpool(t))
+		r.network.become(refusing)
+		r.load(3, 150+choose.IntN(100), sized(10_000, 10_000))
+		eventually(t, "the backlog is on the disk", func() bool {
+			status := r.agent.status()
+			return pledgeOf(status).through == status.Sinks["default"].Observed
+		})
+		promised := pledgeOf(r.agent.status())
+		r.agent.kill()
+		// Every answer of the sink takes its time, and so does the backlog.
+		r.sink.answering(func(taken, int) reply {
+			time.Sleep(5 * time.Millisecond)
+			return accepted
+		})
+		r.network.become(healthy)
+		r.followed()
+		live := r.one(small())
+		r.awaitArrival(live)
+		hold(t, r.atRestAfterReading(), append(afterAKill(), pledgesAreKept(promised), theLawHoldsRecovered)...)
+		events := r.sink.events()
+		for i, event := range events {
+			if event.exchange == live && i > len(events)*3/4 {
+				t.Errorf("the live event came as number %d of %d", i+1, len(events))
+			}
+		}
+	})
+}
+
+// atRestAfterReading waits until the spool was read and every event has its
+// fate.
+func (r *rig) atRestAfterReading() evidence {
+	r.t.Helper()
+	eventually(r.t, "the spool has been read", func() bool {
+		spool := r.agent.status().Spools["default"]
+		return spool.Open && !spool.Unread
+	})
+	return r.atRest()
+}
+
+// TestPledgesThatAreBrokenAreSeen, by the property that all of this rests on.
+func TestPledgesThatAreBrokenAreSeen(t *testing.T) {
+	e := evidence{sink: []taken{{instance: "a", sequence: 1}, {instance: "a", sequence: 2}, {instance: "b", sequence: 3}}}
+	if err := pledgesAreKept(pledge{"a", 2})(e); err != nil {
+		t.Error(err)
+	}
+	if pledgesAreKept(pledge{"a", 3})(e) == nil {
+		t.Error("an event that is missing is not seen")
+	}
+}
