@@ -79,10 +79,11 @@ func TestWhatWasSpooledSurvivesAKill(t *testing.T) {
 			if life > 0 {
 				r.followed()
 			}
-			state := []fault{refusing, swallowing, healthy}[choose.IntN(3)]
-			if life == 0 {
-				state = []fault{refusing, swallowing}[choose.IntN(2)]
+			states := []fault{refusing, swallowing, healthy}
+			if life == 0 || life == lives-1 {
+				states = states[:2]
 			}
+			state := states[choose.IntN(len(states))]
 			r.network.become(state)
 			stop := r.begin(3, small(), overHTTP2(sized(20_000, 20_000)), serverSentEvents(), streaming())
 			wanted := uint64(50 + choose.IntN(200))
