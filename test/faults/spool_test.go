@@ -25,7 +25,7 @@ func withSpool(t *testing.T) option {
 func (r *rig) followed() {
 	r.t.Helper()
 	// Its name and its ports come first.
-	r.agent = startAgent(r.t, r.options.environment, r.agent.command.Args[3:])
+	r.agent = startAgent(r.t, r.options, r.agent.command.Args[len(r.options.wrapper)+3:])
 	r.url = r.agent.url
 }
 

@@ -59,7 +59,9 @@ func newRig(t *testing.T, open func() (SpoolDirectory, error)) *rig {
 	r.Sink = NewSink("default", r.sender, Options{
 		Config:         Config{FirstInFlight: 4, MaxInFlight: 8, MaxBytes: 1 << 20, Random: func() float64 { return 0.5 }},
 		AttemptTimeout: time.Minute,
-		ObserveAttempt: func(time.Duration, Result) {},
+		BeginAttempt: func(ctx context.Context, _ *event.Event, _ int) (context.Context, func(Result)) {
+			return ctx, func(Result) {}
+		},
 		Spool: &SpoolOptions{
 			Open: open, Log: spool.Options{Limit: 1 << 20}, QueueBytes: 1 << 20, WindowBytes: 1 << 25,
 			Reserve:   func(int64) (func(), bool) { return func() {}, true },
