@@ -36,8 +36,10 @@ func serverLog(logger *zap.Logger) *log.Logger {
 type panicWriter struct{ logger *zap.Logger }
 
 func (w panicWriter) Write(line []byte) (int, error) {
-	if first, stack, found := bytes.Cut(line, []byte("\n")); found && bytes.Contains(first, []byte("panic serving")) {
-		w.logger.Error("a panic ended an exchange", zap.ByteString("stack", stack))
+	// What panicked stands before the stack, and may have lines of its own.
+	stack := bytes.LastIndex(line, []byte("\ngoroutine "))
+	if stack >= 0 && (bytes.HasPrefix(line, []byte("http: panic serving ")) || bytes.HasPrefix(line, []byte("http2: panic serving "))) {
+		w.logger.Error("a panic ended an exchange", zap.ByteString("stack", line[stack+1:]))
 	}
 	return len(line), nil
 }
