@@ -153,7 +153,7 @@ func cut(line []string) (name, value string, rest []string, err error) {
 	written := name
 	name, dashed := strings.CutPrefix(name, "--")
 	switch {
-	case !dashed:
+	case !dashed, strings.ContainsFunc(name, neverInAName):
 		return "", "", nil, fmt.Errorf("%q is no argument: write --name=value, see --help", written)
 	case !known(name):
 		return "", "", nil, unknown(name)
@@ -164,6 +164,10 @@ func cut(line []string) (name, value string, rest []string, err error) {
 	default:
 		return name, line[1], line[2:], nil
 	}
+}
+
+func neverInAName(r rune) bool {
+	return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' && r != '.'
 }
 
 func unknown(name string) error {
