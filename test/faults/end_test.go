@@ -10,6 +10,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
 )
@@ -47,9 +48,11 @@ func TestTheEnd(t *testing.T) {
 				r.agent.signal(syscall.SIGTERM)
 				r.awaitExchanges(choose.IntN(20))
 				stop()
-				through.speak()
 				close(finish)
 				held.Wait()
+				// Longer than an idle agent takes to believe it, and to end.
+				time.Sleep(3 * time.Second)
+				through.speak()
 				through.close()
 				if test.state != healthy {
 					// What is left can't be delivered, and nobody waits for it.

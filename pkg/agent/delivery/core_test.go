@@ -338,14 +338,21 @@ func TestAnEventIsGivenUpAtItsDeadline(t *testing.T) {
 func TestDrainingSendsTheOldestFirst(t *testing.T) {
 	w := newWorld(t)
 	w.observe()
-	failed := w.next()
+	w.observe()
+	failed := []*Item{w.next(), w.next()}
 	w.now = w.now.Add(time.Second)
 	w.observe()
-	w.done(failed, 503)
+	for _, item := range failed {
+		w.done(item, 503)
+	}
 	w.core.OldestFirst()
 	w.now = w.now.Add(time.Minute)
-	if item := w.next(); item.Sequence != 1 {
-		t.Errorf("item %d goes first", item.Sequence)
+	for want := range uint64(3) {
+		item := w.next()
+		if item.Sequence != want+1 {
+			t.Errorf("item %d goes when it is the turn of %d", item.Sequence, want+1)
+		}
+		w.done(item, 202)
 	}
 }
 

@@ -1,0 +1,118 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package main
+
+const (
+	agentTests    = "pkg/agent"
+	captureTests  = "pkg/agent/capture"
+	deliveryTests = "pkg/agent/delivery"
+	eventTests    = "pkg/agent/event"
+	spoolTests    = "pkg/agent/spool"
+	faultsTests   = "test/faults"
+)
+
+var mutants = []mutant{
+	{
+		"the fsync of a segment", "pkg/agent/spool/log.go",
+		"if err := l.file.Sync(); err != nil {", "if err := error(nil); err != nil {",
+		spoolTests, "TestEveryCrashPoint",
+	},
+	{
+		"the fsync of the spool's directory", "pkg/agent/spool/log.go",
+		"if err := l.filesystem.SyncDirectory(); err != nil {", "if err := error(nil); err != nil {",
+		spoolTests, "TestEveryCrashPoint",
+	},
+	{
+		"the order of write and acknowledgement", "pkg/agent/spool/log.go",
+		"func (l *Log) flush() error {\n\tif len(l.buffer) == 0 {", "func (l *Log) flush() error {\n\tif len(l.buffer) < flushBytes {",
+		spoolTests, "TestEveryCrashPoint",
+	},
+	{
+		"the order of the mark and what it says", "pkg/agent/spool/mark.go",
+		"if m.sync {\n\t\tif err := m.file.Sync(); err != nil {\n\t\t\t// The", "if m.sync {\n\t\tif err := error(nil); err != nil {\n\t\t\t// The",
+		spoolTests, "TestCrashAfterCrash",
+	},
+	{
+		"the counter of delivered events", "pkg/agent/ledger/ledger.go",
+		"a.snapshot.Delivered++", "a.snapshot.Delivered += a.snapshot.Pending % 2",
+		faultsTests, "TestASlowNetwork",
+	},
+	{
+		"the counter of dropped events", "pkg/agent/ledger/ledger.go",
+		"a.snapshot.Dropped[reason] += events", "_ = reason",
+		faultsTests, "TestASubscriberOfAllTypesCountsLosses",
+	},
+	{
+		"a dead letter called delivered", "pkg/agent/delivery/deadletter.go",
+		"core.taken = account.DeadLetter", "core.taken = account.Deliver",
+		faultsTests, "TestDeadLetters",
+	},
+	{
+		"a place in the sequence for what is dropped", "pkg/agent/exchange/pipeline.go",
+		"if starved || !lease.Grow(overheadBytes) {", "if starved || !lease.Grow(overheadBytes) {\n\t\tlease.Release()\n\t\treturn",
+		faultsTests, "TestASubscriberOfAllTypesCountsLosses",
+	},
+	{
+		"the cap of a body", "pkg/agent/capture/recorder.go",
+		"case r.size <= r.settings.MaxBytes:", "case r.size <= 2*r.settings.MaxBytes:",
+		captureTests, "TestRecorder",
+	},
+	{
+		"the cap of a decoded body", "pkg/agent/event/coding.go",
+		"limit := min(maxBytes, max(freeRatioBytes, maxRatio*int64(len(data))))", "limit := 1000*maxBytes",
+		faultsTests, "TestBombs",
+	},
+	{
+		"the ratio of a decoded body", "pkg/agent/event/coding.go",
+		"limit := min(maxBytes, max(freeRatioBytes, maxRatio*int64(len(data))))", "limit := maxBytes",
+		eventTests, "FuzzDecode",
+	},
+	{
+		"the byte budget", "pkg/agent/capture/budget.go",
+		"if n > b.limit-used {", "if n > 2*b.limit-used {",
+		captureTests, "TestTheBudgetIsNeverExceededAndAlwaysReturned",
+	},
+	{
+		"what an event gives back to the budget", "pkg/agent/capture/budget.go",
+		"if held := l.held.Swap(released); held > 0 {\n\t\tl.budget.used.Add(-held)", "if held := l.held.Swap(released); held > 0 {\n\t\tl.budget.used.Add(1 - held)",
+		faultsTests, "TestOverload",
+	},
+	{
+		"the oldest first at the end", "pkg/agent/delivery/core.go",
+		"\tc.oldestFirst = true\n", "\tc.oldestFirst = false\n",
+		deliveryTests, "TestDrainingSendsTheOldestFirst",
+	},
+	{
+		"one probe at a time", "pkg/agent/delivery/gate.go",
+		"if g.closed {\n\t\treturn 1\n\t}", "if g.closed {\n\t\treturn g.limit\n\t}",
+		deliveryTests, "TestAFailingSinkIsProbedOneAtATime",
+	},
+	{
+		"the contract's table", "pkg/agent/delivery/policy.go",
+		"case status == 0, status >= 500, status < 100:", "case status == 0, status > 500, status < 100:",
+		faultsTests, "TestTheSinksAnswers",
+	},
+	{
+		"the exchanges that the end waits for", "pkg/agent/drain.go",
+		"a.handler.Active() > 0 ||", "false ||",
+		faultsTests, "TestTheEnd",
+	},
+	{
+		"the cap of Retry-After", "pkg/agent/delivery/policy.go",
+		"return min(max(wait, 0), most)", "return max(wait, 0)",
+		deliveryTests, "FuzzRetryAfter",
+	},
+	{
+		"what of a panic is logged", "pkg/agent/logging.go",
+		`bytes.LastIndex(line, []byte("\ngoroutine "))`, `bytes.Index(line, []byte("\n"))`,
+		agentTests, "FuzzServerLog",
+	},
+	{
+		"the headers that the model gets", "pkg/agent/proxy/proxy.go",
+		"out.URL.RawQuery = in.URL.RawQuery", "_ = in.URL.RawQuery",
+		"pkg/agent/proxy", "FuzzRawHTTP",
+	},
+}
