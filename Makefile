@@ -47,10 +47,20 @@ faults: ## The battery of faults around the agent's process, a minute or so.
 	@# In its folder, so that its output shows: it prints its seed.
 	cd test/faults && go test -count=1 -timeout=20m
 
+.PHONY: fuzz
+fuzz: FUZZ_TIME ?= 20s
+fuzz: ## Every fuzz target for a moment, FUZZ_TIME=20s each.
+	@./hack/fuzz.sh $(FUZZ_TIME)
+
+.PHONY: mutation
+mutation: ## Break the agent's promises one by one: a test must notice each.
+	go run ./test/mutation
+
 .PHONY: soak
-soak: ## The long form of both: hours.
+soak: mutation ## The long form of the battery, of the spool's, and of the fuzzing: hours.
+	@./hack/fuzz.sh 10m
 	go test -count=1 ./pkg/agent/spool -timeout=3h -spool.kills=10000 -spool.rounds=50
-	go test -count=1 ./test/faults -timeout=90m -faults.rounds=40
+	cd test/faults && go test -count=1 -timeout=3h -faults.rounds=40
 
 .PHONY: e2e
 e2e: ## The end-to-end suite, on the local cluster or your own.

@@ -1,0 +1,211 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package proxy
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"maps"
+	"net"
+	"net/http"
+	"net/textproto"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// FuzzRawHTTP writes the same bytes to a model and to the proxy in front of
+// it. What the model sees and what the client gets must be the same, as
+// design.md defines same, and no request may become two.
+func FuzzRawHTTP(f *testing.F) {
+	for _, seed := range []struct{ method, target, header, body string }{
+		{"GET", "/", "", ""},
+		{"POST", "/v1/models/m:predict?a=b;c=%zz", "Content-Length: 2\r\nX-A: 1\r\nX-A: 2\r\n", "{}"},
+		{"POST", "/", "Transfer-Encoding: chunked\r\nTrailer: X-T\r\n", "2;x=y\r\n{}\r\n0\r\nX-T: 1\r\n\r\n"},
+		{"PUT", "/a%2Fb//c/../d", "Expect: 100-continue\r\nContent-Length: 1\r\n", "x"},
+		{"HEAD", "http://other/path", "Connection: close, X-A\r\nX-A: 1\r\nTe: trailers\r\n", ""},
+		{"OPTIONS", "*", "Upgrade: h2c\r\nConnection: Upgrade\r\n", ""},
+		{"CONNECT", "h:1", "", ""},
+		{"POST", "/", "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n"},
+		{"POST", "/", "Content-Length: 1\r\nContent-Length: 2\r\n", "xx"},
+		{"GET", "/", "X-A : 1\r\n", ""},
+		{"GET", "/", "X-A: 1\r\n folded\r\n", ""},
+		{"GET", "/?", "X-Forwarded-For: a, b\r\nForwarded: for=x\r\n", ""},
+		{"get", "/\xff", "X-\xff: \xfe\r\n", ""},
+		{"DELETE", "/", "Content-Encoding: gzip\r\nContent-Length: 3\r\n", "\x1f\x8b\x08"},
+	} {
+		f.Add(seed.method, seed.target, seed.header, seed.body)
+	}
+	model := &witness{}
+	direct := listen(f, &http.Server{Handler: model, DisableGeneralOptionsHandler: true})
+	handler := New(&url.URL{Scheme: "http", Host: direct}, func(*http.Request) (Recorder, http.Header) { return reader{}, nil }, func(ErrorClass) {})
+	through := listen(f, NewServer(handler, log.New(io.Discard, "", 0)))
+	f.Cleanup(handler.CloseIdleConnections)
+
+	f.Fuzz(func(t *testing.T, method, target, header, body string) {
+		if strings.EqualFold(method, http.MethodConnect) {
+			t.Skip("a CONNECT is for a proxy, which the agent is none of to its client")
+		}
+		raw := method + " " + target + " HTTP/1.1\r\nHost: h\r\n" + header + "\r\n" + body +
+			"GET /last HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
+		if strings.Contains(strings.ToLower(raw), "http/1.0") || strings.Contains(strings.ToLower(raw), "pri * http/2") {
+			t.Skip("the agent speaks HTTP/1.1 to a model, and HTTP/2 is another test's")
+		}
+		wantAnswers := converse(t, direct, raw)
+		want := model.forget()
+		gotAnswers := converse(t, through, raw)
+		got := model.forget()
+		if !slices.Equal(got, want) {
+			t.Errorf("of %q\nthe model saw  %q\nwithout agent  %q", raw, got, want)
+		}
+		if !slices.Equal(gotAnswers, wantAnswers) {
+			t.Errorf("of %q\nthe client got %q\nwithout agent  %q", raw, gotAnswers, wantAnswers)
+		}
+	})
+}
+
+// witness is a model that keeps what it sees, and answers by it.
+type witness struct {
+	mu   sync.Mutex
+	seen []string
+}
+
+func (w *witness) ServeHTTP(answer http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		// A request that breaks off gets no answer, and nobody knows how much of
+		// it comes through.
+		panic(http.ErrAbortHandler)
+	}
+	// Not the bytes of the request's line: net/http writes a URL in the form for
+	// an origin, and escapes what RFC 3986 has escaped. So does queue-proxy.
+	seen := fmt.Sprintf("%s %s %s %s %q trailer %s", r.Method, r.URL.RequestURI(), r.Host, endToEnd(r.Header), body, endToEnd(r.Trailer))
+	w.mu.Lock()
+	w.seen = append(w.seen, seen)
+	w.mu.Unlock()
+	answer.Header().Set("X-Seen", fmt.Sprint(len(seen)))
+	if len(body)%2 == 1 {
+		answer.WriteHeader(http.StatusTeapot)
+	}
+	_, _ = answer.Write(body)
+}
+
+func (w *witness) forget() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	seen := w.seen
+	w.seen = nil
+	return seen
+}
+
+// hopByHop headers are the connection's, not the exchange's (RFC 9110, 7.6.1).
+var hopByHop = []string{
+	"Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate", "Proxy-Authorization",
+	"Te", "Trailer", "Transfer-Encoding", "Upgrade", "Date",
+}
+
+// endToEnd writes the headers that an exchange is compared by.
+func endToEnd(header http.Header) string {
+	kept := maps.Clone(header)
+	for _, values := range header["Connection"] {
+		for name := range strings.SplitSeq(values, ",") {
+			delete(kept, textproto.CanonicalMIMEHeaderKey(textproto.TrimString(name)))
+		}
+	}
+	for _, name := range hopByHop {
+		delete(kept, name)
+	}
+	var text bytes.Buffer
+	for _, name := range slices.Sorted(maps.Keys(kept)) {
+		fmt.Fprintf(&text, "%s=%q ", name, kept[name])
+	}
+	return text.String()
+}
+
+// patience is how long a connection may be silent before it counts as waiting
+// for more than the input has.
+const patience = 300 * time.Millisecond
+
+// converse writes bytes to an address and gives the answers.
+func converse(t *testing.T, address, raw string) []string {
+	t.Helper()
+	connection, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal("dial:", err)
+	}
+	defer connection.Close()
+	var writing sync.WaitGroup
+	defer writing.Wait()
+	writing.Go(func() { _, _ = io.WriteString(connection, raw) })
+	input := bufio.NewReader(impatient{connection})
+	var answers []string
+	for {
+		answer, err := http.ReadResponse(input, nil)
+		if err != nil {
+			if errors.Is(err, errSilent) {
+				answers = append(answers, "silence")
+			}
+			return answers
+		}
+		body, err := io.ReadAll(answer.Body)
+		if answer.ContentLength < 0 && len(answer.TransferEncoding) == 0 {
+			// It ends with the connection. Where the server hasn't read all that
+			// came, that is a reset or not, as it happens.
+			err = nil
+		}
+		answers = append(answers, fmt.Sprintf("%d %s %q %v", answer.StatusCode, endToEnd(answer.Header), body, err != nil))
+	}
+}
+
+var errSilent = errors.New("nothing comes")
+
+type impatient struct{ net.Conn }
+
+func (c impatient) Read(p []byte) (int, error) {
+	_ = c.SetReadDeadline(time.Now().Add(patience))
+	n, err := c.Conn.Read(p)
+	if timeout, ok := err.(net.Error); ok && timeout.Timeout() {
+		err = errSilent
+		c.Close()
+	}
+	return n, err
+}
+
+func listen(f *testing.F, server *http.Server) string {
+	f.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		f.Fatal("listen:", err)
+	}
+	server.ErrorLog = log.New(io.Discard, "", 0)
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = server.Serve(listener) })
+	f.Cleanup(func() {
+		server.Close()
+		serving.Wait()
+	})
+	return listener.Addr().String()
+}
+
+// reader is a Recorder that only looks.
+type reader struct{}
+
+func (reader) RequestBytes(p []byte)                 { _ = bytes.Count(p, []byte{0}) }
+func (reader) RequestDone()                          {}
+func (reader) ResponseHead(int, http.Header, int64)  {}
+func (reader) ResponseBytes(p []byte)                { _ = bytes.Count(p, []byte{0}) }
+func (reader) ResponseDone()                         {}
+func (reader) TunnelOpened()                         {}
+func (reader) TunnelBytes(fromClient, fromModel int) {}
+func (reader) Unanswered(int)                        {}
+func (reader) End(http.Header)                       {}
