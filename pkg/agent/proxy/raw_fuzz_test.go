@@ -9,6 +9,7 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log"
@@ -133,8 +134,13 @@ func endToEnd(header http.Header) string {
 }
 
 // patience is how long a connection may be silent before it counts as waiting
-// for more than the input has.
-const patience = 300 * time.Millisecond
+// for more than the input has. What the fuzzer makes up often does.
+func patience() time.Duration {
+	if fuzzing := flag.Lookup("test.fuzz"); fuzzing != nil && fuzzing.Value.String() != "" {
+		return 300 * time.Millisecond
+	}
+	return time.Minute
+}
 
 // converse writes bytes to an address and gives the answers.
 func converse(t *testing.T, address, raw string) []string {
@@ -172,7 +178,7 @@ var errSilent = errors.New("nothing comes")
 type impatient struct{ net.Conn }
 
 func (c impatient) Read(p []byte) (int, error) {
-	_ = c.SetReadDeadline(time.Now().Add(patience))
+	_ = c.SetReadDeadline(time.Now().Add(patience()))
 	n, err := c.Conn.Read(p)
 	if timeout, ok := err.(net.Error); ok && timeout.Timeout() {
 		err = errSilent
