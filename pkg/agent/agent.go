@@ -35,6 +35,7 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/agent/proxy"
 	"github.com/sidenote-dev/sidenote/pkg/agent/readiness"
 	"github.com/sidenote-dev/sidenote/pkg/agent/refresh"
+	"github.com/sidenote-dev/sidenote/pkg/agent/statement"
 	"github.com/sidenote-dev/sidenote/pkg/agent/tracing"
 )
 
@@ -85,6 +86,8 @@ type Agent struct {
 	checker  *readiness.Checker
 	metadata *refresh.Source
 	metrics  *metrics.Metrics
+	// statements are the ledger events.
+	statements *statement.Issuer
 	// exposition serves the metrics, or is nil.
 	exposition http.Handler
 	exports    *export.Exports
@@ -113,7 +116,17 @@ func New(given *arguments.Arguments, environment Environment) (*Agent, error) {
 			return nil, fmt.Errorf("sink %q: %w", sink.Name, err)
 		}
 	}
-	a.pipeline = exchange.NewPipeline(a.settings(given, environment), a.budget, a.pipelineSinks(), a.discard)
+	settings := a.settings(given, environment)
+	a.pipeline = exchange.NewPipeline(settings, a.budget, a.pipelineSinks(), a.discard)
+	a.statements = statement.NewIssuer(statement.Settings{
+		Builder:   settings.Builder,
+		Selection: settings.Selection,
+		Mode:      given.Mode,
+		Interval:  given.LedgerInterval,
+		Deadline:  settings.Deadline,
+		Started:   time.Now(),
+		Skips:     a.pipeline.Skips(),
+	}, a.sinks)
 	a.checker = readiness.NewChecker(given.Target.Hostname(), given.StartupProbe, given.ReadinessProbe, a.logReadiness)
 	a.handler = proxy.New(given.Target, a.begin, a.unanswered)
 	a.handler.OnOverhead = a.metrics.Overhead
@@ -272,6 +285,7 @@ func (a *Agent) Run(signals <-chan os.Signal) error {
 	}
 	backgroundGroup.Go(func() { a.checker.Run(background) })
 	backgroundGroup.Go(func() { a.metadata.Run(background) })
+	backgroundGroup.Go(func() { a.statements.Run(background) })
 
 	failed := make(chan error, 2)
 	backgroundGroup.Go(func() { failed <- a.server.Serve(a.listener) })

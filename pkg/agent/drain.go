@@ -27,6 +27,8 @@ const (
 // latest after the drain timeout, and at once on a second signal.
 func (a *Agent) drain(signals <-chan os.Signal) {
 	a.logLedger("agent drains")
+	// In case that the exchanges under way outlast the drain.
+	a.statements.Issue()
 	ctx, cancel := context.WithTimeout(context.Background(), a.drainTimeout)
 	defer cancel()
 	go func() {
@@ -53,7 +55,9 @@ func (a *Agent) drain(signals <-chan os.Signal) {
 		return
 	}
 	// Idle: the listener may close now, and with it kept connections.
-	_ = a.server.Shutdown(ctx)
+	if a.server.Shutdown(ctx) == nil && await(ctx, func() bool { return a.handler.Active() == 0 }) {
+		a.statements.Close()
+	}
 	await(ctx, func() bool { return a.pipeline.Empty() && a.spoolsEmpty() && a.pending() == 0 })
 }
 

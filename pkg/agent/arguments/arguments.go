@@ -51,6 +51,8 @@ type Arguments struct {
 	MaxPayloadBytes int64
 	BufferBytes     int64
 	DrainTimeout    time.Duration
+	// LedgerInterval is the pace of ledger events.
+	LedgerInterval time.Duration
 
 	// StartupProbe may be nil.
 	ReadinessProbe, StartupProbe *readiness.Probe
@@ -71,12 +73,14 @@ const (
 	defaultMaxPayloadBytes = 700 << 10
 	defaultBufferBytes     = 32 << 20
 	defaultDrainTimeout    = 30 * time.Second
+	defaultLedgerInterval  = time.Minute
 	defaultTarget          = "http://127.0.0.1:8080"
 	defaultSource          = "sidenote-agent"
 	defaultClusterDomain   = "cluster.local"
 
-	minBufferBytes = 64 << 10
-	maxBytes       = 1 << 40
+	minBufferBytes    = 64 << 10
+	minLedgerInterval = time.Second
+	maxBytes          = 1 << 40
 )
 
 func defaults() Arguments {
@@ -92,6 +96,7 @@ func defaults() Arguments {
 		MaxPayloadBytes: defaultMaxPayloadBytes,
 		BufferBytes:     defaultBufferBytes,
 		DrainTimeout:    defaultDrainTimeout,
+		LedgerInterval:  defaultLedgerInterval,
 		LogLevel:        zapcore.InfoLevel,
 		MetricsExport:   telemetry.Metrics{Protocol: telemetry.Prometheus},
 		TracesExport:    telemetry.Traces{Protocol: telemetry.None},

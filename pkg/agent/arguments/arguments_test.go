@@ -19,7 +19,7 @@ func TestParse(t *testing.T) {
 		"--sink.default.ca-certs=-----BEGIN=", "--mode=request", "--events=request,request.failure", "--content-mode=binary",
 		"--source=m-predictor-default", "--inference-service=m", "--namespace=n", "--component=predictor",
 		"--metadata=team=a=b,c \"d\" 東京", "--metadata=owner=", "--metadata-dir=/dir", "--max-payload-bytes=10",
-		"--buffer-bytes=100000", "--drain-timeout=5s", `--readiness-probe={"tcpSocket":{"port":5}}`, "--log-level=debug",
+		"--buffer-bytes=100000", "--drain-timeout=5s", "--ledger-interval=2s", `--readiness-probe={"tcpSocket":{"port":5}}`, "--log-level=debug",
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -27,7 +27,7 @@ func TestParse(t *testing.T) {
 	if given.Port != 1081 || given.AdminPort != 1082 || given.Target.Host != "127.0.0.1:8000" || given.Mode != "request" ||
 		len(given.Events) != 2 || given.ContentMode != "binary" || given.Source != "m-predictor-default" || given.InferenceService != "m" ||
 		given.Namespace != "n" || given.Component != "predictor" || given.MetadataDir != "/dir" || given.MaxPayloadBytes != 10 ||
-		given.BufferBytes != 100000 || given.DrainTimeout != 5*time.Second || given.ReadinessProbe.TCPSocket.Port != 5 || given.StartupProbe != nil {
+		given.BufferBytes != 100000 || given.DrainTimeout != 5*time.Second || given.LedgerInterval != 2*time.Second || given.ReadinessProbe.TCPSocket.Port != 5 || given.StartupProbe != nil {
 		t.Errorf("got %+v", given)
 	}
 	if got := given.Metadata; len(got) != 2 || got[0].Value != `a=b,c "d" 東京` || got[1].Name != "owner" || got[1].Value != "" {
@@ -69,7 +69,7 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	if given.Port != 9081 || given.AdminPort != 9082 || given.Target.String() != "http://127.0.0.1:8080" || len(given.Sinks) != 0 ||
-		given.MaxPayloadBytes != 716800 || given.ClusterDomain != "cluster.local" || given.ReadinessProbe.TCPSocket.Port != 8080 {
+		given.MaxPayloadBytes != 716800 || given.ClusterDomain != "cluster.local" || given.ReadinessProbe.TCPSocket.Port != 8080 || given.LedgerInterval != time.Minute {
 		t.Errorf("got %+v", given)
 	}
 }
@@ -111,6 +111,8 @@ func TestAWrongArgumentIsNamed(t *testing.T) {
 		"--metadata=a=1 --metadata=a=2":                         "attribute \"a\" is given twice",
 		"--max-payload-bytes=1k":                                "write a number of bytes",
 		"--buffer-bytes=1":                                      "write a number of bytes from 65536",
+		"--ledger-interval=1":                                   "write for example 30s",
+		"--ledger-interval=999ms":                               "argument --ledger-interval: 999ms is too often: write 1s or more",
 		"--drain-timeout=5":                                     "write for example 30s",
 		"--readiness-probe={}":                                  "argument --readiness-probe: the probe has 0 handlers",
 		"--startup-probe={\"tcpSocket\":{\"port\":0}}":          "argument --startup-probe: the probe's port is 0",

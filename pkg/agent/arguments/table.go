@@ -70,8 +70,17 @@ var table = []argument{
 		func(a *Arguments, v string) (err error) { a.Mode, err = event.ParseMode(v); return err },
 	},
 	{
-		"events", "LIST", "request,response,stream", "which events are sent, of request, response, stream, request.failure, response.failure, request.oversize, response.oversize, request.encoded, response.encoded, tunnel",
+		"events", "LIST", "request,response,stream", "which events are sent, of request, response, stream, request.failure, response.failure, request.oversize, response.oversize, request.encoded, response.encoded, tunnel, ledger",
 		func(a *Arguments, v string) (err error) { a.Events, err = event.ParseKinds(v); return err },
+	},
+	{
+		"ledger-interval", "DURATION", "1m", "the pace of ledger events, where --events has those and there is something new: at least 1s",
+		func(a *Arguments, v string) (err error) {
+			if a.LedgerInterval, err = parseDuration(v); err == nil && a.LedgerInterval < minLedgerInterval {
+				return fmt.Errorf("%s is too often: write 1s or more", a.LedgerInterval)
+			}
+			return err
+		},
 	},
 	{
 		"content-mode", "MODE", "auto", "how events go out: binary, structured, or auto, which is binary wherever headers can carry the attributes unchanged",

@@ -28,6 +28,8 @@ type Item struct {
 	Observed, Deadline time.Time
 	// Bytes is what the event holds of the budget.
 	Bytes int64
+	// Ahead has the first attempt made before all that waits.
+	Ahead bool
 	// Release gives back what the event holds, once for each sink.
 	Release func()
 
@@ -100,9 +102,11 @@ type Core struct {
 	// are served in turns, so that neither an outage's backlog nor one event
 	// that always fails holds up the rest.
 	live, backlog queue
-	fromBacklog   bool
-	oldestFirst   bool
-	successes     uint64
+	// ahead are new events that go before all of those.
+	ahead       queue
+	fromBacklog bool
+	oldestFirst bool
+	successes   uint64
 	// held is what the items hold, those in flight and on their way to the disk
 	// too, and flyingBytes what those in flight do.
 	held, flyingBytes int64
@@ -143,11 +147,17 @@ func (c *Core) Add(item *Item) {
 		c.giveUp(item, ledger.ReasonBudget, time.Time{})
 		return
 	}
+	if item.Ahead {
+		c.ahead.push(item)
+		return
+	}
 	c.live.push(item)
 }
 
 // Waiting is the number of items that no attempt is under way for.
-func (c *Core) Waiting() int { return c.live.len() + c.backlog.len() }
+func (c *Core) Waiting() int { return c.ahead.len() + c.live.len() + c.backlog.len() }
+
+func (c *Core) lanes() [3]*queue { return [...]*queue{&c.ahead, &c.live, &c.backlog} }
 
 // InFlight is the number of attempts that are under way.
 func (c *Core) InFlight() int { return c.gate.inFlight }
@@ -207,6 +217,9 @@ func (c *Core) land(item *Item) {
 // lane gives the one that is served next, or nil where only events wait that
 // their schedule holds back.
 func (c *Core) lane(now time.Time) *queue {
+	if c.ahead.len() > 0 {
+		return &c.ahead
+	}
 	live, backlog := c.live.front(), c.backlog.front()
 	if backlog != nil && backlog.notBefore.After(now) {
 		backlog = nil
@@ -299,7 +312,7 @@ func (c *Core) again(item *Item, now time.Time) {
 
 // DropAll gives up every item that no attempt is under way for.
 func (c *Core) DropAll(reason ledger.Reason) {
-	for _, lane := range []*queue{&c.live, &c.backlog} {
+	for _, lane := range c.lanes() {
 		for lane.len() > 0 {
 			c.giveUp(lane.pop(), reason, time.Time{})
 		}
@@ -313,7 +326,7 @@ func (c *Core) giveUp(item *Item, reason ledger.Reason, now time.Time) {
 }
 
 func (c *Core) expire(now time.Time) {
-	for _, lane := range []*queue{&c.live, &c.backlog} {
+	for _, lane := range c.lanes() {
 		lane.removeWhere(
 			func(item *Item) bool { return !now.Before(item.Deadline) },
 			func(item *Item) { c.giveUp(item, ledger.ReasonExpired, now) })
@@ -351,7 +364,9 @@ func (c *Core) givesUpAt(item *Item) time.Time {
 	return since.Add(c.patience)
 }
 
-func (c *Core) nextDeadline() time.Time { return soonest(c.live.deadline, c.backlog.deadline) }
+func (c *Core) nextDeadline() time.Time {
+	return soonest(c.ahead.deadline, soonest(c.live.deadline, c.backlog.deadline))
+}
 
 // soonest gives the earlier of two times, of which zero means never.
 func soonest(a, b time.Time) time.Time {

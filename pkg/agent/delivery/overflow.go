@@ -318,7 +318,7 @@ func (c *Core) FirstExposed() uint64 {
 
 // eachItem goes over all items that are in memory. It needs TrackAttempts.
 func (c *Core) eachItem(do func(*Item)) {
-	for _, lane := range []*queue{&c.live, &c.backlog} {
+	for _, lane := range c.lanes() {
 		for _, item := range lane.waiting() {
 			do(item)
 		}

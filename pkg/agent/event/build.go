@@ -70,19 +70,10 @@ type Builder struct {
 func (b *Builder) Build(o *Observation, kind Kind, attributes []metadata.Attribute) (*Event, error) {
 	var replaced replacements
 	content := b.content(o, kind)
-
-	built := &Event{Kind: content.kind, data: content.data, mode: b.ContentMode}
-	context := &cloudevents.EventContextV1{
-		ID:         o.Exchange.CorrelationID + "-" + o.Side.String(),
-		Type:       TypePrefix + string(content.kind),
-		Time:       &types.Timestamp{Time: o.At.UTC()},
-		Extensions: make(map[string]any, 16+len(attributes)),
+	context, err := b.context(o.Exchange.CorrelationID+"-"+o.Side.String(), content.kind, o.At)
+	if err != nil {
+		return nil, err
 	}
-	source := types.ParseURIRef(b.Identity.Source)
-	if source == nil {
-		return nil, fmt.Errorf("the source %q is no URI reference", b.Identity.Source)
-	}
-	context.Source = *source
 	if subject := replaced.subject(o.Exchange.Path); subject != "" {
 		context.Subject = &subject
 	}
@@ -90,11 +81,7 @@ func (b *Builder) Build(o *Observation, kind Kind, attributes []metadata.Attribu
 		context.DataContentType = &contentType
 	}
 
-	text := func(name, value string) {
-		if value != "" {
-			context.Extensions[name] = value
-		}
-	}
+	text := func(name, value string) { setText(context, name, value) }
 	// The owner's metadata first: nothing of it can replace what is ours.
 	for _, attribute := range attributes {
 		text(attribute.Name, attribute.Value)
@@ -105,11 +92,7 @@ func (b *Builder) Build(o *Observation, kind Kind, attributes []metadata.Attribu
 	if length, given := replaced.inferenceHeaderLength(o.Coding.InferenceHeaderLength, content.size); given {
 		context.Extensions["inferenceheaderlength"] = length
 	}
-	text("inferenceservicename", b.Identity.InferenceService)
-	text("namespace", b.Identity.Namespace)
-	text("component", b.Identity.Component)
-	text("revision", b.Identity.Revision)
-	text("agentinstance", b.Identity.AgentInstance)
+	b.Identity.set(context)
 	traceParent, traceState := replaced.traceContext(o.Exchange.TraceParent, o.Exchange.TraceState)
 	text("traceparent", traceParent)
 	text("tracestate", traceState)
@@ -132,12 +115,47 @@ func (b *Builder) Build(o *Observation, kind Kind, attributes []metadata.Attribu
 		text("bodysha256", o.Body.SHA256)
 	}
 	text("replaced", replaced.String())
+	return b.finish(content.kind, context, content.data)
+}
 
-	built.attributes = cloudevents.Event{Context: context}
+// context gives the attributes that every event has, but for the Identity's.
+func (b *Builder) context(id string, kind Kind, at time.Time) (*cloudevents.EventContextV1, error) {
+	source := types.ParseURIRef(b.Identity.Source)
+	if source == nil {
+		return nil, fmt.Errorf("the source %q is no URI reference", b.Identity.Source)
+	}
+	return &cloudevents.EventContextV1{
+		ID:         id,
+		Source:     *source,
+		Type:       TypePrefix + string(kind),
+		Time:       &types.Timestamp{Time: at.UTC()},
+		Extensions: make(map[string]any, 24),
+	}, nil
+}
+
+func (i *Identity) set(context *cloudevents.EventContextV1) {
+	setText(context, "inferenceservicename", i.InferenceService)
+	setText(context, "namespace", i.Namespace)
+	setText(context, "component", i.Component)
+	setText(context, "revision", i.Revision)
+	setText(context, "agentinstance", i.AgentInstance)
+}
+
+func setText(context *cloudevents.EventContextV1, name, value string) {
+	if value != "" {
+		context.Extensions[name] = value
+	}
+}
+
+func (b *Builder) finish(kind Kind, context *cloudevents.EventContextV1, data []byte) (*Event, error) {
+	built := &Event{
+		Kind: kind, data: data, mode: b.ContentMode,
+		attributes: cloudevents.Event{Context: context},
+		headerSize: headerSize(context),
+	}
 	if err := built.attributes.Validate(); err != nil {
 		return nil, fmt.Errorf("building an event: %w", err)
 	}
-	built.headerSize = headerSize(context)
 	built.structured = b.ContentMode.structured(built)
 	return built, nil
 }

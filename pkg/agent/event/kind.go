@@ -9,6 +9,7 @@ package event
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -30,6 +31,7 @@ const (
 	KindRequestEncoded   Kind = "request.encoded"
 	KindResponseEncoded  Kind = "response.encoded"
 	KindTunnel           Kind = "tunnel"
+	KindLedger           Kind = "ledger"
 )
 
 // Kinds lists every kind there is.
@@ -39,18 +41,20 @@ func Kinds() []Kind {
 		KindRequestFailure, KindResponseFailure,
 		KindRequestOversize, KindResponseOversize,
 		KindRequestEncoded, KindResponseEncoded,
-		KindTunnel,
+		KindTunnel, KindLedger,
 	}
 }
 
-// Side is one direction of an exchange, or the tunnel that it became.
+// Side is one direction of an exchange, the tunnel that it became, or the agent
+// that tells of itself.
 type Side uint8
 
-// The two directions, and what has both.
+// The two directions, what has both, and what has neither.
 const (
 	Request Side = iota
 	Response
 	Tunnel
+	Agent
 )
 
 func (s Side) String() string {
@@ -59,8 +63,10 @@ func (s Side) String() string {
 		return "request"
 	case Response:
 		return "response"
-	default:
+	case Tunnel:
 		return "tunnel"
+	default:
+		return "agent"
 	}
 }
 
@@ -72,11 +78,13 @@ func (s Side) oversize() Kind { return s.plain() + ".oversize" }
 
 func (s Side) encoded() Kind { return s.plain() + ".encoded" }
 
-// Side says which direction a kind tells of.
+// Side says what a kind tells of.
 func (k Kind) Side() Side {
 	switch {
 	case k == KindTunnel:
 		return Tunnel
+	case k == KindLedger:
+		return Agent
 	case strings.HasPrefix(string(k), "request"):
 		return Request
 	default:
@@ -108,16 +116,21 @@ func ParseMode(text string) (Mode, error) {
 type Selection map[Kind]bool
 
 // Select gives the kinds that are both listed and of a side that the mode
-// wants. A tunnel is of both sides.
+// wants. A tunnel is of both sides, and the agent of none.
 func Select(mode Mode, kinds []Kind) Selection {
 	selection := make(Selection, len(kinds))
 	for _, kind := range kinds {
 		side := kind.Side()
-		if mode == ModeAll || side == Tunnel || string(mode) == side.String() {
+		if mode == ModeAll || side == Tunnel || side == Agent || string(mode) == side.String() {
 			selection[kind] = true
 		}
 	}
 	return selection
+}
+
+// Kinds lists what is selected, in the order of Kinds.
+func (s Selection) Kinds() []Kind {
+	return slices.DeleteFunc(Kinds(), func(kind Kind) bool { return !s[kind] })
 }
 
 // Wants says whether any kind of a side is selected.

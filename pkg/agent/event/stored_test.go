@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
 )
 
@@ -112,6 +113,11 @@ func TestAStoredEventGoesOutAsItWouldHave(t *testing.T) {
 			}
 		}
 	}
+	told, err := (&Builder{Identity: Identity{Source: "s"}, ContentMode: ContentModeAuto}).Ledger(ledger.Statement{Sequence: 7, Final: true}, "id", time.Unix(1, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	same("a ledger event", told)
 	for _, kind := range Kinds() {
 		if !seen[kind] {
 			t.Errorf("no %s event was stored", kind)

@@ -117,6 +117,16 @@ func (a *Account) Spool() {
 	a.snapshot.Spooled++
 }
 
+// ObserveStatement counts an event that says what the account says: the copy
+// has that event too, as pending, and its Observed is the event's place.
+func (a *Account) ObserveStatement() Snapshot {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.snapshot.Observed++
+	a.snapshot.Pending++
+	return a.copy()
+}
+
 // Deliver ends a pending event: the sink has taken it.
 func (a *Account) Deliver() {
 	a.mu.Lock()
@@ -161,6 +171,10 @@ func (a *Account) Retry() {
 func (a *Account) Snapshot() Snapshot {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	return a.copy()
+}
+
+func (a *Account) copy() Snapshot {
 	copied := a.snapshot
 	copied.Dropped = make(map[Reason]uint64, len(a.snapshot.Dropped))
 	maps.Copy(copied.Dropped, a.snapshot.Dropped)
@@ -188,7 +202,9 @@ func (s *Skips) Skip(reason SkipReason) {
 func (s *Skips) Snapshot() map[SkipReason]uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return maps.Clone(s.counts)
+	counts := make(map[SkipReason]uint64, len(s.counts))
+	maps.Copy(counts, s.counts)
+	return counts
 }
 
 // Reasons lists every Reason.
