@@ -98,8 +98,9 @@ func (a *Agent) validate() error {
 	if a.BufferBytes < minBufferBytes {
 		return fmt.Errorf("buffer-bytes is %d: write at least %d", a.BufferBytes, minBufferBytes)
 	}
-	if a.BufferBytes < a.MaxPayloadBytes {
-		return fmt.Errorf("buffer-bytes is %d, less than max-payload-bytes (%d): no body of that size could ever be sent", a.BufferBytes, a.MaxPayloadBytes)
+	if most := a.MostPayloadBytes(); a.MaxPayloadBytes > most {
+		return fmt.Errorf("max-payload-bytes is %d, over half of buffer-bytes (%d): write at most %d, or leave gomemlimit and buffer-bytes out, with a memory-limit of at least %s",
+			a.MaxPayloadBytes, a.BufferBytes, most, quantity(limitFor(3*2*a.MaxPayloadBytes)))
 	}
 	for name, request := range a.Resources.Requests {
 		if limit := a.Resources.Limits[name]; request.Cmp(limit) > 0 {
@@ -108,6 +109,11 @@ func (a *Agent) validate() error {
 	}
 	return nil
 }
+
+// MostPayloadBytes is the largest body that an agent with these settings can
+// keep: half of what it holds, for a body that grows is there twice for a
+// moment, and a spool has a part of its own.
+func (a *Agent) MostPayloadBytes() int64 { return a.BufferBytes / 2 }
 
 func override(list corev1.ResourceList, name corev1.ResourceName, quantity *resource.Quantity) {
 	if quantity != nil {

@@ -88,7 +88,7 @@ func TestTheMemoryLimitGivesTheRest(t *testing.T) {
 		"a large one":          {map[string]string{"memory-limit": "1Gi"}, "768MiB", 256 << 20, "64Mi"},
 		"an odd one":           {map[string]string{"memory-limit": "200M"}, "150000000B", 50_000_000, "64Mi"},
 		"Go's own":             {map[string]string{"memory-limit": "1Gi", "gomemlimit": "600MiB"}, "600MiB", 200 << 20, "64Mi"},
-		"a buffer of its own":  {map[string]string{"memory-limit": "1Gi", "buffer-bytes": "100000"}, "768MiB", 100_000, "64Mi"},
+		"a buffer of its own":  {map[string]string{"memory-limit": "1Gi", "buffer-bytes": "200000"}, "768MiB", 200_000, "64Mi"},
 		"a request of its own": {map[string]string{"memory-limit": "1Gi", "memory-request": "512Mi"}, "768MiB", 256 << 20, "512Mi"},
 	} {
 		data := map[string]string{"image": "agent", "max-payload-bytes": "100000"}
@@ -169,6 +169,7 @@ func TestUnreadableConfigMapsAreRefused(t *testing.T) {
 		"no number":                  {map[string]string{"image": "a", "buffer-bytes": "many"}, "buffer-bytes"},
 		"no payload":                 {map[string]string{"image": "a", "max-payload-bytes": "0"}, "max-payload-bytes"},
 		"a buffer below a body":      {map[string]string{"image": "a", "buffer-bytes": "10"}, "buffer-bytes"},
+		"a body of over half of it":  {map[string]string{"image": "a", "max-payload-bytes": "16777217"}, "max-payload-bytes is 16777217, over half of buffer-bytes (33554432): write at most 16777216, or leave gomemlimit and buffer-bytes out, with a memory-limit of at least 129Mi"},
 		"a request over a limit":     {map[string]string{"image": "a", "memory-request": "1Gi"}, "memory-request"},
 		"too little memory":          {map[string]string{"image": "a", "memory-limit": "16Mi"}, "memory-limit is 16Mi: write at least 32Mi"},
 		"too small a limit for Go":   {map[string]string{"image": "a", "gomemlimit": "1MiB"}, "write at least 16MiB, or leave it out"},

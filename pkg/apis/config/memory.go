@@ -52,7 +52,7 @@ func bufferOf(runtimeLimit int64) int64 { return runtimeLimit / 3 }
 
 // limitFor gives the least memory limit whose runtime limit is this one.
 func limitFor(runtimeLimit int64) int64 {
-	return max(runtimeLimit+leastOutside, (runtimeLimit*4+2)/3)
+	return max(minMemoryLimit, runtimeLimit+leastOutside, (runtimeLimit*4+2)/3)
 }
 
 // checkMemory refuses settings that contradict each other. With a runtime

@@ -579,9 +579,9 @@ func TestTheClusterDecidesWhichAnnotationsAreDenied(t *testing.T) {
 
 func TestABodyMustFitInWhatAnAgentHolds(t *testing.T) {
 	ctx := config.ToContext(t.Context(), &config.Config{Agent: &config.Agent{BufferBytes: 1000}, Logger: &config.Logger{}})
-	assertRefused(t, asCreated(ctx, Seed(WithLogger(WithMaxPayloadBytes(1000)))))
-	assertRefused(t, asCreated(ctx, Seed(WithLogger(WithMaxPayloadBytes(1001)))),
-		refused("holds 1000 bytes in all: write at most that, or have memory-limit raised", "spec.predictor.logger.maxPayloadBytes"))
+	assertRefused(t, asCreated(ctx, Seed(WithLogger(WithMaxPayloadBytes(500)))))
+	assertRefused(t, asCreated(ctx, Seed(WithLogger(WithMaxPayloadBytes(501)))),
+		refused("holds 1000 bytes in all: write at most half of that, or have memory-limit raised", "spec.predictor.logger.maxPayloadBytes"))
 }
 
 func TestAShortTimeoutWithALoggerIsWarnedOf(t *testing.T) {

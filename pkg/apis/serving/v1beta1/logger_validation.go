@@ -54,9 +54,9 @@ func (s *LoggerSpec) validateMaxPayloadBytes(agent *config.Agent) *apis.FieldErr
 		return nil
 	case *s.MaxPayloadBytes < 1, *s.MaxPayloadBytes > maxMaxPayloadBytes:
 		return apis.ErrOutOfBoundsValue(*s.MaxPayloadBytes, 1, maxMaxPayloadBytes, field)
-	case *s.MaxPayloadBytes > agent.BufferBytes:
+	case *s.MaxPayloadBytes > agent.MostPayloadBytes():
 		return apis.ErrInvalidValue(*s.MaxPayloadBytes, field, fmt.Sprintf(
-			"an agent of this cluster holds %d bytes in all: write at most that, or have memory-limit raised in Sidenote's ConfigMap %s", agent.BufferBytes, config.AgentConfigName))
+			"an agent of this cluster holds %d bytes in all: write at most half of that, or have memory-limit raised in Sidenote's ConfigMap %s", agent.BufferBytes, config.AgentConfigName))
 	}
 	return nil
 }
