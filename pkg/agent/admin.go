@@ -92,11 +92,14 @@ func (a *Agent) state() metrics.State {
 		MetadataHash:     a.metadata.Hash(),
 		ExportFailures:   a.exports.Failures(),
 	}
-	now := time.Now()
+	now, spools := time.Now(), a.spoolStatuses()
 	for _, sink := range a.sinks {
 		seen := metrics.Sink{Name: sink.Name(), Ledger: sink.Account().Snapshot(), QueueBytes: sink.HeldBytes()}
 		if oldest := sink.Oldest(); !oldest.IsZero() {
 			seen.OldestAge = now.Sub(oldest)
+		}
+		if spool, ok := spools[sink.Name()]; ok {
+			seen.Spool = observedSpool(spool)
 		}
 		state.Sinks = append(state.Sinks, seen)
 	}

@@ -114,7 +114,7 @@ func TestWhatAnAgentServesIsDocumented(t *testing.T) {
 		}
 		predictor().ServeHTTP(w, r)
 	}),
-		"--sink="+sink.url, "--sink.default.dead-letter="+letters.url, "--namespace=ns",
+		"--sink="+sink.url, "--sink.default.dead-letter="+letters.url, "--sink.default.spool-dir="+t.TempDir(), "--sink.default.spool-bytes=8388608", "--namespace=ns",
 		"--sink=refused=http://169.254.169.254/",
 		"--tracing-protocol=http/protobuf", "--tracing-sampling-rate=1", "--tracing-endpoint="+collector)
 	r.post("/v1/models/m:predict", "{}")
@@ -175,7 +175,7 @@ func worstCase(t *testing.T, reader sdkmetric.Reader) {
 		for _, reason := range ledger.Reasons() {
 			snapshot.Dropped[reason] = 1
 		}
-		state.Sinks = append(state.Sinks, metrics.Sink{Name: name, Ledger: snapshot})
+		state.Sinks = append(state.Sinks, metrics.Sink{Name: name, Ledger: snapshot, Spool: &metrics.Spool{}})
 	}
 	made, err := metrics.New(reader, resource.Empty(), func() metrics.State { return state })
 	if err != nil {

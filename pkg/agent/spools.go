@@ -10,6 +10,7 @@ import (
 
 	"github.com/sidenote-dev/sidenote/pkg/agent/arguments"
 	"github.com/sidenote-dev/sidenote/pkg/agent/delivery"
+	"github.com/sidenote-dev/sidenote/pkg/agent/metrics"
 	"github.com/sidenote-dev/sidenote/pkg/agent/spool"
 )
 
@@ -25,7 +26,10 @@ func (a *Agent) reserveSpools(given *arguments.Arguments) {
 		}
 	}
 	a.spools = delivery.ShareOfSpool(given.BufferBytes, spools)
-	a.budget.Lease().Grow(a.spools.Reserved * int64(spools))
+	lease := a.budget.Lease()
+	// It is no body's.
+	lease.HandOver()
+	lease.Grow(a.spools.Reserved * int64(spools))
 }
 
 func (a *Agent) spoolOptions(given *arguments.Arguments, sink arguments.Sink) *delivery.SpoolOptions {
@@ -49,6 +53,7 @@ func (a *Agent) spoolOptions(given *arguments.Arguments, sink arguments.Sink) *d
 		WindowBytes: a.spools.Window,
 		Reserve: func(bytes int64) (release func(), ok bool) {
 			lease := a.budget.Lease()
+			lease.HandOver()
 			return lease.Release, lease.Grow(bytes)
 		},
 		OnTrouble: func(trouble delivery.SpoolTrouble, err error) {
@@ -69,6 +74,19 @@ func (a *Agent) spoolStatuses() map[string]delivery.SpoolStatus {
 		}
 	}
 	return statuses
+}
+
+// observedSpool is what metrics observe of a spool.
+func observedSpool(status delivery.SpoolStatus) *metrics.Spool {
+	return &metrics.Spool{
+		Working:       status.Open && !status.Failing,
+		Bytes:         status.Bytes,
+		Limit:         status.Limit,
+		Watermark:     status.SpooledThrough,
+		Errors:        status.Errors,
+		Refused:       status.RefusedFull,
+		CorruptBlocks: status.CorruptBlocks,
+	}
 }
 
 // spoolsEmpty says whether all that was spooled has come back.

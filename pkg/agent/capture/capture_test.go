@@ -104,3 +104,32 @@ func TestTheBudgetIsNeverExceededAndAlwaysReturned(t *testing.T) {
 		t.Errorf("%d bytes are lost", budget.Used())
 	}
 }
+
+// TestWhatIsHandedOverIsNoBodysAnyMore, and is given back all the same.
+func TestWhatIsHandedOverIsNoBodysAnyMore(t *testing.T) {
+	budget := NewBudget(100)
+	assert := func(when string, used, captured int64) {
+		t.Helper()
+		if budget.Used() != used || budget.Captured() != captured {
+			t.Errorf("%s: %d are used and %d captured, want %d and %d", when, budget.Used(), budget.Captured(), used, captured)
+		}
+	}
+	flowing, built := budget.Lease(), budget.Lease()
+	flowing.Grow(10)
+	built.Grow(40)
+	assert("both flow", 50, 50)
+	built.Shrink(10)
+	assert("one was too large", 40, 40)
+	built.HandOver()
+	assert("one is built", 40, 10)
+	built.Grow(5)
+	built.Shrink(1)
+	assert("it changes", 44, 10)
+	built.Release()
+	assert("it is delivered", 10, 10)
+	if flowing.Grow(91) {
+		t.Error("there was room for more than the budget")
+	}
+	flowing.Release()
+	assert("the other is gone", 0, 0)
+}

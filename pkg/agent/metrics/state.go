@@ -25,6 +25,19 @@ type Sink struct {
 	// QueueBytes is what the sink's events hold of the budget, those in flight
 	// too.
 	QueueBytes int64
+	// Spool is nil where the sink has none.
+	Spool *Spool
+}
+
+// Spool is how a sink's spool does.
+type Spool struct {
+	// Working says that it takes events, and doesn't fail.
+	Working bool
+	// Bytes is what its files take, at most Limit.
+	Bytes, Limit int64
+	// Watermark is the highest agentsequence up to which a kill loses nothing.
+	Watermark                      uint64
+	Errors, Refused, CorruptBlocks uint64
 }
 
 // State is what is observed at a reading.
@@ -85,6 +98,13 @@ func observeState(meter metric.Meter, state func() State) error {
 	pending := i.amount("sidenote.events.pending", "{event}", "Events that are on their way.")
 	age := i.seconds("sidenote.queue.age", "Age of the oldest event that waits for its sink.")
 	queued := i.amount("sidenote.queue.usage", "By", "Bytes that the events for a sink hold, those in flight too.")
+	spoolWorks := i.gauge("sidenote.spool.working", "", "Whether the spool takes events, and doesn't fail.")
+	spoolUsed := i.amount("sidenote.spool.usage", "By", "Bytes that the spool's files take.")
+	spoolLimit := i.amount("sidenote.spool.limit", "By", "Bytes that the spool's files may take.")
+	watermark := i.gauge("sidenote.spool.watermark", "{event}", "The agentsequence up to which every event has ended or is on the disk.")
+	spoolErrors := i.counter("sidenote.spool.errors", "{error}", "Failures of the spool's filesystem.")
+	refused := i.counter("sidenote.spool.refused", "{event}", "Events that found no room in the spool, and stayed in memory.")
+	corrupt := i.counter("sidenote.spool.corrupt_blocks", "{block}", "Blocks of the spool's files that are damaged.")
 	skipped := i.counter("sidenote.exchanges.skipped", "{exchange}", "Exchanges that were proxied but not observed, by reason.")
 	active := i.amount("sidenote.exchanges.active", "{exchange}", "Exchanges that are under way.")
 	used := i.amount("sidenote.buffer.usage", "By", "Bytes that are held for events, of all kinds.")
@@ -113,6 +133,15 @@ func observeState(meter metric.Meter, state func() State) error {
 			o.ObserveInt64(pending, int64(sink.Ledger.Pending), of)
 			o.ObserveFloat64(age, sink.OldestAge.Seconds(), of)
 			o.ObserveInt64(queued, sink.QueueBytes, of)
+			if spool := sink.Spool; spool != nil {
+				o.ObserveInt64(spoolWorks, oneIf(spool.Working), of)
+				o.ObserveInt64(spoolUsed, spool.Bytes, of)
+				o.ObserveInt64(spoolLimit, spool.Limit, of)
+				o.ObserveInt64(watermark, int64(spool.Watermark), of)
+				o.ObserveInt64(spoolErrors, int64(spool.Errors), of)
+				o.ObserveInt64(refused, int64(spool.Refused), of)
+				o.ObserveInt64(corrupt, int64(spool.CorruptBlocks), of)
+			}
 			for reason, count := range sink.Ledger.Dropped {
 				o.ObserveInt64(dropped, int64(count), metric.WithAttributes(name, attribute.String("reason", string(reason))))
 			}

@@ -6,6 +6,7 @@ SPDX-License-Identifier: Apache-2.0
 package proxy
 
 import (
+	"io"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -39,12 +40,20 @@ func (o *overhead) stop() {
 
 func (o *overhead) total() time.Duration { return time.Duration(o.passed.Load()) }
 
-// meter gives look with its time added.
-func (o *overhead) meter(look func([]byte)) func([]byte) {
-	return func(p []byte) {
-		begun := time.Now()
-		look(p)
-		o.passed.Add(int64(time.Since(begun)))
+// watch gives a body whose bytes and end are shown to a recorder, with the time
+// that this takes added.
+func (o *overhead) watch(body io.ReadCloser, bytes func([]byte), done func()) *watchedBody {
+	add := func(begun time.Time) { o.passed.Add(int64(time.Since(begun))) }
+	return &watchedBody{
+		ReadCloser: body,
+		bytes: func(p []byte) {
+			defer add(time.Now())
+			bytes(p)
+		},
+		done: func() {
+			defer add(time.Now())
+			done()
+		},
 	}
 }
 

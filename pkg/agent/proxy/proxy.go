@@ -154,9 +154,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		answer = res
 		recorder.ResponseHead(res.StatusCode, res.Header, res.ContentLength)
-		res.Body = meteredBody{&watchedBody{
-			ReadCloser: res.Body, bytes: added.meter(recorder.ResponseBytes), done: recorder.ResponseDone,
-		}, &added}
+		res.Body = meteredBody{added.watch(res.Body, recorder.ResponseBytes, recorder.ResponseDone), &added}
 		return nil
 	}
 	proxy.ErrorHandler = func(w http.ResponseWriter, r *http.Request, err error) {
@@ -222,11 +220,7 @@ func watchRequest(out *http.Request, recorder Recorder, added *overhead) {
 		recorder.RequestDone()
 		return
 	}
-	out.Body = &watchedBody{
-		ReadCloser: out.Body,
-		bytes:      added.meter(recorder.RequestBytes),
-		done:       recorder.RequestDone,
-	}
+	out.Body = added.watch(out.Body, recorder.RequestBytes, recorder.RequestDone)
 }
 
 // closingBody closes the client's body with the one that goes to the model.

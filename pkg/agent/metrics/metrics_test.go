@@ -1,0 +1,37 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package metrics
+
+import (
+	"testing"
+	"time"
+
+	"go.opentelemetry.io/otel/sdk/resource"
+)
+
+// BenchmarkRecord is what an exchange and the delivery of an event cost here.
+func BenchmarkRecord(b *testing.B) {
+	reader, _, err := NewExposition()
+	if err != nil {
+		b.Fatal(err)
+	}
+	m, err := New(reader, resource.Empty(), func() State { return State{} })
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Run("exchange", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			m.Overhead(time.Millisecond)
+		}
+	})
+	b.Run("attempt", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			m.Attempt("default", time.Millisecond, 202)
+		}
+	})
+}
