@@ -424,6 +424,9 @@ func TestADeadCollectorChangesNothing(t *testing.T) {
 					t.Errorf("the ledger says %+v", s)
 				}
 				r.kill()
+				if gaveUp := strings.Contains(r.logs.String(), "the collector took too long"); what == "hanging" && !gaveUp {
+					t.Errorf("the agent's end waited for a collector that hangs: %s", r.logs)
+				}
 				eventually(t, "the failures are counted and logged", func() bool {
 					failures := r.agent.exports.Failures()
 					return failures["metrics"] > 0 && failures["traces"] > 0 && strings.Contains(r.logs.String(), "an export was not taken")
