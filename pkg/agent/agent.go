@@ -131,7 +131,10 @@ func New(given *arguments.Arguments, environment Environment) (*Agent, error) {
 	a.handler = proxy.New(given.Target, a.begin, a.unanswered)
 	a.handler.OnOverhead = a.metrics.Overhead
 
-	var err error
+	err := a.metrics.Observe(a.state)
+	if err != nil {
+		return nil, fmt.Errorf("setting up metrics: %w", err)
+	}
 	// Only queue-proxy is to reach the serving port, and it dials 127.0.0.1.
 	if a.listener, err = net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(int(given.Port)))); err != nil {
 		return nil, fmt.Errorf("argument --port: %w", err)

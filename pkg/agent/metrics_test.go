@@ -177,8 +177,11 @@ func worstCase(t *testing.T, reader sdkmetric.Reader) {
 		}
 		state.Sinks = append(state.Sinks, metrics.Sink{Name: name, Ledger: snapshot, Spool: &metrics.Spool{}})
 	}
-	made, err := metrics.New(reader, resource.Empty(), func() metrics.State { return state })
+	made, err := metrics.New(reader, resource.Empty())
 	if err != nil {
+		t.Fatal(err)
+	}
+	if err := made.Observe(func() metrics.State { return state }); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = made.Shutdown(t.Context()) })

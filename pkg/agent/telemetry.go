@@ -59,7 +59,7 @@ func (a *Agent) setUpTelemetry(given *arguments.Arguments, environment Environme
 		reader, err = a.exports.MetricReader(context.Background(), given.MetricsExport)
 	}
 	without(export.Metrics, err)
-	if a.metrics, err = metrics.New(reader, of, a.state); err != nil {
+	if a.metrics, err = metrics.New(reader, of); err != nil {
 		return fmt.Errorf("setting up metrics: %w", err)
 	}
 

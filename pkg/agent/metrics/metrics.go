@@ -42,9 +42,9 @@ type Metrics struct {
 	overhead   metric.Float64Histogram
 }
 
-// New gives instruments that reader reads, nil for none. They call state at
-// each reading. The resource says whose they are.
-func New(reader sdkmetric.Reader, of *resource.Resource, state func() State) (*Metrics, error) {
+// New gives instruments that reader reads, nil for none. The resource says whose
+// they are.
+func New(reader sdkmetric.Reader, of *resource.Resource) (*Metrics, error) {
 	options := []sdkmetric.Option{
 		sdkmetric.WithResource(of),
 		// They would hold memory for what nothing here records.
@@ -57,7 +57,6 @@ func New(reader sdkmetric.Reader, of *resource.Resource, state func() State) (*M
 	meter := m.provider.Meter(scope)
 	err := errors.Join(
 		m.makeInstruments(meter),
-		observeState(meter, state),
 		observeProcess(meter),
 		runtime.Start(runtime.WithMeterProvider(m.provider)),
 	)
@@ -65,6 +64,15 @@ func New(reader sdkmetric.Reader, of *resource.Resource, state func() State) (*M
 		return nil, fmt.Errorf("making an instrument: %w", err)
 	}
 	return m, nil
+}
+
+// Observe has state called at each reading from now on. A reader that exports
+// by itself reads from the start, when there may be no state yet.
+func (m *Metrics) Observe(state func() State) error {
+	if err := observeState(m.provider.Meter(scope), state); err != nil {
+		return fmt.Errorf("making an instrument: %w", err)
+	}
+	return nil
 }
 
 func (m *Metrics) makeInstruments(meter metric.Meter) error {

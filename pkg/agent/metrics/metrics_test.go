@@ -18,7 +18,7 @@ func BenchmarkRecord(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	m, err := New(reader, resource.Empty(), func() State { return State{} })
+	m, err := New(reader, resource.Empty())
 	if err != nil {
 		b.Fatal(err)
 	}
