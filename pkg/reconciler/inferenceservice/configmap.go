@@ -53,6 +53,18 @@ func (r *Reconciler) reconcileConfigMap(ctx context.Context, is *v1beta1.Inferen
 	return nil
 }
 
+// configMapData gives what a ConfigMap of the InferenceService's has now.
+func (r *Reconciler) configMapData(is *v1beta1.InferenceService, name string) (map[string]string, error) {
+	live, err := r.configMapLister.ConfigMaps(is.Namespace).Get(name)
+	if apierrors.IsNotFound(err) || (err == nil && !metav1.IsControlledBy(live, is)) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, wrap("get", name, err)
+	}
+	return live.Data, nil
+}
+
 // removeConfigMap removes a ConfigMap that no agent needs any more. Pods that
 // mount it do so as optional, and go on with what they have.
 func (r *Reconciler) removeConfigMap(ctx context.Context, is *v1beta1.InferenceService, name string) error {

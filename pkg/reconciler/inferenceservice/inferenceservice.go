@@ -99,7 +99,7 @@ func (r *Reconciler) reconcileWithLogger(ctx context.Context, is *v1beta1.Infere
 	// Before the pods that mount them, which start without them too: serving
 	// never depends on logging.
 	metadataErr := r.reconcileMetadata(ctx, is, attributes)
-	trustErr := r.reconcileTrust(ctx, is)
+	trustErr := r.reconcileTrust(ctx, is, inForce, wanted)
 	if err := r.reconcileService(ctx, is, live, ownerHash, inForce); err != nil {
 		return errors.Join(err, metadataErr, trustErr)
 	}

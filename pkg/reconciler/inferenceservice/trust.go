@@ -99,24 +99,29 @@ func (b *trustBundles) trust() (resources.Trust, error) {
 }
 
 // reconcileTrust has running agents get the authorities that the cluster's
-// administrators trust.
-func (r *Reconciler) reconcileTrust(ctx context.Context, is *v1beta1.InferenceService) error {
-	trust, err := r.trustBundles.trust()
+// administrators trust, and those of the sinks.
+func (r *Reconciler) reconcileTrust(ctx context.Context, is *v1beta1.InferenceService, inForce resources.InForce, wanted resources.Wanted) error {
+	cluster, err := r.trustBundles.trust()
 	if err != nil {
 		return err
 	}
-	if trust.PEM == "" {
+	before, err := r.configMapData(is, is.TrustName(v1beta1.PredictorComponent))
+	if err != nil {
+		return err
+	}
+	desired := resources.MakeTrust(is, cluster, inForce, wanted, before)
+	if desired == nil {
 		err = r.removeTrust(ctx, is)
 	} else {
-		err = r.reconcileConfigMap(ctx, is, resources.MakeTrust(is, trust), "TrustUpdated")
+		err = r.reconcileConfigMap(ctx, is, desired, "TrustUpdated")
 	}
 	switch {
 	case err != nil:
 		is.Status.MarkTrustNotWritten(err)
-	case trust.PEM == "" && len(trust.LeftOut) == 0:
+	case desired == nil && len(cluster.LeftOut) == 0:
 		is.Status.ClearTrust()
 	default:
-		is.Status.MarkTrust(trust.LeftOut)
+		is.Status.MarkTrust(cluster.LeftOut)
 	}
 	return err
 }

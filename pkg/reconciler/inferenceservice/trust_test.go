@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	duckv1 "knative.dev/pkg/apis/duck/v1"
 
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
 	. "github.com/sidenote-dev/sidenote/pkg/testing/v1beta1"
@@ -21,7 +22,7 @@ func (w *world) trusted() (authorities string, found bool) {
 	if !found {
 		return "", false
 	}
-	return stored.(*corev1.ConfigMap).Data["authorities.pem"], true
+	return stored.(*corev1.ConfigMap).Data["cluster.pem"], true
 }
 
 func TestTrustBundlesReachRunningAgentsWithoutARevision(t *testing.T) {
@@ -61,6 +62,43 @@ func TestTrustBundlesReachRunningAgentsWithoutARevision(t *testing.T) {
 	if w.revisions() != 1 {
 		t.Errorf("%d Revisions, want 1", w.revisions())
 	}
+}
+
+// A Broker's authority is renewed now and then, and a Revision can cost a GPU.
+func TestASinksNewAuthorityReachesRunningAgentsWithoutARevision(t *testing.T) {
+	secured := func(authority string) duckv1.Addressable {
+		address := ingress("default")
+		address.URL.Scheme, address.CACerts = "https", &authority
+		return address
+	}
+	first, second := Authority("first", 0), Authority("second", 0)
+	w := newWorld(t, Seed())
+	w.appear(brokers, "default", secured(first))
+	// Before the pods that read it.
+	w.assertWritten(w.settle(), "create ConfigMap", "create Knative Service", "status")
+	w.serve()
+	w.settle()
+	w.appear(brokers, "default", secured(second))
+	w.assertWritten(w.settle(), "update ConfigMap")
+	if got := w.ownTrust(); got != second {
+		t.Errorf("agents trust %q", got)
+	}
+	w.disappear(brokers, "default")
+	w.settle()
+	if got := w.ownTrust(); got != second {
+		t.Errorf("of a sink that is away agents trust %q", got)
+	}
+	if w.revisions() != 1 {
+		t.Errorf("%d Revisions, want 1", w.revisions())
+	}
+}
+
+func (w *world) ownTrust() string {
+	stored, found, _ := w.configMaps.GetByKey(Namespace + "/my-model-predictor-default-trust")
+	if !found {
+		return ""
+	}
+	return stored.(*corev1.ConfigMap).Data["sink.pem"]
 }
 
 func TestATrustBundleThatIsLeftOutIsSaidOnce(t *testing.T) {

@@ -27,9 +27,8 @@ const (
 	LoggerReady apis.ConditionType = "LoggerReady"
 	// MetadataReady says whether every listed annotation is on the object.
 	MetadataReady apis.ConditionType = "MetadataReady"
-	// TrustReady says whether running agents get the certificate authorities
-	// that the cluster's administrators trust. It is there only where there are
-	// any.
+	// TrustReady says whether running agents get the certificate authorities of
+	// the cluster and of the sinks. It is there only where there are any.
 	TrustReady apis.ConditionType = "TrustReady"
 	// AgentCurrent says whether the agent is the one that a new template would
 	// get.
@@ -176,14 +175,12 @@ func (s *InferenceServiceStatus) MarkTrust(leftOut []string) {
 		"%s: a sink whose certificate comes from there is not trusted; have the trust bundle mended, or name the CACerts of the sink", strings.Join(leftOut, "; "))
 }
 
-// MarkTrustNotWritten says why running agents don't get the cluster's
-// authorities.
+// MarkTrustNotWritten says why running agents don't get the authorities.
 func (s *InferenceServiceStatus) MarkTrustNotWritten(err error) {
 	conditionSet.Manage(s).MarkFalse(TrustReady, "TrustNotWritten", "%s", err.Error())
 }
 
-// ClearTrust removes what is said of the cluster's authorities, for there are
-// none.
+// ClearTrust removes what is said of authorities, for there are none.
 func (s *InferenceServiceStatus) ClearTrust() {
 	// The only error is that the condition may not be cleared, which it may.
 	_ = conditionSet.Manage(s).ClearCondition(TrustReady)

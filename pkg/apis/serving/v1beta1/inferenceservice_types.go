@@ -352,7 +352,7 @@ func (is *InferenceService) MetadataName(component ComponentType) string {
 	return is.ServiceName(component) + "-metadata"
 }
 
-// TrustName gives the name of the ConfigMap that carries the cluster's
+// TrustName gives the name of the ConfigMap that carries certificate
 // authorities to a component's running agents.
 func (is *InferenceService) TrustName(component ComponentType) string {
 	return is.ServiceName(component) + "-trust"

@@ -208,10 +208,7 @@ func agentArguments(is *v1beta1.InferenceService, port corev1.ContainerPort, rea
 	if sink := inForce.Sink; sink != nil {
 		argument("sink", sink.Address.URL.String())
 		option := func(name, value string) { argument("sink.default."+name, value) }
-		if sink.Address.CACerts != nil {
-			option("ca-certs", *sink.Address.CACerts)
-		}
-		option("ca-certs-dir", trustDirectory)
+		option("ca-certs-dir", sinkTrustDirectory)
 		if sink.Address.Audience != nil {
 			option("token-file", tokenDirectory+"/"+tokenFile)
 		}

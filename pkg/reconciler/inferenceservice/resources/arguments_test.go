@@ -58,14 +58,12 @@ func TestTheAgentReadsWhatTheControllerWrites(t *testing.T) {
 		"a Broker with TLS and a token": {
 			sink: &duckv1.Addressable{
 				URL:      apis.HTTPS("broker-ingress.knative-eventing.svc.cluster.local"),
-				CACerts:  ptr.String("-----BEGIN CERTIFICATE-----\nMIIB$(X)\n-----END CERTIFICATE-----\n"),
 				Audience: ptr.String("eventing.knative.dev/broker/default/default"),
 			},
 			want: func(t *testing.T, read *arguments.Arguments) {
 				sink := read.Sinks[0]
 				if sink.URL.String() != "https://broker-ingress.knative-eventing.svc.cluster.local" ||
-					sink.CACerts != "-----BEGIN CERTIFICATE-----\nMIIB$(X)\n-----END CERTIFICATE-----\n" ||
-					sink.CACertsDir != "/etc/sidenote/trust" || sink.TokenFile != "/var/run/sidenote/sink/token" ||
+					sink.CACertsDir != "/etc/sidenote/trust/sink" || sink.TokenFile != "/var/run/sidenote/sink/token" ||
 					read.ClusterDomain != network.GetClusterDomainName() {
 					t.Errorf("sink = %+v", sink)
 				}
@@ -87,7 +85,6 @@ func TestTheAgentReadsWhatTheControllerWrites(t *testing.T) {
 			sink: &duckv1.Addressable{URL: apis.HTTP("sink")},
 			letter: &duckv1.Addressable{
 				URL:      &apis.URL{Scheme: "https", Host: "letters", Path: "/$x"},
-				CACerts:  ptr.String("-----BEGIN $(X)"),
 				Audience: ptr.String("letters"),
 			},
 			want: func(t *testing.T, read *arguments.Arguments) {
@@ -97,7 +94,7 @@ func TestTheAgentReadsWhatTheControllerWrites(t *testing.T) {
 					t.Errorf("sink = %+v", sink)
 				}
 				if letters := sink.DeadLetter; letters == nil || letters.URL.String() != "https://letters/$x" ||
-					letters.CACerts != "-----BEGIN $(X)" || letters.CACertsDir != "/etc/sidenote/trust" || letters.TokenFile != "/var/run/sidenote/dead-letter/token" {
+					letters.CACertsDir != "/etc/sidenote/trust/dead-letter" || letters.TokenFile != "/var/run/sidenote/dead-letter/token" {
 					t.Errorf("dead letter sink = %+v", letters)
 				}
 			},

@@ -42,10 +42,7 @@ func addDelivery(option func(name, value string), delivery *eventingduckv1.Deliv
 		return
 	}
 	option("dead-letter", deadLetterSink.Address.URL.String())
-	if deadLetterSink.Address.CACerts != nil {
-		option("dead-letter.ca-certs", *deadLetterSink.Address.CACerts)
-	}
-	option("dead-letter.ca-certs-dir", trustDirectory)
+	option("dead-letter.ca-certs-dir", deadLetterTrustDirectory)
 	if deadLetterSink.Address.Audience != nil {
 		option("dead-letter.token-file", deadLetterTokenDirectory+"/"+tokenFile)
 	}

@@ -45,8 +45,16 @@ type Sink struct {
 	Destination duckv1.Destination `json:"destination"`
 	// ByDefault says that the cluster's default named it, not the owner.
 	ByDefault bool `json:"byDefault,omitempty"`
-	// Address is where events go.
+	// Address is where events go. It has no CACerts: the template doesn't, for
+	// they change by themselves now and then (see MakeTrust).
 	Address duckv1.Addressable `json:"address"`
+}
+
+// withoutCACerts gives a copy of an address without them.
+func withoutCACerts(address *duckv1.Addressable) duckv1.Addressable {
+	without := *address.DeepCopy()
+	without.CACerts = nil
+	return without
 }
 
 // WantedSink is what the owner or the cluster's default names as the sink now.
@@ -109,7 +117,7 @@ func decideSink(before *Sink, renew bool, wanted WantedSink) *Sink {
 		// Where it got events before this was known, too.
 		return nil
 	case wanted.Address != nil:
-		return &Sink{Destination: wanted.Destination, ByDefault: wanted.ByDefault, Address: *wanted.Address}
+		return &Sink{Destination: wanted.Destination, ByDefault: wanted.ByDefault, Address: withoutCACerts(wanted.Address)}
 	case same:
 		return before
 	default:
@@ -150,6 +158,12 @@ func Recorded(service *servingv1.Service) (inForce *InForce, ownerHash string) {
 	inForce = &InForce{}
 	if err := json.Unmarshal([]byte(record), inForce); err != nil {
 		return nil, ownerHash
+	}
+	for _, sink := range []*Sink{inForce.Sink, inForce.DeadLetterSink} {
+		if sink != nil {
+			// Of a template that still has them in its arguments.
+			sink.Address.CACerts = nil
+		}
 	}
 	return inForce, ownerHash
 }

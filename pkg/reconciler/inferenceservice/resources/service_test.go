@@ -83,6 +83,10 @@ func inForceFor(is *v1beta1.InferenceService) InForce {
 var (
 	trust = corev1.Volume{Name: "sidenote-trust", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{
 		LocalObjectReference: corev1.LocalObjectReference{Name: "my-model-predictor-default-trust"}, Optional: ptr.Bool(true),
+		Items: []corev1.KeyToPath{
+			{Key: "cluster.pem", Path: "sink/cluster.pem"}, {Key: "sink.pem", Path: "sink/own.pem"},
+			{Key: "cluster.pem", Path: "dead-letter/cluster.pem"}, {Key: "dead-letter.pem", Path: "dead-letter/own.pem"},
+		},
 	}}}
 	trustMount = corev1.VolumeMount{Name: "sidenote-trust", MountPath: "/etc/sidenote/trust", ReadOnly: true}
 )
@@ -159,7 +163,7 @@ func TestTheSeedsExampleBecomesAnAgentInFrontOfTheModel(t *testing.T) {
 							"--port=9081", "--admin-port=9082", "--target=http://127.0.0.1:8080",
 							"--source=my-model-predictor-default", "--inference-service=my-model", "--namespace=" + Namespace, "--component=predictor",
 							"--mode=all", "--max-payload-bytes=716800", "--buffer-bytes=33554432",
-							"--sink=http://broker-ingress.knative-eventing.svc.cluster.local/" + Namespace + "/default", "--sink.default.ca-certs-dir=/etc/sidenote/trust",
+							"--sink=http://broker-ingress.knative-eventing.svc.cluster.local/" + Namespace + "/default", "--sink.default.ca-certs-dir=/etc/sidenote/trust/sink",
 							"--metadata=owner=ml-ops", "--metadata=team=ai-platform",
 						},
 						Env:          []corev1.EnvVar{{Name: "GOMEMLIMIT", Value: "96MiB"}},
@@ -368,14 +372,12 @@ func TestTheSinksAddressReachesTheAgentWhole(t *testing.T) {
 	inForce := inForceFor(is)
 	inForce.Sink.Address = duckv1.Addressable{
 		URL:      &apis.URL{Scheme: "https", Host: "broker.example", Path: "/a", RawQuery: "x=$(1)"},
-		CACerts:  ptr.String("-----BEGIN CERTIFICATE-----\nMII=\n-----END CERTIFICATE-----\n"),
 		Audience: ptr.String("eventing.knative.dev/broker/models/default"),
 	}
 	service := MakeService(is, "", inForce)
 	agent := agentOf(t, service)
 	for name, want := range map[string]string{
 		"sink":                    "https://broker.example/a?x=$(1)",
-		"sink.default.ca-certs":   *inForce.Sink.Address.CACerts,
 		"sink.default.token-file": "/var/run/sidenote/sink/token",
 	} {
 		if got := valueOf(t, agent.Args, name); got != want {

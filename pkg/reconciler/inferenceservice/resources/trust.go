@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"knative.dev/pkg/kmeta"
 	"knative.dev/pkg/ptr"
@@ -24,9 +25,16 @@ import (
 )
 
 const (
-	trustVolume    = v1beta1.ReservedNamePrefix + "trust"
-	trustDirectory = "/etc/sidenote/trust"
-	trustFile      = "authorities.pem"
+	trustVolume = v1beta1.ReservedNamePrefix + "trust"
+	// trustDirectory has a directory for each sink, with the cluster's
+	// authorities and the sink's own in it.
+	trustDirectory           = "/etc/sidenote/trust"
+	sinkTrustDirectory       = trustDirectory + "/sink"
+	deadLetterTrustDirectory = trustDirectory + "/dead-letter"
+
+	clusterTrustKey    = "cluster.pem"
+	sinkTrustKey       = "sink.pem"
+	deadLetterTrustKey = "dead-letter.pem"
 
 	// maxTrustBytes leaves a ConfigMap room for the rest of it: Kubernetes
 	// takes 1 MiB.
@@ -109,9 +117,23 @@ func certificates(bundle *corev1.ConfigMap) (found [][]byte) {
 	return found
 }
 
-// MakeTrust builds the ConfigMap that carries the cluster's authorities to
-// running agents. Each InferenceService has its own, which goes with it.
-func MakeTrust(is *v1beta1.InferenceService, trust Trust) *corev1.ConfigMap {
+// MakeTrust builds the ConfigMap that carries certificate authorities to
+// running agents, or gives nil where there are none: those of the cluster, and
+// those of each sink. Each InferenceService has its own, which goes with it.
+// Before is the data that it has now.
+func MakeTrust(is *v1beta1.InferenceService, cluster Trust, inForce InForce, wanted Wanted, before map[string]string) *corev1.ConfigMap {
+	data := make(map[string]string)
+	set := func(key, pem string) {
+		if pem != "" {
+			data[key] = pem
+		}
+	}
+	set(clusterTrustKey, cluster.PEM)
+	set(sinkTrustKey, ownTrust(inForce.Sink, &wanted.Sink, before[sinkTrustKey]))
+	set(deadLetterTrustKey, ownTrust(inForce.DeadLetterSink, wanted.DeadLetterSink, before[deadLetterTrustKey]))
+	if len(data) == 0 {
+		return nil
+	}
 	return &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{
 			Name:            is.TrustName(v1beta1.PredictorComponent),
@@ -119,17 +141,40 @@ func MakeTrust(is *v1beta1.InferenceService, trust Trust) *corev1.ConfigMap {
 			Labels:          componentLabels(is),
 			OwnerReferences: []metav1.OwnerReference{*kmeta.NewControllerRef(is)},
 		},
-		Data: map[string]string{trustFile: trust.PEM},
+		Data: data,
 	}
 }
 
-// mountTrust gives the agent the cluster's authorities, whether there are any
-// now or not: one that comes later must not change the template.
+// ownTrust gives the CACerts that the sink in force has now, and those that it
+// had last where it doesn't resolve, or is no longer the one that is looked
+// at.
+func ownTrust(inForce *Sink, wanted *WantedSink, before string) string {
+	switch {
+	case inForce == nil:
+		return ""
+	case wanted == nil, wanted.Address == nil, !equality.Semantic.DeepEqual(inForce.Destination, wanted.Destination):
+		return before
+	case wanted.Address.CACerts == nil:
+		return ""
+	default:
+		return *wanted.Address.CACerts
+	}
+}
+
+// mountTrust gives the agent the authorities, whether there are any now or
+// not: one that comes later must not change the template.
 func mountTrust(is *v1beta1.InferenceService, pod *corev1.PodSpec, agent *corev1.Container) {
 	mount(pod, agent, trustDirectory, corev1.Volume{Name: trustVolume, VolumeSource: corev1.VolumeSource{
 		ConfigMap: &corev1.ConfigMapVolumeSource{
 			LocalObjectReference: corev1.LocalObjectReference{Name: is.TrustName(v1beta1.PredictorComponent)},
-			Optional:             ptr.Bool(true),
+			Items: []corev1.KeyToPath{
+				{Key: clusterTrustKey, Path: "sink/cluster.pem"},
+				{Key: sinkTrustKey, Path: "sink/own.pem"},
+				{Key: clusterTrustKey, Path: "dead-letter/cluster.pem"},
+				{Key: deadLetterTrustKey, Path: "dead-letter/own.pem"},
+			},
+			// Without the ConfigMap, and without any of its keys.
+			Optional: ptr.Bool(true),
 		},
 	}})
 }

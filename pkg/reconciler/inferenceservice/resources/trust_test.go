@@ -13,6 +13,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"knative.dev/pkg/ptr"
 
+	"github.com/sidenote-dev/sidenote/pkg/apis/serving"
+	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
 	. "github.com/sidenote-dev/sidenote/pkg/testing/v1beta1"
 )
 
@@ -63,17 +65,86 @@ func TestTrustBundlesBecomeOne(t *testing.T) {
 	}
 }
 
-// An authority that comes later must not change the template.
-func TestTheAuthoritiesAreMountedBeforeThereAreAny(t *testing.T) {
+func TestEachSinkHasItsOwnAuthoritiesBesideTheClusters(t *testing.T) {
 	is := defaulted(Seed())
-	service := made(is)
-	want := []corev1.Volume{{Name: "sidenote-trust", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{
-		LocalObjectReference: corev1.LocalObjectReference{Name: MakeTrust(is, Trust{}).Name}, Optional: ptr.Bool(true),
-	}}}}
-	if diff := cmp.Diff(want, service.Spec.Template.Spec.Volumes); diff != "" {
+	sink := func(name string) *Sink { return &Sink{Destination: broker(name)} }
+	wanted := func(name, caCerts string) WantedSink {
+		address := addressOf(name)
+		if caCerts != "" {
+			address.CACerts = &caCerts
+		}
+		return WantedSink{Destination: broker(name), Address: address}
+	}
+	unresolved := WantedSink{Destination: broker("a")}
+	letters := wanted("letters", "L")
+	for what, test := range map[string]struct {
+		cluster string
+		inForce InForce
+		wanted  Wanted
+		before  map[string]string
+		want    map[string]string
+	}{
+		"none": {inForce: InForce{Sink: sink("a")}, wanted: Wanted{Sink: wanted("a", "")}},
+		"all of them": {
+			"C", InForce{Sink: sink("a"), DeadLetterSink: sink("letters")}, Wanted{Sink: wanted("a", "A"), DeadLetterSink: &letters}, nil,
+			map[string]string{"cluster.pem": "C", "sink.pem": "A", "dead-letter.pem": "L"},
+		},
+		"new ones of the sink": {
+			"", InForce{Sink: sink("a")}, Wanted{Sink: wanted("a", "A2")}, map[string]string{"sink.pem": "A", "dead-letter.pem": "L"},
+			map[string]string{"sink.pem": "A2"},
+		},
+		"the sink has none any more": {
+			"", InForce{Sink: sink("a")}, Wanted{Sink: wanted("a", "")}, map[string]string{"sink.pem": "A"}, nil,
+		},
+		"a sink that doesn't resolve now": {
+			"", InForce{Sink: sink("a")}, Wanted{Sink: unresolved}, map[string]string{"sink.pem": "A"}, map[string]string{"sink.pem": "A"},
+		},
+		"another default than the one in force": {
+			"", InForce{Sink: sink("a")}, Wanted{Sink: wanted("b", "B")}, map[string]string{"sink.pem": "A"}, map[string]string{"sink.pem": "A"},
+		},
+		"no sink in force": {
+			"C", InForce{}, Wanted{Sink: unresolved}, map[string]string{"sink.pem": "A"}, map[string]string{"cluster.pem": "C"},
+		},
+	} {
+		made := MakeTrust(is, Trust{PEM: test.cluster}, test.inForce, test.wanted, test.before)
+		var got map[string]string
+		if made != nil {
+			got = made.Data
+		}
+		if diff := cmp.Diff(test.want, got); diff != "" {
+			t.Errorf("%s (-want, +got): %s", what, diff)
+		}
+	}
+}
+
+// Authorities change by themselves now and then, and their template must not.
+func TestTheTemplateHasNoAuthorities(t *testing.T) {
+	is := defaulted(Seed())
+	decide := func(caCerts string) InForce {
+		address := addressOf("default")
+		address.CACerts = &caCerts
+		return Decide(v1beta1.RefreshByRevision, nil, false, Wanted{Agent: agentSettings(), Sink: WantedSink{Destination: broker("default"), Address: address}})
+	}
+	first, second := MakeService(is, "hash", decide("A")), MakeService(is, "hash", decide("B"))
+	if diff := cmp.Diff(first, second); diff != "" {
+		t.Errorf("the Knative Service differs: %s", diff)
+	}
+	// Nor does a record from before that: what it was made from still holds.
+	old := decide("A")
+	old.Sink.Address.CACerts = ptr.String("A")
+	first.Annotations[serving.InForceAnnotationKey] = string(mustMarshal(old))
+	if !Holds(first, "hash", decide("B")) {
+		t.Error("a record with authorities doesn't hold any more")
+	}
+}
+
+// One that comes later must not change the template.
+func TestTheAuthoritiesAreMountedBeforeThereAreAny(t *testing.T) {
+	service := made(defaulted(Seed()))
+	if diff := cmp.Diff([]corev1.Volume{trust}, service.Spec.Template.Spec.Volumes); diff != "" {
 		t.Errorf("volumes (-want, +got): %s", diff)
 	}
-	if got := valueOf(t, agentOf(t, service).Args, "sink.default.ca-certs-dir"); got != "/etc/sidenote/trust" {
+	if got := valueOf(t, agentOf(t, service).Args, "sink.default.ca-certs-dir"); got != "/etc/sidenote/trust/sink" {
 		t.Errorf("--sink.default.ca-certs-dir=%s", got)
 	}
 }
