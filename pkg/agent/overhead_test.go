@@ -54,6 +54,10 @@ func BenchmarkOverhead(b *testing.B) {
 				return benchmarkAgent(b, model.URL, "--events=response.failure", "--sink="+sink.URL)
 			}},
 			{"sink up", func(b *testing.B) string { return benchmarkAgent(b, model.URL, "--sink="+sink.URL) }},
+			{"sink up, traced", func(b *testing.B) string {
+				return benchmarkAgent(b, model.URL, "--sink="+sink.URL,
+					"--tracing-protocol=http/protobuf", "--tracing-endpoint="+sink.URL, "--tracing-sampling-rate=1")
+			}},
 			{"sink dead", func(b *testing.B) string { return benchmarkAgent(b, model.URL, "--sink=http://127.0.0.1:1") }},
 		} {
 			b.Run(fmt.Sprintf("%dKiB/%s", size>>10, arm.name), func(b *testing.B) {
