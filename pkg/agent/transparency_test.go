@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -155,16 +156,28 @@ func TestAnExchangeIsTheSameWithTheAgent(t *testing.T) {
 		{name: "large answer", method: "GET", path: "/large"},
 		{name: "error", method: "GET", path: "/error"},
 	}
+	t.Run("untraced", func(t *testing.T) { compareExchanges(t, cases, func(seen string) string { return seen }) })
+	t.Run("traced", func(t *testing.T) {
+		traceContext := regexp.MustCompile(`(?m)^Traceparent: .*\n`)
+		compareExchanges(t, cases, func(seen string) string { return traceContext.ReplaceAllString(seen, "") }, "--tracing-protocol=stdout")
+	})
+}
+
+// compareExchanges makes each exchange directly and through the agent. What the
+// model sees is compared but for what the function leaves out.
+func compareExchanges(t *testing.T, cases []transparencyCase, without func(seen string) string, line ...string) {
 	model := new(mirrorModel)
-	r := newRig(t, model, "--max-payload-bytes=100000", "--events=request,response,stream,request.failure,response.failure,request.oversize,response.oversize")
+	r := newRig(t, model, append([]string{
+		"--max-payload-bytes=100000", "--events=request,response,stream,request.failure,response.failure,request.oversize,response.oversize",
+	}, line...)...)
 	for _, protocol := range []string{"HTTP/1.1", "HTTP/2"} {
 		client := clientOf(t, protocol == "HTTP/2")
 		for _, test := range cases {
 			t.Run(protocol+" "+test.name, func(t *testing.T) {
 				direct := exchangeWith(t, client, r.model, test)
-				seenDirect := model.last()
+				seenDirect := without(model.last())
 				through := exchangeWith(t, client, "http://"+r.agent.Addr(), test)
-				seenThrough := model.last()
+				seenThrough := without(model.last())
 				if direct != through {
 					t.Errorf("the client saw directly\n%s\nand through the agent\n%s", direct, through)
 				}

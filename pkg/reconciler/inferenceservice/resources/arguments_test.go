@@ -200,6 +200,7 @@ func TestTheAgentReadsWhatTheControllerWrites(t *testing.T) {
 			is.Spec.Predictor.Containers = []corev1.Container{model}
 			is.SetDefaults(t.Context())
 			inForce := InForce{Agent: *config.FromContextOrDefaults(t.Context()).Agent, Metadata: attributes}
+			inForce.Observability.Metrics = telemetry.Metrics{Protocol: telemetry.GRPC, Endpoint: "http://collector:4317"}
 			if test.sink != nil {
 				inForce.Sink = &Sink{Address: *test.sink}
 			}
@@ -220,6 +221,9 @@ func TestTheAgentReadsWhatTheControllerWrites(t *testing.T) {
 			}
 			if diff := cmp.Diff(attributes, read.Metadata); diff != "" {
 				t.Error("metadata (-written, +read):", diff)
+			}
+			if read.MetricsExport != inForce.Observability.Metrics {
+				t.Errorf("metrics go to %+v", read.MetricsExport)
 			}
 			if read.Port != uint16(v1beta1.AgentPort) || read.AdminPort != uint16(v1beta1.AgentAdminPort) ||
 				read.Source != "my-model-predictor-default" || read.InferenceService != "my-model" || read.Namespace != "ns" || read.Component != "predictor" {

@@ -10,6 +10,7 @@ import (
 	"math/rand"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -120,6 +121,22 @@ func TestWhichAgentAndMetadataHoldForTheTemplate(t *testing.T) {
 				t.Errorf("(-want, +got): %s", diff)
 			}
 		})
+	}
+}
+
+// TestAnotherCollectorRollsNone: not even where the record is from before there
+// was any.
+func TestAnotherCollectorRollsNone(t *testing.T) {
+	former, now := config.Observability{}, config.Observability{Traces: telemetry.Traces{Protocol: telemetry.Stdout}}
+	before := InForce{Observability: former}
+	if got := Decide(v1beta1.RefreshByRevision, &before, false, Wanted{Observability: now}); got.Observability != former {
+		t.Errorf("without the owner it is %+v", got.Observability)
+	}
+	if got := Decide(v1beta1.RefreshByRevision, &before, true, Wanted{Observability: now}); got.Observability != now {
+		t.Errorf("with the owner it is %+v", got.Observability)
+	}
+	if record := string(mustMarshal(before)); strings.Contains(record, "observability") {
+		t.Errorf("nothing is recorded as %s", record)
 	}
 }
 
