@@ -165,6 +165,7 @@ func (s *Sink) OldestFirst() {
 	for _, r := range s.routes {
 		r.core.OldestFirst()
 	}
+	s.signal()
 }
 
 // Run delivers until ctx is done. Then it cuts off the attempts that are under
