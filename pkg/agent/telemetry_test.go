@@ -301,7 +301,7 @@ func TestMetricsAreExported(t *testing.T) {
 			eventually(t, "metrics have come", func() bool { return received.metric("sidenote.model.ready") != nil })
 			assertNothingServed(t, r)
 			r.post("/", "{}")
-			r.sink.await(2)
+			r.settled()
 			r.kill()
 			for name, want := range map[string]int64{"sidenote.events.observed": 2, "sidenote.events.delivered": 2, "sidenote.events.pending": 0} {
 				metric := received.metric(name)

@@ -20,6 +20,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"go.uber.org/goleak"
 )
 
 var killsFlag = flag.Int("spool.kills", 200, "how often TestKill kills a process")
@@ -30,6 +32,8 @@ const (
 	childPatience = time.Minute
 )
 
+// TestMain is a process to be killed, where it is told so, and otherwise finds
+// goroutines that outlive the tests.
 func TestMain(m *testing.M) {
 	if arguments, ok := os.LookupEnv(childVariable); ok {
 		if err := spoolUntilKilled(strings.Fields(arguments)); err != nil {
@@ -37,7 +41,7 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 	}
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
 }
 
 func killOptions(synced bool) Options {
