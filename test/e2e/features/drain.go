@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
@@ -45,10 +46,11 @@ func DrainWithoutASink() *feature.Feature {
 	})
 	f.Requirement("the InferenceService answers", answers(service))
 	f.Assert("the ledger closes, with what is left dropped for shutdown", func(ctx context.Context, t feature.T) {
-		log := followAgent(ctx, t, service)
 		for range predictionsBeforeTheEnd {
 			predictOnce(ctx, t, service)
 		}
+		// Only now: a pod from before may have been scaled away meanwhile.
+		log := followAgent(ctx, t, service)
 		awaitNoPods(ctx, t, service)
 		end := log.await(ctx, t, "agent ends").Ledger["default"]
 		end.mustClose(t)
@@ -75,20 +77,22 @@ func DrainWithALateSink() *feature.Feature {
 	})
 	f.Requirement("the InferenceService answers", answers(service))
 	f.Assert("every event arrives, and the ledger closes", func(ctx context.Context, t feature.T) {
-		log := followAgent(ctx, t, service)
 		for range predictionsBeforeTheEnd {
 			predictOnce(ctx, t, service)
 		}
+		// Only now: a pod from before may have been scaled away meanwhile.
+		log := followAgent(ctx, t, service)
 		log.await(ctx, t, "agent drains")
 		openDoor(ctx, t, door, at)
-		end := log.await(ctx, t, "agent ends").Ledger["default"]
+		last := log.await(ctx, t, "agent ends")
+		end := last.Ledger["default"]
 		end.mustClose(t)
 		if end.Observed < 2*predictionsBeforeTheEnd || end.Delivered != end.Observed {
 			t.Errorf("the ledger is %+v, want all of at least %d events delivered", end, 2*predictionsBeforeTheEnd)
 		}
 		eventually(ctx, t, "as many events at the subscriber", func(ctx context.Context) error {
 			arrived := make(map[string]bool)
-			for _, event := range subscriber.Events(ctx, at) {
+			for _, event := range subscriber.Events(ctx, at, subscriber.WithAttribute("agentinstance", last.AgentInstance)) {
 				arrived[event.ID()] = true
 			}
 			return expect("their number", uint64(len(arrived)), end.Observed)
@@ -129,8 +133,9 @@ type agentLog struct {
 }
 
 type logEntry struct {
-	Message string             `json:"message"`
-	Ledger  map[string]account `json:"ledger"`
+	Message       string             `json:"message"`
+	AgentInstance string             `json:"agentInstance"`
+	Ledger        map[string]account `json:"ledger"`
 }
 
 type account struct {
@@ -204,7 +209,7 @@ func (l *agentLog) await(ctx context.Context, t feature.T, message string) (foun
 	return found
 }
 
-// onlyPod gives the pod of a service that runs as one.
+// onlyPod gives the pod of a service that runs as one, beside those that end.
 func onlyPod(ctx context.Context, t feature.T, service string) (only corev1.Pod) {
 	eventually(ctx, t, "one pod of "+service, func(ctx context.Context) error {
 		pods, err := kubeclient.Get(ctx).CoreV1().Pods(environment.FromContext(ctx).Namespace()).List(ctx, metav1.ListOptions{
@@ -213,10 +218,11 @@ func onlyPod(ctx context.Context, t feature.T, service string) (only corev1.Pod)
 		if err != nil {
 			return err
 		}
-		if len(pods.Items) != 1 {
-			return fmt.Errorf("there are %d", len(pods.Items))
+		staying := slices.DeleteFunc(pods.Items, func(pod corev1.Pod) bool { return pod.DeletionTimestamp != nil })
+		if len(staying) != 1 {
+			return fmt.Errorf("there are %d", len(staying))
 		}
-		only = pods.Items[0]
+		only = staying[0]
 		return nil
 	})
 	return only
