@@ -1,9 +1,9 @@
+//go:build tools
+
 /*
 Copyright 2026 The Sidenote Authors
 SPDX-License-Identifier: Apache-2.0
 */
-
-//go:build tools
 
 // Package wire pins the conformance suites that test/faults runs.
 package wire
