@@ -71,6 +71,9 @@ func startAgent(t *testing.T, o options, line []string) *process {
 		command := slices.Concat(o.wrapper, []string{agentBinary, "--port=" + port, "--admin-port=" + adminPort}, line)
 		p.command = exec.Command(command[0], command[1:]...)
 		p.command.Env = append([]string{"K_REVISION=m-predictor-default-00001"}, o.environment...)
+		if o.mounts {
+			p.command.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
+		}
 		p.command.Stderr = p.logs
 		p.command.Stdout = p.logs
 		if err := p.command.Start(); err != nil {

@@ -17,10 +17,11 @@ import (
 // property is a claim about the evidence; nil where it holds.
 type property func(evidence) error
 
-// theLawHolds (P1, from inside): nothing that was observed is without a fate.
+// theLawHolds (P1, from inside): nothing that was observed, or came from the
+// disk, is without a fate.
 func theLawHolds(e evidence) error {
 	a := e.agent
-	if a.Observed != a.Delivered+a.DroppedTotal()+a.DeadLettered+a.Pending {
+	if a.Observed+a.Recovered != a.Delivered+a.DroppedTotal()+a.DeadLettered+a.Pending {
 		return fmt.Errorf("P1: the ledger does not close: %+v", a)
 	}
 	return nil

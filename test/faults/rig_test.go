@@ -113,6 +113,8 @@ type options struct {
 	line, environment []string
 	// wrapper is a command that the agent is run by.
 	wrapper []string
+	// mounts says that the agent has mounts of its own, which end with it.
+	mounts bool
 	// elsewhere is the address of another model than the rig's.
 	elsewhere   string
 	certificate *tls.Certificate
