@@ -61,6 +61,7 @@ soak: mutation ## The long form of the battery, of the spool's, and of the fuzzi
 	@./hack/fuzz.sh 10m
 	go test -count=1 ./pkg/agent/spool -timeout=3h -spool.kills=10000 -spool.rounds=50
 	cd test/faults && go test -count=1 -timeout=3h -faults.rounds=40
+	cd test/faults && go test -count=1 -v -run='^TestOverhead$$' -faults.overhead
 
 .PHONY: e2e
 e2e: ## The end-to-end suite, on the local cluster or your own.

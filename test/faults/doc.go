@@ -9,11 +9,12 @@ SPDX-License-Identifier: Apache-2.0
 // ledger.
 //
 //	clients -> agent -> model
-//	             └─> faulty network -> sink
+//	             ├─> faulty network -> sink
+//	             └─> failing disk
 //
 // Everything is on the loopback. The body of every request and answer derives
 // from the exchange's id, so that whoever holds a body can say whether it is
-// whole. The properties (P1, P3, P4, P6 to P9) are pure functions over the
+// whole. The properties (P1 to P4, P6 to P9) are pure functions over the
 // three ledgers, and a test falsifies the ledgers to see each property fail.
 //
 // The short form is part of make test:

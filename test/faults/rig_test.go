@@ -28,6 +28,10 @@ var (
 
 func TestMain(m *testing.M) {
 	flag.Parse()
+	if target := os.Getenv(bareProxyTarget); target != "" {
+		fmt.Fprintln(os.Stderr, serveBareProxy(target))
+		os.Exit(1)
+	}
 	os.Exit(run(m))
 }
 
