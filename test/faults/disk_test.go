@@ -56,8 +56,8 @@ func TestDisksThatFail(t *testing.T) {
 		name string
 		disk func(*testing.T) []option
 	}{
-		{"full", func(t *testing.T) []option { return []option{onTmpfs(t, "size=1m")} }},
-		{"without inodes", func(t *testing.T) []option { return []option{onTmpfs(t, "size=64m,nr_inodes=2")} }},
+		{"full", func(t *testing.T) []option { return []option{onTmpfs(t, "size=256k")} }},
+		{"without inodes", func(t *testing.T) []option { return []option{onTmpfs(t, "size=64m,nr_inodes=1")} }},
 		{"read-only", func(t *testing.T) []option { return []option{onTmpfs(t, "ro")} }},
 		{"that fails now and then", func(t *testing.T) []option { return []option{failingDisk(t), withSpool(t)} }},
 		{"that isn't there", func(t *testing.T) []option {
@@ -70,6 +70,11 @@ func TestDisksThatFail(t *testing.T) {
 				r.network.become(refusing)
 				r.load(4, 100+choose.IntN(50), sized(5000, 10_000), overHTTP2(sized(10_000, 5000)), serverSentEvents(), streaming())
 				hold(t, r.soFar(), always()...)
+				eventually(t, "the disk fails", func() bool {
+					// What waits for two seconds goes to the disk.
+					r.load(1, 1, small())
+					return r.agent.status().Spools["default"].Errors > 0
+				})
 				r.network.become(healthy)
 				r.awaitSuccess()
 				stop := r.begin(2, small())
@@ -79,9 +84,6 @@ func TestDisksThatFail(t *testing.T) {
 				hold(t, e, append(always(), lossesAreCountable)...)
 				status := r.agent.status().Spools["default"]
 				t.Logf("%+v; %+v", e.agent, status)
-				if status.Errors == 0 {
-					t.Error("the disk didn't fail")
-				}
 				if lost := e.agent.DroppedTotal(); lost != e.agent.Dropped[ledger.ReasonBudget] {
 					t.Errorf("the ledger says %+v", e.agent)
 				}
@@ -116,7 +118,9 @@ func TestADamagedSpool(t *testing.T) {
 		status := r.agent.status().Spools["default"]
 		lost := e.agent.Dropped[ledger.ReasonUnreadable]
 		t.Logf("%d bits flipped in what %d events left: %d blocks are corrupt, %d events lost", flips, spooled, status.CorruptBlocks, lost)
-		if missing := spooled + 2 - uint64(len(byID(e.sink))); missing > lost {
+		// At the very end of what a process wrote, damage looks as a write that
+		// its death cut short, of which nobody was told that it was spooled.
+		if missing := spooled + 2 - uint64(len(byID(e.sink))); missing > lost && status.TornTails == 0 {
 			t.Errorf("P1: %d events are missing, %d are called unreadable", missing, lost)
 		}
 	})
