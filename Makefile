@@ -60,7 +60,7 @@ mutation: ## Break the agent's promises one by one: a test must notice each.
 soak: mutation ## The long form of the battery, of the spool's, and of the fuzzing: hours.
 	@./hack/fuzz.sh 10m
 	go test -count=1 ./pkg/agent/spool -timeout=3h -spool.kills=10000 -spool.rounds=50
-	cd test/faults && go test -count=1 -timeout=3h -faults.rounds=40
+	cd test/faults && go test -count=1 -timeout=4h -faults.rounds=40 -faults.outage=10m
 	cd test/faults && go test -count=1 -v -run='^TestOverhead$$' -faults.overhead
 
 .PHONY: e2e

@@ -36,6 +36,11 @@ var mutants = []mutant{
 		spoolTests, "TestCrashAfterCrash",
 	},
 	{
+		"the word on what is spooled", "pkg/agent/delivery/spooling.go",
+		"status.SpooledThrough = min(status.SpooledThrough, first-1)", "_ = first",
+		faultsTests, "TestWhatWasSpooledSurvivesAKill",
+	},
+	{
 		"the counter of delivered events", "pkg/agent/ledger/ledger.go",
 		"a.snapshot.Delivered++", "a.snapshot.Delivered += a.snapshot.Pending % 2",
 		faultsTests, "TestASlowNetwork",

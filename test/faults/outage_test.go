@@ -1,0 +1,75 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package faults
+
+import (
+	"flag"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+)
+
+var (
+	outage     = flag.Duration("faults.outage", 0, "how long the sink is away in TestALongOutage; 0 leaves it out")
+	outageRate = flag.Float64("faults.outage-rate", 500, "the exchanges a second meanwhile")
+)
+
+// TestALongOutage (P2 to P4): the sink is away for minutes while clients go on
+// at a steady rate, the agent is killed midway and follows, and when the sink
+// is back, all that was spooled arrives beside what goes on.
+func TestALongOutage(t *testing.T) {
+	if *outage == 0 {
+		t.Skip("takes as long as it says: -faults.outage=10m")
+	}
+	r := newRig(t, with("--sink.default.spool-dir="+filepath.Join(t.TempDir(), "default"), "--sink.default.spool-bytes=2147483648"))
+	r.network.become(refusing)
+	half := int(*outageRate * outage.Seconds() / 2)
+	r.openLoop(*outageRate, half, small(), overHTTP2(small()))
+	before := r.agent.status()
+	r.agent.kill()
+	r.followed()
+	r.openLoop(*outageRate, half, small(), overHTTP2(small()))
+	after := r.soFar()
+
+	r.network.become(healthy)
+	ended, backlog := time.Now(), len(after.clients)*2-len(after.sink)
+	draining := make(chan struct{})
+	var clients sync.WaitGroup
+	clients.Go(func() {
+		for {
+			select {
+			case <-draining:
+				return
+			default:
+				r.openLoop(*outageRate, int(*outageRate), small(), overHTTP2(small()))
+			}
+		}
+	})
+	r.awaitArrival(r.one(small()))
+	t.Logf("a live event came %s after the outage's end", time.Since(ended).Round(time.Millisecond))
+	if took := time.Since(ended); took > arrivalTime {
+		t.Errorf("P4: a live event took %s", took)
+	}
+	// As long as that takes: only go test's own limit ends it.
+	for status := r.agent.status(); status.Spools["default"].Unread; status = r.agent.status() {
+		time.Sleep(100 * time.Millisecond)
+	}
+	close(draining)
+	took := time.Since(ended)
+	clients.Wait()
+	e := r.atRestAfterReading()
+	arrived := len(byID(e.sink)) - len(byID(after.sink))
+	t.Logf("a backlog of %d events was away after %s beside the live ones: %.0f events a second, of which %.0f were live",
+		backlog, took.Round(time.Second), float64(arrived)/took.Seconds(), 2**outageRate)
+	hold(t, e, append(afterAKill(), pledgesAreKept(pledgeOf(before)), theLawHolds)...)
+	if lost := e.agent.DroppedTotal(); lost > 0 {
+		t.Errorf("the ledger says %+v", e.agent)
+	}
+	// Of the first life only what the kill had cut off may be missing.
+	t.Logf("the killed agent had %d events that it didn't call spooled; %+v",
+		before.Sinks["default"].Observed-pledgeOf(before).through, e.agent)
+}
