@@ -22,7 +22,6 @@ var errDisk = errors.New("the disk fails")
 // disk is what a core believes to be a spool.
 type disk struct {
 	*world
-	letters *Core
 	leaving []*Item
 	// records are those that were not read, in their order, and held what was
 	// read and not acknowledged.
