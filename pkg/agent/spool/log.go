@@ -466,21 +466,25 @@ func (l *Log) Acknowledge(sequence uint64) {
 
 // Persist writes the mark where it has moved, and removes the segments below
 // it. Records up to the mark never come back; those above it that were
-// acknowledged may, after a crash.
+// acknowledged may, after a crash. Where the mark can't be written, for the
+// volume is full, segments whose records have all ended are removed even so:
+// that makes room for it, and a directory that begins later says as much.
 func (l *Log) Persist() error {
 	if l.closed {
 		return ErrClosed
 	}
-	if l.window.low > l.mark.kept.mark {
-		if err := l.mark.store(l.window.low); err != nil {
+	ended := l.mark.kept.mark
+	var unmarked error
+	if l.window.low > ended {
+		ended = l.window.low
+		if unmarked = l.mark.store(ended); unmarked != nil {
 			l.stats.Errors++
-			return err
 		}
 	}
 	for len(l.segments) > 0 {
 		oldest := l.segments[0]
-		if !oldest.complete || oldest.last > l.mark.kept.mark {
-			return nil
+		if !oldest.complete || oldest.last > ended {
+			return unmarked
 		}
 		if err := l.remove(oldest); err != nil {
 			l.stats.Errors++
@@ -491,7 +495,7 @@ func (l *Log) Persist() error {
 			return err
 		}
 	}
-	return nil
+	return unmarked
 }
 
 // dropOldest gives up the oldest segment, which is not the active one.

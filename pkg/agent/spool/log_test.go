@@ -446,3 +446,53 @@ func TestTheWindowIsASetOfSequences(t *testing.T) {
 		}
 	}
 }
+
+// unmarkable is a filesystem that has no room for the mark.
+type unmarkable struct {
+	*memoryFilesystem
+	full bool
+}
+
+func (u *unmarkable) Create(name string) (File, error) {
+	if u.full && name == markName {
+		return nil, errors.New("no space left on device")
+	}
+	return u.memoryFilesystem.Create(name)
+}
+
+// TestAFullVolumeIsEmptied: what has ended makes room although the mark can't
+// say that it has, and doesn't come back.
+func TestAFullVolumeIsEmptied(t *testing.T) {
+	filesystem := &unmarkable{memoryFilesystem: newMemoryFilesystem(), full: true}
+	log := open(t, filesystem, Options{Limit: 1 << 20, SegmentBytes: blockBytes})
+	for id := range uint64(20) {
+		log.Append([]Record{recordOf(id, 20_000)})
+	}
+	full := log.Stats().Bytes
+	for {
+		record, ok, err := log.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !ok {
+			break
+		}
+		log.Acknowledge(record.Sequence)
+	}
+	if err := log.Persist(); err == nil {
+		t.Error("that the mark isn't written is no error")
+	}
+	if left := log.Stats().Bytes; left > full/5 {
+		t.Errorf("%d of %d bytes are left when all has ended", left, full)
+	}
+	again := open(t, filesystem.afterKill(), Options{Limit: 1 << 20})
+	for {
+		record, ok, err := again.Next()
+		if err != nil || !ok {
+			break
+		}
+		if id, err := identify(record.Record); err != nil || id < 19 {
+			t.Errorf("record %d comes back: %v", id, err)
+		}
+	}
+}
