@@ -12,7 +12,9 @@ import (
 	"io/fs"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -48,10 +50,19 @@ func (r *refusing) become(down bool) {
 // rig is a sink with a spool, that runs.
 type rig struct {
 	*Sink
-	sender   *refusing
+	sender *refusing
+	end    func()
+
+	mu       sync.Mutex
 	troubles []SpoolTrouble
 	mended   int
-	end      func()
+}
+
+// told gives what was told of the spool so far.
+func (r *rig) told() (troubles []SpoolTrouble, mended int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.troubles), r.mended
 }
 
 func newRig(t *testing.T, open func() (SpoolDirectory, error)) *rig {
@@ -64,9 +75,17 @@ func newRig(t *testing.T, open func() (SpoolDirectory, error)) *rig {
 		},
 		Spool: &SpoolOptions{
 			Open: open, Log: spool.Options{Limit: 1 << 20}, QueueBytes: 1 << 20, WindowBytes: 1 << 25,
-			Reserve:   func(int64) (func(), bool) { return func() {}, true },
-			OnTrouble: func(trouble SpoolTrouble, _ error) { r.troubles = append(r.troubles, trouble) },
-			OnMended:  func() { r.mended++ },
+			Reserve: func(int64) (func(), bool) { return func() {}, true },
+			OnTrouble: func(trouble SpoolTrouble, _ error) {
+				r.mu.Lock()
+				defer r.mu.Unlock()
+				r.troubles = append(r.troubles, trouble)
+			},
+			OnMended: func() {
+				r.mu.Lock()
+				defer r.mu.Unlock()
+				r.mended++
+			},
 		},
 	})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -94,10 +113,11 @@ func (r *rig) observe(t *testing.T) {
 func TestADirectoryIsTriedAgain(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	synctest.Test(t, func(t *testing.T) {
-		missing, tries := true, 0
+		var there atomic.Bool
+		var tries atomic.Int64
 		r := newRig(t, func() (SpoolDirectory, error) {
-			tries++
-			if missing {
+			tries.Add(1)
+			if !there.Load() {
 				return nil, fmt.Errorf("opening: %w", fs.ErrNotExist)
 			}
 			return spool.OpenDirectory(path)
@@ -106,15 +126,16 @@ func TestADirectoryIsTriedAgain(t *testing.T) {
 		time.Sleep(35 * time.Second)
 		synctest.Wait()
 		status, _ := r.SpoolStatus(1)
-		if tries != 4 || len(r.troubles) != 1 || status.Open || !status.Failing || status.LastTrouble != TroubleMissing || status.SpooledThrough != 0 {
-			t.Errorf("%d tries, told %d times, %+v", tries, len(r.troubles), status)
+		troubles, _ := r.told()
+		if tries.Load() != 4 || len(troubles) != 1 || status.Open || !status.Failing || status.LastTrouble != TroubleMissing || status.SpooledThrough != 0 {
+			t.Errorf("%d tries, told %d times, %+v", tries.Load(), len(troubles), status)
 		}
-		missing = false
+		there.Store(true)
 		time.Sleep(reopenAfter)
 		synctest.Wait()
 		status, _ = r.SpoolStatus(1)
-		if r.mended != 1 || !status.Open || status.Failing || status.SpooledThrough != 1 {
-			t.Errorf("mended %d times, %+v", r.mended, status)
+		if _, mended := r.told(); mended != 1 || !status.Open || status.Failing || status.SpooledThrough != 1 {
+			t.Errorf("mended %d times, %+v", mended, status)
 		}
 		r.sender.become(false)
 		time.Sleep(time.Minute)
@@ -130,7 +151,8 @@ func TestADirectoryIsTriedAgain(t *testing.T) {
 func TestADiskThatFailsIsTriedAgain(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	synctest.Test(t, func(t *testing.T) {
-		broken := &failing{err: syscall.ENOSPC}
+		broken := new(failing)
+		broken.full.Store(true)
 		r := newRig(t, func() (SpoolDirectory, error) {
 			directory, err := spool.OpenDirectory(path)
 			broken.SpoolDirectory = directory
@@ -141,15 +163,15 @@ func TestADiskThatFailsIsTriedAgain(t *testing.T) {
 		}
 		time.Sleep(21 * time.Second)
 		synctest.Wait()
-		if broken.tries > 5 || len(r.troubles) != 1 || r.troubles[0] != TroubleDiskFull {
-			t.Errorf("the disk was tried %d times, and told of %v", broken.tries, r.troubles)
+		if troubles, _ := r.told(); broken.tries.Load() > 5 || len(troubles) != 1 || troubles[0] != TroubleDiskFull {
+			t.Errorf("the disk was tried %d times, and told of %v", broken.tries.Load(), troubles)
 		}
-		broken.err = nil
+		broken.full.Store(false)
 		time.Sleep(overflowPause + time.Second)
 		synctest.Wait()
 		status, _ := r.SpoolStatus(10)
-		if r.mended != 1 || status.SpooledThrough != 10 || status.Failing {
-			t.Errorf("mended %d times, %+v", r.mended, status)
+		if _, mended := r.told(); mended != 1 || status.SpooledThrough != 10 || status.Failing {
+			t.Errorf("mended %d times, %+v", mended, status)
 		}
 		r.end()
 		if s := r.Account().Snapshot(); s.Pending != 0 || s.DroppedTotal() != 10 {
@@ -160,14 +182,14 @@ func TestADiskThatFailsIsTriedAgain(t *testing.T) {
 
 type failing struct {
 	SpoolDirectory
-	err   error
-	tries int
+	full  atomic.Bool
+	tries atomic.Int64
 }
 
 func (f *failing) Create(name string) (spool.File, error) {
-	f.tries++
-	if f.err != nil {
-		return nil, f.err
+	f.tries.Add(1)
+	if f.full.Load() {
+		return nil, syscall.ENOSPC
 	}
 	return f.SpoolDirectory.Create(name)
 }
