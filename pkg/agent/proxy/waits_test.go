@@ -64,7 +64,7 @@ func hangs(ctx context.Context) delivery.Result {
 // slow takes an event after longer than any exchange lasts.
 func slow(ctx context.Context) delivery.Result {
 	select {
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		return delivery.Result{Status: http.StatusAccepted}
 	case <-ctx.Done():
 		return delivery.NoAnswer
