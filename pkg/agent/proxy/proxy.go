@@ -12,6 +12,7 @@ import (
 	"errors"
 	"io"
 	"log"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -198,6 +199,7 @@ func (h *Handler) rewrite(p *httputil.ProxyRequest, extra http.Header) {
 	out.URL.Host = h.target.Host
 	// Not cleaned: what the client wrote is the model's to judge.
 	out.URL.RawQuery = in.URL.RawQuery
+	out.URL.Opaque = unescaped(in)
 	out.Host = in.Host
 	for _, name := range forwarding {
 		if values, ok := in.Header[name]; ok {
@@ -207,12 +209,50 @@ func (h *Handler) rewrite(p *httputil.ProxyRequest, extra http.Header) {
 	for name, values := range extra {
 		out.Header[name] = values
 	}
-	// The same map: its values arrive only after the body.
-	out.Trailer = in.Trailer
+	forwardTrailer(out, in)
 	if upgrade := out.Header.Get("Upgrade"); upgrade != "" && !strings.EqualFold(upgrade, tunnelProtocol) {
 		out.Header.Del("Upgrade")
 		out.Header.Del("Connection")
 	}
+}
+
+// unescaped gives the path of a request as the client wrote it, where net/http
+// would escape what RFC 3986 has escaped, and "" elsewhere. A path that begins
+// with two slashes stays net/http's: as a URL's Opaque it would be a host.
+func unescaped(r *http.Request) string {
+	path, _, _ := strings.Cut(r.RequestURI, "?")
+	if path == r.URL.EscapedPath() || !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") {
+		return ""
+	}
+	return path
+}
+
+// forwardTrailer has the model get the request's trailer.
+func forwardTrailer(out, in *http.Request) {
+	announced := in.Trailer != nil
+	if announced || in.ProtoMajor != 1 || in.ContentLength >= 0 || out.Body == nil {
+		// The same map: its values arrive only after the body.
+		out.Trailer = in.Trailer
+		return
+	}
+	// Under HTTP/1.1 a chunked body may have a trailer that nothing announces.
+	out.Trailer = make(http.Header)
+	out.Body = trailedBody{out.Body, in, out.Trailer}
+}
+
+// trailedBody copies the trailer that an inbound request has after its body.
+type trailedBody struct {
+	io.ReadCloser
+	inbound *http.Request
+	trailer http.Header
+}
+
+func (b trailedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err == io.EOF {
+		maps.Copy(b.trailer, b.inbound.Trailer)
+	}
+	return n, err
 }
 
 func watchRequest(out *http.Request, recorder Recorder, added *overhead) {
