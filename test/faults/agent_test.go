@@ -271,7 +271,7 @@ func (b *buffer) end(most int) string {
 // does something else meanwhile: no promise is measured by it.
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(2 * time.Minute)
+	deadline := time.Now().Add(5 * time.Minute)
 	for !condition() {
 		if time.Now().After(deadline) {
 			t.Fatalf("not seen in time: %s", what)
