@@ -117,7 +117,9 @@ func (a *Agent) beginAttempts(sink string) delivery.BeginAttempt {
 
 // endTelemetry has what is left go out, for as long as it may.
 func (a *Agent) endTelemetry() {
-	ctx, cancel := context.WithTimeout(context.Background(), lastExports)
+	// The wait is what ends it: a deadline of the same length would now come
+	// before that, now after, and so would the warning.
+	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	// What fails is counted and logged by exports.
 	var group sync.WaitGroup
