@@ -16,9 +16,9 @@ import (
 // arrivalTime is what P4 grants an event after the fault's end.
 const arrivalTime = 30 * time.Second
 
-// TestEventsArriveAfterALongOutage (P4): in the long form after ten failed probes the gate is at
-// its longest backoff, and a backlog waits. An event observed after the fault's
-// end arrives within 30 s, whatever the backlog.
+// TestEventsArriveAfterALongOutage (P4): a backlog waits, and in the long form
+// the gate is at its longest backoff after ten failed probes. An event observed
+// after the fault's end arrives within 30 s, whatever the backlog.
 func TestEventsArriveAfterALongOutage(t *testing.T) {
 	inRounds(t, func(t *testing.T, choose *rand.Rand) {
 		r := newRig(t)

@@ -119,10 +119,10 @@ func (i *Issuer) Close() {
 }
 
 // due says whether there is something to tell since the last statement: an
-// event was observed or recovered, or those that were pending have come to an end, or the
-// sink didn't take the statement itself. Without the last two, an agent that
-// gets no requests any more would leave the subscriber with old figures; with
-// them alone, each statement would bring about the next.
+// event was observed or recovered, or those that were pending have come to an
+// end, or the sink didn't take the statement itself. Without the last two, an
+// agent that gets no requests any more would leave the subscriber with old
+// figures; with them alone, each statement would bring about the next.
 func due(last, now ledger.Snapshot) bool {
 	switch {
 	case now.Observed+now.Recovered > last.Observed+last.Recovered:
