@@ -8,118 +8,85 @@ SPDX-License-Identifier: Apache-2.0
 //
 //	go run ./test/mutation          # all of them, some minutes
 //	go run ./test/mutation fsync    # those with fsync in their names
+//	go run ./test/mutation -quick   # those that unit tests notice
+//	go run ./test/mutation -check   # whether each can still be made
 //
 // No file of the tree is touched: what is broken is an overlay (go help build,
 // -overlay), which the agent that test/faults builds gets, too.
+//
+// Before anything runs, every mutant is checked: its file has its text exactly
+// once, and its test exists. So a mutant that the source has outgrown fails the
+// whole run at once. -check also compiles each.
 package main
 
 import (
-	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
+	"io"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"time"
 )
 
 func main() {
-	only := ""
-	if len(os.Args) > 1 {
-		only = os.Args[1]
-	}
-	if err := run(only); err != nil {
+	check := flag.Bool("check", false, "only see whether each mutant can be made and compiles")
+	quick := flag.Bool("quick", false, "leave out those that only the battery notices")
+	flag.Parse()
+	if err := run(os.Stdout, flag.Arg(0), *check, *quick); err != nil {
 		fmt.Fprintln(os.Stderr, "mutation:", err)
 		os.Exit(1)
 	}
 }
 
-func run(only string) error {
-	var unnoticed []string
-	tried := 0
-	for _, m := range mutants {
-		if !strings.Contains(m.name, only) {
-			continue
-		}
-		tried++
-		begun := time.Now()
-		outcome := "noticed by " + m.test
-		if err := m.try(); err != nil {
-			outcome = err.Error()
-			unnoticed = append(unnoticed, m.name)
-		}
-		fmt.Printf("%s: %s (%s)\n", m.name, outcome, time.Since(begun).Round(time.Second))
+func run(out io.Writer, only string, check, quick bool) error {
+	chosen := choose(mutants, only, quick)
+	if len(chosen) == 0 {
+		return fmt.Errorf("no mutant has %q in its name", only)
 	}
-	switch {
-	case tried == 0:
-		return fmt.Errorf("none has %q in its name", only)
-	case len(unnoticed) > 0:
-		return fmt.Errorf("%d of %d went unnoticed: %s", len(unnoticed), tried, strings.Join(unnoticed, "; "))
-	}
-	return nil
-}
-
-// mutant is one change to the source, and the test that fails for it.
-type mutant struct {
-	name string
-	// file has old exactly once, and new in its place.
-	file, old, new string
-	// folder is the test's, and test its name.
-	folder, test string
-}
-
-var errAmbiguous = errors.New("its file has the text not exactly once: write the mutant anew")
-
-// try gives nil where the test notices.
-func (m mutant) try() error {
-	directory, err := os.MkdirTemp("", "mutant")
-	if err != nil {
-		return fmt.Errorf("making a folder: %w", err)
-	}
-	defer os.RemoveAll(directory)
-	overlay, err := m.overlay(directory)
-	if err != nil {
+	if err := applicable(chosen); err != nil {
 		return err
 	}
-	test := exec.Command("go", "test", "-count=1", "-timeout=10m", "-run=^"+m.test+"$", "./"+m.folder)
-	test.Env = append(os.Environ(), "GOFLAGS="+os.Getenv("GOFLAGS")+" -overlay="+overlay)
-	output, err := test.CombinedOutput()
-	switch {
-	case strings.Contains(string(output), "no tests to run"):
-		return fmt.Errorf("there is no %s in %s", m.test, m.folder)
-	case err == nil:
-		return fmt.Errorf("%s passes", m.test)
-	case !strings.Contains(string(output), "--- FAIL: "+m.test):
-		return fmt.Errorf("%s did not run: %w\n%s", m.test, err, output)
+	do := mutant.try
+	if check {
+		do = mutant.compile
+	}
+	var failed []string
+	for i, m := range chosen {
+		begun := time.Now()
+		outcome := "noticed by " + m.test
+		if check {
+			outcome = "compiles"
+		}
+		if err := do(m); err != nil {
+			outcome = err.Error()
+			failed = append(failed, m.name)
+		}
+		fmt.Fprintf(out, "%d/%d %s: %s (%s)\n", i+1, len(chosen), m.name, outcome, time.Since(begun).Round(time.Second))
+	}
+	if len(failed) > 0 {
+		return fmt.Errorf("%d of %d failed: %s", len(failed), len(chosen), strings.Join(failed, "; "))
 	}
 	return nil
 }
 
-// overlay writes the broken file, and the overlay that puts it in place.
-func (m mutant) overlay(directory string) (string, error) {
-	original, err := filepath.Abs(m.file)
-	if err != nil {
-		return "", fmt.Errorf("finding %s: %w", m.file, err)
+func choose(from []mutant, only string, quick bool) []mutant {
+	var chosen []mutant
+	for _, m := range from {
+		if strings.Contains(m.name, only) && (!quick || m.folder != faultsTests) {
+			chosen = append(chosen, m)
+		}
 	}
-	source, err := os.ReadFile(original)
-	if err != nil {
-		return "", fmt.Errorf("reading the source: %w", err)
+	return chosen
+}
+
+// applicable names every mutant that can't be made.
+func applicable(chosen []mutant) error {
+	var errs []error
+	for _, m := range chosen {
+		if err := m.applicable(); err != nil {
+			errs = append(errs, fmt.Errorf("the mutant %q can't be made: %w", m.name, err))
+		}
 	}
-	if strings.Count(string(source), m.old) != 1 {
-		return "", errAmbiguous
-	}
-	broken := filepath.Join(directory, filepath.Base(m.file))
-	if err := os.WriteFile(broken, []byte(strings.Replace(string(source), m.old, m.new, 1)), 0o600); err != nil {
-		return "", fmt.Errorf("writing the mutant: %w", err)
-	}
-	content, err := json.Marshal(map[string]map[string]string{"Replace": {original: broken}})
-	if err != nil {
-		return "", fmt.Errorf("writing the overlay: %w", err)
-	}
-	overlay := filepath.Join(directory, "overlay.json")
-	if err := os.WriteFile(overlay, content, 0o600); err != nil {
-		return "", fmt.Errorf("writing the overlay: %w", err)
-	}
-	return overlay, nil
+	return errors.Join(errs...)
 }
