@@ -37,28 +37,64 @@ func AddressClasses() []AddressClass {
 
 var (
 	// metadataServices answer any process of a machine with its credentials.
-	metadataServices = []netip.Addr{
-		netip.MustParseAddr("169.254.169.254"),
-		netip.MustParseAddr("fd00:ec2::254"),
-		netip.MustParseAddr("100.100.100.200"), // Alibaba Cloud
-		netip.MustParseAddr("168.63.129.16"),   // Azure
-		netip.MustParseAddr("192.0.0.192"),     // Oracle Cloud
-	}
+	// Those of other clouds (ECS, Tencent, Scaleway and OpenStack among them) are
+	// link-local.
+	metadataServices = prefixes(
+		"169.254.169.254/32",
+		"100.100.100.200/32",     // Alibaba Cloud: alibabacloud.com/help/en/ecs/user-guide/view-instance-metadata
+		"fd00:100::100:200/128",  // the same over IPv6, as cloud-init has it
+		"168.63.129.16/32",       // Azure: learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16
+		"192.0.0.192/32",         // Oracle Cloud Classic
+		"fd00:c1::a9fe:a9fe/128", // Oracle Cloud: the endpoint in oci-python-sdk's instance principals
+		"fd20:ce::254/128",       // Google Cloud: docs.cloud.google.com/compute/docs/metadata/querying-metadata
+		"fd00:42::42/128",        // Scaleway: docs.cloud-init.io, datasource Scaleway
+		"fd00:a9fe:a9fe::1/128",  // Akamai: techdocs.akamai.com/cloud-computing/docs/metadata-service-api
+		// AWS, for what a machine itself offers: 254 is the metadata service
+		// (docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html),
+		// 23 the EKS Pod Identity Agent
+		// (docs.aws.amazon.com/eks/latest/userguide/pod-id-agent-setup.html).
+		"fd00:ec2::/32",
+	)
 	thisNetwork = netip.MustParsePrefix("0.0.0.0/8")
 	broadcast   = netip.MustParseAddr("255.255.255.255")
-	// nat64 carries an IPv4 address in its last four bytes (RFC 6052).
-	nat64 = netip.MustParsePrefix("64:ff9b::/96")
 )
 
-// ClassifyAddress gives the class of an address, in whatever form it is.
+func prefixes(texts ...string) []netip.Prefix {
+	parsed := make([]netip.Prefix, 0, len(texts))
+	for _, text := range texts {
+		parsed = append(parsed, netip.MustParsePrefix(text))
+	}
+	return parsed
+}
+
+// ClassifyAddress gives the class of an address, in whatever form it is. An
+// IPv6 address that carries an IPv4 address belongs to the class of that one,
+// too.
 func ClassifyAddress(address netip.Addr) AddressClass {
 	address = address.WithZone("").Unmap()
-	if nat64.Contains(address) {
-		bytes := address.As16()
-		address = netip.AddrFrom4([4]byte(bytes[12:]))
+	if class := classify(address); class != AddressNone {
+		return class
 	}
+	readings := embedded(address)
+	leadNowhere := len(readings) > 0
+	for _, inner := range readings {
+		class := classify(inner)
+		if class != AddressNone && class != AddressUnspecified {
+			return class
+		}
+		leadNowhere = leadNowhere && class == AddressUnspecified
+	}
+	// Where there are several readings, those at the wrong place are mostly of
+	// zeros.
+	if leadNowhere {
+		return AddressUnspecified
+	}
+	return AddressNone
+}
+
+func classify(address netip.Addr) AddressClass {
 	for _, service := range metadataServices {
-		if address == service {
+		if service.Contains(address) {
 			return AddressMetadata
 		}
 	}

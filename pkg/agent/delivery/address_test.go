@@ -8,9 +8,11 @@ package delivery
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"net/url"
+	"strings"
 	"testing"
 )
 
@@ -46,12 +48,72 @@ func TestClassifyAddress(t *testing.T) {
 		"169.253.255.255":          AddressNone,
 		"169.255.0.0":              AddressNone,
 		"8.8.8.8":                  AddressNone,
-		"fd00:ec2::253":            AddressNone,
+		"fd00:ec2::23":             AddressMetadata,
+		"fd00:ec2::253":            AddressMetadata,
+		"fd00:ec3::254":            AddressNone,
+		"fd20:ce::254":             AddressMetadata,
+		"fd20:ce::253":             AddressNone,
+		"fd00:100::100:200":        AddressMetadata,
+		"fd00:c1::a9fe:a9fe":       AddressMetadata,
+		"fd00:42::42":              AddressMetadata,
+		"fd00:a9fe:a9fe::1":        AddressMetadata,
+		"192.0.0.192":              AddressMetadata,
 		"fec0::1":                  AddressNone,
 		"2001:db8::1":              AddressNone,
 	} {
 		if got := ClassifyAddress(netip.MustParseAddr(text)); got != want {
 			t.Errorf("%s is %q, want %q", text, got, want)
+		}
+	}
+}
+
+// TestAnEmbeddedAddressIsJudged, in every form in which an IPv6 address carries
+// an IPv4 address.
+func TestAnEmbeddedAddressIsJudged(t *testing.T) {
+	for inner, want := range map[string]AddressClass{
+		"169.254.169.254": AddressMetadata,
+		"100.100.100.200": AddressMetadata,
+		"168.63.129.16":   AddressMetadata,
+		"192.0.0.192":     AddressMetadata,
+		"169.254.170.2":   AddressLinkLocal,
+		"127.0.0.1":       AddressLoopback,
+		"224.0.0.1":       AddressMulticast,
+		"255.255.255.255": AddressMulticast,
+		"0.0.0.0":         AddressUnspecified,
+		"8.8.8.8":         AddressNone,
+		"10.96.0.10":      AddressNone,
+		"203.0.113.7":     AddressNone,
+	} {
+		b := netip.MustParseAddr(inner).As4()
+		forms := map[string]string{
+			"mapped":                     fmt.Sprintf("::ffff:%s", inner),
+			"compatible":                 fmt.Sprintf("::%s", inner),
+			"translated":                 fmt.Sprintf("::ffff:0:%s", inner),
+			"NAT64":                      fmt.Sprintf("64:ff9b::%s", inner),
+			"NAT64 for local use, of 96": fmt.Sprintf("64:ff9b:1::%s", inner),
+			"the same with a subnet":     fmt.Sprintf("64:ff9b:1:0:7::%s", inner),
+			"NAT64 for local use, of 48": fmt.Sprintf("64:ff9b:1:%02x%02x:%02x:%02x00::", b[0], b[1], b[2], b[3]),
+			"NAT64 for local use, of 56": fmt.Sprintf("64:ff9b:1:%02x:%02x:%02x%02x::", b[0], b[1], b[2], b[3]),
+			"NAT64 for local use, of 64": fmt.Sprintf("64:ff9b:1:0:%02x:%02x%02x:%02x00::", b[0], b[1], b[2], b[3]),
+			"6to4":                       fmt.Sprintf("2002:%02x%02x:%02x%02x::1", b[0], b[1], b[2], b[3]),
+			"Teredo's server":            fmt.Sprintf("2001:0:%02x%02x:%02x%02x:0:0:f7f7:f7f7", b[0], b[1], b[2], b[3]),
+			"Teredo's client":            fmt.Sprintf("2001:0:808:808::%02x%02x:%02x%02x", ^b[0], ^b[1], ^b[2], ^b[3]),
+			"ISATAP":                     fmt.Sprintf("2001:db8::5efe:%s", inner),
+			"ISATAP of a public address": fmt.Sprintf("2001:db8::200:5efe:%s", inner),
+		}
+		for form, text := range forms {
+			address := netip.MustParseAddr(text)
+			if address == netip.IPv6Unspecified() {
+				continue
+			}
+			got := ClassifyAddress(address)
+			if inner == "0.0.0.0" && (strings.HasPrefix(form, "Teredo") || form == "the same with a subnet") {
+				// The other place has an address that leads somewhere.
+				continue
+			}
+			if got != want {
+				t.Errorf("%s of %s, %s, is %q, want %q", form, inner, address, got, want)
+			}
 		}
 	}
 }
