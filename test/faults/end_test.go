@@ -85,11 +85,42 @@ func (r *rig) awaitExchanges(more int) {
 	eventually(r.t, "clients go on", func() bool { return r.number.Load() >= until })
 }
 
-// TestTheEndIsBounded: streams and tunnels that nobody ends, and events that no
-// sink takes, are cut when the drain's time is over.
+// TestTheEndIsBounded: exchanges end when they end, however short the time for
+// the delivery is. When they are over, events that no sink takes are given up
+// as soon as that time is.
 func TestTheEndIsBounded(t *testing.T) {
 	inRounds(t, func(t *testing.T, choose *rand.Rand) {
-		r := newRig(t, with("--drain-timeout=2s"))
+		r := newRig(t, with("--drain-timeout=1s"))
+		r.network.become([]fault{refusing, swallowing}[choose.IntN(2)])
+		through := r.openTunnel()
+		finish := make(chan struct{})
+		var held sync.WaitGroup
+		held.Go(func() { r.one(heldUntil(finish)) })
+		eventually(t, "the stream is under way", func() bool { return r.agent.status().Active == 2 })
+		r.load(2, 1+choose.IntN(20), small(), overHTTP2(small()), streaming())
+		r.agent.signal(syscall.SIGTERM)
+		// Longer than the time for the delivery.
+		time.Sleep(3 * time.Second)
+		through.speak()
+		close(finish)
+		held.Wait()
+		through.speak()
+		through.close()
+		if code := r.agent.exit(); code != 0 {
+			t.Errorf("the agent ended with %d", code)
+		}
+		e := r.evidence(r.agent.lastLedger())
+		hold(t, e, append(always(), everyClientWasServed, lossesAreCountable)...)
+		if e.agent.Pending != 0 {
+			t.Errorf("the agent ended with events on their way: %+v", e.agent)
+		}
+	})
+}
+
+// TestASecondSignalCuts streams and tunnels that nobody ends, and the delivery.
+func TestASecondSignalCuts(t *testing.T) {
+	inRounds(t, func(t *testing.T, choose *rand.Rand) {
+		r := newRig(t, with("--drain-timeout=10m"))
 		state := []fault{healthy, refusing, swallowing}[choose.IntN(3)]
 		r.network.become(state)
 		through := r.openTunnel()
@@ -101,6 +132,8 @@ func TestTheEndIsBounded(t *testing.T) {
 			// An attempt that is cut off may have reached the sink: who knows.
 			eventually(t, "the sink has what there is", func() bool { return r.agent.ledger().Pending == 0 })
 		}
+		r.agent.signal(syscall.SIGTERM)
+		through.speak()
 		r.agent.signal(syscall.SIGTERM)
 		if code := r.agent.exit(); code != 0 {
 			t.Errorf("the agent ended with %d", code)

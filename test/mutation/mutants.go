@@ -60,7 +60,7 @@ var mutants = []mutant{
 	},
 	{
 		"the count of what the budget has no room for", "pkg/agent/exchange/pipeline.go",
-		"sink.Account().Drop(reason)", "_, _ = sink, reason",
+		"sink.Account().Drop(reason)", "_ = reason\n\t\tsink.Account().Deliver()",
 		faultsTests, "TestASubscriberOfAllTypesCountsLosses",
 	},
 	{
@@ -105,8 +105,23 @@ var mutants = []mutant{
 	},
 	{
 		"the exchanges that the end waits for", "pkg/agent/drain.go",
-		"a.handler.Active() > 0 ||", "false ||",
-		faultsTests, "TestTheEnd",
+		"e.active() > 0 ||", "false ||",
+		agentTests, "TestExchangesEndWhenTheyEnd",
+	},
+	{
+		"the time that exchanges have at the end", "pkg/agent/drain.go",
+		"if !end.exchanges(ctx) {", "bounded, stop := context.WithTimeout(ctx, a.drainTimeout)\n\tdefer stop()\n\tif !end.exchanges(bounded) {",
+		agentTests, "TestAStreamOutlastsTheDrainTimeout",
+	},
+	{
+		"the bound of the delivery at the end", "pkg/agent/drain.go",
+		"context.WithTimeout(ctx, e.deliveryTimeout)", "context.WithCancel(ctx)",
+		agentTests, "TestExchangesEndWhenTheyEnd",
+	},
+	{
+		"the NAT64 prefix for local use", "pkg/agent/delivery/embedded.go",
+		"{6, 7, 9, 10}, ", "",
+		deliveryTests, "TestAnEmbeddedAddressIsJudged",
 	},
 	{
 		"the cap of Retry-After", "pkg/agent/delivery/policy.go",

@@ -130,7 +130,7 @@ var table = []argument{
 		},
 	},
 	{
-		"drain-timeout", "DURATION", "30s", "how long after SIGTERM it ends at the latest; a second SIGTERM ends it at once",
+		"drain-timeout", "DURATION", "30s", "how long events are still delivered after SIGTERM, counted from the end of the last exchange; exchanges end when they end, and a second SIGTERM ends both at once",
 		func(a *Arguments, v string) (err error) { a.DrainTimeout, err = parseDuration(v); return err },
 	},
 	{

@@ -209,6 +209,18 @@ func (l *agentLog) await(ctx context.Context, t feature.T, message string) (foun
 	return found
 }
 
+// has gives an error unless the agent has logged a message.
+func (l *agentLog) has(message string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, entry := range l.entries {
+		if entry.Message == message {
+			return nil
+		}
+	}
+	return fmt.Errorf("%d lines so far", len(l.entries))
+}
+
 // onlyPod gives the pod of a service that runs as one, beside those that end.
 func onlyPod(ctx context.Context, t feature.T, service string) (only corev1.Pod) {
 	eventually(ctx, t, "one pod of "+service, func(ctx context.Context) error {

@@ -11,6 +11,7 @@ import (
 
 	"knative.dev/reconciler-test/pkg/feature"
 
+	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
 	"github.com/sidenote-dev/sidenote/test/rekt/resources/inferenceservice"
 	"github.com/sidenote-dev/sidenote/test/rekt/resources/subscriber"
 )
@@ -36,20 +37,7 @@ func Rollout() *feature.Feature {
 		if err := inferenceservice.Annotate(ctx, service, "team", "after"); err != nil {
 			t.Fatal(err)
 		}
-		eventually(ctx, t, "the new metadata to be in force", func(ctx context.Context) error {
-			after, err := inferenceservice.Get(ctx, service)
-			if err != nil {
-				return err
-			}
-			old, latest := before.Status.Components["predictor"], after.Status.Components["predictor"]
-			if after.Status.ObservedMetadata == before.Status.ObservedMetadata {
-				return fmt.Errorf("status.observedMetadata is still %q", after.Status.ObservedMetadata)
-			}
-			if latest.LatestReadyRevision == old.LatestReadyRevision || !after.IsReady() {
-				return fmt.Errorf("%s is not yet ready", latest.LatestCreatedRevision)
-			}
-			return nil
-		})
+		awaitRollout(ctx, t, service, before)
 		awaitRevisions(ctx, t, service, 2)
 		eventually(ctx, t, "an event with the new value", func(ctx context.Context) error {
 			if len(subscriber.Events(ctx, all, subscriber.WithAttribute("team", "after"))) == 0 {
@@ -61,6 +49,25 @@ func Rollout() *feature.Feature {
 		load.awaitMore(ctx, t, 500)
 	})
 	return f
+}
+
+// awaitRollout waits until a service is ready with a new Revision and new
+// metadata.
+func awaitRollout(ctx context.Context, t feature.T, service string, before *v1beta1.InferenceService) {
+	eventually(ctx, t, "the new metadata to be in force", func(ctx context.Context) error {
+		after, err := inferenceservice.Get(ctx, service)
+		if err != nil {
+			return err
+		}
+		old, latest := before.Status.Components["predictor"], after.Status.Components["predictor"]
+		if after.Status.ObservedMetadata == before.Status.ObservedMetadata {
+			return fmt.Errorf("status.observedMetadata is still %q", after.Status.ObservedMetadata)
+		}
+		if latest.LatestReadyRevision == old.LatestReadyRevision || !after.IsReady() {
+			return fmt.Errorf("%s is not yet ready", latest.LatestCreatedRevision)
+		}
+		return nil
+	})
 }
 
 // LiveMetadata is that under metadataRefresh Live a changed annotation

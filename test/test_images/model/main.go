@@ -37,11 +37,13 @@ SPDX-License-Identifier: Apache-2.0
 //	                 Content-Type, on any path
 //
 // Each request is logged as a JSON line with its method, path and status.
+//
+// After SIGTERM it goes on with what is under way, WebSockets included, for as
+// long as that takes.
 package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -55,15 +57,13 @@ import (
 func main() {
 	log := slog.New(slog.NewJSONHandler(os.Stdout, nil))
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
+	// A second signal ends it at once.
+	context.AfterFunc(ctx, stop)
 	if err := run(ctx, log); err != nil {
 		log.Error("the model server ended", "error", err)
 		os.Exit(1)
 	}
 }
-
-// drainTime is how long open exchanges may go on after SIGTERM.
-const drainTime = 30 * time.Second
 
 func run(ctx context.Context, log *slog.Logger) error {
 	listenDelay, err := durationFromEnv("MODEL_LISTEN_DELAY")
@@ -103,11 +103,12 @@ func run(ctx context.Context, log *slog.Logger) error {
 		return err
 	case <-ctx.Done():
 	}
-	drain, cancel := context.WithTimeout(context.Background(), drainTime)
-	defer cancel()
-	if err := server.Shutdown(drain); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+	// Open exchanges end when they end. What takes longer than the pod may take
+	// to end, the kubelet kills.
+	if err := server.Shutdown(context.Background()); err != nil {
 		return err
 	}
+	m.tunnels.Wait()
 	return nil
 }
 

@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -32,6 +33,8 @@ type model struct {
 	rest   http.Handler
 	grpc   *grpc.Server
 	health *health.Server
+	// tunnels are the open WebSockets, which the server doesn't know of.
+	tunnels sync.WaitGroup
 }
 
 func newModel(log *slog.Logger) *model {
@@ -57,7 +60,11 @@ func newModel(log *slog.Logger) *model {
 	mux.HandleFunc("POST /v2/models/{name}/infer", m.v2Infer)
 	mux.HandleFunc("POST /v2/models/{name}/generate_stream", m.generateStream)
 	// Without a Handshake of its own it takes any origin.
-	mux.Handle("GET /echo", websocket.Server{Handler: echo})
+	mux.HandleFunc("GET /echo", func(w http.ResponseWriter, r *http.Request) {
+		m.tunnels.Add(1)
+		defer m.tunnels.Done()
+		websocket.Server{Handler: echo}.ServeHTTP(w, r)
+	})
 	m.rest = mux
 	return m
 }

@@ -1,0 +1,163 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package agent
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// fakeEnd is an ending over figures that a test sets.
+type fakeEnd struct {
+	begun  atomic.Uint64
+	active atomic.Int64
+	// closed says that the port is, and final that the last ledger event is out.
+	closed, final, delivered atomic.Bool
+	// late is a request that the server still has when its port closes.
+	late time.Duration
+}
+
+func (f *fakeEnd) ending(timeout time.Duration) ending {
+	return ending{
+		begun:  f.begun.Load,
+		active: f.active.Load,
+		shutdown: func(ctx context.Context) error {
+			f.closed.Store(true)
+			select {
+			case <-time.After(f.late):
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		},
+		final:           func() { f.final.Store(true) },
+		delivered:       f.delivered.Load,
+		deliveryTimeout: timeout,
+	}
+}
+
+// TestExchangesEndWhenTheyEnd, and the time for the delivery begins only then.
+func TestExchangesEndWhenTheyEnd(t *testing.T) {
+	for _, test := range []struct {
+		name      string
+		stream    time.Duration
+		late      time.Duration
+		delivered time.Duration
+		want      time.Duration
+	}{
+		{name: "an hour's stream, and a delivery in time", stream: time.Hour, delivered: 29 * time.Second, want: time.Hour + quiet + 29*time.Second},
+		{name: "an hour's stream, and no delivery", stream: time.Hour, delivered: 24 * time.Hour, want: time.Hour + quiet + 30*time.Second},
+		{name: "a request that came as the port was closed", late: time.Hour, delivered: 29 * time.Second, want: quiet + time.Hour + 29*time.Second},
+		{name: "nothing under way", delivered: 0, want: quiet},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := &fakeEnd{late: test.late}
+				if test.stream > 0 {
+					f.active.Store(1)
+					time.AfterFunc(test.stream, func() {
+						if f.closed.Load() || f.final.Load() {
+							t.Error("the port was closed under the stream")
+						}
+						f.active.Store(0)
+					})
+				}
+				begun := time.Now()
+				end := f.ending(30 * time.Second)
+				if !end.exchanges(context.Background()) {
+					t.Fatal("the exchanges were given up")
+				}
+				if !f.final.Load() {
+					t.Error("there is no final ledger event")
+				}
+				time.AfterFunc(test.delivered, func() { f.delivered.Store(true) })
+				end.delivery(context.Background())
+				if took := time.Since(begun); took < test.want-look || took > test.want+2*look {
+					t.Errorf("the end took %s, want %s", took, test.want)
+				}
+			})
+		})
+	}
+}
+
+// TestASecondSignalEndsEachPhase at once.
+func TestASecondSignalEndsEachPhase(t *testing.T) {
+	for name, begin := range map[string]func(*fakeEnd) func(context.Context){
+		"a stream is under way": func(f *fakeEnd) func(context.Context) {
+			f.active.Store(1)
+			return func(ctx context.Context) { f.ending(time.Hour).exchanges(ctx) }
+		},
+		"a request came as the port was closed": func(f *fakeEnd) func(context.Context) {
+			f.late = time.Hour
+			return func(ctx context.Context) { f.ending(time.Hour).exchanges(ctx) }
+		},
+		"events are left": func(f *fakeEnd) func(context.Context) {
+			return func(ctx context.Context) { f.ending(time.Hour).delivery(ctx) }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := new(fakeEnd)
+				run := begin(f)
+				ctx, cancel := context.WithCancel(context.Background())
+				time.AfterFunc(time.Minute, cancel)
+				begun := time.Now()
+				run(ctx)
+				if took := time.Since(begun); took != time.Minute {
+					t.Errorf("it ended after %s", took)
+				}
+				if f.final.Load() {
+					t.Error("a final ledger event went out, with exchanges under way")
+				}
+			})
+		})
+	}
+}
+
+// TestAStreamOutlastsTheDrainTimeout, and its events are still delivered.
+func TestAStreamOutlastsTheDrainTimeout(t *testing.T) {
+	signalled := make(chan struct{})
+	model := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		control := http.NewResponseController(w)
+		w.Header().Set("Content-Type", "text/event-stream")
+		write := func() error {
+			_, err := w.Write([]byte("data: x\n\n"))
+			return errors.Join(err, control.Flush())
+		}
+		if err := write(); err != nil {
+			t.Error("the stream was cut before its time:", err)
+		}
+		<-signalled
+		// Far longer than the agent waits for a delivery.
+		for range 100 {
+			time.Sleep(10 * time.Millisecond)
+			if err := write(); err != nil {
+				t.Error("the stream was cut:", err)
+				return
+			}
+		}
+	})
+	r := newRig(t, model, "--drain-timeout=1ms", "--mode=response")
+	answer, err := http1Client(t).Post(r.url("/v1/models/m:predict"), "application/json", strings.NewReader("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	r.signals <- syscall.SIGTERM
+	eventually(t, "the agent drains", func() bool { return strings.Contains(r.logs.String(), "agent drains") })
+	close(signalled)
+	if got := strings.Count(readAll(t, answer), "data: x"); got != 101 {
+		t.Errorf("the client got %d messages of 101", got)
+	}
+	r.wait()
+}
