@@ -59,7 +59,7 @@ func (o *outcome) head(w http.ResponseWriter) {
 	if o.response.encoding != "" {
 		w.Header().Set("Content-Encoding", o.response.encoding)
 	}
-	if length := o.response.attributes["inferenceheaderlength"]; length != "" {
+	if length := o.response.attributes["inferenceheaderlen"]; length != "" {
 		w.Header().Set("Inference-Header-Content-Length", length)
 	}
 	w.WriteHeader(max(o.status, http.StatusOK))
@@ -96,7 +96,7 @@ func (o *outcome) newRequest(t *testing.T, ctx context.Context, s *stage, body i
 	if o.request.encoding != "" {
 		request.Header.Set("Content-Encoding", o.request.encoding)
 	}
-	if length := o.request.attributes["inferenceheaderlength"]; length != "" {
+	if length := o.request.attributes["inferenceheaderlen"]; length != "" {
 		request.Header.Set("Inference-Header-Content-Length", length)
 	}
 	return request
@@ -263,7 +263,7 @@ func outcomesOf(t *testing.T) map[string]*outcome {
 	zeros := strings.Repeat("0", 1<<20)
 	tensors := func(length string) sample {
 		body := `{"inputs":[]}` + "\x00\x01\xff"
-		return sample{contentType: "application/octet-stream", wire: body, plain: body, attributes: map[string]string{"inferenceheaderlength": length}}
+		return sample{contentType: "application/octet-stream", wire: body, plain: body, attributes: map[string]string{"inferenceheaderlen": length}}
 	}
 	outcomes := map[string]*outcome{
 		"HTTP: success":                    {request: request, response: response},

@@ -10,6 +10,9 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode/utf8"
+
+	"github.com/sidenote-dev/sidenote/pkg/metadata"
 )
 
 const (
@@ -19,6 +22,9 @@ const (
 	maxTraceParentBytes = 256
 	maxTraceStateBytes  = 512
 	maxContentTypeBytes = 512
+
+	// CloudEvents takes names of at most 20 characters.
+	inferenceHeaderAttribute = "inferenceheaderlen"
 )
 
 var (
@@ -45,6 +51,12 @@ func (r *replacements) contentType(contentType string) string {
 		return ""
 	}
 	mediaType, _, err := mime.ParseMediaType(contentType)
+	if mediaType == "" {
+		// The parser gives up on some parameters, such as one that is given
+		// twice. The media type in front of them may still be good.
+		essence, _, _ := strings.Cut(contentType, ";")
+		mediaType, _, _ = mime.ParseMediaType(essence)
+	}
 	switch {
 	case err == nil && len(contentType) <= maxContentTypeBytes && printable(contentType):
 		return contentType
@@ -58,12 +70,27 @@ func (r *replacements) contentType(contentType string) string {
 	}
 }
 
+// subject gives a path as it was on the wire, up to maxSubjectBytes. Bytes that
+// a CloudEvents String can't hold are percent-encoded.
 func (r *replacements) subject(path string) string {
-	if len(path) <= maxSubjectBytes {
+	if len(path) <= maxSubjectBytes && metadata.ValidateValue(path) == nil {
 		return path
 	}
 	r.add("subject")
-	return path[:maxSubjectBytes]
+	var subject strings.Builder
+	for len(path) > 0 {
+		_, size := utf8.DecodeRuneInString(path)
+		next := path[:size]
+		if metadata.ValidateValue(next) != nil {
+			next = percentEncode(next)
+		}
+		if subject.Len()+len(next) > maxSubjectBytes {
+			break
+		}
+		subject.WriteString(next)
+		path = path[size:]
+	}
+	return subject.String()
 }
 
 // traceContext gives what is valid of the client's trace context. A tracestate
@@ -143,7 +170,7 @@ func (r *replacements) inferenceHeaderLength(text string, most int64) (length in
 			return int32(parsed), true
 		}
 	}
-	r.add("inferenceheaderlength")
+	r.add(inferenceHeaderAttribute)
 	return 0, false
 }
 

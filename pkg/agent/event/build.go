@@ -90,7 +90,7 @@ func (b *Builder) Build(o *Observation, kind Kind, attributes []metadata.Attribu
 	text("clientrequestid", replaced.clientRequestID(o.Exchange.ClientRequestID))
 	text("contentencoding", replaced.coding(content.coding))
 	if length, given := replaced.inferenceHeaderLength(o.Coding.InferenceHeaderLength, content.size); given {
-		context.Extensions["inferenceheaderlength"] = length
+		context.Extensions[inferenceHeaderAttribute] = length
 	}
 	b.Identity.set(context)
 	traceParent, traceState := replaced.traceContext(o.Exchange.TraceParent, o.Exchange.TraceState)

@@ -14,7 +14,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -241,6 +241,16 @@ func TestNoByteOfAClientCostsAnEvent(t *testing.T) {
 		{"a long media type", contentType("text/plain; a=" + strings.Repeat("x", 10_000)), "datacontenttype", func(e *cloudevents.Event) bool { return e.DataContentType() == "text/plain" }},
 		{"no media type", contentType(""), "", func(e *cloudevents.Event) bool { return e.DataContentType() == "" }},
 		{"a long path", path("/" + strings.Repeat("x", 5000)), "subject", func(e *cloudevents.Event) bool { return len(e.Subject()) == 1024 }},
+		{"a parameter that is given twice", contentType("application/json; charset=utf-8; charset=UTF-8"), "datacontenttype", func(e *cloudevents.Event) bool { return e.DataContentType() == "application/json" }},
+		{"a path that net/http would escape", path("/v2/models/org|model/infer"), "", func(e *cloudevents.Event) bool { return e.Subject() == "/v2/models/org|model/infer" }},
+		{"a path in UTF-8", path("/v1/models/modèle:predict"), "", func(e *cloudevents.Event) bool {
+			return e.Subject() == "/v1/models/modèle:predict" || e.Subject() == "/v1/models/mod%C3%A8le:predict"
+		}},
+		{"a path that is no UTF-8", path("/a\xe8|b"), "subject", func(e *cloudevents.Event) bool { return e.Subject() == "/a%E8|b" }},
+		{"a path with a control character of Unicode", path("/a\u0085b"), "subject", func(e *cloudevents.Event) bool { return e.Subject() == "/a%C2%85b" }},
+		{"a path that is cut within a character", path("/" + strings.Repeat("è", 600)), "subject", func(e *cloudevents.Event) bool {
+			return strings.HasPrefix(e.Subject(), "/è") && len(e.Subject()) == 1023 || strings.HasPrefix(e.Subject(), "/%C3%A8")
+		}},
 		{"an odd path", path("/a%20b"), "", func(e *cloudevents.Event) bool { return e.Subject() == "/a%20b" }},
 		{"no path", path(""), "", func(e *cloudevents.Event) bool { return e.Subject() == "" }},
 		{"a valid trace", trace([]string{valid}, "a=1 , b=2", "c=3"), "", func(e *cloudevents.Event) bool {
@@ -259,11 +269,11 @@ func TestNoByteOfAClientCostsAnEvent(t *testing.T) {
 		{"an odd request id", func(o *Observation) { o.Exchange.ClientRequestID = "a b\x00" }, "clientrequestid", func(e *cloudevents.Event) bool { return e.Extensions()["clientrequestid"] == nil }},
 		{"a good request id", func(o *Observation) { o.Exchange.ClientRequestID = "A-1.b:c_d" }, "", func(e *cloudevents.Event) bool { return e.Extensions()["clientrequestid"] == "A-1.b:c_d" }},
 		{"an odd coding", contentEncoding("\x00 \xff"), "contentencoding", func(e *cloudevents.Event) bool { return e.Extensions()["contentencoding"] == "unknown" }},
-		{"a tensor length", inferenceHeader("05"), "", func(e *cloudevents.Event) bool { return fmt.Sprint(e.Extensions()["inferenceheaderlength"]) == "5" }},
-		{"a tensor length over the body's", inferenceHeader("1000"), "inferenceheaderlength", func(e *cloudevents.Event) bool { return e.Extensions()["inferenceheaderlength"] == nil }},
-		{"a tensor length over an Integer", inferenceHeader("4294967296"), "inferenceheaderlength", func(e *cloudevents.Event) bool { return e.Extensions()["inferenceheaderlength"] == nil }},
-		{"two tensor lengths", inferenceHeader("1,2"), "inferenceheaderlength", func(e *cloudevents.Event) bool { return e.Extensions()["inferenceheaderlength"] == nil }},
-		{"an odd tensor length", func(o *Observation) { o.Coding.InferenceHeaderLength = "many" }, "inferenceheaderlength", func(e *cloudevents.Event) bool { return e.Extensions()["inferenceheaderlength"] == nil }},
+		{"a tensor length", inferenceHeader("05"), "", func(e *cloudevents.Event) bool { return fmt.Sprint(e.Extensions()["inferenceheaderlen"]) == "5" }},
+		{"a tensor length over the body's", inferenceHeader("1000"), "inferenceheaderlen", func(e *cloudevents.Event) bool { return e.Extensions()["inferenceheaderlen"] == nil }},
+		{"a tensor length over an Integer", inferenceHeader("4294967296"), "inferenceheaderlen", func(e *cloudevents.Event) bool { return e.Extensions()["inferenceheaderlen"] == nil }},
+		{"two tensor lengths", inferenceHeader("1,2"), "inferenceheaderlen", func(e *cloudevents.Event) bool { return e.Extensions()["inferenceheaderlen"] == nil }},
+		{"an odd tensor length", func(o *Observation) { o.Coding.InferenceHeaderLength = "many" }, "inferenceheaderlen", func(e *cloudevents.Event) bool { return e.Extensions()["inferenceheaderlen"] == nil }},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			for _, mode := range []ContentMode{ContentModeAuto, ContentModeBinary, ContentModeStructured} {
@@ -278,6 +288,25 @@ func TestNoByteOfAClientCostsAnEvent(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestASubjectIsThePathOnTheWire, whatever form the request's target has.
+func TestASubjectIsThePathOnTheWire(t *testing.T) {
+	for target, want := range map[string]string{
+		"/v2/models/org|model/infer?a=b": "/v2/models/org|model/infer",
+		"/v1/models/modèle:predict":      "/v1/models/modèle:predict",
+		"/a%2Fb/../c":                    "/a%2Fb/../c",
+		"//host/path":                    "//host/path",
+		"*":                              "*",
+		"http://h/v1/mod|el?q=/x":        "/v1/mod|el",
+		"http://h":                       "",
+	} {
+		r := httptest.NewRequest(http.MethodPost, "/", nil)
+		r.RequestURI = target
+		if got := NewExchange(r, "c", received).Path; got != want {
+			t.Errorf("%s: got %q, want %q", target, got, want)
+		}
 	}
 }
 
@@ -387,9 +416,21 @@ func TestOurAttributesAreReserved(t *testing.T) {
 	if len(names) < 27 {
 		t.Errorf("not every attribute is there: %v", names)
 	}
+	letter, err := built.DeadLetter(Failure{Destination: "d", Status: 500, Body: []byte("no")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range letter.attributes.Extensions() {
+		names = append(names, name)
+	}
+	// CloudEvents 1.0, Attribute Naming Convention. Some SDKs refuse others.
+	allowed := regexp.MustCompile(`^[a-z0-9]{1,20}$`)
 	for _, name := range names {
 		if !metadata.Reserved(name) {
 			t.Errorf("%q is not reserved", name)
+		}
+		if !allowed.MatchString(name) {
+			t.Errorf("%q is no attribute name that every SDK takes", name)
 		}
 	}
 }
@@ -428,7 +469,7 @@ func FuzzEvent(f *testing.F) {
 	f.Add("application/cloudevents+json", "\xff", "/%zz", "x", "\x00", "\n", "\xff", true)
 	f.Fuzz(func(t *testing.T, contentType, coding, path, traceParent, traceState, requestID, data string, complete bool) {
 		exchange := &Exchange{
-			CorrelationID: "c", ClientRequestID: requestID, Path: (&url.URL{Path: path}).EscapedPath(),
+			CorrelationID: "c", ClientRequestID: requestID, Path: path,
 			TraceParent: []string{traceParent}, TraceState: []string{traceState}, Received: received,
 		}
 		o := &Observation{

@@ -38,11 +38,28 @@ func NewExchange(r *http.Request, correlationID string, received time.Time) *Exc
 	return &Exchange{
 		CorrelationID:   correlationID,
 		ClientRequestID: r.Header.Get("X-Request-Id"),
-		Path:            r.URL.EscapedPath(),
+		Path:            wirePath(r),
 		TraceParent:     r.Header["Traceparent"],
 		TraceState:      r.Header["Tracestate"],
 		Received:        received,
 	}
+}
+
+// wirePath gives the path of a request as the client wrote it, which net/http
+// may parse and escape otherwise. Of a target in absolute form it is the part
+// after the host.
+func wirePath(r *http.Request) string {
+	path, _, _ := strings.Cut(r.RequestURI, "?")
+	if strings.HasPrefix(path, "/") || path == "*" {
+		return path
+	}
+	if _, afterScheme, absolute := strings.Cut(path, "://"); absolute {
+		if host := strings.IndexByte(afterScheme, '/'); host >= 0 {
+			return afterScheme[host:]
+		}
+		return ""
+	}
+	return r.URL.EscapedPath()
 }
 
 // Coding is what the headers of one side say of its body.

@@ -185,6 +185,15 @@ func (r *storedReader) time() time.Time {
 	return time.Unix(int64(seconds), int64(nanoseconds)).UTC()
 }
 
+// currentName gives an attribute that an earlier agent stored its present name:
+// the old one is longer than CloudEvents allows, and some SDKs refuse the event.
+func currentName(name string) string {
+	if name == "inferenceheaderlength" {
+		return inferenceHeaderAttribute
+	}
+	return name
+}
+
 func (r *storedReader) extensions() map[string]any {
 	count := 0
 	if b := r.take(2); b != nil {
@@ -192,7 +201,7 @@ func (r *storedReader) extensions() map[string]any {
 	}
 	extensions := make(map[string]any)
 	for range count {
-		name := r.string()
+		name := currentName(r.string())
 		switch r.byte() {
 		case storedString:
 			extensions[name] = r.string()

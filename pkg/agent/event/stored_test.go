@@ -9,7 +9,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"net/url"
 	"reflect"
 	"slices"
 	"strings"
@@ -125,6 +124,22 @@ func TestAStoredEventGoesOutAsItWouldHave(t *testing.T) {
 	}
 }
 
+// TestAnAttributeOfAnEarlierAgentIsRenamed: its name is longer than CloudEvents
+// allows, and the event may still be in a spool.
+func TestAnAttributeOfAnEarlierAgentIsRenamed(t *testing.T) {
+	e := build(t, ContentModeAuto, observation(inferenceHeader("5")))
+	_, whole := stored(t, e)
+	at := bytes.Index(whole, []byte(inferenceHeaderAttribute))
+	earlier := slices.Concat(whole[:at-4], appendString(nil, "inferenceheaderlength"), whole[at+len(inferenceHeaderAttribute):])
+	back, err := ReadStored(earlier)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := wire(t, back), wire(t, e); got != want {
+		t.Errorf("%s\nwant\n%s", got, want)
+	}
+}
+
 // TestWhatIsNoStoredEventIsRefused: every prefix of one, and every byte of one
 // changed, is an error or another event, never a panic.
 func TestWhatIsNoStoredEventIsRefused(t *testing.T) {
@@ -184,7 +199,7 @@ func FuzzStored(f *testing.F) {
 	f.Add("", "", "\xff", "", false)
 	f.Fuzz(func(t *testing.T, contentType, path, requestID, data string, complete bool) {
 		o := observation(func(o *Observation) {
-			o.Coding.ContentType, o.Exchange.Path, o.Exchange.ClientRequestID = contentType, (&url.URL{Path: path}).EscapedPath(), requestID
+			o.Coding.ContentType, o.Exchange.Path, o.Exchange.ClientRequestID = contentType, path, requestID
 			o.Body, o.Complete = whole(data), complete
 		})
 		for _, mode := range []ContentMode{ContentModeAuto, ContentModeBinary, ContentModeStructured} {
