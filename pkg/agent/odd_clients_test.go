@@ -12,6 +12,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
 )
 
 // raw sends a request as it stands, with a newline for each end of a line of its
@@ -33,6 +35,33 @@ func (r *rig) raw(request string) (int, string) {
 	}
 	defer answer.Body.Close()
 	return answer.StatusCode, readAll(r.t, answer)
+}
+
+// TestHealthChecksOfOddClients are none of inference, whatever their client adds
+// to them. Only what may become a tunnel, or has a body, is.
+func TestHealthChecksOfOddClients(t *testing.T) {
+	const health = "GET /v2/health/ready HTTP/1.1\nHost: m\n"
+	for _, test := range []struct {
+		name, request string
+		probe         bool
+	}{
+		{"of Java's HTTP client", health + "Connection: Upgrade, HTTP2-Settings\nUpgrade: h2c\nHTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA\nUser-Agent: Java-http-client/17.0.15\n\n", true},
+		{"with an empty chunked body", health + "Transfer-Encoding: chunked\n\n0\r\n\r\n", true},
+		{"with a chunked body", health + "Transfer-Encoding: chunked\n\n2\r\n{}\r\n0\r\n\r\n", false},
+		{"that asks for a WebSocket", health + "Connection: upgrade\nUpgrade: websocket\n\n", false},
+		{"of a path of inference, with an empty chunked body", "GET /predict HTTP/1.1\nHost: m\nTransfer-Encoding: chunked\n\n0\r\n\r\n", false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := newRig(t, predictor())
+			if status, _ := r.raw(test.request); status != http.StatusOK {
+				t.Fatalf("the client got %d", status)
+			}
+			counts, skipped := r.settled(), r.agent.state().Skipped[ledger.SkipProbe]
+			if test.probe && (counts.Observed != 0 || skipped != 1) || !test.probe && (counts.Observed != 2 || skipped != 0) {
+				t.Errorf("%d events, %d skipped", counts.Observed, skipped)
+			}
+		})
+	}
 }
 
 // TestOddHeadsOfClients that people have reported: each gives the events that a

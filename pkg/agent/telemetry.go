@@ -67,7 +67,8 @@ func (a *Agent) setUpTelemetry(given *arguments.Arguments, environment Environme
 	without(export.Traces, err)
 	if a.spans != nil {
 		a.tracer = tracing.New(a.spans, given.Target, func(r *http.Request) bool {
-			return given.Paths.Judge(r) == inference.Probe
+			_, ifEmpty := given.Paths.Judge(r)
+			return ifEmpty == inference.Probe
 		})
 	}
 	return nil

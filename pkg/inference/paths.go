@@ -97,12 +97,23 @@ func ValidatePattern(text string) error {
 	}
 }
 
-// Judge says whether a request is inference. The path that counts is the
-// decoded one, so that no other encoding of it goes unseen.
-func (p Paths) Judge(r *http.Request) Verdict {
+// Judge says by its head whether a request is inference. The head may leave open
+// whether there is a body: a chunked one may turn out to be empty. Then verdict
+// says what the request is with a body, and ifEmpty what it is without one.
+// Otherwise the two are the same. The path that counts is the decoded one, so
+// that no other encoding of it goes unseen.
+func (p Paths) Judge(r *http.Request) (verdict, ifEmpty Verdict) {
+	verdict = p.judge(r, r.ContentLength == 0)
+	if r.ContentLength >= 0 {
+		return verdict, verdict
+	}
+	return verdict, p.judge(r, true)
+}
+
+func (p Paths) judge(r *http.Request, empty bool) Verdict {
 	path := r.URL.Path
 	switch {
-	case probes(r):
+	case probes(r, empty):
 		return Probe
 	case matchAny(p.excluded, path):
 		return OtherPath
@@ -111,7 +122,7 @@ func (p Paths) Judge(r *http.Request) Verdict {
 			return OtherPath
 		}
 		return Inference
-	case asksForHealth(r):
+	case asksForHealth(r, empty):
 		return Probe
 	default:
 		return Inference

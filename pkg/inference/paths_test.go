@@ -54,9 +54,21 @@ func TestWhatIsInferenceByDefault(t *testing.T) {
 		"GET /predict K-Kubelet-Probe: v":         Probe,
 		"POST /predict User-Agent: kube-probe/1":  Inference,
 		"POST /predict K-Network-Probe: probe":    Inference,
-		"GET / Upgrade: websocket":                Inference,
+		// Without "Connection: upgrade" it asks for no upgrade.
+		"GET / Upgrade: websocket": Probe,
+		"GET /ping":                Probe,
+		"POST /ping":               Inference,
+		"GET /-/healthz":           Probe,
+		"GET /-/ready":             Probe,
+		"GET /version":             Probe,
+		"GET /v1/health/ready":     Probe,
+		"GET /v1/health/live":      Probe,
+		"GET /v2/health/ready Connection: Upgrade, HTTP2-Settings; Upgrade: h2c":     Probe,
+		"GET /predict Connection: Upgrade; Upgrade: h2c; User-Agent: kube-probe/1.3": Probe,
+		"GET /predict Connection: Upgrade; Upgrade: h2c":                             Inference,
+		"GET /v2/health/ready Connection: upgrade; Upgrade: WebSocket":               Inference,
 	} {
-		if got := (Paths{}).Judge(requestOf(request)); got != want {
+		if got, _ := (Paths{}).Judge(requestOf(request)); got != want {
 			t.Errorf("%s: %d, want %d", request, got, want)
 		}
 	}
@@ -66,8 +78,37 @@ func TestWhatIsInferenceByDefault(t *testing.T) {
 func TestAGetWithABodyIsInference(t *testing.T) {
 	r := httptest.NewRequest(http.MethodGet, "/v1/models/m:predict", strings.NewReader("{}"))
 	r.Header.Set("User-Agent", "kube-probe/1.30")
-	if got := (Paths{}).Judge(r); got != Inference {
+	if got, _ := (Paths{}).Judge(r); got != Inference {
 		t.Errorf("judged %d", got)
+	}
+}
+
+// TestAnOpenBodyLeavesItOpen whether a GET is inference: its head doesn't say
+// whether the body is empty.
+func TestAnOpenBodyLeavesItOpen(t *testing.T) {
+	internal, err := ParsePaths([]string{"!/internal/*"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		paths            Paths
+		request          string
+		verdict, ifEmpty Verdict
+	}{
+		{Paths{}, "GET /v2/health/ready", Inference, Probe},
+		{Paths{}, "HEAD /healthz", Inference, Probe},
+		{Paths{}, "GET /predict", Inference, Inference},
+		{Paths{}, "GET /predict K-Network-Probe: probe", Inference, Probe},
+		{Paths{}, "POST /healthz", Inference, Inference},
+		{Paths{}, "GRPC /grpc.health.v1.Health/Check", Probe, Probe},
+		{internal, "GET /internal/x K-Network-Probe: probe", OtherPath, Probe},
+		{internal, "GET /internal/x", OtherPath, OtherPath},
+	} {
+		r := requestOf(test.request)
+		r.ContentLength = -1
+		if verdict, ifEmpty := test.paths.Judge(r); verdict != test.verdict || ifEmpty != test.ifEmpty {
+			t.Errorf("%s: %d, empty %d, want %d and %d", test.request, verdict, ifEmpty, test.verdict, test.ifEmpty)
+		}
 	}
 }
 
@@ -105,7 +146,7 @@ func TestPatternsSayWhatIsInference(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := paths.Judge(requestOf(test.request)); got != test.want {
+		if got, _ := paths.Judge(requestOf(test.request)); got != test.want {
 			t.Errorf("%s, %s: %d, want %d", test.patterns, test.request, got, test.want)
 		}
 	}
@@ -138,7 +179,7 @@ func make33() []string {
 
 const service = "/inference.GRPCInferenceService/"
 
-// requestOf reads "METHOD PATH [Header: value]". GRPC is a POST of gRPC.
+// requestOf reads "METHOD PATH [Header: value; …]". GRPC is a POST of gRPC.
 func requestOf(text string) *http.Request {
 	method, rest, _ := strings.Cut(text, " ")
 	target, header, _ := strings.Cut(rest, " ")
@@ -150,8 +191,10 @@ func requestOf(text string) *http.Request {
 	if grpc {
 		r.Header.Set("Content-Type", "application/grpc+proto")
 	}
-	if name, value, found := strings.Cut(header, ": "); found {
-		r.Header.Set(name, value)
+	for line := range strings.SplitSeq(header, "; ") {
+		if name, value, found := strings.Cut(line, ": "); found {
+			r.Header.Set(name, value)
+		}
 	}
 	return r
 }

@@ -18,11 +18,13 @@ const kubeletUserAgent = "kube-probe/"
 var probeHeaders = []string{"K-Network-Probe", "K-Kubelet-Probe"}
 
 // healthPaths are what a GET or HEAD asks for a server's health by: the usual
-// ones, and those of the V1 and the Open Inference Protocol, where inference
-// is always a POST and a GET asks for the state or metadata of a server or
-// model.
+// ones, those of widespread model servers (SageMaker's /ping, Ray Serve's
+// /-/healthz, vLLM's /version, NVIDIA NIM's /v1/health), and those of the V1 and
+// the Open Inference Protocol, where inference is always a POST and a GET asks
+// for the state or metadata of a server or model.
 var healthPaths = patternsOf(
 	"/", "/health*", "/readyz", "/livez", "/metrics",
+	"/ping", "/-/healthz", "/-/ready", "/version", "/v1/health/*",
 	"/v1/models", "/v1/models/*",
 	"/v2", "/v2/*",
 )
@@ -48,8 +50,8 @@ func patternsOf(texts ...string) []pattern {
 
 // probes says whether a request calls itself a probe. Only one that could be:
 // no client keeps a prediction unseen by a header.
-func probes(r *http.Request) bool {
-	if !reads(r) {
+func probes(r *http.Request, empty bool) bool {
+	if !reads(r, empty) {
 		return false
 	}
 	for _, name := range probeHeaders {
@@ -61,8 +63,8 @@ func probes(r *http.Request) bool {
 }
 
 // asksForHealth says whether a request asks how a server or its models are.
-func asksForHealth(r *http.Request) bool {
-	if reads(r) {
+func asksForHealth(r *http.Request, empty bool) bool {
+	if reads(r, empty) {
 		return matchAny(healthPaths, r.URL.Path)
 	}
 	return r.Method == http.MethodPost && strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc") &&
@@ -71,7 +73,6 @@ func asksForHealth(r *http.Request) bool {
 
 // reads says whether a request only asks: with neither a body nor a tunnel to
 // follow.
-func reads(r *http.Request) bool {
-	return (r.Method == http.MethodGet || r.Method == http.MethodHead) &&
-		r.ContentLength == 0 && r.Header.Get("Upgrade") == ""
+func reads(r *http.Request, empty bool) bool {
+	return (r.Method == http.MethodGet || r.Method == http.MethodHead) && empty && !AsksForTunnel(r)
 }

@@ -23,7 +23,7 @@ func TestPathsAreOnePatternEach(t *testing.T) {
 		"/v1/models/a,b:predict": inference.OtherPath,
 		"/other":                 inference.OtherPath,
 	} {
-		if got := given.Paths.Judge(httptest.NewRequest("POST", path, nil)); got != want {
+		if got, _ := given.Paths.Judge(httptest.NewRequest("POST", path, nil)); got != want {
 			t.Errorf("%s: %d, want %d", path, got, want)
 		}
 	}

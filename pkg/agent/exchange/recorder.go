@@ -31,7 +31,8 @@ func (p *Pipeline) Begin(r *http.Request, origin *event.TraceContext) (proxy.Rec
 	if _, present := r.Header[requestIDHeader]; !present {
 		extra = http.Header{requestIDHeader: {correlationID}}
 	}
-	if reason := p.skip(r); reason != "" {
+	reason, ifEmpty := p.skip(r)
+	if reason != "" {
 		p.skips.Skip(reason)
 		return nil, extra
 	}
@@ -40,7 +41,8 @@ func (p *Pipeline) Begin(r *http.Request, origin *event.TraceContext) (proxy.Rec
 		pipeline: p,
 		exchange: event.NewExchange(r, correlationID, received),
 		mayLoop:  event.MayLoop(r.Header.Get("Content-Type")),
-		holds:    proxy.AsksForTunnel(r),
+		holds:    inference.AsksForTunnel(r),
+		ifEmpty:  ifEmpty,
 		status:   event.NoStatus,
 	}
 	if origin != nil {
@@ -55,19 +57,21 @@ func (p *Pipeline) Begin(r *http.Request, origin *event.TraceContext) (proxy.Rec
 	return recorder, extra
 }
 
-// skip says why the head of a request keeps its exchange from being observed:
-// empty where it doesn't.
-func (p *Pipeline) skip(r *http.Request) ledger.SkipReason {
-	switch verdict := p.settings.Paths.Judge(r); {
-	case verdict == inference.Probe:
-		return ledger.SkipProbe
-	case verdict == inference.OtherPath:
-		return ledger.SkipPath
-	case event.Loop(r.Header):
-		return ledger.SkipLoop
-	default:
-		return ""
+var skipReasons = map[inference.Verdict]ledger.SkipReason{
+	inference.Probe: ledger.SkipProbe, inference.OtherPath: ledger.SkipPath,
+}
+
+// skip says why the head of a request keeps its exchange from being observed,
+// and ifEmpty why that it has no body would: empty where it doesn't.
+func (p *Pipeline) skip(r *http.Request) (reason, ifEmpty ledger.SkipReason) {
+	verdict, verdictIfEmpty := p.settings.Paths.Judge(r)
+	if reason := skipReasons[verdict]; reason != "" {
+		return reason, ""
 	}
+	if event.Loop(r.Header) {
+		return ledger.SkipLoop, ""
+	}
+	return "", skipReasons[verdictIfEmpty]
 }
 
 // recorder watches one exchange.
@@ -75,12 +79,15 @@ type recorder struct {
 	pipeline *Pipeline
 	exchange *event.Exchange
 	mayLoop  bool
+	// ifEmpty says why the exchange is skipped if the request turns out to have
+	// no body: empty where it isn't.
+	ifEmpty ledger.SkipReason
 
 	mu       sync.Mutex
 	request  side
 	response side
-	// looped says that the request turned out to carry one of our events.
-	looped bool
+	// skipped says that the request turned out to be one that isn't observed.
+	skipped bool
 	// holds says that the request's side waits for the head of the answer, for
 	// the request asks for a tunnel. held is what it holds back.
 	holds  bool
@@ -99,6 +106,8 @@ type side struct {
 	body   *capture.Recorder
 	// expected is the announced length of the body, or -1.
 	expected int64
+	// size is how many bytes flowed, whether they were wanted or not.
+	size     int64
 	complete bool
 	ended    bool
 }
@@ -123,6 +132,7 @@ func (p *Pipeline) record(lease *capture.Lease, which event.Side, expected int64
 func (r *recorder) RequestBytes(p []byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.request.size += int64(len(p))
 	if !r.request.wanted || r.request.ended {
 		return
 	}
@@ -145,11 +155,15 @@ func (r *recorder) requestDone(complete bool) {
 	}
 	r.request.ended = true
 	body := r.request.body.Body()
-	if r.mayLoop && event.LoopInBody(body) {
-		r.looped = true
+	switch {
+	case r.ifEmpty != "" && r.request.size == 0:
+		r.skipped = true
+		r.pipeline.skips.Skip(r.ifEmpty)
+	case r.mayLoop && event.LoopInBody(body):
+		r.skipped = true
 		r.pipeline.skips.Skip(ledger.SkipLoop)
 	}
-	if r.looped || !r.pipeline.settings.Selection.Wants(event.Request) {
+	if r.skipped || !r.pipeline.settings.Selection.Wants(event.Request) {
 		r.request.lease.Release()
 		return
 	}
@@ -257,7 +271,7 @@ func (r *recorder) End(trailer http.Header) {
 		// The exchange ended before there was an answer.
 		r.response.init(r.pipeline, event.Response, event.Coding{}, 0)
 	}
-	if r.looped || !r.response.wanted {
+	if r.skipped || !r.response.wanted {
 		r.response.lease.Release()
 		return
 	}

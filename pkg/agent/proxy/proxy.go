@@ -20,6 +20,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/sidenote-dev/sidenote/pkg/inference"
 )
 
 // Recorder watches one exchange. Its methods never block and don't keep what
@@ -210,7 +212,7 @@ func (h *Handler) rewrite(p *httputil.ProxyRequest, extra http.Header) {
 		out.Header[name] = values
 	}
 	forwardTrailer(out, in)
-	if upgrade := out.Header.Get("Upgrade"); upgrade != "" && !strings.EqualFold(upgrade, tunnelProtocol) {
+	if upgrade := out.Header.Get("Upgrade"); upgrade != "" && !strings.EqualFold(upgrade, inference.TunnelProtocol) {
 		out.Header.Del("Upgrade")
 		out.Header.Del("Connection")
 	}

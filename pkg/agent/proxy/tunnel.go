@@ -11,23 +11,14 @@ import (
 	"net/http"
 	"strings"
 
-	"golang.org/x/net/http/httpguts"
+	"github.com/sidenote-dev/sidenote/pkg/inference"
 )
-
-const tunnelProtocol = "websocket"
-
-// AsksForTunnel says whether a request asks to become a WebSocket, the one
-// upgrade that is passed on. The model decides.
-func AsksForTunnel(r *http.Request) bool {
-	return httpguts.HeaderValuesContainsToken(r.Header["Connection"], "upgrade") &&
-		strings.EqualFold(r.Header.Get("Upgrade"), tunnelProtocol)
-}
 
 // watchTunnel shows a recorder that the model agreed, and what flows. Where
 // the answer switches to what nobody asked for, ReverseProxy breaks off.
 func watchTunnel(r *http.Request, res *http.Response, recorder Recorder) {
 	connection, ok := res.Body.(io.ReadWriteCloser)
-	if !ok || !AsksForTunnel(r) || !strings.EqualFold(res.Header.Get("Upgrade"), tunnelProtocol) {
+	if !ok || !inference.AsksForTunnel(r) || !strings.EqualFold(res.Header.Get("Upgrade"), inference.TunnelProtocol) {
 		return
 	}
 	recorder.TunnelOpened()
