@@ -287,7 +287,7 @@ func TestOversizeBodiesAreNamedNotSent(t *testing.T) {
 func TestWhatTheBudgetHasNoRoomForIsCounted(t *testing.T) {
 	body := `"` + strings.Repeat("x", 100_000) + `"`
 	t.Run("as a drop", func(t *testing.T) {
-		r := newRig(t, predictor(), "--buffer-bytes=65536")
+		r := newRig(t, predictor(), "--buffer-bytes=65536", "--events=request,response,stream")
 		if status, _ := r.post("/", body); status != http.StatusOK {
 			t.Errorf("the client got %d", status)
 		}
@@ -377,7 +377,7 @@ func compress(t *testing.T, writer func(io.Writer) io.WriteCloser, text string) 
 }
 
 func TestUndecodableBodiesAreCountedWhereNotSelected(t *testing.T) {
-	r := newRig(t, predictor(), "--mode=request")
+	r := newRig(t, predictor(), "--events=request", "--mode=request")
 	request, err := http.NewRequest(http.MethodPost, r.url("/"), strings.NewReader("not gzip"))
 	if err != nil {
 		t.Fatal(err)

@@ -7,9 +7,12 @@ package agent
 
 import (
 	"bufio"
+	"crypto/sha256"
+	"encoding/hex"
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -61,6 +64,27 @@ func TestHealthChecksOfOddClients(t *testing.T) {
 				t.Errorf("%d events, %d skipped", counts.Observed, skipped)
 			}
 		})
+	}
+}
+
+// TestALargeExchangeLeavesItsEvents as shipped: an image in base64, and a long
+// stream, are over the cap and still seen.
+func TestALargeExchangeLeavesItsEvents(t *testing.T) {
+	image := `{"instances":[{"image_bytes":{"b64":"` + strings.Repeat("QUJD", 205_000) + `"}}]}`
+	answer := strings.Repeat(`data: {"choices":[{"delta":{"content":"token"}}]}`+"\n\n", 20_000)
+	r := newRig(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Type", "text/event-stream")
+		_, _ = io.WriteString(w, answer)
+	}), "--metadata=team=ai-platform")
+	r.post("/v1/models/my-model:predict", image)
+	for kind, body := range map[string]string{"request.oversize": image, "response.oversize": answer} {
+		e := r.sink.of(kind)
+		sum := sha256.Sum256([]byte(body))
+		if e.attribute("bodysize") != strconv.Itoa(len(body)) || e.attribute("bodysha256") != hex.EncodeToString(sum[:]) ||
+			e.attribute("team") != "ai-platform" || len(e.Data()) != 0 {
+			t.Errorf("%s: %v", kind, e)
+		}
 	}
 }
 

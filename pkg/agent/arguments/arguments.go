@@ -89,7 +89,7 @@ func defaults() Arguments {
 		AdminPort:       defaultAdminPort,
 		Target:          &url.URL{Scheme: "http", Host: "127.0.0.1:8080"},
 		Mode:            event.ModeAll,
-		Events:          []event.Kind{event.KindRequest, event.KindResponse, event.KindStream},
+		Events:          event.DefaultKinds(),
 		ContentMode:     event.ContentModeAuto,
 		ClusterDomain:   defaultClusterDomain,
 		Source:          defaultSource,

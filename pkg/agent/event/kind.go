@@ -45,6 +45,18 @@ func Kinds() []Kind {
 	}
 }
 
+// DefaultKinds lists the kinds that go out where nobody chose any: those of
+// complete exchanges. The oversize and encoded kinds are among them, because a
+// large prediction would leave nothing without them. Those of half a body are
+// not.
+func DefaultKinds() []Kind {
+	return []Kind{
+		KindRequest, KindResponse, KindStream,
+		KindRequestOversize, KindResponseOversize,
+		KindRequestEncoded, KindResponseEncoded,
+	}
+}
+
 // Side is one direction of an exchange, the tunnel that it became, or the agent
 // that tells of itself.
 type Side uint8
@@ -163,6 +175,15 @@ func ParseKinds(text string) ([]Kind, error) {
 		kinds = append(kinds, kind)
 	}
 	return kinds, nil
+}
+
+// FormatKinds writes kinds as ParseKinds reads them.
+func FormatKinds(kinds []Kind) string {
+	names := make([]string, 0, len(kinds))
+	for _, kind := range kinds {
+		names = append(names, string(kind))
+	}
+	return strings.Join(names, ",")
 }
 
 func parseKind(name string) (Kind, error) {
