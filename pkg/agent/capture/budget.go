@@ -90,6 +90,16 @@ func (l *Lease) Shrink(n int64) {
 	}
 }
 
+// Resize has the lease hold n bytes, and says whether there was room. Where
+// there was none it holds what it did.
+func (l *Lease) Resize(n int64) bool {
+	if more := n - l.Held(); more > 0 {
+		return l.Grow(more)
+	}
+	l.Shrink(l.Held() - n)
+	return true
+}
+
 // Held is what the lease holds, in bytes.
 func (l *Lease) Held() int64 { return max(l.held.Load(), 0) }
 

@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"hash"
+	"slices"
 
 	"github.com/sidenote-dev/sidenote/pkg/agent/event"
 )
@@ -106,7 +107,13 @@ func (r *Recorder) grow(need int) bool {
 	if !r.lease.Grow(int64(size)) {
 		return false
 	}
-	r.data = append(make([]byte, 0, size), r.data...)
+	// The allocator gives up to an eighth more, which is held as well.
+	grown := slices.Grow([]byte(nil), size)
+	if !r.lease.Grow(int64(cap(grown) - size)) {
+		r.lease.Shrink(int64(size))
+		return false
+	}
+	r.data = append(grown, r.data...)
 	r.lease.Shrink(int64(old))
 	return true
 }

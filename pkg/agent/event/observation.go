@@ -35,7 +35,7 @@ type TraceContext struct {
 
 // NewExchange reads the head of a request.
 func NewExchange(r *http.Request, correlationID string, received time.Time) *Exchange {
-	return &Exchange{
+	exchange := &Exchange{
 		CorrelationID:   correlationID,
 		ClientRequestID: r.Header.Get("X-Request-Id"),
 		Path:            wirePath(r),
@@ -43,6 +43,7 @@ func NewExchange(r *http.Request, correlationID string, received time.Time) *Exc
 		TraceState:      r.Header["Tracestate"],
 		Received:        received,
 	}
+	return exchange.kept()
 }
 
 // wirePath gives the path of a request as the client wrote it, which net/http
@@ -74,12 +75,13 @@ type Coding struct {
 
 // CodingOf reads the headers of one side.
 func CodingOf(header http.Header) Coding {
-	return Coding{
+	coding := Coding{
 		ContentType:           header.Get("Content-Type"),
 		ContentEncoding:       strings.Join(header["Content-Encoding"], ","),
 		GRPCEncoding:          header.Get("Grpc-Encoding"),
 		InferenceHeaderLength: strings.Join(header["Inference-Header-Content-Length"], ","),
 	}
+	return coding.kept()
 }
 
 // Body is what was seen of one side's body, before any decoding.

@@ -46,7 +46,7 @@ func (p *Pipeline) Begin(r *http.Request, origin *event.TraceContext) (proxy.Rec
 		status:   event.NoStatus,
 	}
 	if origin != nil {
-		recorder.exchange.TraceParent, recorder.exchange.TraceState = []string{origin.Parent}, origin.State
+		recorder.exchange.KeepTraceContext(*origin)
 	}
 	recorder.request.init(p, event.Request, event.CodingOf(r.Header), r.ContentLength)
 	if recorder.mayLoop {

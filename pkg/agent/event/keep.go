@@ -1,0 +1,101 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package event
+
+import "strings"
+
+// A string of a request or response is often a part of the whole head, and
+// keeps all of it in memory. An observation outlives its exchange, so each of
+// its strings is a copy, and no longer than an attribute needs.
+
+const (
+	maxClientRequestIDBytes = 128
+	maxCodingBytes          = 256
+	maxDecimalBytes         = 9
+)
+
+// overlongCoding stands for a coding that is too long to be one. It is neither
+// a coding that can be decoded nor one that codingPattern takes.
+const overlongCoding = "(overlong)"
+
+// keep gives a copy of a value that may have most bytes. Of a longer one the
+// copy has one byte more, so that it still counts as too long.
+func keep(value string, most int) string {
+	return strings.Clone(value[:min(len(value), most+1)])
+}
+
+func keepCoding(coding string) string {
+	if len(coding) > maxCodingBytes {
+		return overlongCoding
+	}
+	return strings.Clone(coding)
+}
+
+// keepParents keeps two values at most: more than one is as bad as many.
+func keepParents(parents []string) []string {
+	var kept []string
+	for _, parent := range parents[:min(len(parents), 2)] {
+		kept = append(kept, keep(parent, maxTraceParentBytes))
+	}
+	return kept
+}
+
+// keepStates keeps the list members that can go into an event, and the first
+// that can't.
+func keepStates(states []string) []string {
+	var kept []string
+	total := 0
+	for _, state := range states {
+		for member := range strings.SplitSeq(state, ",") {
+			member = strings.Trim(member, " \t")
+			if member == "" {
+				continue
+			}
+			kept = append(kept, keep(member, maxTraceStateBytes))
+			if total += len(member) + 1; total > maxTraceStateBytes+1 {
+				return kept
+			}
+		}
+	}
+	return kept
+}
+
+// kept gives an exchange that holds nothing of the request's head.
+func (e *Exchange) kept() *Exchange {
+	e.ClientRequestID = keep(e.ClientRequestID, maxClientRequestIDBytes)
+	e.Path = keep(e.Path, maxSubjectBytes)
+	e.TraceParent = keepParents(e.TraceParent)
+	e.TraceState = keepStates(e.TraceState)
+	return e
+}
+
+// KeepTraceContext has the events of an exchange come from elsewhere than the
+// client says. It holds nothing of the request's head.
+func (e *Exchange) KeepTraceContext(origin TraceContext) {
+	e.TraceParent, e.TraceState = keepParents([]string{origin.Parent}), keepStates(origin.State)
+}
+
+// kept gives a coding that holds nothing of the head it was read from.
+func (c Coding) kept() Coding {
+	return Coding{
+		ContentType:           keep(c.ContentType, maxContentTypeBytes),
+		ContentEncoding:       keepCoding(c.ContentEncoding),
+		GRPCEncoding:          keepCoding(c.GRPCEncoding),
+		InferenceHeaderLength: keep(c.InferenceHeaderLength, maxDecimalBytes),
+	}
+}
+
+// AttributeBytes is how long the values of the event's attributes are together.
+func (e *Event) AttributeBytes() int64 {
+	context := e.attributes.Context
+	length := len(context.GetID()) + len(context.GetSubject()) + len(context.GetDataContentType())
+	for _, value := range context.GetExtensions() {
+		if text, ok := value.(string); ok {
+			length += len(text)
+		}
+	}
+	return int64(length)
+}

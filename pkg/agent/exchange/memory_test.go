@@ -1,0 +1,154 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package exchange
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/hex"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sidenote-dev/sidenote/pkg/agent/capture"
+	"github.com/sidenote-dev/sidenote/pkg/agent/delivery"
+	"github.com/sidenote-dev/sidenote/pkg/agent/event"
+	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
+	"github.com/sidenote-dev/sidenote/pkg/inference"
+	"github.com/sidenote-dev/sidenote/pkg/metadata"
+)
+
+// hangingSink keeps every item.
+type hangingSink struct {
+	account ledger.Account
+	items   []*delivery.Item
+}
+
+func (s *hangingSink) Account() *ledger.Account { return &s.account }
+
+func (s *hangingSink) Enqueue(item *delivery.Item) { s.items = append(s.items, item) }
+
+// TestTheBudgetHasAllThatAQueuedEventHolds: events of hostile requests that
+// wait for a sink take no more of the heap than the budget says.
+func TestTheBudgetHasAllThatAQueuedEventHolds(t *testing.T) {
+	const size = 60_000
+	long := strings.Repeat("a", size)
+	text := hex.EncodeToString(randomBytes(size / 2))
+	var compressed bytes.Buffer
+	writer := gzip.NewWriter(&compressed)
+	_, _ = writer.Write([]byte(text))
+	_ = writer.Close()
+	var attributes []metadata.Attribute
+	for n := range metadata.MaxAttributes {
+		attributes = append(attributes, metadata.Attribute{Name: fmt.Sprintf("attribute%d", n), Value: strings.Repeat("v", 100)})
+	}
+	for name, test := range map[string]struct {
+		path   string
+		header http.Header
+		body   []byte
+	}{
+		"a small one":           {path: "/v1/models/m:predict", body: []byte("{}")},
+		"a long path":           {path: "/" + long},
+		"a long query":          {path: "/v1/models/m:predict?q=" + long},
+		"a long Content-Type":   {path: "/m", header: http.Header{"Content-Type": {"application/json; a=" + long}}},
+		"a long coding":         {path: "/m", header: http.Header{"Content-Encoding": {long}, "Grpc-Encoding": {long}}},
+		"a long id":             {path: "/m", header: http.Header{"X-Request-Id": {long}}},
+		"a long trace context":  {path: "/m", header: http.Header{"Traceparent": {long}, "Tracestate": {long, long}}},
+		"many trace contexts":   {path: "/m", header: http.Header{"Traceparent": strings.Split(strings.Repeat("a,", 10), ",")}},
+		"a long tracestate":     {path: "/m", header: http.Header{"Traceparent": {"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}, "Tracestate": {strings.Repeat("a=b,", size/4)}}},
+		"a long tensor header":  {path: "/m", header: http.Header{"Inference-Header-Content-Length": {long}}},
+		"parts of a large head": {path: "/m", header: http.Header{"Content-Type": {"application/json"}, "X-Request-Id": {"r"}, "Content-Encoding": {"identity"}, "Grpc-Encoding": {"identity"}, "Inference-Header-Content-Length": {"1"}, "Traceparent": {"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}, "Tracestate": {"a=b"}}},
+		"a gzip body":           {path: "/m", header: http.Header{"Content-Encoding": {"gzip"}}, body: compressed.Bytes()},
+		"a body":                {path: "/m", body: []byte(text)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			sink := &hangingSink{}
+			budget := capture.NewBudget(1 << 30)
+			settings := Settings{
+				Paths:      inference.Paths{},
+				Selection:  event.Select(event.ModeAll, event.Kinds()),
+				Builder:    event.Builder{Identity: event.Identity{Source: "m", InferenceService: "m", Namespace: "n", AgentInstance: "i"}, ContentMode: event.ContentModeAuto, MaxPayloadBytes: 1 << 20},
+				Deadline:   time.Minute,
+				Attributes: func() []metadata.Attribute { return attributes },
+			}
+			p := NewPipeline(settings, budget, []Sink{sink}, new(ledger.Account))
+			const exchanges = 200
+			before := heap()
+			for range exchanges {
+				converse(p, test.path, test.header, test.body)
+				for range p.queue {
+					p.build(p.next())
+					clear(p.building)
+				}
+			}
+			held := heap() - before
+			if dropped := sink.account.Snapshot().DroppedTotal(); len(sink.items) != 2*exchanges || dropped != 0 {
+				t.Fatalf("%d events wait, %d are dropped", len(sink.items), dropped)
+			}
+			// What the allocator and the test's sink add.
+			const spare = 64 << 10
+			t.Logf("an event holds %d bytes, the budget has %d", held/int64(len(sink.items)), budget.Used()/int64(len(sink.items)))
+			if held > budget.Used()+spare {
+				t.Errorf("%d events hold %d bytes, the budget has %d", len(sink.items), held, budget.Used())
+			}
+			for _, item := range sink.items {
+				item.Release()
+			}
+			if used := budget.Used(); used != 0 {
+				t.Errorf("%d bytes are left in the budget", used)
+			}
+			runtime.KeepAlive(sink)
+		})
+	}
+}
+
+// converse has an exchange observed whose answer is the request.
+func converse(p *Pipeline, path string, header http.Header, body []byte) {
+	r := httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(body))
+	// As the server has it: a text of its own for each request.
+	r.RequestURI = strings.Clone(path)
+	r.URL.Path, r.URL.RawQuery, _ = strings.Cut(r.RequestURI, "?")
+	for name, values := range header {
+		for _, value := range values {
+			r.Header.Add(name, ofItsOwn(value))
+		}
+	}
+	watching, _ := p.Begin(r, nil)
+	watching.RequestBytes(body)
+	watching.RequestDone()
+	watching.ResponseHead(http.StatusOK, r.Header, int64(len(body)))
+	watching.ResponseBytes(body)
+	watching.ResponseDone()
+	watching.End(nil)
+}
+
+// ofItsOwn copies a value, and leaves it a part of a larger text.
+func ofItsOwn(value string) string {
+	text := strings.Repeat("x", 60_000) + value
+	return text[60_000:]
+}
+
+func heap() int64 {
+	runtime.GC()
+	runtime.GC()
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return int64(stats.HeapAlloc)
+}
+
+func randomBytes(n int) []byte {
+	random := rand.New(rand.NewPCG(1, 2))
+	content := make([]byte, n)
+	for i := range content {
+		content[i] = byte(random.Uint32())
+	}
+	return content
+}
