@@ -16,10 +16,11 @@ import (
 )
 
 func main() {
+	webhook.FollowOneSecret()
 	ctx := knativewebhook.WithOptions(signals.NewContext(), knativewebhook.Options{
 		ServiceName: knativewebhook.NameFromEnv(),
 		Port:        knativewebhook.PortFromEnv(8443),
-		SecretName:  "webhook-certs",
+		SecretName:  webhook.SecretName,
 	})
 	// The webhook answers probes on its own port, by TLS.
 	ctx = sharedmain.WithHealthProbesDisabled(ctx)

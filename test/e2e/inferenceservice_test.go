@@ -25,6 +25,7 @@ func TestSteadyControlPlane(t *testing.T) {
 		features.NewAgentImage(),
 		features.NewDefaultSink(),
 		features.OneRevisionForTheOwner(),
+		features.WithoutTheWebhook(),
 	} {
 		env.Test(ctx, t, f)
 		if t.Failed() {
