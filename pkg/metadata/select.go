@@ -63,6 +63,19 @@ func (d Denylist) Match(key string) (pattern string, denied bool) {
 	return "", false
 }
 
+// Permit gives the sources whose annotations may be sent, and the keys of the
+// annotations that may not, in the sources' order.
+func (d Denylist) Permit(sources []Source) (permitted []Source, denied []string) {
+	for _, source := range sources {
+		if _, matches := d.Match(source.Annotation); matches {
+			denied = append(denied, source.Annotation)
+			continue
+		}
+		permitted = append(permitted, source)
+	}
+	return permitted, denied
+}
+
 func matchWildcard(pattern, text string) bool {
 	parts := strings.Split(pattern, "*")
 	if len(parts) == 1 {

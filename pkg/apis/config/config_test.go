@@ -198,3 +198,50 @@ func TestUnreadableConfigMapsAreRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestTheDenyListHasWhatHoldsCredentials(t *testing.T) {
+	for key, denied := range map[string]bool{
+		"kubectl.kubernetes.io/last-applied-configuration": true,
+		"example.com/apikey":             true,
+		"example.com/openai-api-key":     true,
+		"x_api_key":                      true,
+		"db-passwd":                      true,
+		"DB_PASSWORD":                    true,
+		"example.com/pwd":                true,
+		"example.com/privateKey":         true,
+		"ssh-private-key":                true,
+		"tls-passphrase":                 true,
+		"aws-access-key-id":              true,
+		"accessKey":                      true,
+		"example.com/Authorization":      true,
+		"bearer":                         true,
+		"session-cookie":                 true,
+		"jwt":                            true,
+		"client-secret":                  true,
+		"hf-token":                       true,
+		"gcp-credentials":                true,
+		"team":                           false,
+		"example.com/author":             false,
+		"example.com/cost-center":        false,
+		"example.com/data-class":         false,
+		"serving.kubeflow.org/version":   false,
+		"example.com/keyword-extraction": false,
+	} {
+		if _, got := defaultLogger().DeniedAnnotations.Match(key); got != denied {
+			t.Errorf("%s is denied: %v, want %v", key, got, denied)
+		}
+	}
+}
+
+func TestAllowedAudiencesAreWritten(t *testing.T) {
+	logger, err := NewLoggerFromConfigMap(&corev1.ConfigMap{Data: map[string]string{"allowed-audiences": "https://collector.example\n  my-sink "}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"https://collector.example", "my-sink"}, logger.AllowedAudiences); diff != "" {
+		t.Errorf("(-want, +got): %s", diff)
+	}
+	if _, err := NewLoggerFromConfigMap(&corev1.ConfigMap{Data: map[string]string{"allowed-audiences": "*.example"}}); err == nil || !strings.Contains(err.Error(), "in full") {
+		t.Errorf("of a pattern it says %v", err)
+	}
+}

@@ -22,6 +22,7 @@ const LoggerConfigName = "config-logger"
 const (
 	defaultSinkKey       = "default-sink"
 	deniedAnnotationsKey = "denied-annotations"
+	allowedAudiencesKey  = "allowed-audiences"
 )
 
 // Logger is what holds for every logger of the cluster.
@@ -31,6 +32,9 @@ type Logger struct {
 	DefaultSink duckv1.Destination
 	// DeniedAnnotations are the annotations that no event may carry.
 	DeniedAnnotations metadata.Denylist
+	// AllowedAudiences are the audiences that a sink may ask a token for beside
+	// its own.
+	AllowedAudiences []string
 }
 
 // NewLoggerFromConfigMap reads Logger, with a default for each absent key.
@@ -46,6 +50,14 @@ func NewLoggerFromConfigMap(configMap *corev1.ConfigMap) (*Logger, error) {
 	if text, found := configMap.Data[deniedAnnotationsKey]; found {
 		logger.DeniedAnnotations = strings.Fields(text)
 	}
+	if text, found := configMap.Data[allowedAudiencesKey]; found {
+		for _, audience := range strings.Fields(text) {
+			if strings.Contains(audience, "*") {
+				return nil, fmt.Errorf("%s: %q holds a pattern: write each audience in full", allowedAudiencesKey, audience)
+			}
+			logger.AllowedAudiences = append(logger.AllowedAudiences, audience)
+		}
+	}
 	return logger, nil
 }
 
@@ -55,7 +67,12 @@ func defaultLogger() *Logger {
 			Ref: &duckv1.KReference{APIVersion: "eventing.knative.dev/v1", Kind: "Broker", Name: "default"},
 		},
 		DeniedAnnotations: metadata.Denylist{
-			"kubectl.kubernetes.io/*", "*password*", "*secret*", "*token*", "*credential*",
+			"kubectl.kubernetes.io/*",
+			"*password*", "*passwd*", "*passphrase*", "*pwd*",
+			"*secret*", "*token*", "*credential*", "*private*",
+			"*apikey*", "*api-key*", "*api_key*", "*api.key*",
+			"*accesskey*", "*access-key*", "*access_key*", "*access.key*",
+			"*authorization*", "*bearer*", "*cookie*", "*jwt*",
 		},
 	}
 }

@@ -76,7 +76,12 @@ func (r *Reconciler) reconcileWithLogger(ctx context.Context, is *v1beta1.Infere
 	settings := config.FromContext(ctx)
 	logger := is.Spec.Predictor.Logger
 
-	attributes, missing := metadata.Select(is.Annotations, logger.MetadataSources())
+	sources := logger.MetadataSources()
+	// The owner's hash is taken of what they list, so that a longer list of what
+	// the cluster denies rolls no model.
+	listed, _ := metadata.Select(is.Annotations, sources)
+	permitted, denied := settings.Logger.DeniedAnnotations.Permit(sources)
+	attributes, missing := metadata.Select(is.Annotations, permitted)
 	sink := r.resolveSink(ctx, is, settings.Logger)
 	deadLetterSink := r.resolveDeadLetterSink(ctx, is)
 	wanted := resources.Wanted{
@@ -85,7 +90,7 @@ func (r *Reconciler) reconcileWithLogger(ctx context.Context, is *v1beta1.Infere
 	}
 
 	var before *resources.InForce
-	ownerHash := resources.OwnerHash(is, attributes)
+	ownerHash := resources.OwnerHash(is, listed)
 	renew := true
 	if live != nil {
 		var recordedHash string
@@ -94,7 +99,7 @@ func (r *Reconciler) reconcileWithLogger(ctx context.Context, is *v1beta1.Infere
 		// agent may replace it at once.
 		renew = recordedHash != ownerHash || resources.Failed(live)
 	}
-	inForce := resources.Decide(logger.MetadataRefresh, before, renew, wanted)
+	inForce := resources.Decide(before, renew, wanted)
 
 	// Before the pods that mount them, which start without them too: serving
 	// never depends on logging.
@@ -103,7 +108,7 @@ func (r *Reconciler) reconcileWithLogger(ctx context.Context, is *v1beta1.Infere
 	if err := r.reconcileService(ctx, is, live, ownerHash, inForce); err != nil {
 		return errors.Join(err, metadataErr, trustErr)
 	}
-	reportLogger(is, inForce, wanted, missing)
+	reportLogger(is, inForce, wanted, missing, denied)
 	if metadataErr != nil {
 		is.Status.MarkMetadataNotWritten(metadataErr)
 	}

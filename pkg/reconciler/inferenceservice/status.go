@@ -7,6 +7,7 @@ package inferenceservice
 
 import (
 	"context"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	"knative.dev/pkg/apis"
@@ -19,7 +20,7 @@ import (
 
 // reportLogger says in the status what goes out. Under Live, running agents
 // have the annotations' present values; else what the template has.
-func reportLogger(is *v1beta1.InferenceService, inForce resources.InForce, wanted resources.Wanted, missing []string) {
+func reportLogger(is *v1beta1.InferenceService, inForce resources.InForce, wanted resources.Wanted, missing, denied []string) {
 	observed := inForce.Metadata
 	if is.Spec.Predictor.Logger.MetadataRefresh == v1beta1.RefreshLive {
 		observed = wanted.Metadata
@@ -43,12 +44,23 @@ func reportLogger(is *v1beta1.InferenceService, inForce resources.InForce, wante
 	}
 	is.Status.Logger = status
 	is.Status.ObservedMetadata = metadata.Hash(observed)
-	is.Status.MarkMetadata(missing)
+	is.Status.MarkMetadata(missing, denied, stillSent(is, observed, denied))
 	if differences := resources.Behind(inForce, wanted); len(differences) > 0 {
 		is.Status.MarkAgentBehind(differences)
 	} else {
 		is.Status.MarkAgentCurrent()
 	}
+}
+
+// stillSent gives the denied annotations whose attributes go out all the same.
+func stillSent(is *v1beta1.InferenceService, observed []metadata.Attribute, denied []string) (keys []string) {
+	for _, source := range is.Spec.Predictor.Logger.MetadataSources() {
+		if slices.Contains(denied, source.Annotation) &&
+			slices.ContainsFunc(observed, func(a metadata.Attribute) bool { return a.Name == source.Attribute }) {
+			keys = append(keys, source.Annotation)
+		}
+	}
+	return keys
 }
 
 // recordTransitions records an event for each of the logger's conditions that

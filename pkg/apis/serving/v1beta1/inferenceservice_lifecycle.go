@@ -149,9 +149,20 @@ func (s *InferenceServiceStatus) MarkNotLogging(reason, message string) {
 	conditionSet.Manage(s).MarkFalse(LoggerReady, reason, "%s", message)
 }
 
-// MarkMetadata says which listed annotations the object lacks.
-func (s *InferenceServiceStatus) MarkMetadata(missing []string) {
-	if len(missing) == 0 {
+// MarkMetadata says which listed annotations the object lacks, and which ones
+// the cluster denies. Stays names those of the latter that the template in
+// force still has.
+func (s *InferenceServiceStatus) MarkMetadata(missing, denied, stays []string) {
+	switch {
+	case len(stays) > 0:
+		conditionSet.Manage(s).MarkFalse(MetadataReady, "AnnotationDenied",
+			"listed, but denied by the cluster: %s; running agents still send %s, until the next change of the specification: list another annotation", strings.Join(denied, ", "), strings.Join(stays, ", "))
+		return
+	case len(denied) > 0:
+		conditionSet.Manage(s).MarkFalse(MetadataReady, "AnnotationDenied",
+			"listed, but denied by the cluster: %s; events go without the attribute: list another annotation", strings.Join(denied, ", "))
+		return
+	case len(missing) == 0:
 		conditionSet.Manage(s).MarkTrue(MetadataReady)
 		return
 	}

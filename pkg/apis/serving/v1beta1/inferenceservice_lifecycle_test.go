@@ -132,7 +132,7 @@ func TestServingNeverDependsOnLogging(t *testing.T) {
 
 	status.MarkSinkNotResolved("NotResolved", "100% gone")
 	status.MarkNotLogging("NoSink", "nowhere")
-	status.MarkMetadata([]string{"team", "owner"})
+	status.MarkMetadata([]string{"team", "owner"}, nil, nil)
 	status.MarkTrust([]string{"a/b has 100% of it", "c/d"})
 	status.MarkAgentBehind([]string{"agent image"})
 	for condition, want := range map[apis.ConditionType]string{
@@ -156,7 +156,7 @@ func TestServingNeverDependsOnLogging(t *testing.T) {
 
 	status.MarkSinkResolved()
 	status.MarkLogging()
-	status.MarkMetadata(nil)
+	status.MarkMetadata(nil, nil, nil)
 	status.MarkTrust(nil)
 	status.MarkAgentCurrent()
 	for _, condition := range []apis.ConditionType{v1beta1.SinkResolved, v1beta1.LoggerReady, v1beta1.MetadataReady, v1beta1.TrustReady, v1beta1.AgentCurrent, apis.ConditionReady} {
@@ -186,7 +186,7 @@ func TestWithoutALoggerTheStatusSaysNothingOfOne(t *testing.T) {
 	with.ObservedMetadata = "0123456789abcdef"
 	with.MarkSinkNotResolved("NotResolved", "gone")
 	with.MarkNotLogging("NoSink", "nowhere")
-	with.MarkMetadata([]string{"team"})
+	with.MarkMetadata([]string{"team"}, nil, nil)
 	with.MarkTrust(nil)
 	with.MarkAgentBehind([]string{"agent image"})
 

@@ -35,7 +35,10 @@ type InForce struct {
 	// DeadLetterSink is where events go that the sink doesn't take, or nil:
 	// each is counted as dropped.
 	DeadLetterSink *Sink `json:"deadLetterSink,omitempty"`
-	// Metadata are the attributes in the agent's arguments.
+	// Metadata are the attributes in the agent's arguments. Another value of one
+	// is the owner's change under RefreshByRevision, and so in OwnerHash; under
+	// RefreshLive the ConfigMap carries it. What the cluster denies since then
+	// stays until the owner's next change.
 	Metadata []metadata.Attribute `json:"metadata,omitempty"`
 }
 
@@ -74,13 +77,14 @@ type Wanted struct {
 	Sink          WantedSink
 	// DeadLetterSink is nil where none is named.
 	DeadLetterSink *WantedSink
-	Metadata       []metadata.Attribute
+	// Metadata has none of the annotations that the cluster denies.
+	Metadata []metadata.Attribute
 }
 
 // Decide says what holds for the template, given what held before (nil: there
 // is no template yet) and whether the template is made anew in any case: the
 // owner changed something, or it failed.
-func Decide(refresh v1beta1.MetadataRefresh, before *InForce, renew bool, wanted Wanted) InForce {
+func Decide(before *InForce, renew bool, wanted Wanted) InForce {
 	if before == nil {
 		before, renew = &InForce{}, true
 	}
@@ -96,10 +100,7 @@ func Decide(refresh v1beta1.MetadataRefresh, before *InForce, renew bool, wanted
 	renew = renew || !equality.Semantic.DeepEqual(before.Sink, decided.Sink) ||
 		!equality.Semantic.DeepEqual(before.DeadLetterSink, decided.DeadLetterSink)
 	if renew {
-		decided.Agent, decided.Observability = wanted.Agent, wanted.Observability
-	}
-	if renew || refresh != v1beta1.RefreshLive {
-		decided.Metadata = wanted.Metadata
+		decided.Agent, decided.Observability, decided.Metadata = wanted.Agent, wanted.Observability, wanted.Metadata
 	}
 	return decided
 }

@@ -85,11 +85,9 @@ func TestWhichSinkHoldsForTheTemplate(t *testing.T) {
 				if before != nil {
 					want[kept] = before.Sink
 				}
-				for _, refresh := range []v1beta1.MetadataRefresh{v1beta1.RefreshByRevision, v1beta1.RefreshLive} {
-					got := Decide(refresh, before, ownerChanged, Wanted{Sink: sink}).Sink
-					if diff := cmp.Diff(want[cell], got); diff != "" {
-						t.Errorf("under %s (-%s, +got): %s", refresh, cell, diff)
-					}
+				got := Decide(before, ownerChanged, Wanted{Sink: sink}).Sink
+				if diff := cmp.Diff(want[cell], got); diff != "" {
+					t.Errorf("(-%s, +got): %s", cell, diff)
 				}
 			})
 		}
@@ -100,23 +98,19 @@ func TestWhichAgentAndMetadataHoldForTheTemplate(t *testing.T) {
 	oldAgent, newAgent := config.Agent{Image: "old"}, config.Agent{Image: "new"}
 	oldMetadata, newMetadata := []metadata.Attribute{{Name: "team", Value: "a"}}, []metadata.Attribute{{Name: "team", Value: "b"}}
 	for what, test := range map[string]struct {
-		refresh      v1beta1.MetadataRefresh
 		before       *InForce
 		ownerChanged bool
 		agent        config.Agent
 		metadata     []metadata.Attribute
 	}{
-		"a first template gets what there is":                     {v1beta1.RefreshByRevision, nil, false, newAgent, newMetadata},
-		"a first template with live metadata does too":            {v1beta1.RefreshLive, nil, false, newAgent, newMetadata},
-		"without the owner the agent stays":                       {v1beta1.RefreshByRevision, &InForce{Agent: oldAgent, Metadata: oldMetadata}, false, oldAgent, newMetadata},
-		"without the owner live metadata stays in the template":   {v1beta1.RefreshLive, &InForce{Agent: oldAgent, Metadata: oldMetadata}, false, oldAgent, oldMetadata},
-		"a sink that goes brings everything up to date":           {v1beta1.RefreshLive, &InForce{Agent: oldAgent, Metadata: oldMetadata, Sink: &Sink{Destination: broker("a")}}, false, newAgent, newMetadata},
-		"so does a dead letter sink":                              {v1beta1.RefreshLive, &InForce{Agent: oldAgent, Metadata: oldMetadata, DeadLetterSink: &Sink{Destination: broker("a")}}, false, newAgent, newMetadata},
-		"the owner's change brings everything up to date":         {v1beta1.RefreshByRevision, &InForce{Agent: oldAgent, Metadata: oldMetadata}, true, newAgent, newMetadata},
-		"the owner's change brings live metadata up to date, too": {v1beta1.RefreshLive, &InForce{Agent: oldAgent, Metadata: oldMetadata}, true, newAgent, newMetadata},
+		"a first template gets what there is":             {nil, false, newAgent, newMetadata},
+		"without the owner agent and metadata stay":       {&InForce{Agent: oldAgent, Metadata: oldMetadata}, false, oldAgent, oldMetadata},
+		"the owner's change brings everything up to date": {&InForce{Agent: oldAgent, Metadata: oldMetadata}, true, newAgent, newMetadata},
+		"a sink that goes brings everything up to date":   {&InForce{Agent: oldAgent, Metadata: oldMetadata, Sink: &Sink{Destination: broker("a")}}, false, newAgent, newMetadata},
+		"so does a dead letter sink":                      {&InForce{Agent: oldAgent, Metadata: oldMetadata, DeadLetterSink: &Sink{Destination: broker("a")}}, false, newAgent, newMetadata},
 	} {
 		t.Run(what, func(t *testing.T) {
-			got := Decide(test.refresh, test.before, test.ownerChanged, Wanted{Agent: newAgent, Metadata: newMetadata})
+			got := Decide(test.before, test.ownerChanged, Wanted{Agent: newAgent, Metadata: newMetadata})
 			if diff := cmp.Diff(InForce{Agent: test.agent, Metadata: test.metadata}, got); diff != "" {
 				t.Errorf("(-want, +got): %s", diff)
 			}
@@ -129,10 +123,10 @@ func TestWhichAgentAndMetadataHoldForTheTemplate(t *testing.T) {
 func TestAnotherCollectorRollsNone(t *testing.T) {
 	former, now := config.Observability{}, config.Observability{Traces: telemetry.Traces{Protocol: telemetry.Stdout}}
 	before := InForce{Observability: former}
-	if got := Decide(v1beta1.RefreshByRevision, &before, false, Wanted{Observability: now}); got.Observability != former {
+	if got := Decide(&before, false, Wanted{Observability: now}); got.Observability != former {
 		t.Errorf("without the owner it is %+v", got.Observability)
 	}
-	if got := Decide(v1beta1.RefreshByRevision, &before, true, Wanted{Observability: now}); got.Observability != now {
+	if got := Decide(&before, true, Wanted{Observability: now}); got.Observability != now {
 		t.Errorf("with the owner it is %+v", got.Observability)
 	}
 	if record := string(mustMarshal(before)); strings.Contains(record, "observability") {
@@ -410,7 +404,7 @@ func (c *cluster) reconcile(is *v1beta1.InferenceService) InForce {
 		before, recorded = Recorded(c.live)
 		ownerChanged = recorded != hash
 	}
-	inForce := Decide(is.Spec.Predictor.Logger.MetadataRefresh, before, ownerChanged, wanted)
+	inForce := Decide(before, ownerChanged, wanted)
 	desired := MakeService(is, hash, inForce)
 	if c.live == nil {
 		c.live = desired
@@ -500,7 +494,7 @@ func TestOnlyTheOwnersChangeRollsARevision(t *testing.T) {
 				if wanted.Sink.Address == nil {
 					continue
 				}
-				fresh := MakeService(is, "", Decide(refresh, nil, true, wanted))
+				fresh := MakeService(is, "", Decide(nil, true, wanted))
 				if diff := cmp.Diff(string(mustMarshal(fresh.Spec)), string(mustMarshal(c.live.Spec))); diff != "" {
 					t.Fatalf("under %s, seed %d: not as one made anew after %q (-anew, +live): %s", refresh, seed, history, diff)
 				}

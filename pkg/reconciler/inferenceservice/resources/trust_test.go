@@ -14,7 +14,6 @@ import (
 	"knative.dev/pkg/ptr"
 
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving"
-	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
 	. "github.com/sidenote-dev/sidenote/pkg/testing/v1beta1"
 )
 
@@ -123,7 +122,7 @@ func TestTheTemplateHasNoAuthorities(t *testing.T) {
 	decide := func(caCerts string) InForce {
 		address := addressOf("default")
 		address.CACerts = &caCerts
-		return Decide(v1beta1.RefreshByRevision, nil, false, Wanted{Agent: agentSettings(), Sink: WantedSink{Destination: broker("default"), Address: address}})
+		return Decide(nil, false, Wanted{Agent: agentSettings(), Sink: WantedSink{Destination: broker("default"), Address: address}})
 	}
 	first, second := MakeService(is, "hash", decide("A")), MakeService(is, "hash", decide("B"))
 	if diff := cmp.Diff(first, second); diff != "" {
