@@ -61,6 +61,7 @@ func TestFeatures(t *testing.T) {
 		"StreamThroughRollout":   features.StreamThroughRollout(),
 		"StreamThroughScaleDown": features.StreamThroughScaleDown(),
 		"Admission":              features.Admission(),
+		"NoTokenForTheAPI":       features.NoTokenForTheAPI(),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -83,7 +83,7 @@ func (r *Reconciler) reconcileWithLogger(ctx context.Context, is *v1beta1.Infere
 	permitted, denied := settings.Logger.DeniedAnnotations.Permit(sources)
 	attributes, missing := metadata.Select(is.Annotations, permitted)
 	sink := r.resolveSink(ctx, is, settings.Logger)
-	deadLetterSink := r.resolveDeadLetterSink(ctx, is)
+	deadLetterSink := r.resolveDeadLetterSink(ctx, is, settings.Logger)
 	wanted := resources.Wanted{
 		Agent: *settings.Agent, Observability: *settings.Observability,
 		Sink: sink, DeadLetterSink: deadLetterSink, Metadata: attributes,
@@ -98,6 +98,9 @@ func (r *Reconciler) reconcileWithLogger(ctx context.Context, is *v1beta1.Infere
 		// A template whose Revision failed serves nobody: a mended image of the
 		// agent may replace it at once.
 		renew = recordedHash != ownerHash || resources.Failed(live)
+		var revoked bool
+		before, revoked = resources.WithoutForeignAudiences(before, wanted, settings.Logger.AllowedAudiences)
+		renew = renew || revoked
 	}
 	inForce := resources.Decide(before, renew, wanted)
 

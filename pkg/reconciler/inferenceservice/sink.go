@@ -29,7 +29,7 @@ func (r *Reconciler) resolveSink(ctx context.Context, is *v1beta1.InferenceServi
 	if sink.ByDefault {
 		who = "the cluster's default sink"
 	}
-	if reason, message := r.resolve(ctx, is, who, &sink); reason != "" {
+	if reason, message := r.resolve(ctx, is, who, &sink, cluster.AllowedAudiences); reason != "" {
 		is.Status.MarkSinkNotResolved(reason, message)
 	} else {
 		is.Status.MarkSinkResolved()
@@ -39,14 +39,14 @@ func (r *Reconciler) resolveSink(ctx context.Context, is *v1beta1.InferenceServi
 
 // resolveDeadLetterSink does the same for the events that the sink doesn't
 // take. It gives nil where no such sink is named.
-func (r *Reconciler) resolveDeadLetterSink(ctx context.Context, is *v1beta1.InferenceService) *resources.WantedSink {
+func (r *Reconciler) resolveDeadLetterSink(ctx context.Context, is *v1beta1.InferenceService, cluster *config.Logger) *resources.WantedSink {
 	delivery := is.Spec.Predictor.Logger.Delivery
 	if delivery == nil || delivery.DeadLetterSink == nil {
 		is.Status.ClearDeadLetterSink()
 		return nil
 	}
 	sink := &resources.WantedSink{Destination: inNamespace(*delivery.DeadLetterSink.DeepCopy(), is.Namespace)}
-	if reason, message := r.resolve(ctx, is, "the dead letter sink", sink); reason != "" {
+	if reason, message := r.resolve(ctx, is, "the dead letter sink", sink, cluster.AllowedAudiences); reason != "" {
 		is.Status.MarkDeadLetterSinkNotResolved(reason, message)
 	} else {
 		is.Status.MarkDeadLetterSinkResolved()
@@ -54,9 +54,10 @@ func (r *Reconciler) resolveDeadLetterSink(ctx context.Context, is *v1beta1.Infe
 	return sink
 }
 
-// resolve sets a sink's address, has the controller woken when that changes,
+// resolve sets a sink's address, without an audience that the sink may not
+// have, has the controller woken when that changes,
 // and says why there is none.
-func (r *Reconciler) resolve(ctx context.Context, is *v1beta1.InferenceService, who string, sink *resources.WantedSink) (reason, message string) {
+func (r *Reconciler) resolve(ctx context.Context, is *v1beta1.InferenceService, who string, sink *resources.WantedSink, allowedAudiences []string) (reason, message string) {
 	described := describe(who, sink.Destination)
 	address, err := r.resolver.AddressableFromDestinationV1(ctx, sink.Destination, is)
 	switch {
@@ -67,10 +68,16 @@ func (r *Reconciler) resolve(ctx context.Context, is *v1beta1.InferenceService, 
 		return "SinkIsSelf", described + " is this service itself, which would be fed its own events for ever: name another sink"
 	case unusable(address) != nil:
 		return "SinkUnusable", fmt.Sprintf("%s has an address that the agent can't use: %v", described, unusable(address))
-	default:
-		sink.Address = address
-		return "", ""
 	}
+	sink.Address = address
+	if audience := address.Audience; audience != nil && !v1beta1.PermitsAudience(sink.Destination, *audience, allowedAudiences) {
+		address.Audience = nil
+		if *audience != "" {
+			return "AudienceRefused", fmt.Sprintf("%s asks for a token for the audience %q, which is not its own: events go out without a token, and a sink that requires one answers 401; "+
+				"have the audience corrected, or listed in allowed-audiences of the ConfigMap %s", described, *audience, config.LoggerConfigName)
+		}
+	}
+	return "", ""
 }
 
 // unusable says why an agent given this address would refuse to start, and

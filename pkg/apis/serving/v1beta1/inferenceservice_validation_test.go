@@ -699,3 +699,28 @@ func TestDeletionAndStatusUpdatesAreNeverRefused(t *testing.T) {
 	assertRefused(t, broken(WithDeletion()).Validate(apis.WithinUpdate(t.Context(), Seed())))
 	assertRefused(t, broken().Validate(apis.WithinSubResourceUpdate(t.Context(), Seed(), "status")))
 }
+
+// The reconciler mounts no token for it either.
+func TestAnAudienceThatIsNotTheSinksNeedsTheClustersLeave(t *testing.T) {
+	const logger = "spec.predictor.logger"
+	with := func(destination duckv1.Destination) *v1beta1.InferenceService {
+		return Seed(WithLogger(func(l *v1beta1.LoggerSpec) {
+			l.Sink = destination.DeepCopy()
+			l.Delivery = &eventingduckv1.DeliverySpec{DeadLetterSink: destination.DeepCopy()}
+		}))
+	}
+	toBroker := func(audience string) duckv1.Destination {
+		return duckv1.Destination{Ref: &duckv1.KReference{APIVersion: "eventing.knative.dev/v1", Kind: "Broker", Name: "a"}, Audience: &audience}
+	}
+	toURI := duckv1.Destination{URI: apis.HTTPS("collector.example"), Audience: ptr.String("collector")}
+	for what, destination := range map[string]duckv1.Destination{"a Broker": toBroker("sts.amazonaws.com"), "a URI": toURI} {
+		t.Run(what, func(t *testing.T) {
+			assertRefused(t, asCreated(t.Context(), with(destination)).Filter(apis.ErrorLevel),
+				refused("allowed-audiences", logger+".delivery.deadLetterSink.audience", logger+".sink.audience"))
+			settings := config.FromContextOrDefaults(t.Context())
+			settings.Logger.AllowedAudiences = []string{*destination.Audience}
+			assertRefused(t, asCreated(config.ToContext(t.Context(), settings), with(destination)).Filter(apis.ErrorLevel))
+		})
+	}
+	assertRefused(t, asCreated(t.Context(), with(toBroker("eventing.knative.dev/broker/"+Namespace+"/a"))).Filter(apis.ErrorLevel))
+}

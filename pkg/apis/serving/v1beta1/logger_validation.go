@@ -74,10 +74,21 @@ func (s *LoggerSpec) validateSink(ctx context.Context) *apis.FieldError {
 }
 
 func validateDestination(ctx context.Context, destination *duckv1.Destination) *apis.FieldError {
-	if errs := destination.Validate(ctx); errs != nil || destination.Ref != nil {
-		return errs
+	errs := destination.Validate(ctx)
+	if errs == nil && destination.Ref == nil {
+		errs = validateEndpoint(destination.URI, "uri")
 	}
-	return validateEndpoint(destination.URI, "uri")
+	return errs.Also(validateAudience(destination, config.FromContextOrDefaults(ctx).Logger.AllowedAudiences))
+}
+
+// validateAudience refuses an audience that no token would be mounted for.
+func validateAudience(destination *duckv1.Destination, allowed []string) *apis.FieldError {
+	audience := destination.Audience
+	if audience == nil || *audience == "" || PermitsAudience(*destination, *audience, allowed) {
+		return nil
+	}
+	return apis.ErrInvalidValue(*audience, "audience", fmt.Sprintf(
+		"the sink gets a token for its own audience only: remove it, or have the audience listed in allowed-audiences of Sidenote's ConfigMap %s", config.LoggerConfigName))
 }
 
 func validateEndpoint(endpoint *apis.URL, field string) *apis.FieldError {

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"knative.dev/pkg/network"
@@ -30,6 +31,13 @@ const (
 
 	deadLetterTokenVolume    = v1beta1.ReservedNamePrefix + "dead-letter-token"
 	deadLetterTokenDirectory = "/var/run/sidenote/dead-letter"
+
+	// noTokenVolume is an empty one over the directory where Kubernetes mounts a
+	// token for its API. Kubernetes leaves out a container that mounts something
+	// there, and the agent has no use for that API.
+	noTokenVolume      = v1beta1.ReservedNamePrefix + "no-token"
+	apiTokenDirectory  = "/var/run/secrets/kubernetes.io/serviceaccount"
+	noTokenVolumeBytes = 1 << 20
 
 	// tokenLifetimeSeconds is Kubernetes' own default; the kubelet renews the
 	// file at four fifths of it.
@@ -83,6 +91,9 @@ func addAgent(is *v1beta1.InferenceService, pod *corev1.PodSpec, inForce InForce
 		mountToken(pod, &agent, deadLetterTokenVolume, deadLetterTokenDirectory, inForce.DeadLetterSink)
 		mountSpool(pod, &agent, is.Spec.Predictor.Logger.Spool)
 	}
+	mount(pod, &agent, apiTokenDirectory, corev1.Volume{Name: noTokenVolume, VolumeSource: corev1.VolumeSource{
+		EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: resource.NewQuantity(noTokenVolumeBytes, resource.BinarySI)},
+	}})
 	pod.Containers = append(pod.Containers, agent)
 }
 

@@ -117,6 +117,8 @@ func decideSink(before *Sink, renew bool, wanted WantedSink) *Sink {
 	case wanted.Refused:
 		// Where it got events before this was known, too.
 		return nil
+	case wanted.Address != nil && same && !renew && keepsAudience(before, wanted):
+		return before
 	case wanted.Address != nil:
 		return &Sink{Destination: wanted.Destination, ByDefault: wanted.ByDefault, Address: withoutCACerts(wanted.Address)}
 	case same:
@@ -124,6 +126,50 @@ func decideSink(before *Sink, renew bool, wanted WantedSink) *Sink {
 	default:
 		return nil
 	}
+}
+
+// keepsAudience reports whether the template has a token for an audience that
+// the owner wrote and a new template would not get, and nothing else differs.
+func keepsAudience(before *Sink, wanted WantedSink) bool {
+	audience := before.Address.Audience
+	if audience == nil || wanted.Address.Audience != nil || wanted.Destination.Audience == nil || *wanted.Destination.Audience != *audience {
+		return false
+	}
+	address := withoutCACerts(wanted.Address)
+	address.Audience = audience
+	return equality.Semantic.DeepEqual(address, before.Address)
+}
+
+// WithoutForeignAudiences gives what holds for a template without the tokens
+// that a sink's status asked for and may not have, and whether there were any.
+// Such a token goes to somebody else, so its template is replaced at once. An
+// audience that the owner wrote stays until the owner's next change.
+func WithoutForeignAudiences(inForce *InForce, wanted Wanted, allowed []string) (*InForce, bool) {
+	if inForce == nil {
+		return nil, false
+	}
+	without, changed := *inForce, false
+	revoke := func(sink *Sink, named *duckv1.Destination) *Sink {
+		if sink == nil || sink.Address.Audience == nil {
+			return sink
+		}
+		audience := *sink.Address.Audience
+		if v1beta1.PermitsAudience(sink.Destination, audience, allowed) ||
+			(named != nil && named.Audience != nil && *named.Audience == audience) {
+			return sink
+		}
+		changed = true
+		revoked := *sink
+		revoked.Address.Audience = nil
+		return &revoked
+	}
+	without.Sink = revoke(inForce.Sink, &wanted.Sink.Destination)
+	var letters *duckv1.Destination
+	if wanted.DeadLetterSink != nil {
+		letters = &wanted.DeadLetterSink.Destination
+	}
+	without.DeadLetterSink = revoke(inForce.DeadLetterSink, letters)
+	return &without, changed
 }
 
 // Behind names what a template made anew would have otherwise.

@@ -91,6 +91,14 @@ var (
 	trustMount = corev1.VolumeMount{Name: "sidenote-trust", MountPath: "/etc/sidenote/trust", ReadOnly: true}
 )
 
+// noToken is what every agent has in the place of a token for the Kubernetes
+// API.
+var (
+	noTokenLimit = resource.MustParse("1Mi")
+	noToken      = corev1.Volume{Name: "sidenote-no-token", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: &noTokenLimit}}}
+	noTokenMount = corev1.VolumeMount{Name: "sidenote-no-token", MountPath: "/var/run/secrets/kubernetes.io/serviceaccount", ReadOnly: true}
+)
+
 func made(is *v1beta1.InferenceService) *servingv1.Service {
 	is = defaulted(is)
 	return MakeService(is, "hash", inForceFor(is))
@@ -169,7 +177,7 @@ func TestTheSeedsExampleBecomesAnAgentInFrontOfTheModel(t *testing.T) {
 						Env:          []corev1.EnvVar{{Name: "GOMEMLIMIT", Value: "96MiB"}},
 						Ports:        []corev1.ContainerPort{{ContainerPort: 9081}},
 						Resources:    agentSettings().Resources,
-						VolumeMounts: []corev1.VolumeMount{trustMount},
+						VolumeMounts: []corev1.VolumeMount{trustMount, noTokenMount},
 						SecurityContext: &corev1.SecurityContext{
 							AllowPrivilegeEscalation: ptr.Bool(false), ReadOnlyRootFilesystem: ptr.Bool(true), RunAsNonRoot: ptr.Bool(true),
 							Capabilities:   &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
@@ -178,7 +186,7 @@ func TestTheSeedsExampleBecomesAnAgentInFrontOfTheModel(t *testing.T) {
 						ReadinessProbe:           &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/readyz", Port: intstr.FromInt32(9082)}}},
 						TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
 					}},
-					Volumes: []corev1.Volume{trust},
+					Volumes: []corev1.Volume{trust, noToken},
 				}},
 			}},
 			RouteSpec: servingv1.RouteSpec{Traffic: []servingv1.TrafficTarget{{LatestRevision: ptr.Bool(true), Percent: ptr.Int64(100)}}},
@@ -388,11 +396,11 @@ func TestTheSinksAddressReachesTheAgentWhole(t *testing.T) {
 		Sources: []corev1.VolumeProjection{{ServiceAccountToken: &corev1.ServiceAccountTokenProjection{
 			Audience: "eventing.knative.dev/broker/models/default", ExpirationSeconds: ptr.Int64(3600), Path: "token",
 		}}},
-	}}}, trust}
+	}}}, trust, noToken}
 	if diff := cmp.Diff(wantVolumes, service.Spec.Template.Spec.Volumes); diff != "" {
 		t.Errorf("volumes (-want, +got): %s", diff)
 	}
-	wantMounts := []corev1.VolumeMount{{Name: "sidenote-sink-token", MountPath: "/var/run/sidenote/sink", ReadOnly: true}, trustMount}
+	wantMounts := []corev1.VolumeMount{{Name: "sidenote-sink-token", MountPath: "/var/run/sidenote/sink", ReadOnly: true}, trustMount, noTokenMount}
 	if diff := cmp.Diff(wantMounts, agent.VolumeMounts); diff != "" {
 		t.Errorf("mounts (-want, +got): %s", diff)
 	}
@@ -412,11 +420,11 @@ func TestLiveMetadataIsMountedBesideTheModelsOwnVolumes(t *testing.T) {
 	agent := agentOf(t, service)
 	wantVolumes := []corev1.Volume{weights, {Name: "sidenote-metadata", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{
 		LocalObjectReference: corev1.LocalObjectReference{Name: "my-model-predictor-default-metadata"}, Optional: ptr.Bool(true),
-	}}}, trust}
+	}}}, trust, noToken}
 	if diff := cmp.Diff(wantVolumes, service.Spec.Template.Spec.Volumes); diff != "" {
 		t.Errorf("volumes (-want, +got): %s", diff)
 	}
-	wantMounts := []corev1.VolumeMount{{Name: "sidenote-metadata", MountPath: "/etc/sidenote/metadata", ReadOnly: true}, trustMount}
+	wantMounts := []corev1.VolumeMount{{Name: "sidenote-metadata", MountPath: "/etc/sidenote/metadata", ReadOnly: true}, trustMount, noTokenMount}
 	if diff := cmp.Diff(wantMounts, agent.VolumeMounts); diff != "" {
 		t.Errorf("mounts (-want, +got): %s", diff)
 	}
@@ -579,6 +587,44 @@ func TestBuildersDoNotChangeTheirInput(t *testing.T) {
 		service.SetDefaults(t.Context())
 		if diff := cmp.Diff(before, inputs()); diff != "" {
 			t.Fatalf("(-before, +after): %s", diff)
+		}
+	}
+}
+
+// Kubernetes mounts no token for its API in a container that mounts something
+// at that path.
+func TestTheAgentHasNoTokenForTheKubernetesAPI(t *testing.T) {
+	const path = "/var/run/secrets/kubernetes.io/serviceaccount"
+	automount := WithPredictor(func(p *v1beta1.PredictorSpec) { p.AutomountServiceAccountToken = ptr.Bool(true) })
+	for what, options := range map[string][]Option{
+		"with a sink":      {automount},
+		"with a spool":     {automount, WithLogger(WithSpool("1Gi"))},
+		"with live values": {automount, WithLogger(WithRefresh(v1beta1.RefreshLive))},
+	} {
+		is := defaulted(Seed(options...))
+		for _, inForce := range []InForce{inForceFor(is), {Agent: agentSettings()}} {
+			service := MakeService(is, "hash", inForce)
+			mounted := 0
+			for _, mount := range agentOf(t, service).VolumeMounts {
+				if mount.MountPath != path {
+					continue
+				}
+				for _, volume := range service.Spec.Template.Spec.Volumes {
+					if volume.Name == mount.Name && volume.EmptyDir != nil && mount.ReadOnly {
+						mounted++
+					}
+				}
+			}
+			if mounted != 1 {
+				t.Errorf("%s: %d empty volumes at %s, want one", what, mounted, path)
+			}
+			for _, container := range service.Spec.Template.Spec.Containers {
+				for _, mount := range container.VolumeMounts {
+					if container.Name != v1beta1.AgentContainerName && mount.MountPath == path {
+						t.Errorf("%s: the model's token is hidden, too", what)
+					}
+				}
+			}
 		}
 	}
 }

@@ -24,12 +24,12 @@ func TestASpoolIsAVolumeOfItsSize(t *testing.T) {
 	is.Spec.Predictor.Logger.Spool.Sync = true
 	service := made(is)
 	size := resource.MustParse("1Gi")
-	wantVolumes := []corev1.Volume{trust, {Name: "sidenote-spool", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: &size}}}}
+	wantVolumes := []corev1.Volume{trust, {Name: "sidenote-spool", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: &size}}}, noToken}
 	if diff := cmp.Diff(wantVolumes, service.Spec.Template.Spec.Volumes); diff != "" {
 		t.Errorf("volumes (-want, +got): %s", diff)
 	}
 	agent := agentOf(t, service)
-	if diff := cmp.Diff([]corev1.VolumeMount{trustMount, {Name: "sidenote-spool", MountPath: "/var/lib/sidenote/spool"}}, agent.VolumeMounts); diff != "" {
+	if diff := cmp.Diff([]corev1.VolumeMount{trustMount, {Name: "sidenote-spool", MountPath: "/var/lib/sidenote/spool"}, noTokenMount}, agent.VolumeMounts); diff != "" {
 		t.Errorf("mounts (-want, +got): %s", diff)
 	}
 	for name, want := range map[string]string{
@@ -73,7 +73,7 @@ func TestNoSpoolWhereItCannotBe(t *testing.T) {
 		inForce := inForceFor(is)
 		change(is, &inForce)
 		service := MakeService(is, "hash", inForce)
-		if slices.ContainsFunc(service.Spec.Template.Spec.Volumes, func(v corev1.Volume) bool { return v.EmptyDir != nil }) {
+		if slices.ContainsFunc(service.Spec.Template.Spec.Volumes, func(v corev1.Volume) bool { return v.Name == "sidenote-spool" }) {
 			t.Errorf("%s: volumes %v", what, service.Spec.Template.Spec.Volumes)
 		}
 		if arguments := agentOf(t, service).Args; slices.ContainsFunc(arguments, func(a string) bool { return strings.Contains(a, "spool") }) {
@@ -82,15 +82,18 @@ func TestNoSpoolWhereItCannotBe(t *testing.T) {
 	}
 }
 
-func TestASpoolNeedsServingsFeature(t *testing.T) {
+func TestALoggerNeedsServingsFeature(t *testing.T) {
 	const flag = "kubernetes.podspec-volumes-emptydir"
-	is := Seed(WithLogger(WithSpool("1Gi")))
+	is := Seed()
 	if errs := Validate(t.Context(), is).Filter(apis.ErrorLevel); errs != nil {
 		t.Errorf("refused by default: %v", errs)
 	}
 	for _, setting := range []string{"disabled", "allowed"} {
+		if errs := Validate(withFeatures(t, map[string]string{flag: setting}), Seed(WithoutLogger())).Filter(apis.ErrorLevel); errs != nil {
+			t.Errorf("%s: without a logger: %v", setting, errs)
+		}
 		errs := Validate(withFeatures(t, map[string]string{flag: setting}), is)
-		if text := errs.Error(); !strings.Contains(text, ": spec.predictor.logger.spool\n") || !strings.Contains(text, flag) {
+		if text := errs.Error(); !strings.Contains(text, ": spec.predictor.logger\n") || !strings.Contains(text, flag) {
 			t.Errorf("%s: %v, want the field and the flag", setting, errs)
 		}
 	}

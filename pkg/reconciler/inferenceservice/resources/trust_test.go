@@ -140,7 +140,7 @@ func TestTheTemplateHasNoAuthorities(t *testing.T) {
 // One that comes later must not change the template.
 func TestTheAuthoritiesAreMountedBeforeThereAreAny(t *testing.T) {
 	service := made(defaulted(Seed()))
-	if diff := cmp.Diff([]corev1.Volume{trust}, service.Spec.Template.Spec.Volumes); diff != "" {
+	if diff := cmp.Diff([]corev1.Volume{trust, noToken}, service.Spec.Template.Spec.Volumes); diff != "" {
 		t.Errorf("volumes (-want, +got): %s", diff)
 	}
 	if got := valueOf(t, agentOf(t, service).Args, "sink.default.ca-certs-dir"); got != "/etc/sidenote/trust/sink" {

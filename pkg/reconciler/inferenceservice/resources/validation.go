@@ -33,7 +33,7 @@ var childPaths = strings.NewReplacer(
 // config-features and config-defaults, which the context carries. Of type
 // v1beta1.ChildValidation.
 func Validate(ctx context.Context, is *v1beta1.InferenceService) *apis.FieldError {
-	if errs := validateProbes(ctx, &is.Spec.Predictor).Also(validateSpool(ctx, is.Spec.Predictor.Logger)); errs != nil {
+	if errs := validateProbes(ctx, &is.Spec.Predictor).Also(validateEmptyDir(ctx, is.Spec.Predictor.Logger)); errs != nil {
 		return errs.ViaField("spec", "predictor")
 	}
 	is = is.DeepCopy()
@@ -163,15 +163,16 @@ func validateProbes(ctx context.Context, predictor *v1beta1.PredictorSpec) (errs
 	return errs
 }
 
-// validateSpool refuses a spool where Serving takes no emptyDir.
-func validateSpool(ctx context.Context, logger *v1beta1.LoggerSpec) *apis.FieldError {
-	if logger == nil || logger.Spool == nil || servingconfig.FromContextOrDefaults(ctx).Features.PodSpecVolumesEmptyDir == servingconfig.Enabled {
+// validateEmptyDir refuses a logger where Serving takes no emptyDir: the agent
+// has one in the place of a token for the Kubernetes API.
+func validateEmptyDir(ctx context.Context, logger *v1beta1.LoggerSpec) *apis.FieldError {
+	if logger == nil || servingconfig.FromContextOrDefaults(ctx).Features.PodSpecVolumesEmptyDir == servingconfig.Enabled {
 		return nil
 	}
 	return &apis.FieldError{
-		Message: "Knative Serving takes the spool's volume only with a feature that is off",
-		Paths:   []string{"logger.spool"},
-		Details: fmt.Sprintf("remove it, or have %s set to enabled in Knative Serving's ConfigMap config-features", servingconfig.FeaturePodSpecEmptyDir),
+		Message: "Knative Serving takes the agent's volumes only with a feature that is off",
+		Paths:   []string{"logger"},
+		Details: fmt.Sprintf("remove the logger, or have %s set to enabled in Knative Serving's ConfigMap config-features", servingconfig.FeaturePodSpecEmptyDir),
 	}
 }
 
