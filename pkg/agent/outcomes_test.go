@@ -228,6 +228,32 @@ func half(o *outcome, model func(http.ResponseWriter), end func(*io.PipeWriter))
 	}
 }
 
+// early is a model that answers when it has seen what flows of the request, and
+// closes: it reads no more. The client goes on until it has the answer.
+func early(o *outcome) {
+	o.model = func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.ReadFull(r.Body, make([]byte, len(o.request.part)))
+		// Under HTTP/1 the server itself would read the rest of the request.
+		_ = http.NewResponseController(w).EnableFullDuplex()
+		w.Header().Set("Connection", "close")
+		o.head(w)
+		_, _ = io.WriteString(w, o.response.wire)
+	}
+	o.client = func(t *testing.T, o *outcome, s *stage, client *http.Client) {
+		reader, writer := io.Pipe()
+		defer writer.Close()
+		go func() { _, _ = io.WriteString(writer, o.request.part) }()
+		answer, err := client.Do(o.newRequest(t, t.Context(), s, reader))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		if content, err := io.ReadAll(answer.Body); err != nil || string(content) != o.response.wire {
+			t.Errorf("the client got %s with %.100q, %v", answer.Status, content, err)
+		}
+	}
+}
+
 // breakConnection ends a model at once. Under HTTP/1 the server itself would
 // read the rest of the request first.
 func breakConnection(w http.ResponseWriter) {
@@ -302,6 +328,9 @@ func outcomesOf(t *testing.T) map[string]*outcome {
 			// Under HTTP/1 net/http tells of it only when the client goes on.
 			half(o, breakConnection, func(w *io.PipeWriter) { w.CloseWithError(errStopped) })
 		}, &outcome{request: sample{contentType: "application/json", part: `{"inst`}, response: unanswered}),
+		"HTTP: the model answers before the end of the request": with(early, &outcome{
+			request: sample{contentType: "application/json", part: `{"inst`}, response: jsonOf(`{"error":"too large"}`), status: http.StatusRequestEntityTooLarge,
+		}),
 		"HTTP: the model isn't there": {
 			request: request, response: sample{attributes: map[string]string{"statuscode": "502"}},
 			scene: noModel,

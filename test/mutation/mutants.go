@@ -138,4 +138,9 @@ var mutants = []mutant{
 		"out.URL.RawQuery = in.URL.RawQuery", "_ = in.URL.RawQuery",
 		"pkg/agent/proxy", "FuzzRawHTTP",
 	},
+	{
+		"the answer of a connection that was reset", "pkg/agent/proxy/connection.go",
+		"<-c.drained", "_ = c.drained",
+		"pkg/agent/proxy", "TestTheAnswerOfAResetConnectionIsRead",
+	},
 }

@@ -5,13 +5,8 @@ SPDX-License-Identifier: Apache-2.0
 
 package proxy
 
-import (
-	"context"
-	"net"
-)
-
 // DialBy has connections to the model be made otherwise.
-func (h *Handler) DialBy(dial func(ctx context.Context, network, address string) (net.Conn, error)) {
+func (h *Handler) DialBy(connect dial) {
 	transport := h.proxy.Transport.(*mirror)
-	transport.http1.DialContext, transport.http2.DialContext = dial, dial
+	transport.http1.DialContext, transport.http2.DialContext = connect.readFirst, connect
 }

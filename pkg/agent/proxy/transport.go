@@ -32,15 +32,16 @@ func newTransport() *mirror {
 	http1, http2 := new(http.Protocols), new(http.Protocols)
 	http1.SetHTTP1(true)
 	http2.SetUnencryptedHTTP2(true)
-	return &mirror{http1: transportFor(http1), http2: transportFor(http2)}
+	connect := dial((&net.Dialer{Timeout: dialTimeout}).DialContext)
+	return &mirror{http1: transportFor(http1, connect.readFirst), http2: transportFor(http2, connect)}
 }
 
-func transportFor(protocols *http.Protocols) *http.Transport {
+func transportFor(protocols *http.Protocols, connect dial) *http.Transport {
 	return &http.Transport{
 		// No proxy of the environment: the model is next door.
 		Proxy:               nil,
 		Protocols:           protocols,
-		DialContext:         (&net.Dialer{Timeout: dialTimeout}).DialContext,
+		DialContext:         connect,
 		DisableCompression:  true,
 		MaxIdleConnsPerHost: maxIdleConnections,
 		IdleConnTimeout:     idleTimeout,
