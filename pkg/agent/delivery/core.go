@@ -201,6 +201,9 @@ func (c *Core) Next(now time.Time) (*Item, time.Time) {
 		c.account.Retry()
 	}
 	item.attempts++
+	if c.gate.hangs() {
+		c.overflow.failing(now)
+	}
 	item.epoch = c.gate.begin(now)
 	c.flyingBytes += item.Bytes
 	if c.flying != nil {
@@ -262,6 +265,7 @@ func (c *Core) Done(item *Item, result Result, now time.Time) {
 		c.gate.succeeded(item.epoch)
 		c.giveUp(item, rejection(result), now)
 	case Retry:
+		c.overflow.failing(now)
 		c.gate.failed(item.epoch, now, result.RetryAfter, c.config.Random())
 		c.lastFailure = result
 		c.again(item, now)

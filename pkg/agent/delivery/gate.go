@@ -39,11 +39,15 @@ func (g *gate) allows(now time.Time) bool {
 	if g.closed && now.Before(g.notBefore) {
 		return false
 	}
-	if g.inFlight < g.room() {
+	if !g.hangs() {
 		return true
 	}
 	return g.hangsAfter > 0 && !now.Before(g.lastBegun.Add(g.hangsAfter))
 }
+
+// hangs says whether an attempt that begins now does so because those that are
+// in flight give no answer.
+func (g *gate) hangs() bool { return g.inFlight >= g.room() }
 
 // room is how many attempts may be in flight while none hangs.
 func (g *gate) room() int {

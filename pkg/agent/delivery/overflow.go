@@ -25,6 +25,19 @@ const (
 	overflowPause = 5 * time.Second
 	// maxRecordsRead bounds one read, so that what it gives is taken in at once.
 	maxRecordsRead = 64
+	// fewRecordsRead are read where fewer may be tried at once, so that what has
+	// expired on the disk doesn't go record by record.
+	fewRecordsRead = 16
+	// arrivesWithin is what an event is promised that is observed after an
+	// outage's end: it may have waited for most of that time already when the
+	// sink is tried again.
+	arrivesWithin = 30 * time.Second
+	// readsInTurns is how many reads there are for one of the oldest end, while
+	// the others are of the newest.
+	readsInTurns = 4
+	// segmentSpan is how far apart the events of a file may have been observed:
+	// within it the oldest comes first. An hour of them is 720 files.
+	segmentSpan = 5 * time.Second
 )
 
 // OverflowConfig bounds what a core gives to a spool and takes back.
@@ -44,7 +57,9 @@ type OverflowConfig struct {
 
 // overflow is what a core knows of its spool. What waits for longer than
 // overflowAge, and the oldest of what holds more than half of what the sink
-// may, goes to the disk, and comes back in that order as others end. An event
+// may, goes to the disk, and comes back as others end: from both ends in turns
+// while there is something that was observed after an outage's end, so that it
+// doesn't wait for the outage's backlog, and otherwise in that order. An event
 // is then in one of these places:
 //
 //	live, backlog -> leaving -> away -> backlog (its record is set) -> ended
@@ -65,6 +80,17 @@ type overflow struct {
 	// being read, and window what those hold that were.
 	stored, reading bool
 	window          int64
+	// fresh says that the disk may have an event that was observed after since.
+	// since is arrivesWithin before the sink was last seen to fail: what was
+	// observed earlier is backlog. An attempt that fails may have begun before
+	// the outage's end, so since isn't the failure itself.
+	fresh bool
+	since time.Time
+	// readsNewest says that the newest end is being read, youngest is when the
+	// youngest event was observed that this gave so far, and turn counts reads.
+	readsNewest bool
+	youngest    time.Time
+	turn        int
 }
 
 // SpoolTo has what waits too long or holds too much go to a spool. It waits
@@ -175,6 +201,14 @@ func (c *Core) oldestUnspooled(now time.Time) []*Item {
 	return chosen
 }
 
+// latest gives the later of two times.
+func latest(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
+}
+
 func byAge(a, b *Item) int {
 	return cmp.Or(a.Observed.Compare(b.Observed), cmp.Compare(a.Sequence, b.Sequence))
 }
@@ -184,6 +218,7 @@ func (c *Core) Spooled(item *Item) {
 	c.arrive(item)
 	c.overflow.away++
 	c.overflow.stored = true
+	c.overflow.fresh = true
 	c.held -= item.Bytes
 	c.account.Spool()
 	item.Release()
@@ -209,32 +244,64 @@ func (c *Core) arrive(item *Item) {
 	c.overflow.leavingBytes -= item.Bytes
 }
 
-// Read says how much is to be read now: at most so many records, and no
-// further one once they have so many bytes. Nothing is zero, and when to ask
-// again, which is zero where only the end of an item or ReadEnded changes
-// anything. Until ReadEnded there is no other read.
-func (c *Core) Read(now time.Time) (records, bytes int, again time.Time) {
+// Reading is a read that is to be made: at most so many records from an end,
+// and no further one once they have so many bytes.
+type Reading struct {
+	From           spool.End
+	Records, Bytes int
+}
+
+// Read says what is to be read now. Nothing is zero, and when to ask again,
+// which is zero where only the end of an item or ReadEnded changes anything.
+// Until ReadEnded there is no other read.
+func (c *Core) Read(now time.Time) (reading Reading, again time.Time) {
 	o := c.overflow
 	if o == nil || !o.open || !o.reads || !o.stored || o.reading {
-		return 0, 0, time.Time{}
+		return Reading{}, time.Time{}
 	}
-	if now.Before(o.readNotBefore) {
-		return 0, 0, o.readNotBefore
+	switch {
+	case now.Before(o.readNotBefore):
+		return Reading{}, o.readNotBefore
+	case !c.oldestFirst && c.backlog.readBack(now, c.gate.room()):
+		// More than may be tried at once would only stand before what is newer.
+		return Reading{}, time.Time{}
 	}
 	room := o.config.WindowBytes - o.window
 	// The last record of a read may be as large as any.
 	spare := room - o.config.MaxRecordBytes
 	switch {
 	case spare < OverheadBytes && o.window > 0:
-		return 0, 0, time.Time{}
+		return Reading{}, time.Time{}
 	case spare < OverheadBytes:
-		records, bytes = 1, 1
+		reading.Records, reading.Bytes = 1, 1
 	default:
-		records = int(min(max(spare/(2*OverheadBytes), 1), maxRecordsRead))
-		bytes = int(max(spare-int64(records)*OverheadBytes, 1))
+		reading.Records = int(min(max(spare/(2*OverheadBytes), 1), maxRecordsRead))
+		reading.Bytes = int(max(spare-int64(reading.Records)*OverheadBytes, 1))
 	}
-	o.reading = true
-	return records, bytes, time.Time{}
+	reading.Records = min(reading.Records, max(c.gate.room(), fewRecordsRead))
+	reading.From = c.end()
+	o.reading, o.readsNewest, o.youngest = true, reading.From == spool.Newest, time.Time{}
+	return reading, time.Time{}
+}
+
+// end chooses where to read.
+func (c *Core) end() spool.End {
+	o := c.overflow
+	if c.oldestFirst || c.gate.closed || !o.fresh {
+		return spool.Oldest
+	}
+	o.turn = (o.turn + 1) % readsInTurns
+	if o.turn == 0 {
+		return spool.Oldest
+	}
+	return spool.Newest
+}
+
+// failing takes note that the sink fails, or gives no answer.
+func (o *overflow) failing(now time.Time) {
+	if o != nil {
+		o.since = now.Add(-arrivesWithin)
+	}
 }
 
 // ReadBack takes an item over that was read from the spool.
@@ -245,6 +312,7 @@ func (c *Core) ReadBack(item *Item) {
 	} else {
 		o.away--
 	}
+	o.youngest = latest(o.youngest, item.Observed)
 	bytes := item.Bytes
 	o.window += bytes
 	// It has a part of the budget of its own.
@@ -281,6 +349,10 @@ func (c *Core) ReadEnded(records int, failed bool, now time.Time) {
 		o.readNotBefore = now.Add(overflowPause)
 	case records == 0:
 		o.stored = false
+	}
+	if o.readsNewest && !o.youngest.IsZero() && o.youngest.Add(segmentSpan).Before(o.since) {
+		// What lies before that is older.
+		o.fresh = false
 	}
 }
 

@@ -105,22 +105,27 @@ func (d *disk) writeAll() {
 
 // read gives back what there is room for, and how many those are.
 func (d *disk) read() int {
-	records, bytes, _ := d.core.Read(d.now)
-	if records == 0 {
+	reading, _ := d.core.Read(d.now)
+	if reading.Records == 0 {
 		return 0
 	}
 	read := 0
-	for read < records && bytes > 0 && len(d.records) > 0 {
-		bytes -= int(d.giveBack().Bytes)
+	for read < reading.Records && reading.Bytes > 0 && len(d.records) > 0 {
+		reading.Bytes -= int(d.giveBack(reading.From).Bytes)
 		read++
 	}
 	d.core.ReadEnded(read, false, d.now)
 	return read
 }
 
-func (d *disk) giveBack() *Item {
-	record := d.records[0]
-	d.records = d.records[1:]
+// giveBack gives back the record at an end, as if each had a file of its own.
+func (d *disk) giveBack(from spool.End) *Item {
+	at := 0
+	if newest := len(d.records) - 1; from == spool.Newest && !d.records[newest].recovered {
+		at = newest
+	}
+	record := d.records[at]
+	d.records = slices.Delete(d.records, at, at+1)
 	item := record.item
 	item.recovered = record.recovered
 	item.Bytes = OverheadBytes + 10
@@ -350,15 +355,15 @@ func TestASpooledEventLivesLonger(t *testing.T) {
 func TestASpoolThatCannotBeReadIsLeftAlone(t *testing.T) {
 	d := withDisk(t)
 	d.recover()
-	if records, _, _ := d.core.Read(d.now); records == 0 {
+	if reading, _ := d.core.Read(d.now); reading.Records == 0 {
 		t.Fatal("nothing is read")
 	}
-	if records, _, _ := d.core.Read(d.now); records != 0 {
+	if reading, _ := d.core.Read(d.now); reading.Records != 0 {
 		t.Error("there are two reads at once")
 	}
 	d.core.ReadEnded(0, true, d.now)
-	records, _, again := d.core.Read(d.now)
-	if records != 0 || again != d.now.Add(overflowPause) {
+	reading, again := d.core.Read(d.now)
+	if reading.Records != 0 || again != d.now.Add(overflowPause) {
 		t.Errorf("the next read is after %s", again.Sub(d.now))
 	}
 	d.pass(overflowPause)
@@ -377,6 +382,121 @@ func TestNothingIsReadBeforeItMayBe(t *testing.T) {
 	d.core.OldestFirst()
 	if d.read() != 1 {
 		t.Error("it isn't read in the drain")
+	}
+}
+
+// TestTheDiskIsReadFromBothEnds while something on it may have been observed
+// after an outage's end, and in its order otherwise, and in the drain.
+func TestTheDiskIsReadFromBothEnds(t *testing.T) {
+	const oldest, newest = spool.Oldest, spool.Newest
+	for _, test := range []struct {
+		name string
+		then func(*disk)
+		want []spool.End
+	}{
+		{"in turns", func(*disk) {}, []spool.End{newest, newest, newest, oldest, newest, newest}},
+		{"nothing was spooled since", func(d *disk) { d.core.overflow.fresh = false }, []spool.End{oldest, oldest, oldest, oldest}},
+		{"in the drain", func(d *disk) { d.core.OldestFirst() }, []spool.End{oldest, oldest, oldest, oldest}},
+		{"the sink fails", func(d *disk) {
+			d.observe()
+			d.done(d.next(), 503)
+		}, []spool.End{oldest, oldest, oldest, oldest}},
+		{"the sink is back", func(d *disk) {
+			d.observe()
+			failed := d.next()
+			d.done(failed, 503)
+			d.pass(time.Minute)
+			d.done(d.next(), 202)
+		}, []spool.End{newest, newest, newest, oldest, newest, newest}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			d := withDisk(t)
+			d.observe()
+			d.pass(overflowAge)
+			d.writeAll()
+			test.then(d)
+			var got []spool.End
+			for range test.want {
+				reading, _ := d.core.Read(d.now)
+				if reading.Records == 0 {
+					t.Fatal("nothing is read")
+				}
+				got = append(got, reading.From)
+				d.core.ReadEnded(1, false, d.now)
+			}
+			if !slices.Equal(got, test.want) {
+				t.Errorf("the ends are %v, want %v", got, test.want)
+			}
+		})
+	}
+}
+
+// TestTheNewestEndIsLeftWhereItIsOld: what was observed too long before the
+// sink last failed comes in its order.
+func TestTheNewestEndIsLeftWhereItIsOld(t *testing.T) {
+	d := withDisk(t)
+	for range 100 {
+		d.observe()
+	}
+	d.pass(arrivesWithin + 2*segmentSpan)
+	d.writeAll()
+	d.observe()
+	d.done(d.next(), 503)
+	d.pass(2 * overflowAge)
+	d.observe()
+	d.pass(overflowAge)
+	d.writeAll()
+	fromNewest := 0
+	for len(d.records) > maxRecordsRead/2 {
+		newest := d.records[len(d.records)-1].item.Sequence
+		d.read()
+		for d.core.Waiting() > 0 {
+			item := d.next()
+			if item.Sequence == newest {
+				fromNewest++
+			}
+			d.done(item, 202)
+		}
+	}
+	// One that gives what is new, and one that gives nothing that is.
+	if fromNewest != 2 {
+		t.Errorf("%d reads were of the newest end", fromNewest)
+	}
+}
+
+// TestNoMoreIsReadThanMayBeTried: what waits in memory would stand before what
+// is newer, while the sink is away and when it is back. What its own schedule
+// holds back doesn't count.
+func TestNoMoreIsReadThanMayBeTried(t *testing.T) {
+	delay := time.Minute
+	d := withDisk(t, func(c *Config) { c.Schedule.Delay = &delay })
+	d.core.overflow.config.WindowBytes *= 100
+	for range 500 {
+		d.observe()
+	}
+	d.pass(overflowAge)
+	d.writeAll()
+	for read := 0; ; {
+		n := d.read()
+		if read += n; n == 0 && read < fewRecordsRead || read > fewRecordsRead+4 {
+			t.Fatalf("%d events came back where 4 may be tried", read)
+		}
+		if n == 0 {
+			break
+		}
+	}
+	var tried []*Item
+	for range 4 {
+		tried = append(tried, d.next())
+	}
+	for _, item := range tried {
+		d.done(item, 503)
+	}
+	for d.core.backlog.readBack(d.now, 1) {
+		d.core.backlog.pop()
+	}
+	if n := d.read(); n != fewRecordsRead {
+		t.Errorf("%d events came back beside four that are held back", n)
 	}
 }
 

@@ -38,6 +38,23 @@ func (q *queue) bound(item *Item) {
 // waiting are the items in their order.
 func (q *queue) waiting() []*Item { return q.items[q.head:] }
 
+// readBack says whether it has so many items from the disk that may be tried.
+// Items are in the order of when they may be.
+func (q *queue) readBack(now time.Time, items int) bool {
+	for _, item := range q.waiting() {
+		if item.notBefore.After(now) {
+			return false
+		}
+		if item.record > 0 {
+			items--
+		}
+		if items <= 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // insert puts an item behind those that may be tried at the same time or
 // earlier.
 func (q *queue) insert(item *Item) {

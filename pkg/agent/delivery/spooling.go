@@ -117,6 +117,7 @@ func newSpooling(s *Sink, options SpoolOptions) *spooling {
 	}
 	sp := &spooling{sink: s, options: options}
 	sp.options.Log.OnLoss = sp.lost
+	sp.options.Log.SegmentSpan = segmentSpan
 	sp.core().SpoolTo(OverflowConfig{
 		QueueBytes:     options.QueueBytes,
 		WindowBytes:    options.WindowBytes,
@@ -241,9 +242,9 @@ func (sp *spooling) move(now time.Time) time.Time {
 			core.NotSpooled(item, err, now)
 		}
 	}
-	records, bytes, readAgain := core.Read(now)
-	if records > 0 {
-		if err := sp.spool.Read(records, bytes, sp.read); err != nil {
+	reading, readAgain := core.Read(now)
+	if reading.Records > 0 {
+		if err := sp.spool.Read(reading.From, reading.Records, reading.Bytes, sp.read); err != nil {
 			core.ReadEnded(0, true, now)
 		}
 	}

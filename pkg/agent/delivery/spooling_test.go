@@ -66,15 +66,22 @@ func (r *rig) told() (troubles []SpoolTrouble, mended int) {
 }
 
 func newRig(t *testing.T, open func() (SpoolDirectory, error)) *rig {
-	r := &rig{sender: &refusing{down: true}}
-	r.Sink = NewSink("default", r.sender, Options{
+	sender := &refusing{down: true}
+	r := runRig(t, sender, func(o *Options) { o.Spool.Open = open })
+	r.sender = sender
+	return r
+}
+
+func runRig(t *testing.T, sender Sender, change func(*Options)) *rig {
+	r := new(rig)
+	options := Options{
 		Config:         Config{FirstInFlight: 4, MaxInFlight: 8, MaxBytes: 1 << 20, Random: func() float64 { return 0.5 }},
 		AttemptTimeout: time.Minute,
 		BeginAttempt: func(ctx context.Context, _ *event.Event, _ int) (context.Context, func(Result)) {
 			return ctx, func(Result) {}
 		},
 		Spool: &SpoolOptions{
-			Open: open, Log: spool.Options{Limit: 1 << 20}, QueueBytes: 1 << 20, WindowBytes: 1 << 25,
+			Log: spool.Options{Limit: 1 << 20}, QueueBytes: 1 << 20, WindowBytes: 1 << 25,
 			Reserve: func(int64) (func(), bool) { return func() {}, true },
 			OnTrouble: func(trouble SpoolTrouble, _ error) {
 				r.mu.Lock()
@@ -87,7 +94,9 @@ func newRig(t *testing.T, open func() (SpoolDirectory, error)) *rig {
 				r.mended++
 			},
 		},
-	})
+	}
+	change(&options)
+	r.Sink = NewSink("default", sender, options)
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() { r.Run(ctx) })

@@ -35,8 +35,8 @@ func seed(t *testing.T) uint64 {
 var variants = map[string]Options{
 	"oldest dropped":         {Limit: 400 << 10, SegmentBytes: 64 << 10},
 	"newest dropped":         {Limit: 400 << 10, SegmentBytes: 64 << 10, DropNewest: true},
-	"roomy":                  {Limit: 16 << 20, SegmentBytes: 96 << 10},
-	"synced, oldest dropped": {Limit: 400 << 10, SegmentBytes: 64 << 10, Sync: true},
+	"roomy":                  {Limit: 16 << 20, SegmentBytes: 96 << 10, SegmentSpan: 50},
+	"synced, oldest dropped": {Limit: 400 << 10, SegmentBytes: 64 << 10, SegmentSpan: 50, Sync: true},
 	"synced, roomy":          {Limit: 16 << 20, SegmentBytes: 96 << 10, Sync: true},
 }
 

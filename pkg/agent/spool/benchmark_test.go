@@ -68,7 +68,7 @@ func BenchmarkNext(b *testing.B) {
 				b.StopTimer()
 				sequence := log.Append([]Record{recordOf(1, bytes-8)})[0].Sequence
 				b.StartTimer()
-				if read, ok, err := log.Next(); !ok || err != nil || read.Sequence != sequence {
+				if read, ok, err := log.Next(Oldest); !ok || err != nil || read.Sequence != sequence {
 					b.Fatal(read.Sequence, ok, err)
 				}
 				log.Acknowledge(sequence)

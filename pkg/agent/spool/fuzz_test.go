@@ -44,7 +44,7 @@ func readAll(t *testing.T, log *Log, most int) (records int) {
 	t.Helper()
 	last := uint64(0)
 	for {
-		read, ok, err := log.Next()
+		read, ok, err := log.Next(Oldest)
 		if err != nil {
 			t.Fatal(err)
 		}

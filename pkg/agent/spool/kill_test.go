@@ -101,7 +101,7 @@ func spoolUntilKilled(arguments []string) error {
 		random := rand.New(rand.NewPCG(firstID, 1))
 		read := make(chan []Spooled, 1)
 		for running.Err() == nil {
-			if s.Read(16, 1<<20, func(records []Spooled, _ error) { read <- records }) != nil {
+			if s.Read(End(random.IntN(2)), 16, 1<<20, func(records []Spooled, _ error) { read <- records }) != nil {
 				break
 			}
 			for _, record := range <-read {
@@ -255,7 +255,7 @@ func (w *witness) keep(mark uint64) {
 func (w *witness) auditKilled(log *Log, random *rand.Rand, nextID uint64) error {
 	all := random.IntN(2) == 0
 	for {
-		read, ok, err := log.Next()
+		read, ok, err := log.Next(Oldest)
 		if err != nil {
 			return err
 		}

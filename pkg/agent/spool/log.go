@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 )
 
 const (
@@ -42,6 +43,9 @@ type Options struct {
 	// SegmentBytes is what a segment grows to, a larger record excepted: 0 for
 	// a sixteenth of Limit, at most 16 MiB.
 	SegmentBytes int64
+	// SegmentSpan is how far apart the deadlines of a segment's records may be,
+	// so that the newest end is new: 0 is any distance.
+	SegmentSpan time.Duration
 	// MaxRecordBytes bounds a record's payload, and so the memory that reading
 	// takes: 0 for DefaultMaxRecordBytes.
 	MaxRecordBytes int
@@ -65,6 +69,9 @@ type segment struct {
 	// last is the sequence of its last record, where complete says so.
 	last     uint64
 	complete bool
+	// from is the latest deadline of all records when it was begun.
+	from int64
+	reading
 }
 
 // Log is the spool's files and the decisions about them. It has no clock and
@@ -91,6 +98,8 @@ type Log struct {
 	// next is the sequence of the next record; base was the first of this
 	// process, and life its first segment.
 	next, base, life uint64
+	// latest is the latest deadline of the records of this process.
+	latest int64
 
 	mark   markFile
 	window window
@@ -151,7 +160,9 @@ func (l *Log) take(files []FileInfo) {
 		id, ok := parseName(file.Name)
 		switch {
 		case ok:
-			l.segments = append(l.segments, &segment{identity: id, end: file.Size, size: file.Size})
+			l.segments = append(l.segments, &segment{
+				identity: id, end: file.Size, size: file.Size, reading: reading{expected: id.first},
+			})
 		case file.Name == markName:
 			l.mark.exists = true
 		default:
@@ -243,8 +254,8 @@ func (l *Log) add(record *Record, outcome *Outcome) error {
 	if record.length() > l.options.MaxRecordBytes || pages(alone)+l.other > l.options.Limit {
 		return ErrTooLarge
 	}
-	if l.active != nil && l.active.size > segmentHeaderBytes &&
-		endOfRecord(l.active.size, record.length()) > l.options.SegmentBytes {
+	l.latest = max(l.latest, record.Deadline)
+	if l.active != nil && l.active.size > segmentHeaderBytes && l.exceeds(record) {
 		if err := l.seal(); err != nil {
 			return err
 		}
@@ -268,6 +279,12 @@ func (l *Log) add(record *Record, outcome *Outcome) error {
 		return l.commit()
 	}
 	return nil
+}
+
+// exceeds says whether the active segment is to end before a record.
+func (l *Log) exceeds(record *Record) bool {
+	return endOfRecord(l.active.size, record.length()) > l.options.SegmentBytes ||
+		l.options.SegmentSpan > 0 && l.latest-l.active.from >= int64(l.options.SegmentSpan)
 }
 
 // makeRoom sees to it that a payload fits under the limit.
@@ -317,7 +334,9 @@ func (l *Log) create() error {
 		}
 		return err
 	}
-	l.active = &segment{identity: id, size: segmentHeaderBytes, ours: true}
+	l.active = &segment{
+		identity: id, size: segmentHeaderBytes, ours: true, from: l.latest, reading: reading{expected: id.first},
+	}
 	l.segments = append(l.segments, l.active)
 	l.file, l.written = file, 0
 	l.buffer = id.appendHeader(l.buffer[:0])
@@ -435,15 +454,15 @@ func (l *Log) abandon(err error) {
 	l.truncate(abandoned, abandoned.end)
 }
 
-// Next gives the oldest record that was not handed out yet, and false where
-// there is none. Its memory is one block, and the record's payload, which is
-// the caller's. After an error the same call may succeed later; a place that
+// Next gives the next record at an end that was not handed out yet, and false
+// where there is none at either. Its memory is one block, and the record's
+// payload, which is the caller's. After an error the same call may succeed later; a place that
 // fails several times is skipped and counted.
-func (l *Log) Next() (Spooled, bool, error) {
+func (l *Log) Next(from End) (Spooled, bool, error) {
 	if l.closed {
 		return Spooled{}, false, ErrClosed
 	}
-	record, ok, err := l.reader.next()
+	record, ok, err := l.reader.next(from)
 	if err != nil {
 		l.stats.Errors++
 		return Spooled{}, false, err
@@ -507,7 +526,7 @@ func (l *Log) dropOldest() error {
 			return err
 		}
 	}
-	unread := min(max(oldest.first, l.reader.expected), oldest.last+1)
+	unread := min(oldest.expected, oldest.last+1)
 	if err := l.remove(oldest); err != nil {
 		return err
 	}

@@ -44,7 +44,7 @@ func spool(t *testing.T, log *Log, ids ...uint64) []uint64 {
 // next reads a record that must be there.
 func next(t *testing.T, log *Log, id uint64) Spooled {
 	t.Helper()
-	read, ok, err := log.Next()
+	read, ok, err := log.Next(Oldest)
 	if err != nil || !ok {
 		t.Fatalf("record %d doesn't come: %t, %v", id, ok, err)
 	}
@@ -56,7 +56,7 @@ func next(t *testing.T, log *Log, id uint64) Spooled {
 
 func nothing(t *testing.T, log *Log) {
 	t.Helper()
-	if read, ok, err := log.Next(); ok || err != nil {
+	if read, ok, err := log.Next(Oldest); ok || err != nil {
 		t.Fatalf("record %d comes, or %v", read.AgentSequence, err)
 	}
 }
@@ -127,7 +127,7 @@ func TestTheOldestMakesRoomAndIsCounted(t *testing.T) {
 	}
 	left := uint64(0)
 	for {
-		_, ok, err := log.Next()
+		_, ok, err := log.Next(Oldest)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -244,7 +244,7 @@ func TestAMissingSegmentIsCounted(t *testing.T) {
 	log = open(t, filesystem, Options{Limit: 1 << 20, SegmentBytes: blockBytes})
 	read := uint64(0)
 	for {
-		if _, ok, _ := log.Next(); !ok {
+		if _, ok, _ := log.Next(Oldest); !ok {
 			break
 		}
 		read++
@@ -394,7 +394,7 @@ func TestADirectoryBehavesAsTheTestsFilesystem(t *testing.T) {
 		}
 		log := open(t, directory, Options{Limit: 1 << 20})
 		for {
-			read, ok, err := log.Next()
+			read, ok, err := log.Next(Oldest)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -470,7 +470,7 @@ func TestAFullVolumeIsEmptied(t *testing.T) {
 	}
 	full := log.Stats().Bytes
 	for {
-		record, ok, err := log.Next()
+		record, ok, err := log.Next(Oldest)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -487,7 +487,7 @@ func TestAFullVolumeIsEmptied(t *testing.T) {
 	}
 	again := open(t, filesystem.afterKill(), Options{Limit: 1 << 20})
 	for {
-		record, ok, err := again.Next()
+		record, ok, err := again.Next(Oldest)
 		if err != nil || !ok {
 			break
 		}

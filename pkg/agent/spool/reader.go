@@ -6,24 +6,37 @@ SPDX-License-Identifier: Apache-2.0
 package spool
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 )
 
 // maxTries is how often the same place may fail to be read before it is
 // skipped.
 const maxTries = 5
 
-// reader goes over the segments once, from the oldest. Recovery is nothing
-// else: what earlier processes left comes first.
+// End is an end of the log that records are read from.
+type End uint8
+
+// The ends.
+const (
+	// Oldest is the beginning of the oldest segment that has unread records.
+	Oldest End = iota
+	// Newest is the beginning of the newest one that this process wrote, and
+	// Oldest where it has read all of those.
+	Newest
+)
+
+// reader reads each segment once, from its beginning to its end, and changes
+// between segments at any time. What earlier processes left is read from the
+// oldest end only, so that recovery goes over their segments in their order.
 type reader struct {
 	log *Log
-	// at is the segment being read, or, with finished, the last one that was.
-	at       *segment
-	finished bool
-	file     File
-	tries    int
+	// at is the segment that file and block are of.
+	at   *segment
+	file File
 
 	// block holds the bytes from blockStart, which is a multiple of
 	// blockBytes.
@@ -32,7 +45,12 @@ type reader struct {
 	storage    []byte
 	// reread says that the block was read again because of its checksums.
 	reread bool
+}
 
+// reading is how far a segment was read.
+type reading struct {
+	// finished says that nothing is left, and nothing will be added.
+	finished bool
 	// offset is where the next fragment begins.
 	offset int64
 	// expected is the sequence after the last one that was met or given up.
@@ -40,9 +58,10 @@ type reader struct {
 	// goodEnd is the end of the last record that was met.
 	goodEnd int64
 	// corrupt counts blocks skipped since goodEnd, and failed says that the
-	// filesystem was the reason for one.
+	// filesystem was the reason for one. tries counts its failures in a row.
 	corrupt uint64
 	failed  bool
+	tries   int
 
 	assembly assembly
 }
@@ -53,83 +72,111 @@ type assembly struct {
 	sequence uint64
 	length   int64
 	record   Record
+	// begin is where its first fragment is.
+	begin int64
 }
 
-// next gives the next record that hasn't ended.
-func (r *reader) next() (Spooled, bool, error) {
-	for r.enter() {
-		record, ok, err := r.read()
-		if ok || err != nil || !r.finished {
+// next gives the next record from an end that hasn't ended.
+func (r *reader) next(from End) (Spooled, bool, error) {
+	for {
+		s := r.choose(from)
+		if s == nil {
+			return Spooled{}, false, nil
+		}
+		r.enter(s)
+		if record, ok, err := r.read(); ok || err != nil {
 			return record, ok, err
 		}
 	}
-	return Spooled{}, false, nil
 }
 
-// read gives the next record of the segment being read, and false at its end.
-func (r *reader) read() (Spooled, bool, error) {
-	for r.offset+int64(paddingAt(r.offset)) < r.at.end {
-		if err := r.load(); err != nil {
-			if r.tries++; r.tries < maxTries {
-				return Spooled{}, false, err
+// choose gives the segment to read at an end, nil where all is read.
+func (r *reader) choose(from End) *segment {
+	segments := r.log.segments
+	if from == Newest {
+		for i := len(segments) - 1; i >= 0 && segments[i].ours; i-- {
+			if segments[i].unread() {
+				return segments[i]
 			}
-			r.log.stats.Errors++
-			r.giveUp()
-			continue
-		}
-		r.tries = 0
-		if record, ok := r.step(); ok {
-			return record, true, nil
 		}
 	}
-	if r.at != r.log.active {
-		r.finish()
-	}
-	return Spooled{}, false, nil
-}
-
-// enter sees to it that there is a segment to read.
-func (r *reader) enter() bool {
-	if r.at != nil && !r.finished {
-		return true
-	}
-	following := r.following()
-	if following == nil {
-		return false
-	}
-	if r.expected > 0 {
-		// An earlier process ended here: these sequences were never used.
-		r.log.window.end(r.expected, following.first-1)
-	}
-	r.close()
-	r.at, r.finished = following, false
-	r.offset, r.goodEnd, r.corrupt, r.failed = 0, 0, 0, false
-	r.expected = max(r.expected, following.first)
-	return true
-}
-
-// following is the segment after the one being read.
-func (r *reader) following() *segment {
-	for _, s := range r.log.segments {
-		if r.at == nil || s.number > r.at.number {
+	for _, s := range segments {
+		// At the end of one that nobody writes to there is something to conclude.
+		if s.unread() || !s.finished && s != r.log.active {
 			return s
 		}
 	}
 	return nil
 }
 
+// unread says whether bytes are left to read.
+func (s *segment) unread() bool {
+	return !s.finished && s.offset+int64(paddingAt(s.offset)) < s.end
+}
+
+// enter begins with a segment, or goes on with it. A record that is not whole,
+// for the filesystem failed, is read again later: at most one takes memory.
+func (r *reader) enter(s *segment) {
+	if r.at == s {
+		return
+	}
+	if left := r.at; left != nil && left.assembly.active {
+		left.offset, left.assembly = left.assembly.begin, assembly{}
+	}
+	r.close()
+	r.at = s
+}
+
+// read gives the next record of the segment being read, and false at its end.
+func (r *reader) read() (Spooled, bool, error) {
+	s := r.at
+	for s.unread() {
+		if err := r.load(); err != nil {
+			if s.tries++; s.tries < maxTries {
+				return Spooled{}, false, err
+			}
+			r.log.stats.Errors++
+			r.giveUp()
+			continue
+		}
+		s.tries = 0
+		if record, ok := r.step(); ok {
+			return record, true, nil
+		}
+	}
+	if s != r.log.active {
+		r.finish()
+	}
+	return Spooled{}, false, nil
+}
+
+// following is the segment after another.
+func (l *Log) following(s *segment) *segment {
+	at, found := slices.BinarySearchFunc(l.segments, s.number, func(other *segment, number uint64) int {
+		return cmp.Compare(other.number, number)
+	})
+	if found {
+		at++
+	}
+	if at == len(l.segments) {
+		return nil
+	}
+	return l.segments[at]
+}
+
 // load sees to it that block holds the fragment at offset.
 func (r *reader) load() error {
+	s := r.at
 	if r.file == nil {
-		file, err := r.log.filesystem.Open(r.at.name(), false)
+		file, err := r.log.filesystem.Open(s.name(), false)
 		if err != nil {
 			return fmt.Errorf("opening a segment: %w", err)
 		}
 		r.file = file
 	}
-	r.offset += int64(paddingAt(r.offset))
-	start := r.offset - r.offset%blockBytes
-	size := int(min(blockBytes, r.at.end-start))
+	s.offset += int64(paddingAt(s.offset))
+	start := s.offset - s.offset%blockBytes
+	size := int(min(blockBytes, s.end-start))
 	if start == r.blockStart && len(r.block) == size {
 		return nil
 	}
@@ -159,12 +206,12 @@ func (r *reader) fill(start int64, size int) error {
 
 // step takes the fragment at offset, and gives the record that it completes.
 func (r *reader) step() (Spooled, bool) {
-	rest := r.block[r.offset-r.blockStart:]
-	if r.offset == 0 {
+	rest := r.block[r.at.offset-r.blockStart:]
+	if r.at.offset == 0 {
 		id, ok := parseHeader(rest)
 		switch {
 		case ok && id == r.at.identity:
-			r.offset, r.goodEnd = segmentHeaderBytes, segmentHeaderBytes
+			r.at.offset, r.at.goodEnd = segmentHeaderBytes, segmentHeaderBytes
 			return Spooled{}, false
 		case ok:
 			// The file is not what its name says.
@@ -174,8 +221,8 @@ func (r *reader) step() (Spooled, bool) {
 			return Spooled{}, false
 		}
 		// The fragments have checksums of their own.
-		r.corrupt++
-		r.offset = min(segmentHeaderBytes, r.at.end)
+		r.at.corrupt++
+		r.at.offset = min(segmentHeaderBytes, r.at.end)
 		return Spooled{}, false
 	}
 	f, ok := parseFragment(rest, r.at.seed())
@@ -185,11 +232,11 @@ func (r *reader) step() (Spooled, bool) {
 		}
 		return Spooled{}, false
 	}
-	r.offset += int64(fragmentHeaderBytes + len(f.content))
-	if following := r.following(); following != nil && f.sequence >= following.first {
+	r.at.offset += int64(fragmentHeaderBytes + len(f.content))
+	if following := r.log.following(r.at); following != nil && f.sequence >= following.first {
 		// Void, and so is all that comes after it.
-		r.offset, r.goodEnd, r.corrupt = r.at.end, r.at.end, 0
-		r.assembly = assembly{}
+		r.at.offset, r.at.goodEnd, r.at.corrupt = r.at.end, r.at.end, 0
+		r.at.assembly = assembly{}
 		return Spooled{}, false
 	}
 	return r.assemble(f)
@@ -206,22 +253,22 @@ func (r *reader) again() bool {
 }
 
 func (r *reader) skipBlock() {
-	r.corrupt++
-	r.tries = 0
-	r.assembly = assembly{}
-	r.offset = min(r.offset-r.offset%blockBytes+blockBytes, r.at.end)
+	r.at.corrupt++
+	r.at.tries = 0
+	r.at.assembly = assembly{}
+	r.at.offset = min(r.at.offset-r.at.offset%blockBytes+blockBytes, r.at.end)
 }
 
 func (r *reader) skipSegment() {
-	r.corrupt++
-	r.tries = 0
-	r.assembly = assembly{}
-	r.offset = r.at.end
+	r.at.corrupt++
+	r.at.tries = 0
+	r.at.assembly = assembly{}
+	r.at.offset = r.at.end
 }
 
 // giveUp skips what the filesystem doesn't give.
 func (r *reader) giveUp() {
-	r.failed = true
+	r.at.failed = true
 	if r.file == nil {
 		r.skipSegment()
 	} else {
@@ -232,20 +279,21 @@ func (r *reader) giveUp() {
 // assemble adds a fragment to its record, and gives the record that it
 // completes.
 func (r *reader) assemble(f fragment) (Spooled, bool) {
-	a := &r.assembly
+	a := &r.at.assembly
 	content := f.content
 	if f.kind == fragmentFull || f.kind == fragmentFirst {
 		*a = assembly{}
-		if len(content) < recordHeaderBytes || f.sequence < r.expected || f.sequence > r.highest() {
+		if len(content) < recordHeaderBytes || f.sequence < r.at.expected || f.sequence > r.highest() {
 			return Spooled{}, false
 		}
+		begin := r.at.offset - int64(fragmentHeaderBytes+len(content))
 		record, length := parseRecordHeader(content)
 		content = content[recordHeaderBytes:]
-		if length > int64(r.log.options.MaxRecordBytes) || length > int64(len(content))+r.at.end-r.offset {
+		if length > int64(r.log.options.MaxRecordBytes) || length > int64(len(content))+r.at.end-r.at.offset {
 			return Spooled{}, false
 		}
 		record.Payload = make([]byte, 0, length)
-		*a = assembly{active: true, sequence: f.sequence, length: length, record: record}
+		*a = assembly{active: true, sequence: f.sequence, length: length, record: record, begin: begin}
 	}
 	if !a.active || a.sequence != f.sequence || int64(len(a.record.Payload)+len(content)) > a.length {
 		// Its beginning was skipped.
@@ -270,13 +318,13 @@ func (r *reader) highest() uint64 { return r.at.first + uint64(r.at.end/minRecor
 // meet takes a whole record, and gives it where it hasn't ended.
 func (r *reader) meet(whole assembly) (Spooled, bool) {
 	l := r.log
-	if whole.sequence > r.expected {
-		l.lose(Loss{Reason: LossUnreadable, First: r.expected, Last: whole.sequence - 1})
+	if whole.sequence > r.at.expected {
+		l.lose(Loss{Reason: LossUnreadable, First: r.at.expected, Last: whole.sequence - 1})
 	}
-	l.stats.CorruptBlocks += r.corrupt
-	r.corrupt = 0
-	r.expected = whole.sequence + 1
-	r.goodEnd = r.offset
+	l.stats.CorruptBlocks += r.at.corrupt
+	r.at.corrupt = 0
+	r.at.expected = whole.sequence + 1
+	r.at.goodEnd = r.at.offset
 	if l.window.ended(whole.sequence) {
 		return Spooled{}, false
 	}
@@ -286,46 +334,40 @@ func (r *reader) meet(whole assembly) (Spooled, bool) {
 // finish ends the reading of a segment that nobody writes to any more.
 func (r *reader) finish() {
 	l, s := r.log, r.at
-	following := r.following()
+	following := l.following(s)
 	tail := following == nil || following.life != s.life
-	if !s.ours && tail && !r.failed && r.goodEnd < s.end {
+	if !s.ours && tail && !s.failed && s.goodEnd < s.end {
 		l.stats.TornTails++
-		l.truncate(s, r.goodEnd)
+		l.truncate(s, s.goodEnd)
 	} else {
-		l.stats.CorruptBlocks += r.corrupt
+		l.stats.CorruptBlocks += s.corrupt
 	}
 	if s.complete {
-		l.lose(Loss{Reason: LossUnreadable, First: r.expected, Last: s.last})
+		l.lose(Loss{Reason: LossUnreadable, First: s.expected, Last: s.last})
 	} else {
-		s.last, s.complete = r.expected-1, true
+		s.last, s.complete = s.expected-1, true
 	}
-	r.pass(s)
-}
-
-// pass leaves a segment behind.
-func (r *reader) pass(s *segment) {
+	// Where an earlier process ended, these sequences were never used.
+	unused := l.base
+	if following != nil {
+		unused = following.first
+	}
+	l.window.end(s.last+1, unused-1)
+	s.reading = reading{finished: true, expected: max(s.expected, s.last+1)}
 	r.close()
-	r.at, r.finished = s, true
-	r.expected = max(r.expected, s.last+1)
-	r.assembly = assembly{}
 }
 
-// beyond says whether the reader is done with a segment.
-func (r *reader) beyond(s *segment) bool {
-	return r.at != nil && (r.at.number > s.number || r.at == s && r.finished)
-}
-
-// leave passes a segment that was removed, and that is either the oldest or has
-// no record.
+// leave lets go of a segment that was removed.
 func (r *reader) leave(s *segment) {
-	if r.at == s || s == r.log.segments[0] && !r.beyond(s) {
-		r.pass(s)
+	if r.at == s {
+		r.close()
 	}
 }
 
 // skim reads to the end of the oldest segment, whose records are dropped.
 func (r *reader) skim(s *segment) error {
-	for !r.beyond(s) && r.enter() {
+	for !s.finished {
+		r.enter(s)
 		record, ok, err := r.read()
 		if err != nil {
 			return err
@@ -339,21 +381,15 @@ func (r *reader) skim(s *segment) error {
 
 // unread says whether a record may be left.
 func (r *reader) unread() bool {
-	if r.at != nil && !r.finished && r.offset < r.at.end {
-		return true
-	}
-	for _, s := range r.log.segments {
-		if (r.at == nil || s.number > r.at.number) && s.end > segmentHeaderBytes {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(r.log.segments, func(s *segment) bool {
+		return s.unread() && (s.offset > 0 || s.end > segmentHeaderBytes)
+	})
 }
 
-// close closes the file. The position stays.
+// close closes the file. How far its segment was read stays.
 func (r *reader) close() {
 	if r.file != nil {
 		r.log.count(r.file.Close())
 	}
-	r.file, r.block, r.blockStart, r.reread, r.tries = nil, nil, -1, false, 0
+	r.at, r.file, r.block, r.blockStart, r.reread = nil, nil, nil, -1, false
 }

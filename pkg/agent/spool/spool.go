@@ -41,6 +41,7 @@ type pendingAppend struct {
 }
 
 type pendingRead struct {
+	from           End
 	records, bytes int
 	done           func([]Spooled, error)
 }
@@ -79,12 +80,12 @@ func (s *Spool) Acknowledge(sequence uint64) {
 	}
 }
 
-// Read asks for the oldest records that were not handed out yet: at most so
+// Read asks for the records at an end that were not handed out yet: at most so
 // many, and no further one once their payloads have so many bytes. done is
 // called once: with none where there is none, and with an error, beside what
 // was read before it, where the filesystem failed or the Spool was closed. It
 // returns ErrBusy while another Read is under way, and ErrClosed.
-func (s *Spool) Read(records, bytes int, done func([]Spooled, error)) error {
+func (s *Spool) Read(from End, records, bytes int, done func([]Spooled, error)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -93,7 +94,7 @@ func (s *Spool) Read(records, bytes int, done func([]Spooled, error)) error {
 	case s.read != nil:
 		return ErrBusy
 	}
-	s.read = &pendingRead{records: records, bytes: bytes, done: done}
+	s.read = &pendingRead{from: from, records: records, bytes: bytes, done: done}
 	s.signal()
 	return nil
 }
@@ -157,7 +158,7 @@ func (s *Spool) step() bool {
 	case read != nil && closed:
 		err = ErrClosed
 	case read != nil:
-		spooled, err = s.readUpTo(read.records, read.bytes)
+		spooled, err = s.readUpTo(read)
 	}
 
 	s.publish()
@@ -196,10 +197,10 @@ func (s *Spool) append(batch []pendingAppend) []Outcome {
 	return s.log.Append(records)
 }
 
-func (s *Spool) readUpTo(records, bytes int) ([]Spooled, error) {
+func (s *Spool) readUpTo(asked *pendingRead) ([]Spooled, error) {
 	var spooled []Spooled
-	for read := 0; len(spooled) < records && read < bytes; {
-		record, ok, err := s.log.Next()
+	for read := 0; len(spooled) < asked.records && read < asked.bytes; {
+		record, ok, err := s.log.Next(asked.from)
 		if err != nil || !ok {
 			return spooled, err
 		}

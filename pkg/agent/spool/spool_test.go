@@ -69,10 +69,10 @@ func TestAppendDoesNotWaitForAFilesystemThatHangs(t *testing.T) {
 			t.Errorf("%d records are spooled and %d were not taken while the filesystem hangs", spooled, busy)
 		}
 		s.Acknowledge(1)
-		if err := s.Read(1, 1, func([]Spooled, error) {}); err != nil {
+		if err := s.Read(Oldest, 1, 1, func([]Spooled, error) {}); err != nil {
 			t.Error(err)
 		}
-		if err := s.Read(1, 1, func([]Spooled, error) {}); !errors.Is(err, ErrBusy) {
+		if err := s.Read(Oldest, 1, 1, func([]Spooled, error) {}); !errors.Is(err, ErrBusy) {
 			t.Errorf("a second read beside the first: %v", err)
 		}
 		close(filesystem.release)
@@ -105,7 +105,7 @@ func TestEverythingTakenIsDoneBeforeTheEnd(t *testing.T) {
 		if err := s.Append(recordOf(51, 1), nil); !errors.Is(err, ErrClosed) {
 			t.Errorf("an append after the end: %v", err)
 		}
-		if err := s.Read(1, 1, nil); !errors.Is(err, ErrClosed) {
+		if err := s.Read(Oldest, 1, 1, nil); !errors.Is(err, ErrClosed) {
 			t.Errorf("a read after the end: %v", err)
 		}
 		if filesystem.openFiles() != 0 {
@@ -128,12 +128,12 @@ func TestEverythingTakenIsDoneBeforeTheEnd(t *testing.T) {
 				s.Acknowledge(record.Sequence)
 			}
 			if len(records) > 0 {
-				if err := s.Read(7, 1<<20, again); err != nil {
+				if err := s.Read(Oldest, 7, 1<<20, again); err != nil {
 					t.Error(err)
 				}
 			}
 		}
-		if err := s.Read(7, 1<<20, again); err != nil {
+		if err := s.Read(Oldest, 7, 1<<20, again); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
@@ -154,7 +154,7 @@ func TestAReadGivesNoMoreThanItsBytes(t *testing.T) {
 		}
 		synctest.Wait()
 		got := 0
-		if err := s.Read(100, 3000, func(records []Spooled, _ error) { got = len(records) }); err != nil {
+		if err := s.Read(Oldest, 100, 3000, func(records []Spooled, _ error) { got = len(records) }); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()

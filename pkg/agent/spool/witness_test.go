@@ -54,7 +54,7 @@ func identify(record Record) (uint64, error) {
 // subject is what the battery examines: a Log, or a broken one.
 type subject interface {
 	Append([]Record) []Outcome
-	Next() (Spooled, bool, error)
+	Next(End) (Spooled, bool, error)
 	Acknowledge(uint64)
 	Persist() error
 	Stats() Stats
@@ -79,6 +79,8 @@ type witness struct {
 	// returned are the ids that were read in this life.
 	returned map[uint64]bool
 	lastRead uint64
+	// lastOldest is the last sequence that came from the oldest end.
+	lastOldest uint64
 	// mark is the highest that was seen.
 	mark uint64
 	// damaged says that reads were, so that losses are allowed.
@@ -96,7 +98,7 @@ func newWitness() *witness {
 // begin begins a life.
 func (w *witness) begin() {
 	clear(w.returned)
-	w.lastRead = 0
+	w.lastRead, w.lastOldest = 0, 0
 }
 
 func (w *witness) onLoss(loss Loss) {
@@ -139,9 +141,11 @@ func (w *witness) append(s subject, sizes ...int) error {
 	return nil
 }
 
-// read reads one record, and checks P3.
-func (w *witness) read(s subject) (Spooled, bool, error) {
-	read, ok, err := s.Next()
+// read reads one record from the oldest end, and checks P3.
+func (w *witness) read(s subject) (Spooled, bool, error) { return w.readFrom(s, Oldest) }
+
+func (w *witness) readFrom(s subject, from End) (Spooled, bool, error) {
+	read, ok, err := s.Next(from)
 	if err != nil || !ok {
 		return Spooled{}, false, nil
 	}
@@ -161,12 +165,15 @@ func (w *witness) read(s subject) (Spooled, bool, error) {
 		return Spooled{}, false, fmt.Errorf("record %d came back after its end was kept", id)
 	case record.spooled && record.sequence != read.Sequence:
 		return Spooled{}, false, fmt.Errorf("record %d was spooled as %d and came back as %d", id, record.sequence, read.Sequence)
-	case read.Sequence <= w.lastRead:
-		return Spooled{}, false, fmt.Errorf("sequence %d came after %d", read.Sequence, w.lastRead)
+	case from == Oldest && read.Sequence <= w.lastOldest:
+		return Spooled{}, false, fmt.Errorf("sequence %d came after %d", read.Sequence, w.lastOldest)
+	}
+	if from == Oldest {
+		w.lastOldest = read.Sequence
 	}
 	record.sequence = read.Sequence
 	w.returned[id] = true
-	w.lastRead = read.Sequence
+	w.lastRead = max(w.lastRead, read.Sequence)
 	return read, true, nil
 }
 
@@ -296,8 +303,9 @@ func (w *world) act(random *rand.Rand) error {
 		}
 		return w.witness.append(w.subject, sizes...)
 	case action < 65:
+		from := End(random.IntN(2))
 		for range random.IntN(8) {
-			read, ok, err := w.witness.read(w.subject)
+			read, ok, err := w.witness.readFrom(w.subject, from)
 			if err != nil {
 				return err
 			}
