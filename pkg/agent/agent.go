@@ -127,7 +127,8 @@ func New(given *arguments.Arguments, environment Environment) (*Agent, error) {
 		Started:   time.Now(),
 		Skips:     a.pipeline.Skips(),
 	}, a.sinks)
-	a.checker = readiness.NewChecker(given.Target.Hostname(), given.StartupProbe, given.ReadinessProbe, a.logReadiness)
+	a.checker = readiness.NewChecker(given.Target.Hostname(), given.StartupProbe, given.ReadinessProbe,
+		readiness.Observer{Changed: a.logReadiness, NotStarted: a.logNotStarted})
 	a.handler = proxy.New(given.Target, a.begin, a.unanswered)
 	a.handler.OnOverhead = a.metrics.Overhead
 
@@ -353,6 +354,11 @@ func (a *Agent) unanswered(class proxy.ErrorClass) {
 	if class != proxy.ErrorCanceled {
 		a.logger.Warn("the model gave no answer", zap.String("cause", string(class)))
 	}
+}
+
+func (a *Agent) logNotStarted(failures int32) {
+	a.logger.Warn("the model has not started: its startup probe failed as often as its failureThreshold says; the agent goes on probing",
+		zap.Int32("failures", failures))
 }
 
 func (a *Agent) logReadiness(ready bool) {

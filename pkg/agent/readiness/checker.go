@@ -7,6 +7,7 @@ package readiness
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"sync"
 	"time"
@@ -20,7 +21,7 @@ const patience = 75 * time.Millisecond
 // knows. It is safe for concurrent use.
 type Checker struct {
 	run      func(ctx context.Context, probe *Probe) error
-	onChange func(ready bool)
+	observer Observer
 
 	mu    sync.Mutex
 	state state
@@ -28,12 +29,20 @@ type Checker struct {
 	becameReady chan struct{}
 }
 
-// NewChecker gives a checker of a model on host. startup may be nil. onChange
-// is told when readiness changes.
-func NewChecker(host string, startup, readiness *Probe, onChange func(ready bool)) *Checker {
+// Observer is told what a Checker finds.
+type Observer struct {
+	// Changed is called when readiness changes.
+	Changed func(ready bool)
+	// NotStarted is called once, when the startup probe has failed as often as
+	// its failureThreshold says.
+	NotStarted func(failures int32)
+}
+
+// NewChecker gives a checker of a model on host. startup may be nil.
+func NewChecker(host string, startup, readiness *Probe, observer Observer) *Checker {
 	return &Checker{
 		run:         newProber(host).run,
-		onChange:    onChange,
+		observer:    observer,
 		state:       newState(startup, readiness),
 		becameReady: make(chan struct{}),
 	}
@@ -65,15 +74,18 @@ func (c *Checker) Run(ctx context.Context) {
 func (c *Checker) record(succeeded bool) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	before := c.state.ready
+	before, hadFailed := c.state.ready, c.state.failedToStart()
 	c.state.record(succeeded)
+	if c.state.failedToStart() && !hadFailed {
+		c.observer.NotStarted(c.state.failures)
+	}
 	if c.state.ready != before {
 		if c.state.ready {
 			close(c.becameReady)
 		} else {
 			c.becameReady = make(chan struct{})
 		}
-		c.onChange(c.state.ready)
+		c.observer.Changed(c.state.ready)
 	}
 	return c.state.pause()
 }
@@ -83,6 +95,21 @@ func (c *Checker) Ready() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.state.ready
+}
+
+// unreadiness says why the model is not ready.
+func (c *Checker) unreadiness() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.state.failedToStart():
+		return fmt.Sprintf("the model has not started: its startup probe failed %d times, its failureThreshold is %d",
+			c.state.failures, c.state.startup.FailureThreshold)
+	case !c.state.started:
+		return "the model has not started"
+	default:
+		return "the model is not ready"
+	}
 }
 
 // ServeHTTP answers 200 where the model is ready, and 503 where it isn't.
@@ -102,7 +129,7 @@ func (c *Checker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case <-becameReady:
 		w.WriteHeader(http.StatusOK)
 	case <-timer.C:
-		http.Error(w, "the model is not ready", http.StatusServiceUnavailable)
+		http.Error(w, c.unreadiness(), http.StatusServiceUnavailable)
 	case <-r.Context().Done():
 	}
 }

@@ -11,10 +11,12 @@ package readiness
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"net/url"
+	"net"
+	"strings"
 	"time"
+
+	"golang.org/x/net/http/httpguts"
 )
 
 // Probe has the fields of a Kubernetes Probe that the agent runs, by the same
@@ -96,11 +98,23 @@ func (p *Probe) validate() error {
 		if scheme := p.HTTPGet.Scheme; scheme != "" && scheme != "HTTP" && scheme != "HTTPS" {
 			return fmt.Errorf("httpGet.scheme %q: write HTTP or HTTPS", scheme)
 		}
-		if _, err := url.Parse(p.HTTPGet.Path); err != nil {
-			return errors.New("httpGet.path is no path")
+		if err := validateHost("httpGet.host", p.HTTPGet.Host); err != nil {
+			return err
+		}
+		for i, header := range p.HTTPGet.HTTPHeaders {
+			if !httpguts.ValidHeaderFieldName(header.Name) {
+				return fmt.Errorf("httpGet.httpHeaders[%d].name %q is no name of a header: write one of letters, digits and -", i, header.Name)
+			}
+			// A value may be a secret.
+			if !httpguts.ValidHeaderFieldValue(header.Value) {
+				return fmt.Errorf("httpGet.httpHeaders[%d].value has a character that no header may have: write it on one line", i)
+			}
 		}
 	}
 	if p.TCPSocket != nil {
+		if err := validateHost("tcpSocket.host", p.TCPSocket.Host); err != nil {
+			return err
+		}
 		handlers, port = handlers+1, p.TCPSocket.Port
 	}
 	if p.GRPC != nil {
@@ -122,6 +136,15 @@ func (p *Probe) validate() error {
 		if value < 0 {
 			return fmt.Errorf("%s is %d: write 0 or more", name, value)
 		}
+	}
+	return nil
+}
+
+// validateHost refuses what could never be dialled.
+func validateHost(field, host string) error {
+	if strings.ContainsFunc(host, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`"/\?#@%[]<>`, r) }) ||
+		(strings.Contains(host, ":") && net.ParseIP(host) == nil) {
+		return fmt.Errorf("%s %q is no host: write an IP address or a DNS name, or leave it out", field, host)
 	}
 	return nil
 }

@@ -94,7 +94,8 @@ func (p *prober) dial(ctx context.Context, socket *TCPSocket) error {
 func (p *prober) get(ctx context.Context, get *HTTPGet) error {
 	target, err := url.Parse(get.Path)
 	if err != nil {
-		return fmt.Errorf("reading the path: %w", err)
+		// As the kubelet does.
+		target = &url.URL{Path: get.Path}
 	}
 	target.Scheme = "http"
 	if get.Scheme == schemeHTTPS {
@@ -105,13 +106,16 @@ func (p *prober) get(ctx context.Context, get *HTTPGet) error {
 	if err != nil {
 		return fmt.Errorf("making the request: %w", err)
 	}
-	request.Header.Set(headerUserAgent, userAgent)
-	request.Header.Set(headerAccept, acceptEverything)
 	for _, header := range get.HTTPHeaders {
 		if http.CanonicalHeaderKey(header.Name) == headerHost {
 			request.Host = header.Value
 		} else {
-			request.Header.Set(header.Name, header.Value)
+			request.Header.Add(header.Name, header.Value)
+		}
+	}
+	for name, byDefault := range map[string]string{headerUserAgent: userAgent, headerAccept: acceptEverything} {
+		if _, given := request.Header[name]; !given {
+			request.Header.Set(name, byDefault)
 		}
 	}
 	answer, err := p.client.Do(request)

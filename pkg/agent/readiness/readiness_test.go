@@ -13,10 +13,12 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"google.golang.org/grpc"
@@ -34,12 +36,16 @@ func TestParseProbe(t *testing.T) {
 	}
 	for text, want := range map[string]string{
 		`{}`: "write one of httpGet, tcpSocket and grpc",
-		`{"httpGet":{"port":1},"grpc":{"port":1}}`:    "2 handlers",
-		`{"tcpSocket":{"port":0}}`:                    "write a number from 1 to 65535",
-		`{"tcpSocket":{"port":"http"}}`:               "not the JSON of a Kubernetes Probe",
-		`{"exec":{"command":["true"]}}`:               "not the JSON of a Kubernetes Probe",
-		`{"httpGet":{"port":1,"scheme":"ftp"}}`:       "write HTTP or HTTPS",
-		`{"tcpSocket":{"port":1},"periodSeconds":-1}`: "write 0 or more",
+		`{"httpGet":{"port":1},"grpc":{"port":1}}`: "2 handlers",
+		`{"tcpSocket":{"port":0}}`:                 "write a number from 1 to 65535",
+		`{"tcpSocket":{"port":"http"}}`:            "not the JSON of a Kubernetes Probe",
+		`{"exec":{"command":["true"]}}`:            "not the JSON of a Kubernetes Probe",
+		`{"httpGet":{"port":1,"scheme":"ftp"}}`:    "write HTTP or HTTPS",
+		`{"httpGet":{"port":1,"host":"a b"}}`:      "httpGet.host",
+		`{"tcpSocket":{"port":1,"host":"h:1"}}`:    "tcpSocket.host",
+		`{"httpGet":{"port":1,"httpHeaders":[{"name":"X-A","value":""},{"name":"X A","value":""}]}}`: "httpGet.httpHeaders[1].name",
+		`{"httpGet":{"port":1,"httpHeaders":[{"name":"X-A","value":"secret\n"}]}}`:                   "httpGet.httpHeaders[0].value has",
+		`{"tcpSocket":{"port":1},"periodSeconds":-1}`:                                                "write 0 or more",
 		`true`: "not the JSON of a Kubernetes Probe",
 	} {
 		if _, err := ParseProbe(text); err == nil || !strings.Contains(err.Error(), want) {
@@ -50,7 +56,7 @@ func TestParseProbe(t *testing.T) {
 
 func TestState(t *testing.T) {
 	readiness := &Probe{TCPSocket: &TCPSocket{Port: 1}, PeriodSeconds: 10, TimeoutSeconds: 1, SuccessThreshold: 2, FailureThreshold: 3, InitialDelaySeconds: 5}
-	startup := &Probe{TCPSocket: &TCPSocket{Port: 2}, PeriodSeconds: 10, TimeoutSeconds: 1, SuccessThreshold: 1, FailureThreshold: 2}
+	startup := &Probe{TCPSocket: &TCPSocket{Port: 2}, PeriodSeconds: 20, TimeoutSeconds: 1, SuccessThreshold: 1, FailureThreshold: 2, InitialDelaySeconds: 7}
 	type step struct {
 		succeeds bool
 		// after the result:
@@ -79,10 +85,10 @@ func TestState(t *testing.T) {
 			{true, false, 10 * time.Second, readiness},
 			{true, true, 10 * time.Second, readiness},
 		}},
-		{"the startup probe gates the other one", startup, 0, []step{
-			{false, false, eager, startup},
-			{false, false, eager, startup},
-			{false, false, eager, startup},
+		{"the startup probe gates the other one, at its own period", startup, 7 * time.Second, []step{
+			{false, false, 20 * time.Second, startup},
+			{false, false, 20 * time.Second, startup},
+			{false, false, 20 * time.Second, startup},
 			{true, false, 5 * time.Second, readiness},
 			{true, false, eager, readiness},
 			{true, true, 10 * time.Second, readiness},
@@ -129,6 +135,11 @@ func TestHTTPProbe(t *testing.T) {
 			if r.Host != "model.example.com" || r.Header.Get("X-A") != "b" || r.URL.RawQuery != "q=1" {
 				w.WriteHeader(http.StatusBadRequest)
 			}
+		case "/%zz":
+		case "/twice":
+			if len(r.Header.Values("X-A")) != 2 || r.Header.Get("Accept") != "text/plain" || r.Header.Get("User-Agent") != userAgent {
+				w.WriteHeader(http.StatusBadRequest)
+			}
 		case "/hang":
 			<-r.Context().Done()
 		default:
@@ -154,6 +165,8 @@ func TestHTTPProbe(t *testing.T) {
 		{"a redirect is followed", plain, HTTPGet{Path: "/redirect"}, false},
 		{"but not to elsewhere", plain, HTTPGet{Path: "/away"}, true},
 		{"headers, host and query", plain, HTTPGet{Path: "/header?q=1", HTTPHeaders: headers}, true},
+		{"a header twice, and one that there is a default for", plain, HTTPGet{Path: "/twice", HTTPHeaders: []HTTPHeader{{"X-A", "b"}, {"x-a", "c"}, {"accept", "text/plain"}}}, true},
+		{"a path that can't be parsed", plain, HTTPGet{Path: "/%zz"}, true},
 		{"TLS without a known authority", secure, HTTPGet{Path: "/200", Scheme: "HTTPS"}, true},
 		{"a model that hangs", plain, HTTPGet{Path: "/hang"}, false},
 	} {
@@ -212,7 +225,7 @@ func TestAColdStartIsSeenAtOnce(t *testing.T) {
 	var ready atomic.Bool
 	var running atomic.Int32
 	changes := make(chan bool, 10)
-	checker := NewChecker("127.0.0.1", nil, DialProbe(1), func(ready bool) { changes <- ready })
+	checker := NewChecker("127.0.0.1", nil, DialProbe(1), Observer{Changed: func(ready bool) { changes <- ready }})
 	checker.run = func(context.Context, *Probe) error {
 		if running.Add(1) > 1 {
 			t.Error("two probes at a time")
@@ -243,6 +256,45 @@ func TestAColdStartIsSeenAtOnce(t *testing.T) {
 	}
 	cancel()
 	<-ended
+}
+
+// TestAModelThatDoesNotStart: the startup probe runs after its delay and at
+// its period, and that it failed as often as its threshold says is told once.
+func TestAModelThatDoesNotStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		startup, err := ParseProbe(`{"tcpSocket":{"port":1},"initialDelaySeconds":60,"periodSeconds":20,"failureThreshold":3}`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		begun := time.Now()
+		var probed, notStarted []time.Duration
+		observer := Observer{
+			Changed:    func(bool) { t.Error("it became ready") },
+			NotStarted: func(int32) { notStarted = append(notStarted, time.Since(begun)) },
+		}
+		checker := NewChecker("127.0.0.1", startup, DialProbe(2), observer)
+		checker.run = func(_ context.Context, probe *Probe) error {
+			if probe != startup {
+				t.Error("the readiness probe runs before the startup probe has succeeded")
+			}
+			probed = append(probed, time.Since(begun)/time.Second)
+			return errors.New("not yet")
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 150*time.Second)
+		defer cancel()
+		checker.Run(ctx)
+		if want := []time.Duration{60, 80, 100, 120, 140}; !slices.Equal(probed, want) {
+			t.Errorf("probes after %d s, want %d", probed, want)
+		}
+		if want := []time.Duration{100 * time.Second}; !slices.Equal(notStarted, want) {
+			t.Errorf("told after %s, want %s", notStarted, want)
+		}
+		recorder := httptest.NewRecorder()
+		checker.ServeHTTP(recorder, httptest.NewRequest(http.MethodGet, "/readyz", nil))
+		if body := recorder.Body.String(); !strings.Contains(body, "its startup probe failed 5 times, its failureThreshold is 3") {
+			t.Errorf("/readyz says %q", body)
+		}
+	})
 }
 
 func ExampleParseProbe() {

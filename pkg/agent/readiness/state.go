@@ -7,8 +7,10 @@ package readiness
 
 import "time"
 
-// eager is the pause between probes of a model that was never ready: as short
-// as queue-proxy's own, so that a cold start is no slower for the agent.
+// eager is the pause between readiness probes of a model that was never ready:
+// as short as queue-proxy's own, so that a cold start is no slower for the
+// agent. Kubernetes, too, may probe a container that is not ready more often
+// than each periodSeconds.
 const eager = 50 * time.Millisecond
 
 // state decides, from the results of probes, whether a model is ready and when
@@ -47,9 +49,7 @@ func (s *state) record(succeeded bool) {
 	}
 	switch {
 	case !s.started:
-		// Its failureThreshold would restart the container, which is the
-		// kubelet's to do: here a slow model just isn't ready yet.
-		if succeeded {
+		if s.successes >= s.startup.SuccessThreshold {
 			s.started = true
 			s.successes = 0
 		}
@@ -61,16 +61,26 @@ func (s *state) record(succeeded bool) {
 	}
 }
 
+// failedToStart reports whether the startup probe has failed as often as its
+// failureThreshold says. Only the kubelet can restart a container, so the
+// agent goes on probing.
+func (s *state) failedToStart() bool {
+	return !s.started && s.failures >= s.startup.FailureThreshold
+}
+
 // pause is how long to wait before the next probe.
 func (s *state) pause() time.Duration {
-	if !s.everReady {
-		if s.started && s.startup != nil && s.successes == 0 && s.failures == 0 {
-			// The startup probe has just succeeded.
-			return s.readiness.initialDelay()
-		}
+	switch {
+	case !s.started:
+		return s.startup.period()
+	case s.everReady:
+		return s.readiness.period()
+	case s.startup != nil && s.successes == 0 && s.failures == 0:
+		// The startup probe has just succeeded.
+		return s.readiness.initialDelay()
+	default:
 		return eager
 	}
-	return s.readiness.period()
 }
 
 // delay is how long to wait before the first probe.
