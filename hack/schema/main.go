@@ -78,10 +78,9 @@ func release(definition map[string]any) error {
 		delete(spec, "required")
 		delete(predictor, "required")
 		for name, field := range predictor["properties"].(map[string]any) {
+			relax(field.(map[string]any))
 			if name == "logger" {
 				keepUnknown(field.(map[string]any))
-			} else {
-				relax(field.(map[string]any))
 			}
 		}
 	}

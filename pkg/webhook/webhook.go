@@ -9,15 +9,10 @@ package webhook
 
 import (
 	"context"
-	"os"
 
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"knative.dev/pkg/apis"
-	kubeclient "knative.dev/pkg/client/injection/kube/client"
 	"knative.dev/pkg/configmap"
-	"knative.dev/pkg/configmap/informer"
 	"knative.dev/pkg/controller"
 	"knative.dev/pkg/leaderelection"
 	"knative.dev/pkg/logging"
@@ -26,19 +21,12 @@ import (
 	"knative.dev/pkg/webhook/resourcesemantics"
 	"knative.dev/pkg/webhook/resourcesemantics/defaulting"
 	"knative.dev/pkg/webhook/resourcesemantics/validation"
-	servingconfig "knative.dev/serving/pkg/apis/config"
-	autoscalerconfig "knative.dev/serving/pkg/autoscaler/config"
 
 	"github.com/sidenote-dev/sidenote/pkg/apis/config"
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
+	"github.com/sidenote-dev/sidenote/pkg/knativeconfig"
 	"github.com/sidenote-dev/sidenote/pkg/reconciler/inferenceservice/resources"
 )
-
-// ServingNamespaceEnv names the environment variable with the namespace that
-// Knative Serving is installed in.
-const ServingNamespaceEnv = "SERVING_NAMESPACE"
-
-const defaultServingNamespace = "knative-serving"
 
 var inferenceService = v1beta1.SchemeGroupVersion.WithKind("InferenceService")
 
@@ -63,7 +51,7 @@ func NewValidationController(ctx context.Context, watcher configmap.Watcher) *co
 	logger := logging.FromContext(ctx)
 	store := config.NewStore(logger.Named("config-store"))
 	store.WatchConfigs(watcher)
-	serving := followServing(ctx)
+	serving := knativeconfig.FollowServing(ctx)
 
 	return validation.NewAdmissionController(ctx,
 		"validation.webhook.serving.kubeflow.org",
@@ -85,25 +73,4 @@ func NewConfigValidationController(ctx context.Context, _ configmap.Watcher) *co
 	constructors[logging.ConfigMapName()] = logging.NewConfigFromConfigMap
 	constructors[leaderelection.ConfigMapName()] = leaderelection.NewConfigFromConfigMap
 	return configmaps.NewAdmissionController(ctx, "config.webhook.serving.kubeflow.org", "/config-validation", constructors)
-}
-
-// followServing follows Knative Serving's ConfigMaps that decide what a
-// Knative Service may have. Where one is missing its defaults hold, for
-// Serving may be installed later.
-func followServing(ctx context.Context) *servingconfig.Store {
-	logger := logging.FromContext(ctx).Named("serving-config-store")
-	namespace := os.Getenv(ServingNamespaceEnv)
-	if namespace == "" {
-		namespace = defaultServingNamespace
-	}
-	store := servingconfig.NewStore(logger)
-	watcher := informer.NewInformedWatcher(kubeclient.Get(ctx), namespace)
-	for _, name := range []string{servingconfig.DefaultsConfigName, servingconfig.FeaturesConfigName, autoscalerconfig.ConfigName} {
-		empty := corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace}}
-		watcher.WatchWithDefault(empty, store.OnConfigChanged)
-	}
-	if err := watcher.Start(ctx.Done()); err != nil {
-		logger.Fatalw("Failed to follow the ConfigMaps of Knative Serving", "namespace", namespace, "error", err)
-	}
-	return store
 }

@@ -16,6 +16,7 @@ import (
 	"knative.dev/pkg/configmap"
 	"knative.dev/pkg/controller"
 	"knative.dev/pkg/logging"
+	"knative.dev/pkg/reconciler"
 	"knative.dev/pkg/resolver"
 	servingclient "knative.dev/serving/pkg/client/injection/client"
 	serviceinformer "knative.dev/serving/pkg/client/injection/informers/serving/v1/service"
@@ -25,6 +26,7 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
 	inferenceserviceinformer "github.com/sidenote-dev/sidenote/pkg/client/injection/informers/serving/v1beta1/inferenceservice"
 	inferenceservicereconciler "github.com/sidenote-dev/sidenote/pkg/client/injection/reconciler/serving/v1beta1/inferenceservice"
+	"github.com/sidenote-dev/sidenote/pkg/knativeconfig"
 )
 
 // MetadataSelector selects the ConfigMaps that this controller makes: the
@@ -32,27 +34,38 @@ import (
 // other ConfigMap of the cluster is held in memory.
 const MetadataSelector = serving.InferenceServiceLabelKey
 
+// stores give the configuration of Sidenote and of Knative Serving.
+type stores []reconciler.ConfigStore
+
+// ToContext implements reconciler.ConfigStore.
+func (s stores) ToContext(ctx context.Context) context.Context {
+	for _, store := range s {
+		ctx = store.ToContext(ctx)
+	}
+	return ctx
+}
+
 // NewController makes the controller, and has it woken by what it depends on.
 func NewController(ctx context.Context, watcher configmap.Watcher) *controller.Impl {
 	inferenceServices := inferenceserviceinformer.Get(ctx)
 	services := serviceinformer.Get(ctx)
 	configMaps := configmapinformer.Get(ctx, MetadataSelector)
 
-	reconciler := &Reconciler{
+	r := &Reconciler{
 		kube:            kubeclient.Get(ctx),
 		serving:         servingclient.Get(ctx),
 		serviceLister:   services.Lister(),
 		configMapLister: configMaps.Lister(),
 	}
-	impl := inferenceservicereconciler.NewImpl(ctx, reconciler, func(impl *controller.Impl) controller.Options {
+	impl := inferenceservicereconciler.NewImpl(ctx, r, func(impl *controller.Impl) controller.Options {
 		resync := func(string, any) { impl.GlobalResync(inferenceServices.Informer()) }
 		store := config.NewStore(logging.FromContext(ctx).Named("config-store"), resync)
 		store.WatchConfigs(watcher)
-		return controller.Options{ConfigStore: store}
+		return controller.Options{ConfigStore: stores{store, knativeconfig.FollowServing(ctx, resync)}}
 	})
-	reconciler.resolver = resolver.NewURIResolverFromTracker(ctx, impl.Tracker)
+	r.resolver = resolver.NewURIResolverFromTracker(ctx, impl.Tracker)
 	var err error
-	if reconciler.trustBundles, err = followTrustBundles(ctx, func() { impl.GlobalResync(inferenceServices.Informer()) }); err != nil {
+	if r.trustBundles, err = followTrustBundles(ctx, func() { impl.GlobalResync(inferenceServices.Informer()) }); err != nil {
 		logging.FromContext(ctx).Fatalw("Failed to follow the cluster's trust bundles", "error", err)
 	}
 

@@ -86,6 +86,8 @@ func (r *Reconciler) reconcileWithLogger(ctx context.Context, is *v1beta1.Infere
 	deadLetterSink := r.resolveDeadLetterSink(ctx, is, settings.Logger)
 	wanted := resources.Wanted{
 		Agent: *settings.Agent, Observability: *settings.Observability,
+		MultiContainerProbing: resources.MultiContainerProbing(ctx),
+
 		Sink: sink, DeadLetterSink: deadLetterSink, Metadata: attributes,
 	}
 

@@ -213,6 +213,12 @@ type LoggerSpec struct {
 	// +optional
 	Spool *SpoolSpec `json:"spool,omitempty"`
 
+	// Resources are requests and limits of the agent's container: cpu, memory and
+	// ephemeral-storage. Each replaces the cluster's one of config-agent. A memory
+	// limit also gives the agent's GOMEMLIMIT and how much it holds for events.
+	// +optional
+	Resources *corev1.ResourceRequirements `json:"resources,omitempty"`
+
 	// Unknown holds the fields that this version doesn't know, at any depth.
 	Unknown UnknownFields `json:"-"`
 }

@@ -111,6 +111,8 @@ func TestWhatServesIsAdmitted(t *testing.T) {
 			Retry: ptr.Int32(10), BackoffPolicy: backoff("exponential"), BackoffDelay: ptr.String("PT0.2S"),
 			Timeout: ptr.String("PT5S"), RetryAfterMax: ptr.String("PT0S"),
 		}))),
+		"resources of the agent":             fromManifest(t, `predictor: {containers: [{image: a}], logger: {resources: {requests: {cpu: 100m}, limits: {cpu: 800m, memory: 1Gi}}}}`),
+		"a body that its own memory holds":   fromManifest(t, `predictor: {containers: [{image: a}], logger: {maxPayloadBytes: 16777216, resources: {limits: {memory: 1Gi}}}}`),
 		"the smallest spool":                 Seed(WithLogger(WithSpool("16Mi"))),
 		"the largest spool":                  Seed(WithLogger(WithSpool("1Ti"))),
 		"a spool in bytes":                   Seed(WithLogger(WithSpool("2e9"))),
@@ -326,6 +328,18 @@ func TestWhatCannotServeIsRefusedWithTheFieldAndTheRemedy(t *testing.T) {
 		"an empty sink": {
 			fromManifest(t, `predictor: {containers: [{image: a}], logger: {sink: {}}}`),
 			refused("expected at least one, got none", logger+".sink.ref", logger+".sink.uri"),
+		},
+		"resources that are not the agent's": {
+			fromManifest(t, `predictor: {containers: [{image: a}], logger: {resources: {limits: {nvidia.com/gpu: 1}}}}`),
+			refused("write cpu, memory or ephemeral-storage", logger+".resources.limits.nvidia.com/gpu"),
+		},
+		"resources whose name is wrong": {
+			fromManifest(t, `predictor: {containers: [{image: a}], logger: {resources: {limit: {cpu: 1}}}}`),
+			refused("limits", logger+".resources.limit"),
+		},
+		"a body that the agent's own memory doesn't hold": {
+			fromManifest(t, `predictor: {containers: [{image: a}], logger: {maxPayloadBytes: 4000000, resources: {limits: {memory: 32Mi}}}}`),
+			refused("or a higher memory limit in spec.predictor.logger.resources.limits.memory", logger+".maxPayloadBytes"),
 		},
 		"a spool without a size": {
 			fromManifest(t, `predictor: {containers: [{image: a}], logger: {spool: {}}}`),
@@ -581,7 +595,7 @@ func TestABodyMustFitInWhatAnAgentHolds(t *testing.T) {
 	ctx := config.ToContext(t.Context(), &config.Config{Agent: &config.Agent{BufferBytes: 1000}, Logger: &config.Logger{}})
 	assertRefused(t, asCreated(ctx, Seed(WithLogger(WithMaxPayloadBytes(500)))))
 	assertRefused(t, asCreated(ctx, Seed(WithLogger(WithMaxPayloadBytes(501)))),
-		refused("holds 1000 bytes in all: write at most half of that, or have memory-limit raised", "spec.predictor.logger.maxPayloadBytes"))
+		refused("holds 1000 bytes in all: write at most half of that, or a higher memory limit in spec.predictor.logger.resources.limits.memory", "spec.predictor.logger.maxPayloadBytes"))
 }
 
 func TestAShortTimeoutWithALoggerIsWarnedOf(t *testing.T) {

@@ -31,8 +31,8 @@ var EventKinds = []string{
 	"tunnel", "ledger",
 }
 
-// maxMaxPayloadBytes bounds maxPayloadBytes: no Broker takes more.
-const maxMaxPayloadBytes = 16 << 20
+// GreatestMaxPayloadBytes bounds maxPayloadBytes: no Broker takes more.
+const GreatestMaxPayloadBytes = 16 << 20
 
 func (s *LoggerSpec) validate(ctx context.Context) *apis.FieldError {
 	errs := s.Unknown.validate(reflect.TypeFor[LoggerSpec](), loggerAdvice)
@@ -44,7 +44,11 @@ func (s *LoggerSpec) validate(ctx context.Context) *apis.FieldError {
 	errs = errs.Also(s.Spool.validate().ViaField("spool"))
 	errs = errs.Also(s.validateEvents())
 	errs = errs.Also(s.validatePaths())
-	return errs.Also(s.validateMaxPayloadBytes(config.FromContextOrDefaults(ctx).Agent))
+	agent, resourceErrs := config.FromContextOrDefaults(ctx).Agent.WithResources(s.Resources)
+	if resourceErrs != nil {
+		return errs.Also(resourceErrs.ViaField("resources"))
+	}
+	return errs.Also(s.validateMaxPayloadBytes(agent))
 }
 
 func (s *LoggerSpec) validateMaxPayloadBytes(agent *config.Agent) *apis.FieldError {
@@ -52,11 +56,11 @@ func (s *LoggerSpec) validateMaxPayloadBytes(agent *config.Agent) *apis.FieldErr
 	switch {
 	case s.MaxPayloadBytes == nil:
 		return nil
-	case *s.MaxPayloadBytes < 1, *s.MaxPayloadBytes > maxMaxPayloadBytes:
-		return apis.ErrOutOfBoundsValue(*s.MaxPayloadBytes, 1, maxMaxPayloadBytes, field)
+	case *s.MaxPayloadBytes < 1, *s.MaxPayloadBytes > GreatestMaxPayloadBytes:
+		return apis.ErrOutOfBoundsValue(*s.MaxPayloadBytes, 1, GreatestMaxPayloadBytes, field)
 	case *s.MaxPayloadBytes > agent.MostPayloadBytes():
 		return apis.ErrInvalidValue(*s.MaxPayloadBytes, field, fmt.Sprintf(
-			"an agent of this cluster holds %d bytes in all: write at most half of that, or have memory-limit raised in Sidenote's ConfigMap %s", agent.BufferBytes, config.AgentConfigName))
+			"the agent holds %d bytes in all: write at most half of that, or a higher memory limit in spec.predictor.logger.resources.limits.memory", agent.BufferBytes))
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ SPDX-License-Identifier: Apache-2.0
 package v1beta1
 
 import (
+	corev1 "k8s.io/api/core/v1"
 	runtime "k8s.io/apimachinery/pkg/runtime"
 	duckv1 "knative.dev/eventing/pkg/apis/duck/v1"
 	apis "knative.dev/pkg/apis"
@@ -208,6 +209,11 @@ func (in *LoggerSpec) DeepCopyInto(out *LoggerSpec) {
 	if in.Spool != nil {
 		in, out := &in.Spool, &out.Spool
 		*out = new(SpoolSpec)
+		(*in).DeepCopyInto(*out)
+	}
+	if in.Resources != nil {
+		in, out := &in.Resources, &out.Resources
+		*out = new(corev1.ResourceRequirements)
 		(*in).DeepCopyInto(*out)
 	}
 	if in.Unknown != nil {

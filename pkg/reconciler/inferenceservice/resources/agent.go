@@ -6,7 +6,6 @@ SPDX-License-Identifier: Apache-2.0
 package resources
 
 import (
-	"encoding/json"
 	"slices"
 	"strconv"
 	"strings"
@@ -57,21 +56,26 @@ func addAgent(is *v1beta1.InferenceService, pod *corev1.PodSpec, inForce InForce
 	}
 	model := &pod.Containers[owner]
 	port := model.Ports[0]
+	if port.ContainerPort == 0 {
+		// As Serving has it.
+		port.ContainerPort = v1beta1.DefaultPort
+	}
 	model.Ports = nil
 	if !slices.ContainsFunc(model.Env, func(env corev1.EnvVar) bool { return env.Name == "PORT" }) {
 		model.Env = append(model.Env, corev1.EnvVar{Name: "PORT", Value: strconv.Itoa(int(port.ContainerPort))})
 	}
-	readiness := takeProbe(&model.ReadinessProbe, port)
-	startup := takeProbe(&model.StartupProbe, port)
+	resolvePorts(pod.Containers, owner, port)
+	readiness, startup := agentProbes(model, port, inForce.MultiContainerProbing)
+	settings := agentSettingsOf(is, inForce)
 
 	agent := corev1.Container{
 		Name:            v1beta1.AgentContainerName,
 		Image:           inForce.Agent.Image,
 		Args:            agentArguments(is, port, readiness, startup, inForce),
-		Env:             []corev1.EnvVar{{Name: "GOMEMLIMIT", Value: inForce.Agent.MemoryLimit}},
+		Env:             agentEnvironment(settings),
 		Ports:           []corev1.ContainerPort{{Name: port.Name, ContainerPort: v1beta1.AgentPort}},
-		Resources:       *inForce.Agent.Resources.DeepCopy(),
-		SecurityContext: restricted(),
+		Resources:       *settings.Resources.DeepCopy(),
+		SecurityContext: agentSecurity(pod.SecurityContext),
 		ReadinessProbe: &corev1.Probe{ProbeHandler: corev1.ProbeHandler{
 			HTTPGet: &corev1.HTTPGetAction{Path: "/readyz", Port: intstr.FromInt32(v1beta1.AgentAdminPort)},
 		}},
@@ -103,10 +107,6 @@ func portOwner(containers []corev1.Container) int {
 	return slices.IndexFunc(containers, func(c corev1.Container) bool { return len(c.Ports) > 0 })
 }
 
-// staysOnModel reports whether the agent can't run a probe in the model's
-// place.
-func staysOnModel(probe *corev1.Probe) bool { return probe != nil && probe.Exec != nil }
-
 // restricted is what the restricted Pod security standard asks of a
 // container, whatever the pod's own containers may do.
 func restricted() *corev1.SecurityContext {
@@ -117,6 +117,21 @@ func restricted() *corev1.SecurityContext {
 		Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
 		SeccompProfile:           &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
 	}
+}
+
+// agentUser is the user of the agent's image, and its group.
+const agentUser = 65532
+
+// agentSecurity gives the agent a user of its own where the pod's is root,
+// which a container that must not be root could not start as. Elsewhere the
+// pod, the image or the platform names the user: OpenShift refuses a number
+// that is outside of the namespace's range.
+func agentSecurity(pod *corev1.PodSecurityContext) *corev1.SecurityContext {
+	security := restricted()
+	if pod != nil && pod.RunAsUser != nil && *pod.RunAsUser == 0 {
+		security.RunAsUser, security.RunAsGroup = ptr.Int64(agentUser), ptr.Int64(agentUser)
+	}
+	return security
 }
 
 // mountToken gives the agent a token for a sink that wants one.
@@ -142,45 +157,10 @@ func mount(pod *corev1.PodSpec, container *corev1.Container, path string, volume
 	})
 }
 
-// takeProbe removes a probe that the agent can run from its container and
-// returns it with its port as a number. An exec probe stays where the command
-// is.
-func takeProbe(place **corev1.Probe, port corev1.ContainerPort) *corev1.Probe {
-	probe := *place
-	if probe == nil || staysOnModel(probe) {
-		return nil
-	}
-	*place = nil
-	// It tells the kubelet how to end a container, which the agent never does.
-	probe.TerminationGracePeriodSeconds = nil
-	switch {
-	case probe.HTTPGet != nil:
-		probe.HTTPGet.Port = numberOf(probe.HTTPGet.Port, port)
-	case probe.TCPSocket != nil:
-		probe.TCPSocket.Port = numberOf(probe.TCPSocket.Port, port)
-	case probe.GRPC != nil:
-		if probe.GRPC.Port == 0 {
-			probe.GRPC.Port = port.ContainerPort
-		}
-	default:
-		// Thresholds alone: Serving would dial the port.
-		probe.TCPSocket = &corev1.TCPSocketAction{Port: intstr.FromInt32(port.ContainerPort)}
-	}
-	return probe
-}
-
-// numberOf gives a probe's port as a number: without one, or by its name, it
-// is the served port.
-func numberOf(port intstr.IntOrString, served corev1.ContainerPort) intstr.IntOrString {
-	if port.Type == intstr.Int && port.IntVal != 0 {
-		return port
-	}
-	return intstr.FromInt32(served.ContainerPort)
-}
-
 func agentArguments(is *v1beta1.InferenceService, port corev1.ContainerPort, readiness, startup *corev1.Probe, inForce InForce) []string {
 	logger := is.Spec.Predictor.Logger
-	maxPayloadBytes := inForce.Agent.MaxPayloadBytes
+	settings := agentSettingsOf(is, inForce)
+	maxPayloadBytes := settings.MaxPayloadBytes
 	if logger.MaxPayloadBytes != nil {
 		maxPayloadBytes = *logger.MaxPayloadBytes
 	}
@@ -209,7 +189,7 @@ func agentArguments(is *v1beta1.InferenceService, port corev1.ContainerPort, rea
 		argument("content-mode", string(logger.ContentMode))
 	}
 	argument("max-payload-bytes", strconv.FormatInt(maxPayloadBytes, 10))
-	argument("buffer-bytes", strconv.FormatInt(max(inForce.Agent.BufferBytes, maxPayloadBytes), 10))
+	argument("buffer-bytes", strconv.FormatInt(max(settings.BufferBytes, maxPayloadBytes), 10))
 	if readiness != nil {
 		argument("readiness-probe", probeJSON(readiness))
 	}
@@ -251,11 +231,3 @@ func clusterDomain(inForce InForce) (domain string, needed bool) {
 // literal escapes what the kubelet would expand in an argument: "$$" is a
 // dollar sign, "$(NAME)" a variable.
 func literal(value string) string { return strings.ReplaceAll(value, "$", "$$") }
-
-func probeJSON(probe *corev1.Probe) string {
-	data, err := json.Marshal(probe)
-	if err != nil {
-		panic("a probe has no JSON form: " + err.Error())
-	}
-	return string(data)
-}

@@ -28,6 +28,9 @@ import (
 type InForce struct {
 	// Agent is the agent's image and settings.
 	Agent config.Agent `json:"agent"`
+	// MultiContainerProbing says that Knative Serving takes probes on the model,
+	// which then keeps its startup probe.
+	MultiContainerProbing bool `json:"multiContainerProbing,omitempty"`
 	// Observability is how the agent exports metrics and traces.
 	Observability config.Observability `json:"observability,omitzero"`
 	// Sink is where events go, or nil: nowhere, each is counted as dropped.
@@ -74,7 +77,10 @@ type WantedSink struct {
 type Wanted struct {
 	Agent         config.Agent
 	Observability config.Observability
-	Sink          WantedSink
+	// MultiContainerProbing is whether Knative Serving's feature is on.
+	MultiContainerProbing bool
+
+	Sink WantedSink
 	// DeadLetterSink is nil where none is named.
 	DeadLetterSink *WantedSink
 	// Metadata has none of the annotations that the cluster denies.
@@ -91,6 +97,7 @@ func Decide(before *InForce, renew bool, wanted Wanted) InForce {
 	decided := InForce{
 		Agent: before.Agent, Observability: before.Observability,
 		Sink: decideSink(before.Sink, renew, wanted.Sink), Metadata: before.Metadata,
+		MultiContainerProbing: before.MultiContainerProbing,
 	}
 	if wanted.DeadLetterSink != nil {
 		decided.DeadLetterSink = decideSink(before.DeadLetterSink, renew, *wanted.DeadLetterSink)
@@ -101,6 +108,7 @@ func Decide(before *InForce, renew bool, wanted Wanted) InForce {
 		!equality.Semantic.DeepEqual(before.DeadLetterSink, decided.DeadLetterSink)
 	if renew {
 		decided.Agent, decided.Observability, decided.Metadata = wanted.Agent, wanted.Observability, wanted.Metadata
+		decided.MultiContainerProbing = wanted.MultiContainerProbing
 	}
 	return decided
 }

@@ -302,13 +302,6 @@ func TestProbesGoWhereTheyCanRun(t *testing.T) {
 			})
 		}
 	}
-
-	t.Run("liveness stays", func(t *testing.T) {
-		service := made(Seed(WithModel(func(c *corev1.Container) { c.LivenessProbe = http(number(8080)) })))
-		if diff := cmp.Diff(http(number(8080)), containerOf(t, service, "kfserving-container").LivenessProbe); diff != "" {
-			t.Errorf("the model's probe (-want, +got): %s", diff)
-		}
-	})
 }
 
 func TestWhatTheLoggerSaysReachesTheAgent(t *testing.T) {

@@ -6,6 +6,7 @@ SPDX-License-Identifier: Apache-2.0
 package resources
 
 import (
+	"slices"
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
@@ -45,7 +46,7 @@ func mountSpool(pod *corev1.PodSpec, agent *corev1.Container, spool *v1beta1.Spo
 		EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: &limit},
 	}})
 	agent.VolumeMounts = append(agent.VolumeMounts, corev1.VolumeMount{Name: spoolVolume, MountPath: spoolDirectory})
-	if !limitsStorage(pod.Containers) {
+	if !limitsStorage(append(slices.Clone(pod.Containers), *agent)) {
 		return
 	}
 	// The kubelet sums up the limits of those containers that have one, and
@@ -56,7 +57,9 @@ func mountSpool(pod *corev1.PodSpec, agent *corev1.Container, spool *v1beta1.Spo
 		if *list == nil {
 			*list = make(corev1.ResourceList, 1)
 		}
-		(*list)[corev1.ResourceEphemeralStorage] = storage
+		if own := (*list)[corev1.ResourceEphemeralStorage]; own.Cmp(storage) < 0 {
+			(*list)[corev1.ResourceEphemeralStorage] = storage
+		}
 	}
 }
 

@@ -12,7 +12,6 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/util/intstr"
 	"knative.dev/pkg/apis"
 	servingconfig "knative.dev/serving/pkg/apis/config"
 
@@ -50,7 +49,7 @@ func Validate(ctx context.Context, is *v1beta1.InferenceService) *apis.FieldErro
 	// Serving expects one of its own.
 	ctx = servingconfig.ToContext(apis.WithinCreate(context.Background()), servingconfig.FromContextOrDefaults(ctx))
 	validate := func(is *v1beta1.InferenceService) *apis.FieldError {
-		service := MakeService(is, "", InForce{Agent: agent})
+		service := MakeService(is, "", InForce{Agent: agent, MultiContainerProbing: MultiContainerProbing(ctx)})
 		service.SetDefaults(ctx)
 		return asOwn(service.Validate(ctx), is.Spec.Predictor.Containers)
 	}
@@ -91,7 +90,12 @@ func disallowedAdvice(paths []string) string {
 	var flags []string
 	for _, path := range paths {
 		field, _, _ := strings.Cut(strings.TrimPrefix(path, "spec.predictor."), ".")
-		if flag, found := features[field]; found && !slices.Contains(flags, flag) {
+		flag, found := features[field]
+		if strings.Contains(path, "Probe") {
+			// Only those of a container without the port are refused so.
+			flag, found = featureMultiContainerProbing, true
+		}
+		if found && !slices.Contains(flags, flag) {
 			flags = append(flags, flag)
 		}
 	}
@@ -120,49 +124,6 @@ func asOwn(child *apis.FieldError, containers []corev1.Container) (errs *apis.Fi
 	return errs
 }
 
-// validateProbes refuses the probes that would stay on the model where
-// Serving takes none on a container without the port, and a named port that
-// is not the model's.
-func validateProbes(ctx context.Context, predictor *v1beta1.PredictorSpec) (errs *apis.FieldError) {
-	owner := portOwner(predictor.Containers)
-	if predictor.Logger == nil || owner < 0 {
-		return nil
-	}
-	model := predictor.Containers[owner]
-	probing := servingconfig.FromContextOrDefaults(ctx).Features.MultiContainerProbing == servingconfig.Enabled
-	for _, place := range []struct {
-		field string
-		probe *corev1.Probe
-		stays bool
-	}{
-		{"livenessProbe", model.LivenessProbe, true},
-		{"readinessProbe", model.ReadinessProbe, staysOnModel(model.ReadinessProbe)},
-		{"startupProbe", model.StartupProbe, staysOnModel(model.StartupProbe)},
-	} {
-		if place.probe == nil {
-			continue
-		}
-		if place.stays && !probing {
-			errs = errs.Also((&apis.FieldError{
-				Message: "with a logger, Knative Serving takes this probe only with its feature multi-container-probing, which is off",
-				Paths:   []string{place.field},
-				Details: "remove it, or have multi-container-probing set to enabled in Knative Serving's ConfigMap config-features",
-			}).ViaFieldIndex("containers", owner))
-		}
-		if !place.stays && place.probe.TerminationGracePeriodSeconds != nil {
-			errs = errs.Also((&apis.FieldError{
-				Message: "with a logger, the agent runs this probe, and ends no container",
-				Paths:   []string{place.field + ".terminationGracePeriodSeconds"},
-				Details: "remove it",
-			}).ViaFieldIndex("containers", owner))
-		}
-		if name := unknownPort(place.probe, model.Ports[0]); name != "" {
-			errs = errs.Also(apis.ErrInvalidValue(name, place.field, "the container has no port of that name: write its number").ViaFieldIndex("containers", owner))
-		}
-	}
-	return errs
-}
-
 // validateEmptyDir refuses a logger where Serving takes no emptyDir: the agent
 // has one in the place of a token for the Kubernetes API.
 func validateEmptyDir(ctx context.Context, logger *v1beta1.LoggerSpec) *apis.FieldError {
@@ -174,19 +135,4 @@ func validateEmptyDir(ctx context.Context, logger *v1beta1.LoggerSpec) *apis.Fie
 		Paths:   []string{"logger"},
 		Details: fmt.Sprintf("remove the logger, or have %s set to enabled in Knative Serving's ConfigMap config-features", servingconfig.FeaturePodSpecEmptyDir),
 	}
-}
-
-// unknownPort gives the name of a probe's port that is not the served port's.
-func unknownPort(probe *corev1.Probe, served corev1.ContainerPort) string {
-	var port intstr.IntOrString
-	switch {
-	case probe.HTTPGet != nil:
-		port = probe.HTTPGet.Port
-	case probe.TCPSocket != nil:
-		port = probe.TCPSocket.Port
-	}
-	if port.Type == intstr.String && port.StrVal != served.Name {
-		return port.StrVal
-	}
-	return ""
 }

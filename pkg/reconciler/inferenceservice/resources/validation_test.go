@@ -76,12 +76,13 @@ func TestWhatServingRefusesIsSaidOfTheInferenceService(t *testing.T) {
 			}),
 			"", container + ".readinessProbe.httpGet", "expected exactly one, got both",
 		},
-		"a probe that would end the container": {
-			model(func(c *corev1.Container) {
-				grace := int64(3)
-				c.StartupProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{}}, TerminationGracePeriodSeconds: &grace}
-			}),
-			"", container + ".startupProbe.terminationGracePeriodSeconds", "remove it",
+		"a startup probe": {
+			model(func(c *corev1.Container) { c.StartupProbe = http }),
+			"multi-container-probing", container + ".startupProbe", "or write it as the readinessProbe",
+		},
+		"a sidecar's probe": {
+			WithSidecar(corev1.Container{Name: "tokenizer", Image: "tokenizer", ReadinessProbe: http}),
+			"multi-container-probing", "spec.predictor.containers[1].readinessProbe", "multi-container-probing",
 		},
 		"a probe at another port's name": {
 			model(func(c *corev1.Container) { c.ReadinessProbe = named }),
@@ -145,7 +146,7 @@ func TestWhatServingTakesIsTaken(t *testing.T) {
 		"an HTTP readiness probe": Seed(WithModel(func(c *corev1.Container) {
 			c.ReadinessProbe = probe(corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/"}})
 		})),
-		"a gRPC startup probe": Seed(WithModel(func(c *corev1.Container) { c.StartupProbe = probe(corev1.ProbeHandler{GRPC: &corev1.GRPCAction{}}) })),
+		"a gRPC readiness probe": Seed(WithModel(func(c *corev1.Container) { c.ReadinessProbe = probe(corev1.ProbeHandler{GRPC: &corev1.GRPCAction{}}) })),
 		"a liveness probe and no logger": Seed(WithoutLogger(), WithModel(func(c *corev1.Container) {
 			c.LivenessProbe = probe(corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/"}})
 		})),

@@ -1,0 +1,151 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package resources
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"knative.dev/pkg/apis"
+	servingconfig "knative.dev/serving/pkg/apis/config"
+
+	"github.com/sidenote-dev/sidenote/pkg/agent/readiness"
+	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
+)
+
+// MultiContainerProbing reports whether Knative Serving takes probes on
+// containers without the port.
+func MultiContainerProbing(ctx context.Context) bool {
+	return servingconfig.FromContextOrDefaults(ctx).Features.MultiContainerProbing == servingconfig.Enabled
+}
+
+// featureMultiContainerProbing is the name that Serving keeps to itself.
+const featureMultiContainerProbing = "multi-container-probing"
+
+const (
+	liveness     = "livenessProbe"
+	startup      = "startupProbe"
+	readyToServe = "readinessProbe"
+)
+
+// probeFields are the probes of a container by their fields' names.
+func probeFields(container *corev1.Container) map[string]*corev1.Probe {
+	return map[string]*corev1.Probe{
+		liveness: container.LivenessProbe, startup: container.StartupProbe, readyToServe: container.ReadinessProbe,
+	}
+}
+
+// validateProbes refuses, with a logger, what the agent or the kubelet could
+// not do as it is written. Serving and the API server would say nothing of
+// most of it until a Revision fails.
+func validateProbes(ctx context.Context, predictor *v1beta1.PredictorSpec) (errs *apis.FieldError) {
+	owner := portOwner(predictor.Containers)
+	if predictor.Logger == nil || owner < 0 {
+		return nil
+	}
+	for i := range predictor.Containers {
+		container := &predictor.Containers[i]
+		served := corev1.ContainerPort{}
+		if i == owner {
+			served = container.Ports[0]
+		}
+		for field, probe := range probeFields(container) {
+			if probe == nil {
+				continue
+			}
+			violations := validateProbe(field, probe, served.Name)
+			if i == owner {
+				violations = violations.Also(validateModelsProbe(field, probe, MultiContainerProbing(ctx)))
+			}
+			errs = errs.Also(violations.ViaFieldIndex("containers", i))
+		}
+	}
+	return errs
+}
+
+// validateModelsProbe says which probes the model can't have behind an agent.
+func validateModelsProbe(field string, probe *corev1.Probe, multiContainerProbing bool) *apis.FieldError {
+	if multiContainerProbing || (field == readyToServe && runsInAgent(probe)) {
+		return nil
+	}
+	remedy := "remove it"
+	if field == startup && runsInAgent(probe) {
+		remedy = "write it as the readinessProbe, which holds back requests until the model has started but does not restart it"
+	}
+	return &apis.FieldError{
+		Message: "with a logger, Knative Serving takes this probe only with its feature " + featureMultiContainerProbing + ", which is off",
+		Paths:   []string{field},
+		Details: fmt.Sprintf("have %s set to enabled in Knative Serving's ConfigMap config-features, or %s", featureMultiContainerProbing, remedy),
+	}
+}
+
+// validateProbe holds a probe against the rules of Kubernetes that Serving
+// doesn't check, and those of the agent. portName is that of the container's
+// port, if any.
+func validateProbe(field string, probe *corev1.Probe, portName string) (errs *apis.FieldError) {
+	for name, value := range map[string]int32{
+		"initialDelaySeconds": probe.InitialDelaySeconds,
+		"timeoutSeconds":      probe.TimeoutSeconds,
+		"periodSeconds":       probe.PeriodSeconds,
+		"successThreshold":    probe.SuccessThreshold,
+		"failureThreshold":    probe.FailureThreshold,
+	} {
+		if value < 0 {
+			errs = errs.Also(apis.ErrInvalidValue(value, field+"."+name, "write 0 or more"))
+		}
+	}
+	if field != readyToServe && probe.SuccessThreshold > 1 {
+		errs = errs.Also(apis.ErrInvalidValue(probe.SuccessThreshold, field+".successThreshold", "Kubernetes takes only 1 here: remove it"))
+	}
+	if grace := probe.TerminationGracePeriodSeconds; grace != nil {
+		const name = ".terminationGracePeriodSeconds"
+		switch {
+		case field == readyToServe:
+			errs = errs.Also(&apis.FieldError{Message: "a readiness probe ends no container", Paths: []string{field + name}, Details: "remove it"})
+		case *grace < 1:
+			errs = errs.Also(apis.ErrInvalidValue(*grace, field+name, "write 1 or more, or remove it"))
+		}
+	}
+	if name := unknownPort(probe, portName); name != "" {
+		return errs.Also(apis.ErrInvalidValue(name, field, "the container has no port of that name: write its number"))
+	}
+	if errs != nil || !runsInAgent(probe) || handlers(probe) > 1 {
+		// Serving says that there is more than one.
+		return errs
+	}
+	probe = forAgent(probe, corev1.ContainerPort{ContainerPort: v1beta1.DefaultPort})
+	resolvePort(probe, true, corev1.ContainerPort{ContainerPort: v1beta1.DefaultPort})
+	if _, err := readiness.ParseProbe(probeJSON(probe)); err != nil {
+		return &apis.FieldError{Message: "invalid probe", Paths: []string{field}, Details: err.Error()}
+	}
+	return nil
+}
+
+func handlers(probe *corev1.Probe) (count int) {
+	for _, isSet := range []bool{probe.HTTPGet != nil, probe.TCPSocket != nil, probe.GRPC != nil, probe.Exec != nil} {
+		if isSet {
+			count++
+		}
+	}
+	return count
+}
+
+// unknownPort gives the name of a probe's port that is not the container's.
+func unknownPort(probe *corev1.Probe, portName string) string {
+	var port intstr.IntOrString
+	switch {
+	case probe.HTTPGet != nil:
+		port = probe.HTTPGet.Port
+	case probe.TCPSocket != nil:
+		port = probe.TCPSocket.Port
+	}
+	if port.Type == intstr.String && port.StrVal != portName && port.IntValue() == 0 {
+		return port.StrVal
+	}
+	return ""
+}

@@ -1,0 +1,42 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package resources
+
+import (
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/sidenote-dev/sidenote/pkg/apis/config"
+	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
+)
+
+// leastProcs is how many threads run Go code at once in an agent without a CPU
+// limit, at least. Without a bound it would be the number of the node's CPUs,
+// and the memory of an agent would depend on the node: the Go runtime keeps a
+// cache for each.
+const leastProcs = 4
+
+// agentSettingsOf gives the settings of a service's agent: those in force, with
+// the resources that the service sets. Resources that validation refuses count
+// for nothing, for an object that no webhook saw may have them.
+func agentSettingsOf(is *v1beta1.InferenceService, inForce InForce) *config.Agent {
+	settings, errs := inForce.Agent.WithResources(is.Spec.Predictor.Logger.Resources)
+	if errs != nil {
+		return &inForce.Agent
+	}
+	return settings
+}
+
+func agentEnvironment(settings *config.Agent) []corev1.EnvVar {
+	environment := []corev1.EnvVar{{Name: "GOMEMLIMIT", Value: settings.MemoryLimit}}
+	if _, limited := settings.Resources.Limits[corev1.ResourceCPU]; !limited {
+		// With a limit the Go runtime takes the number from there.
+		procs := max(leastProcs, settings.Resources.Requests.Cpu().Value())
+		environment = append(environment, corev1.EnvVar{Name: "GOMAXPROCS", Value: strconv.FormatInt(procs, 10)})
+	}
+	return environment
+}
