@@ -78,6 +78,10 @@ func (s *InferenceServiceStatus) MarkServiceRefused(err error) {
 // PropagateService takes over what a component's Knative Service says of
 // itself.
 func (s *InferenceServiceStatus) PropagateService(component ComponentType, service *servingv1.Service) {
+	var before *apis.Condition
+	if s.Components[component].LatestCreatedRevision == service.Status.LatestCreatedRevisionName {
+		before = s.GetCondition(PredictorReady)
+	}
 	if s.Components == nil {
 		s.Components = make(map[ComponentType]ComponentStatus, 1)
 	}
@@ -106,7 +110,8 @@ func (s *InferenceServiceStatus) PropagateService(component ComponentType, servi
 		if cause := service.Status.GetCondition(servingv1.ServiceConditionConfigurationsReady); cause.IsFalse() {
 			ready = cause
 		}
-		manager.MarkFalse(PredictorReady, ready.Reason, "%s", ready.Message)
+		reason, message := explainFailure(ready, before)
+		manager.MarkFalse(PredictorReady, reason, "%s", message)
 	default:
 		manager.MarkUnknown(PredictorReady, ready.Reason, "%s", ready.Message)
 	}
