@@ -25,10 +25,13 @@ type Status struct {
 	Metadata      MetadataStatus             `json:"metadata"`
 	Sinks         map[string]ledger.Snapshot `json:"sinks"`
 	// Spools are those of the sinks that have one.
-	Spools      map[string]delivery.SpoolStatus `json:"spools,omitempty"`
-	Skipped     map[ledger.SkipReason]uint64    `json:"skipped,omitempty"`
-	BufferUsed  int64                           `json:"bufferUsed"`
-	BufferLimit int64                           `json:"bufferLimit"`
+	Spools map[string]delivery.SpoolStatus `json:"spools,omitempty"`
+	// Skipped counts exchanges of which nothing was observed, by reason, and
+	// SkippedEvents sides whose kind of event isn't selected, by kind.
+	Skipped       map[ledger.SkipReason]uint64 `json:"skipped,omitempty"`
+	SkippedEvents map[string]uint64            `json:"skippedEvents,omitempty"`
+	BufferUsed    int64                        `json:"bufferUsed"`
+	BufferLimit   int64                        `json:"bufferLimit"`
 }
 
 // MetadataStatus names the metadata in force, and never its values.
@@ -64,11 +67,12 @@ func (a *Agent) status() Status {
 			Changes:  state.MetadataChanges,
 			Failures: state.MetadataFailures,
 		},
-		Sinks:       make(map[string]ledger.Snapshot, len(state.Sinks)),
-		Spools:      a.spoolStatuses(),
-		Skipped:     state.Skipped,
-		BufferUsed:  state.BufferUsed,
-		BufferLimit: state.BufferLimit,
+		Sinks:         make(map[string]ledger.Snapshot, len(state.Sinks)),
+		Spools:        a.spoolStatuses(),
+		Skipped:       state.Skipped.Exchanges,
+		SkippedEvents: state.Skipped.Events,
+		BufferUsed:    state.BufferUsed,
+		BufferLimit:   state.BufferLimit,
 	}
 	for _, attribute := range a.metadata.Attributes() {
 		status.Metadata.Attributes = append(status.Metadata.Attributes, attribute.Name)

@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/interop/grpc_testing"
 
 	"github.com/sidenote-dev/sidenote/pkg/agent/event"
+	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
 )
 
 // contractCap is the agents' maxPayloadBytes here.
@@ -86,8 +87,9 @@ func TestTheContractHolds(t *testing.T) {
 		return
 	}
 
-	const everything = "request,response,stream,request.failure,response.failure,request.oversize,response.oversize,request.encoded,response.encoded,tunnel"
+	const everything = "request,response,stream,request.failure,response.failure,request.oversize,response.oversize,request.encoded,response.encoded,tunnel,loop"
 	for _, test := range []struct{ mode, events string }{
+		{"all", "ledger"},
 		{"all", everything}, {"request", everything}, {"response", everything}, {"all", event.FormatKinds(event.DefaultKinds())}, {"all", "request,response,stream"},
 	} {
 		name := "mode " + test.mode
@@ -102,16 +104,20 @@ func TestTheContractHolds(t *testing.T) {
 					if outcome.scene != scene {
 						continue
 					}
-					want := make(map[string]promisedEvent)
+					want, without := make(map[string]promisedEvent), []string(nil)
 					for side, promised := range map[string]promisedEvent{"request": row.request, "response": row.response} {
-						wanted := test.mode == "all" || test.mode == side || promised.kind == "tunnel"
-						if promised.kind != "" && wanted && slices.Contains(strings.Split(test.events, ","), promised.kind) {
+						wanted := test.mode == "all" || test.mode == side || promised.kind == "tunnel" || promised.kind == "loop"
+						switch {
+						case promised.kind == "":
+						case wanted && slices.Contains(strings.Split(test.events, ","), promised.kind):
 							want[side] = promised
+						default:
+							without = append(without, promised.kind)
 						}
 					}
-					t.Run(row.protocol+" "+row.outcome, func(t *testing.T) { stage.play(t, outcome, stage.http1, want) })
+					t.Run(row.protocol+" "+row.outcome, func(t *testing.T) { stage.play(t, outcome, stage.http1, want, without) })
 					if row.protocol == "HTTP" {
-						t.Run(row.protocol+" 2 "+row.outcome, func(t *testing.T) { stage.play(t, outcome, stage.http2, want) })
+						t.Run(row.protocol+" 2 "+row.outcome, func(t *testing.T) { stage.play(t, outcome, stage.http2, want, without) })
 					}
 				}
 			})
@@ -168,14 +174,36 @@ func modelOf(outcomes map[string]*outcome) http.Handler {
 }
 
 // play makes an outcome happen, and compares the events with what is promised
-// for each side.
-func (s *stage) play(t *testing.T, o *outcome, client *http.Client, want map[string]promisedEvent) {
+// for each side, and what is counted with the kinds that don't go out.
+func (s *stage) play(t *testing.T, o *outcome, client *http.Client, want map[string]promisedEvent, without []string) {
 	t.Helper()
 	r := s.rig
-	before := len(r.sink.events())
+	before, droppedBefore, skippedBefore := len(r.sink.events()), r.settled().Dropped[ledger.ReasonEncoded], r.agent.state().Skipped
 	o.call(t, s, client)
-	if counts := r.settled(); counts.Observed != counts.Delivered+counts.DroppedTotal() {
+	counts := r.settled()
+	if counts.Observed != counts.Delivered+counts.DroppedTotal() {
 		t.Errorf("the ledger says %+v", counts)
+	}
+	skipped := r.agent.state().Skipped
+	accounted := counts.Dropped[ledger.ReasonEncoded] - droppedBefore
+	for kind, count := range skipped.Events {
+		more := count - skippedBefore.Events[kind]
+		accounted += more
+		// A body that nobody is to have isn't decoded, and so counts as what its
+		// head says.
+		if more > 0 && !slices.Contains(without, kind) && !slices.Contains(without, kind+".encoded") {
+			t.Errorf("%d skipped of %s, want %v", more, kind, without)
+		}
+	}
+	if accounted != uint64(len(without)) {
+		t.Errorf("%d sides are accounted for that gave no event, want %v: %+v", accounted, without, skipped)
+	}
+	exchanges := uint64(0)
+	for reason, count := range skipped.Exchanges {
+		exchanges += count - skippedBefore.Exchanges[reason]
+	}
+	if none := len(want)+len(without) == 0; none != (exchanges == 1) {
+		t.Errorf("%d exchanges are skipped", exchanges)
 	}
 	got := r.sink.events()[before:]
 	if len(got) != len(want) {

@@ -6,7 +6,6 @@ SPDX-License-Identifier: Apache-2.0
 package agent
 
 import (
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -136,54 +135,6 @@ func TestWithoutSinksTheModelServesAndEventsAreCounted(t *testing.T) {
 	counts := r.settled()
 	if counts.Observed != 2 || counts.Dropped["nosink"] != 2 {
 		t.Errorf("the ledger says %+v", counts)
-	}
-}
-
-// TestALoopIsBroken: a model behind a Trigger that matches its own events.
-func TestALoopIsBroken(t *testing.T) {
-	ownEvent := `{"specversion":"1.0","id":"1","source":"s","data":{"type":"x"},"type":"io.kubeflow.serving.inference.request"}`
-	otherEvent := `{"specversion":"1.0","type":"com.example.other","id":"1","source":"s"}`
-	for _, test := range []struct {
-		name, contentType, ceType, body string
-		looped                          bool
-	}{
-		{"binary mode", "application/json", "io.kubeflow.serving.inference.response", `{}`, true},
-		{"structured mode", "application/cloudevents+json", "", ownEvent, true},
-		{"batch", "application/cloudevents-batch+json", "", "[" + otherEvent + "," + ownEvent + "]", true},
-		{"a foreign event", "application/cloudevents+json", "", otherEvent, false},
-		{"a foreign batch", "application/cloudevents-batch+json", "", "[" + otherEvent + "]", false},
-		{"binary mode of another type", "application/json", "com.example.other", `{}`, false},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			r := newRig(t, predictor())
-			request, err := http.NewRequest(http.MethodPost, r.url("/"), strings.NewReader(test.body))
-			if err != nil {
-				t.Fatal(err)
-			}
-			request.Header.Set("Content-Type", test.contentType)
-			if test.ceType != "" {
-				request.Header.Set("Ce-Type", test.ceType)
-			}
-			answer, err := http1Client(t).Do(request)
-			if err != nil {
-				t.Fatal(err)
-			}
-			_, _ = io.Copy(io.Discard, answer.Body)
-			answer.Body.Close()
-			if answer.StatusCode != http.StatusOK {
-				t.Errorf("the client got %d", answer.StatusCode)
-			}
-			want, skipped := uint64(2), uint64(0)
-			if test.looped {
-				want, skipped = 0, 1
-			}
-			if counts := r.settled(); counts.Observed != want {
-				t.Errorf("%d events, want %d", counts.Observed, want)
-			}
-			if got := r.agent.state().Skipped["loop"]; got != skipped {
-				t.Errorf("%d skipped, want %d", got, skipped)
-			}
-		})
 	}
 }
 

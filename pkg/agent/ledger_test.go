@@ -200,21 +200,3 @@ func TestEachSinkHasALedgerOfItsOwn(t *testing.T) {
 		}
 	}
 }
-
-// TestALedgerEventIsNotLogged by a model that it is sent to.
-func TestALedgerEventIsNotLogged(t *testing.T) {
-	r := newRig(t, predictor())
-	request, err := http.NewRequest(http.MethodPost, r.url("/"), strings.NewReader("{}"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	request.Header.Set("Ce-Type", receiver.LedgerType)
-	answer, err := http1Client(t).Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	answer.Body.Close()
-	if counts := r.settled(); counts.Observed != 0 || r.agent.pipeline.Skips().Snapshot()[ledger.SkipLoop] != 1 {
-		t.Errorf("the ledger says %+v", counts)
-	}
-}

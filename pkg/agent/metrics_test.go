@@ -26,6 +26,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/resource"
 
 	"github.com/sidenote-dev/sidenote/pkg/agent/delivery"
+	"github.com/sidenote-dev/sidenote/pkg/agent/event"
 	"github.com/sidenote-dev/sidenote/pkg/agent/export"
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
 	"github.com/sidenote-dev/sidenote/pkg/agent/metrics"
@@ -163,12 +164,18 @@ func TestWhatAnAgentServesIsDocumented(t *testing.T) {
 func worstCase(t *testing.T, reader sdkmetric.Reader) {
 	t.Helper()
 	state := metrics.State{
-		Skipped:        map[ledger.SkipReason]uint64{},
+		Skipped:        ledger.Skipped{Exchanges: map[ledger.SkipReason]uint64{}, Events: map[string]uint64{}},
 		ExportFailures: map[string]uint64{string(export.Metrics): 1, string(export.Traces): 1},
 		MetadataHash:   "0123456789abcdef",
 	}
 	for _, reason := range ledger.SkipReasons() {
-		state.Skipped[reason] = 1
+		state.Skipped.Exchanges[reason] = 1
+	}
+	for _, kind := range event.Kinds() {
+		// A ledger event is of no exchange, so none is skipped.
+		if kind != event.KindLedger {
+			state.Skipped.Events[string(kind)] = 1
+		}
 	}
 	for _, name := range []string{"default", "other"} {
 		snapshot := ledger.Snapshot{Dropped: map[ledger.Reason]uint64{}}

@@ -59,7 +59,7 @@ func TestHealthChecksOfOddClients(t *testing.T) {
 			if status, _ := r.raw(test.request); status != http.StatusOK {
 				t.Fatalf("the client got %d", status)
 			}
-			counts, skipped := r.settled(), r.agent.state().Skipped[ledger.SkipProbe]
+			counts, skipped := r.settled(), r.agent.state().Skipped.Exchanges[ledger.SkipProbe]
 			if test.probe && (counts.Observed != 0 || skipped != 1) || !test.probe && (counts.Observed != 2 || skipped != 0) {
 				t.Errorf("%d events, %d skipped", counts.Observed, skipped)
 			}

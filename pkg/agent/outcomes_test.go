@@ -345,8 +345,12 @@ func outcomesOf(t *testing.T) map[string]*outcome {
 				}
 			},
 		},
-		"HTTP: a health probe":          skipped(http.MethodGet, "/v2/health/ready"),
-		"HTTP: an event of these types": {request: request, response: response, header: http.Header{"Ce-Type": {"io.kubeflow.serving.inference.request"}}},
+		"HTTP: a health probe": skipped(http.MethodGet, "/v2/health/ready"),
+		"HTTP: an event of these types": {
+			header:  http.Header{"Ce-Type": {"io.kubeflow.serving.inference.request"}},
+			request: sample{wire: request.wire, attributes: map[string]string{"loopreason": "header", "statuscode": "200", "bodysize": strconv.Itoa(len(request.wire))}}, response: response,
+		},
+		"HTTP: an event of the type loop": {request: request, response: response, header: http.Header{"Ce-Type": {"io.kubeflow.serving.inference.loop"}}},
 		"HTTP/1.1: WebSocket": {
 			model: echoTunnel, client: tunnel(http.StatusSwitchingProtocols),
 			request: sample{attributes: map[string]string{"bytesfromclient": "6", "bytesfrommodel": "11", "statuscode": "101"}},

@@ -61,7 +61,7 @@ func TestOnlyInferenceIsLogged(t *testing.T) {
 				t.Errorf("%d events, want %d", counts.Observed, want)
 			}
 			var all uint64
-			for reason, count := range r.agent.state().Skipped {
+			for reason, count := range r.agent.state().Skipped.Exchanges {
 				all += count
 				if string(reason) != test.skipped {
 					t.Errorf("skipped for %s", reason)
@@ -131,7 +131,7 @@ func TestARefusedTunnelIsAnExchange(t *testing.T) {
 		t.Errorf("request data: %q", got)
 	}
 	r.sink.of("response")
-	if counts := r.settled(); counts.Observed != 2 || len(r.agent.state().Skipped) != 0 {
+	if counts := r.settled(); counts.Observed != 2 || len(r.agent.state().Skipped.Exchanges) != 0 {
 		t.Errorf("the ledger says %+v, skipped %v", counts, r.agent.state().Skipped)
 	}
 }

@@ -26,7 +26,7 @@ var reserved = toSet(
 	"agentinstance", "agentsequence",
 	"bodysha256", "bodysize", "bytesfromclient", "bytesfrommodel",
 	"clientrequestid", "component", "contentencoding", "durationms", "grpcstatus",
-	"inferenceheaderlen", "inferenceservicename", "namespace", "replaced", "revision", "statuscode",
+	"inferenceheaderlen", "inferenceservicename", "loopreason", "namespace", "replaced", "revision", "statuscode",
 	// What earlier agents set, and may have spooled.
 	"inferenceheaderlength",
 	// What other inference loggers set, so that a subscriber of both is never misled.

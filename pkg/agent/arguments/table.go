@@ -70,7 +70,7 @@ var table = []argument{
 		func(a *Arguments, v string) (err error) { a.Mode, err = event.ParseMode(v); return err },
 	},
 	{
-		"events", "LIST", event.FormatKinds(event.DefaultKinds()), "which events are sent, of request, response, stream, request.failure, response.failure, request.oversize, response.oversize, request.encoded, response.encoded, tunnel, ledger",
+		"events", "LIST", event.FormatKinds(event.DefaultKinds()), "which events are sent, of request, response, stream, request.failure, response.failure, request.oversize, response.oversize, request.encoded, response.encoded, tunnel, loop, ledger",
 		func(a *Arguments, v string) (err error) { a.Events, err = event.ParseKinds(v); return err },
 	},
 	{

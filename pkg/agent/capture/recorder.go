@@ -80,9 +80,6 @@ func (r *Recorder) Write(p []byte) {
 	}
 }
 
-// Size is how many bytes flowed.
-func (r *Recorder) Size() int64 { return r.size }
-
 // Body gives what was recorded, and keeps nothing back.
 func (r *Recorder) Body() event.Body {
 	body := event.Body{Data: r.data, Size: r.size}

@@ -109,10 +109,13 @@ func (b *Builder) Build(o *Observation, kind Kind, attributes []metadata.Attribu
 		text("bytesfromclient", strconv.FormatInt(o.Flow.FromClient, 10))
 		text("bytesfrommodel", strconv.FormatInt(o.Flow.FromModel, 10))
 	}
-	if !o.Body.Whole() {
+	if o.Side == Looped {
+		text("loopreason", string(o.Loop))
+	}
+	if o.Side == Looped || !o.Body.Whole() {
 		// A String: CloudEvents' Integer has 32 bits, a body may be larger.
 		text("bodysize", strconv.FormatInt(o.Body.Size, 10))
-		text("bodysha256", o.Body.SHA256)
+		text("bodysha256", o.Body.hash())
 	}
 	text("replaced", replaced.String())
 	return b.finish(content.kind, context, content.data)
@@ -188,7 +191,7 @@ func (b *Builder) content(o *Observation, kind Kind) content {
 	}
 
 	switch {
-	case kind == o.Side.oversize():
+	case kind == o.Side.oversize(), kind == KindLoop:
 		raw.data = nil
 		return raw
 	case kind == o.Side.encoded(), len(raw.data) == 0, !o.Body.Whole(), !o.Complete:

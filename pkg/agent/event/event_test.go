@@ -60,6 +60,8 @@ func ofTunnel(o *Observation) {
 	o.Side, o.Status, o.Coding, o.Body, o.Flow = Tunnel, 101, Coding{}, Body{}, Flow{FromClient: 1 << 40, FromModel: 2}
 }
 
+func ofLoop(o *Observation) { o.Side, o.Coding, o.Loop = Looped, Coding{}, LoopHeader }
+
 func brokenOff(o *Observation) { o.Complete = false }
 
 func status(code int) option { return func(o *Observation) { o.Status = code } }
@@ -116,6 +118,7 @@ func TestClassify(t *testing.T) {
 		{"an empty request in an unknown coding", observation(ofRequest, contentEncoding("zstd"), body("")), KindRequest},
 		{"a request of several messages", observation(ofRequest, contentType("application/grpc"), body(frame(0, "a")+frame(0, "b"))), KindRequest},
 		{"a tunnel", observation(ofTunnel), KindTunnel},
+		{"a loop", observation(ofLoop), KindLoop},
 		{"a good answer", observation(), KindResponse},
 		{"an empty answer", observation(status(204), body("")), KindResponse},
 		{"a redirect", observation(status(307)), KindResponseFailure},
@@ -409,7 +412,12 @@ func TestOurAttributesAreReserved(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	loop, err := builder.Build(observation(ofLoop), KindLoop, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	names := append([]string{sequenceAttribute}, slices.Collect(maps.Keys(tunnel.attributes.Extensions()))...)
+	names = append(names, slices.Collect(maps.Keys(loop.attributes.Extensions()))...)
 	for name := range built.attributes.Extensions() {
 		names = append(names, name)
 	}

@@ -29,21 +29,6 @@ func isUnary(body []byte) bool {
 	return ok && len(rest) == 0 && message != nil
 }
 
-// WholeMessages says whether a gRPC body that was kept whole ends between two
-// messages, after at least one. A model may answer when it has the messages it
-// needs, before the end of the client's stream has come through.
-func WholeMessages(coding Coding, body Body) bool {
-	if !isGRPC(coding.ContentType) || !body.Whole() || body.Size == 0 {
-		return false
-	}
-	for rest, ok := body.Data, true; len(rest) > 0; {
-		if _, rest, ok = cutFrame(rest); !ok {
-			return false
-		}
-	}
-	return true
-}
-
 // cutFrame takes the first message, with its flag in front, off a body.
 func cutFrame(body []byte) (flagAndMessage, rest []byte, ok bool) {
 	if len(body) < frameHeaderBytes {

@@ -31,6 +31,7 @@ const (
 	KindRequestEncoded   Kind = "request.encoded"
 	KindResponseEncoded  Kind = "response.encoded"
 	KindTunnel           Kind = "tunnel"
+	KindLoop             Kind = "loop"
 	KindLedger           Kind = "ledger"
 )
 
@@ -41,24 +42,25 @@ func Kinds() []Kind {
 		KindRequestFailure, KindResponseFailure,
 		KindRequestOversize, KindResponseOversize,
 		KindRequestEncoded, KindResponseEncoded,
-		KindTunnel, KindLedger,
+		KindTunnel, KindLoop, KindLedger,
 	}
 }
 
 // DefaultKinds lists the kinds that go out where nobody chose any: those of
 // complete exchanges. The oversize and encoded kinds are among them, because a
-// large prediction would leave nothing without them. Those of half a body are
-// not.
+// large prediction would leave nothing without them, and loop, because a client
+// could keep its exchange from the log. Those of half a body are not.
 func DefaultKinds() []Kind {
 	return []Kind{
 		KindRequest, KindResponse, KindStream,
 		KindRequestOversize, KindResponseOversize,
 		KindRequestEncoded, KindResponseEncoded,
+		KindLoop,
 	}
 }
 
-// Side is one direction of an exchange, the tunnel that it became, or the agent
-// that tells of itself.
+// Side is one direction of an exchange, the tunnel that it became, the whole of
+// one that may be part of a loop, or the agent that tells of itself.
 type Side uint8
 
 // The two directions, what has both, and what has neither.
@@ -66,6 +68,7 @@ const (
 	Request Side = iota
 	Response
 	Tunnel
+	Looped
 	Agent
 )
 
@@ -77,6 +80,8 @@ func (s Side) String() string {
 		return "response"
 	case Tunnel:
 		return "tunnel"
+	case Looped:
+		return "loop"
 	default:
 		return "agent"
 	}
@@ -95,6 +100,8 @@ func (k Kind) Side() Side {
 	switch {
 	case k == KindTunnel:
 		return Tunnel
+	case k == KindLoop:
+		return Looped
 	case k == KindLedger:
 		return Agent
 	case strings.HasPrefix(string(k), "request"):
@@ -128,12 +135,12 @@ func ParseMode(text string) (Mode, error) {
 type Selection map[Kind]bool
 
 // Select gives the kinds that are both listed and of a side that the mode
-// wants. A tunnel is of both sides, and the agent of none.
+// wants. A tunnel and a loop are of both sides, and the agent of none.
 func Select(mode Mode, kinds []Kind) Selection {
 	selection := make(Selection, len(kinds))
 	for _, kind := range kinds {
 		side := kind.Side()
-		if mode == ModeAll || side == Tunnel || side == Agent || string(mode) == side.String() {
+		if mode == ModeAll || side != Request && side != Response || string(mode) == side.String() {
 			selection[kind] = true
 		}
 	}

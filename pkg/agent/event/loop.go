@@ -12,11 +12,39 @@ import (
 	"strings"
 )
 
-// Loop says whether a request carries an event of an agent, in binary mode:
-// then a model sits behind a Trigger that matches its own events, and logging
-// it would feed it for ever.
-func Loop(header http.Header) bool {
-	return ownType(header.Get("Ce-Type"))
+// Loop says by what a request was taken for one that carries an event of an
+// agent: then the model may sit behind a Trigger that matches its own events,
+// and events of the exchange would feed it without end. Any client can make its
+// request look like that, so the exchange still gives an event, of the kind
+// loop and without a body. Only a request that carries an event of that kind
+// gives none: this is what ends a loop. The set is closed.
+type Loop string
+
+// The signs of a loop.
+const (
+	NoLoop Loop = ""
+	// LoopHeader: the header Ce-Type names an event of an agent.
+	LoopHeader Loop = "header"
+	// LoopBody: the body is such an event in structured mode, or a batch with
+	// one.
+	LoopBody Loop = "body"
+	// LoopUnreadable: the body is an event in structured mode, and its type is
+	// not in the part of it that was kept.
+	LoopUnreadable Loop = "unreadable"
+)
+
+// maxLoopEventBytes is more than an event of the kind loop takes in structured
+// mode.
+const maxLoopEventBytes = 64 << 10
+
+// LoopInHeader reads the head of a request for an event in binary mode. It ends
+// the loop where that event is of the kind loop.
+func LoopInHeader(header http.Header) (sign Loop, ends bool) {
+	eventType := header.Get("Ce-Type")
+	if !ownType(eventType) {
+		return NoLoop, false
+	}
+	return LoopHeader, endsLoop(eventType)
 }
 
 // MayLoop says whether a request carries an event in structured mode, so that
@@ -25,16 +53,20 @@ func MayLoop(contentType string) bool {
 	return strings.HasPrefix(mediaTypeOf(contentType), "application/cloudevents")
 }
 
-// LoopInBody says whether the body of a request for which MayLoop holds
-// carries an event of an agent, as far as it was kept. A body that can't be
-// read counts as a loop: a missing event is the lesser harm.
-func LoopInBody(body Body) bool {
+// LoopInBody reads the body of a request for which MayLoop holds, as far as it
+// was kept. It ends the loop where the only events of agents in it are of the
+// kind loop, and where it can't be read but may be such an event by its size.
+func LoopInBody(body Body) (sign Loop, ends bool) {
 	decoder := json.NewDecoder(bytes.NewReader(body.Data))
 	depth, inBatch, key := 0, false, ""
 	for expectKey := true; ; {
 		token, err := decoder.Token()
 		if err != nil {
-			return !body.Whole() || len(body.Data) > 0 && depth > 0
+			if sign == NoLoop && !body.Whole() {
+				return LoopUnreadable, body.Size <= maxLoopEventBytes
+			}
+			// What is whole and no JSON is no event.
+			return sign, ends
 		}
 		delimiter, isDelimiter := token.(json.Delim)
 		top := depth == 1 || inBatch && depth == 2
@@ -54,8 +86,12 @@ func LoopInBody(body Body) bool {
 			continue
 		case top:
 			if value, ok := token.(string); ok && key == "type" {
-				if ownType(value) || !inBatch {
-					return ownType(value)
+				if ownType(value) {
+					ends = endsLoop(value) && (ends || sign == NoLoop)
+					sign = LoopBody
+				}
+				if !inBatch || sign != NoLoop && !ends {
+					return sign, ends
 				}
 			}
 			expectKey = true
@@ -64,3 +100,5 @@ func LoopInBody(body Body) bool {
 }
 
 func ownType(eventType string) bool { return strings.HasPrefix(eventType, TypePrefix) }
+
+func endsLoop(eventType string) bool { return eventType == TypePrefix+string(KindLoop) }

@@ -6,6 +6,8 @@ SPDX-License-Identifier: Apache-2.0
 package event
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"net/http"
 	"strconv"
 	"strings"
@@ -98,6 +100,15 @@ type Body struct {
 // Whole says whether Data is all that flowed.
 func (b Body) Whole() bool { return int64(len(b.Data)) == b.Size }
 
+// hash gives the SHA256, of a body that is whole by its data.
+func (b Body) hash() string {
+	if b.SHA256 != "" || !b.Whole() {
+		return b.SHA256
+	}
+	sum := sha256.Sum256(b.Data)
+	return hex.EncodeToString(sum[:])
+}
+
 // Flow is how many bytes went through a tunnel, each way.
 type Flow struct{ FromClient, FromModel int64 }
 
@@ -105,12 +116,17 @@ type Flow struct{ FromClient, FromModel int64 }
 // answer, and the GRPCStatus of an answer that has none.
 const NoStatus = -1
 
-// Observation is one side of one exchange, or a tunnel, at rest.
+// Observation is one side of one exchange, or a tunnel or a loop, at rest.
 type Observation struct {
 	Exchange *Exchange
 	Side     Side
 	Coding   Coding
-	Body     Body
+	// Body is the side's, of a loop the request's.
+	Body Body
+	// Messages are those of a gRPC body, for one that isn't whole.
+	Messages *Messages
+	// Loop is what a loop was recognised by.
+	Loop Loop
 	// Flow is a tunnel's, which has no body.
 	Flow Flow
 	// Complete says that the side ended as it should, and didn't break off.
@@ -140,17 +156,23 @@ func GRPCStatusOf(header, trailer http.Header) int {
 // body: Build may find that a body can't be decoded, and then it is the
 // side's encoded kind. maxBytes bounds a body.
 func Classify(o *Observation, maxBytes int64) Kind {
+	return classify(o, maxBytes, o.Body.Whole())
+}
+
+func classify(o *Observation, maxBytes int64, whole bool) Kind {
 	grpc := isGRPC(o.Coding.ContentType)
 	switch {
 	case o.Side == Tunnel:
 		return KindTunnel
+	case o.Side == Looped:
+		return KindLoop
 	case !o.Complete, o.Side == Response && !succeeded(o, grpc):
 		return o.Side.failure()
-	case o.Body.Size > maxBytes, !o.Body.Whole():
+	case o.Body.Size > maxBytes, !whole:
 		return o.Side.oversize()
 	case o.Body.Size > 0 && !decodable(o.Coding, grpc):
 		return o.Side.encoded()
-	case o.Side == Response && grpc && !isUnary(o.Body.Data):
+	case o.Side == Response && grpc && !o.unary():
 		return KindStream
 	case o.Side == Response && mediaTypeOf(o.Coding.ContentType) == "text/event-stream":
 		return KindStream
@@ -166,10 +188,14 @@ func Starved(o *Observation, maxBytes int64) bool {
 }
 
 // ClassifyKept classifies an observation as if its body had been kept.
-func ClassifyKept(o *Observation, maxBytes int64) Kind {
-	kept := *o
-	kept.Body = Body{}
-	return Classify(&kept, maxBytes)
+func ClassifyKept(o *Observation, maxBytes int64) Kind { return classify(o, maxBytes, true) }
+
+// unary says whether a gRPC body is exactly one message.
+func (o *Observation) unary() bool {
+	if o.Body.Whole() {
+		return isUnary(o.Body.Data)
+	}
+	return o.Messages.One()
 }
 
 func succeeded(o *Observation, grpc bool) bool {

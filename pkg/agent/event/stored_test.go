@@ -80,6 +80,7 @@ func TestAStoredEventGoesOutAsItWouldHave(t *testing.T) {
 		"an encoded answer":     observation(contentEncoding("br")),
 		"a stream":              observation(contentType("text/event-stream")),
 		"a tunnel":              observation(ofTunnel),
+		"a loop":                observation(ofLoop),
 		"nothing but what must": observation(path(""), contentType(""), body("")),
 		"data that is no JSON":  observation(body("\x00\xff\n")),
 		"an event as a body":    observation(contentType("application/cloudevents+json")),

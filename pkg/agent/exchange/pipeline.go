@@ -79,7 +79,7 @@ func NewPipeline(settings Settings, budget *capture.Budget, sinks []Sink, discar
 	return p
 }
 
-// Skips counts what was proxied but not observed.
+// Skips counts what was proxied and gave no event, because it was not to.
 func (p *Pipeline) Skips() *ledger.Skips { return &p.skips }
 
 // observe takes one side of an exchange, and its lease. It never blocks.
@@ -93,6 +93,7 @@ func (p *Pipeline) observe(observation event.Observation, lease *capture.Lease) 
 		starved = true
 	}
 	if !p.settings.Selection[kind] {
+		p.skips.SkipEvent(string(kind))
 		lease.Release()
 		return
 	}

@@ -37,10 +37,17 @@ func (p *Pipeline) Begin(r *http.Request, origin *event.TraceContext) (proxy.Rec
 		return nil, extra
 	}
 
+	sign, ends := event.LoopInHeader(r.Header)
+	if ends {
+		p.skips.Skip(ledger.SkipLoop)
+		return nil, extra
+	}
+
 	recorder := &recorder{
 		pipeline: p,
 		exchange: event.NewExchange(r, correlationID, received),
-		mayLoop:  event.MayLoop(r.Header.Get("Content-Type")),
+		loop:     sign,
+		mayLoop:  sign == event.NoLoop && event.MayLoop(r.Header.Get("Content-Type")),
 		holds:    inference.AsksForTunnel(r),
 		ifEmpty:  ifEmpty,
 		status:   event.NoStatus,
@@ -48,13 +55,26 @@ func (p *Pipeline) Begin(r *http.Request, origin *event.TraceContext) (proxy.Rec
 	if origin != nil {
 		recorder.exchange.KeepTraceContext(*origin)
 	}
-	recorder.request.init(p, event.Request, event.CodingOf(r.Header), r.ContentLength)
-	if recorder.mayLoop {
-		// Its body says whether anything of the exchange is wanted.
-		recorder.request.wanted = true
-		recorder.request.body = p.record(recorder.request.lease, event.Request, r.ContentLength, true)
-	}
+	recorder.beginRequest(event.CodingOf(r.Header), r.ContentLength)
 	return recorder, extra
+}
+
+// beginRequest says what is kept of the request's body.
+func (r *recorder) beginRequest(coding event.Coding, expected int64) {
+	selection := r.pipeline.settings.Selection
+	keep := r.pipeline.settingsOf(event.Request, expected)
+	switch {
+	case r.loop != event.NoLoop:
+		// Its size and hash are enough.
+		keep.MaxBytes, keep.KeepOverCap, keep.Hash = 0, false, selection[event.KindLoop]
+	case r.mayLoop:
+		// Its beginning says whether anything of the exchange is wanted.
+		keep.KeepOverCap, keep.Hash = true, keep.Hash || selection[event.KindLoop]
+	case !selection.Wants(event.Request):
+		r.request.init(r.pipeline, coding, expected, nil)
+		return
+	}
+	r.request.init(r.pipeline, coding, expected, &keep)
 }
 
 var skipReasons = map[inference.Verdict]ledger.SkipReason{
@@ -62,14 +82,12 @@ var skipReasons = map[inference.Verdict]ledger.SkipReason{
 }
 
 // skip says why the head of a request keeps its exchange from being observed,
-// and ifEmpty why that it has no body would: empty where it doesn't.
+// and ifEmpty why it would if it turns out to have no body: empty where it
+// doesn't.
 func (p *Pipeline) skip(r *http.Request) (reason, ifEmpty ledger.SkipReason) {
 	verdict, verdictIfEmpty := p.settings.Paths.Judge(r)
 	if reason := skipReasons[verdict]; reason != "" {
 		return reason, ""
-	}
-	if event.Loop(r.Header) {
-		return ledger.SkipLoop, ""
 	}
 	return "", skipReasons[verdictIfEmpty]
 }
@@ -78,7 +96,9 @@ func (p *Pipeline) skip(r *http.Request) (reason, ifEmpty ledger.SkipReason) {
 type recorder struct {
 	pipeline *Pipeline
 	exchange *event.Exchange
-	mayLoop  bool
+	// mayLoop says that only the request's body tells whether it carries an event
+	// of an agent.
+	mayLoop bool
 	// ifEmpty says why the exchange is skipped if the request turns out to have
 	// no body: empty where it isn't.
 	ifEmpty ledger.SkipReason
@@ -86,6 +106,9 @@ type recorder struct {
 	mu       sync.Mutex
 	request  side
 	response side
+	// loop is what the request was recognised by as one that carries an event of
+	// an agent. Then the whole exchange gives one event, at its end.
+	loop event.Loop
 	// skipped says that the request turned out to be one that isn't observed.
 	skipped bool
 	// holds says that the request's side waits for the head of the answer, for
@@ -100,44 +123,63 @@ type recorder struct {
 
 // side is one direction of an exchange.
 type side struct {
-	wanted bool
 	coding event.Coding
 	lease  *capture.Lease
-	body   *capture.Recorder
+	// kept is what is kept of the body, nil where no kind of the side is
+	// selected. What isn't kept is counted all the same.
+	kept     *capture.Recorder
+	messages *event.Messages
+	size     int64
 	// expected is the announced length of the body, or -1.
 	expected int64
-	// size is how many bytes flowed, whether they were wanted or not.
-	size     int64
 	complete bool
 	ended    bool
 }
 
-func (s *side) init(p *Pipeline, which event.Side, coding event.Coding, expected int64) {
-	s.wanted = p.settings.Selection.Wants(which)
+func (s *side) init(p *Pipeline, coding event.Coding, expected int64, keep *capture.Settings) {
 	s.coding = coding
 	s.expected = expected
+	s.messages = event.NewMessages(coding)
 	s.lease = p.budget.Lease()
-	s.body = p.record(s.lease, which, expected, p.settings.Selection.WantsFailure(which))
+	if keep != nil {
+		s.kept = capture.NewRecorder(s.lease, *keep)
+	}
 }
 
-func (p *Pipeline) record(lease *capture.Lease, which event.Side, expected int64, keepOverCap bool) *capture.Recorder {
-	return capture.NewRecorder(lease, capture.Settings{
+func (s *side) write(p []byte) {
+	s.size += int64(len(p))
+	s.messages.Write(p)
+	if s.kept != nil {
+		s.kept.Write(p)
+	}
+}
+
+func (s *side) body() event.Body {
+	if s.kept == nil {
+		return event.Body{Size: s.size}
+	}
+	return s.kept.Body()
+}
+
+// settingsOf says what is kept of a side's body where one of its kinds is
+// selected.
+func (p *Pipeline) settingsOf(which event.Side, expected int64) capture.Settings {
+	return capture.Settings{
 		MaxBytes:    p.settings.Builder.MaxPayloadBytes,
-		KeepOverCap: keepOverCap,
+		KeepOverCap: p.settings.Selection.WantsFailure(which),
 		Hash:        p.settings.Selection.WantsPartial(which),
 		Expected:    expected,
-	})
+	}
 }
 
 func (r *recorder) RequestBytes(p []byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.request.size += int64(len(p))
-	if !r.request.wanted || r.request.ended {
+	if r.request.ended {
 		return
 	}
-	r.request.body.Write(p)
-	if r.request.body.Size() == r.request.expected {
+	r.request.write(p)
+	if r.request.size == r.request.expected {
 		r.requestDone(true)
 	}
 }
@@ -148,23 +190,21 @@ func (r *recorder) RequestDone() {
 	r.requestDone(true)
 }
 
-// requestDone ends the request's side: nothing of it waits for the answer.
+// requestDone ends the request's side: nothing of it waits for the answer, but
+// for the event of a loop.
 func (r *recorder) requestDone(complete bool) {
 	if r.request.ended {
 		return
 	}
 	r.request.ended = true
-	body := r.request.body.Body()
-	switch {
-	case r.ifEmpty != "" && r.request.size == 0:
+	body := r.request.body()
+	reason := r.recognise(body)
+	if reason != "" {
 		r.skipped = true
-		r.pipeline.skips.Skip(r.ifEmpty)
-	case r.mayLoop && event.LoopInBody(body):
-		r.skipped = true
-		r.pipeline.skips.Skip(ledger.SkipLoop)
-	}
-	if r.skipped || !r.pipeline.settings.Selection.Wants(event.Request) {
+		r.pipeline.skips.Skip(reason)
 		r.request.lease.Release()
+	}
+	if r.skipped || r.loop != event.NoLoop {
 		return
 	}
 	observation := event.Observation{
@@ -172,6 +212,7 @@ func (r *recorder) requestDone(complete bool) {
 		Side:       event.Request,
 		Coding:     r.request.coding,
 		Body:       body,
+		Messages:   r.request.messages,
 		Complete:   complete,
 		Status:     event.NoStatus,
 		GRPCStatus: event.NoStatus,
@@ -182,6 +223,22 @@ func (r *recorder) requestDone(complete bool) {
 		return
 	}
 	r.pipeline.observe(observation, r.request.lease)
+}
+
+// recognise reads what only the request's body tells. It gives the reason for
+// which the exchange is not observed at all, empty where it is.
+func (r *recorder) recognise(body event.Body) ledger.SkipReason {
+	if r.ifEmpty != "" && r.request.size == 0 {
+		return r.ifEmpty
+	}
+	if r.mayLoop {
+		sign, ends := event.LoopInBody(body)
+		if ends {
+			return ledger.SkipLoop
+		}
+		r.loop = sign
+	}
+	return ""
 }
 
 // release ends the wait for the head of the answer: there is no tunnel.
@@ -199,14 +256,19 @@ func (r *recorder) ResponseHead(status int, header http.Header, contentLength in
 	r.release()
 	r.status = status
 	r.header = header
-	r.response.init(r.pipeline, event.Response, event.CodingOf(header), contentLength)
+	if !r.pipeline.settings.Selection.Wants(event.Response) || r.skipped || r.loop != event.NoLoop {
+		r.response.init(r.pipeline, event.CodingOf(header), contentLength, nil)
+		return
+	}
+	keep := r.pipeline.settingsOf(event.Response, contentLength)
+	r.response.init(r.pipeline, event.CodingOf(header), contentLength, &keep)
 }
 
 func (r *recorder) ResponseBytes(p []byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.response.wanted && !r.response.ended {
-		r.response.body.Write(p)
+	if !r.response.ended {
+		r.response.write(p)
 	}
 }
 
@@ -234,10 +296,6 @@ func (r *recorder) TunnelBytes(fromClient, fromModel int) {
 }
 
 func (r *recorder) endTunnel() {
-	if !r.pipeline.settings.Selection.Wants(event.Tunnel) {
-		r.pipeline.skips.Skip(ledger.SkipUpgrade)
-		return
-	}
 	r.pipeline.observe(event.Observation{
 		Exchange:   r.exchange,
 		Side:       event.Tunnel,
@@ -262,27 +320,47 @@ func (r *recorder) End(trailer http.Header) {
 		return
 	}
 	r.release()
-	r.requestDone(r.response.complete && event.WholeMessages(r.request.coding, r.request.body.Body()))
+	r.requestDone(r.response.complete && r.request.messages.Whole())
 	if r.response.ended {
 		return
 	}
 	r.response.ended = true
 	if r.response.lease == nil {
 		// The exchange ended before there was an answer.
-		r.response.init(r.pipeline, event.Response, event.Coding{}, 0)
+		r.response.init(r.pipeline, event.Coding{}, 0, nil)
 	}
-	if r.skipped || !r.response.wanted {
+	switch {
+	case r.skipped:
 		r.response.lease.Release()
+		return
+	case r.loop != event.NoLoop:
+		r.response.lease.Release()
+		r.endLoop(trailer)
 		return
 	}
 	r.pipeline.observe(event.Observation{
 		Exchange:   r.exchange,
 		Side:       event.Response,
 		Coding:     r.response.coding,
-		Body:       r.response.body.Body(),
+		Body:       r.response.body(),
+		Messages:   r.response.messages,
 		Complete:   r.response.complete,
 		Status:     r.status,
 		GRPCStatus: event.GRPCStatusOf(r.header, trailer),
 		At:         time.Now(),
 	}, r.response.lease)
+}
+
+// endLoop gives the one event of an exchange that may be part of a loop.
+func (r *recorder) endLoop(trailer http.Header) {
+	r.pipeline.observe(event.Observation{
+		Exchange:   r.exchange,
+		Side:       event.Looped,
+		Body:       r.request.body(),
+		Loop:       r.loop,
+		Complete:   true,
+		Status:     r.status,
+		GRPCStatus: event.GRPCStatusOf(r.header, trailer),
+		At:         time.Now(),
+	}, r.request.lease)
 }

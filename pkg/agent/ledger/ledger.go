@@ -45,15 +45,14 @@ const (
 	ReasonShutdown Reason = "shutdown"
 )
 
-// SkipReason says why an exchange was proxied but not observed.
+// SkipReason says why an exchange was proxied but not observed. The set is
+// closed.
 type SkipReason string
 
 // The reasons.
 const (
-	// SkipLoop: the request carries an event of an agent.
+	// SkipLoop: the request carries an event that tells of a loop.
 	SkipLoop SkipReason = "loop"
-	// SkipUpgrade: the exchange became a tunnel, and that event isn't selected.
-	SkipUpgrade SkipReason = "upgrade"
 	// SkipProbe: the request asks how the model is, or scrapes metrics.
 	SkipProbe SkipReason = "probe"
 	// SkipPath: the path is not one of inference.
@@ -181,30 +180,63 @@ func (a *Account) copy() Snapshot {
 	return copied
 }
 
-// Skips counts exchanges that were not observed. It is safe for concurrent
-// use, and its zero value is ready.
+// Skips counts what gave no event because it was not to give one. It is safe for
+// concurrent use, and its zero value is ready.
 type Skips struct {
-	mu     sync.Mutex
-	counts map[SkipReason]uint64
+	mu       sync.Mutex
+	snapshot Skipped
 }
 
-// Skip counts one.
+// Skipped are Skips at one instant.
+type Skipped struct {
+	// Exchanges are those of which nothing was observed, by reason.
+	Exchanges map[SkipReason]uint64
+	// Events are sides of observed exchanges, by the kind of event that they
+	// would have given: nobody selected that.
+	Events map[string]uint64
+}
+
+// OfInference counts what was skipped of exchanges that were inference, so that
+// somebody may look for it.
+func (s Skipped) OfInference() uint64 {
+	total := s.Exchanges[SkipLoop]
+	for _, count := range s.Events {
+		total += count
+	}
+	return total
+}
+
+// Skip counts an exchange.
 func (s *Skips) Skip(reason SkipReason) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.counts == nil {
-		s.counts = make(map[SkipReason]uint64)
+	if s.snapshot.Exchanges == nil {
+		s.snapshot.Exchanges = make(map[SkipReason]uint64)
 	}
-	s.counts[reason]++
+	s.snapshot.Exchanges[reason]++
 }
 
-// Snapshot gives a copy.
-func (s *Skips) Snapshot() map[SkipReason]uint64 {
+// SkipEvent counts an event of a kind.
+func (s *Skips) SkipEvent(kind string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	counts := make(map[SkipReason]uint64, len(s.counts))
-	maps.Copy(counts, s.counts)
-	return counts
+	if s.snapshot.Events == nil {
+		s.snapshot.Events = make(map[string]uint64)
+	}
+	s.snapshot.Events[kind]++
+}
+
+// Snapshot gives a consistent copy.
+func (s *Skips) Snapshot() Skipped {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	copied := Skipped{
+		Exchanges: make(map[SkipReason]uint64, len(s.snapshot.Exchanges)),
+		Events:    make(map[string]uint64, len(s.snapshot.Events)),
+	}
+	maps.Copy(copied.Exchanges, s.snapshot.Exchanges)
+	maps.Copy(copied.Events, s.snapshot.Events)
+	return copied
 }
 
 // Reasons lists every Reason.
@@ -218,5 +250,5 @@ func Reasons() []Reason {
 
 // SkipReasons lists every SkipReason.
 func SkipReasons() []SkipReason {
-	return []SkipReason{SkipLoop, SkipUpgrade, SkipProbe, SkipPath}
+	return []SkipReason{SkipLoop, SkipProbe, SkipPath}
 }

@@ -31,8 +31,10 @@ type Statement struct {
 	DeadLettered uint64            `json:"deadLettered"`
 	Pending      uint64            `json:"pending"`
 
-	// Skipped counts exchanges of the agent that were to give no event.
-	Skipped map[SkipReason]uint64 `json:"skipped"`
+	// Skipped counts exchanges of the agent that were to give no event, and
+	// SkippedEvents, by their kind, events that were not to be sent.
+	Skipped       map[SkipReason]uint64 `json:"skipped"`
+	SkippedEvents map[string]uint64     `json:"skippedEvents"`
 	// Mode and Events say what was to give one.
 	Mode   string   `json:"mode"`
 	Events []string `json:"events"`

@@ -43,7 +43,7 @@ type Spool struct {
 // State is what is observed at a reading.
 type State struct {
 	Sinks                             []Sink
-	Skipped                           map[ledger.SkipReason]uint64
+	Skipped                           ledger.Skipped
 	Active                            int64
 	BufferUsed, BufferLimit           int64
 	CaptureUsed                       int64
@@ -105,6 +105,7 @@ func observeState(meter metric.Meter, state func() State) error {
 	spoolErrors := i.counter("sidenote.spool.errors", "{error}", "Failures of the spool's filesystem.")
 	refused := i.counter("sidenote.spool.refused", "{event}", "Events that found no room in the spool, and stayed in memory.")
 	corrupt := i.counter("sidenote.spool.corrupt_blocks", "{block}", "Blocks of the spool's files that are damaged.")
+	skippedEvents := i.counter("sidenote.events.skipped", "{event}", "Events that were not to be sent, by kind.")
 	skipped := i.counter("sidenote.exchanges.skipped", "{exchange}", "Exchanges that were proxied but not observed, by reason.")
 	active := i.amount("sidenote.exchanges.active", "{exchange}", "Exchanges that are under way.")
 	used := i.amount("sidenote.buffer.usage", "By", "Bytes that are held for events, of all kinds.")
@@ -146,7 +147,10 @@ func observeState(meter metric.Meter, state func() State) error {
 				o.ObserveInt64(dropped, int64(count), metric.WithAttributes(name, attribute.String("reason", string(reason))))
 			}
 		}
-		for reason, count := range now.Skipped {
+		for kind, count := range now.Skipped.Events {
+			o.ObserveInt64(skippedEvents, int64(count), metric.WithAttributes(attribute.String("kind", kind)))
+		}
+		for reason, count := range now.Skipped.Exchanges {
 			o.ObserveInt64(skipped, int64(count), metric.WithAttributes(attribute.String("reason", string(reason))))
 		}
 		for signal, count := range now.ExportFailures {

@@ -52,6 +52,8 @@ type Issuer struct {
 type account struct {
 	*delivery.Sink
 	last ledger.Snapshot
+	// skipped is what of inference had been skipped then.
+	skipped uint64
 	// waiting is the number of statements that the sink holds in memory.
 	waiting atomic.Int32
 }
@@ -93,16 +95,17 @@ func (i *Issuer) Issue() {
 	if i.closed {
 		return
 	}
+	skipped := i.settings.Skips.Snapshot().OfInference()
 	for _, a := range i.sinks {
 		// One that waits says enough: the sink takes nothing.
-		if a.waiting.Load() == 0 && due(a.last, a.Account().Snapshot()) {
+		if a.waiting.Load() == 0 && (skipped > a.skipped || due(a.last, a.Account().Snapshot())) {
 			i.issue(a, false)
 		}
 	}
 }
 
-// Close sends the last statement to each sink that ever had an event, ahead of
-// all that waits. It is to be called when nothing can be observed any more, and
+// Close sends the last statement to each sink that ever had an event, or would
+// have had one of another kind, ahead of all that waits. It is to be called when nothing can be observed any more, and
 // no statement follows.
 func (i *Issuer) Close() {
 	i.mu.Lock()
@@ -112,7 +115,7 @@ func (i *Issuer) Close() {
 	}
 	i.closed = true
 	for _, a := range i.sinks {
-		if figures := a.Account().Snapshot(); figures.Observed+figures.Recovered > 0 {
+		if figures := a.Account().Snapshot(); figures.Observed+figures.Recovered+i.settings.Skips.Snapshot().OfInference() > 0 {
 			i.issue(a, true)
 		}
 	}
@@ -138,8 +141,9 @@ func due(last, now ledger.Snapshot) bool {
 func (i *Issuer) issue(a *account, final bool) {
 	at := time.Now()
 	figures := a.Account().ObserveStatement()
-	a.last = figures
-	built, err := i.settings.Builder.Ledger(i.statement(a.Name(), figures, final), uuid.NewString(), at)
+	skipped := i.settings.Skips.Snapshot()
+	a.last, a.skipped = figures, skipped.OfInference()
+	built, err := i.settings.Builder.Ledger(i.statement(a.Name(), figures, skipped, final), uuid.NewString(), at)
 	if err != nil {
 		a.Account().Drop(ledger.ReasonInvalid)
 		return
@@ -155,7 +159,7 @@ func (i *Issuer) issue(a *account, final bool) {
 	})
 }
 
-func (i *Issuer) statement(sink string, figures ledger.Snapshot, final bool) ledger.Statement {
+func (i *Issuer) statement(sink string, figures ledger.Snapshot, skipped ledger.Skipped, final bool) ledger.Statement {
 	kinds := make([]string, 0, len(i.settings.Selection))
 	for _, kind := range i.settings.Selection.Kinds() {
 		kinds = append(kinds, string(kind))
@@ -171,7 +175,8 @@ func (i *Issuer) statement(sink string, figures ledger.Snapshot, final bool) led
 		Dropped:         figures.Dropped,
 		DeadLettered:    figures.DeadLettered,
 		Pending:         figures.Pending,
-		Skipped:         i.settings.Skips.Snapshot(),
+		Skipped:         skipped.Exchanges,
+		SkippedEvents:   skipped.Events,
 		Mode:            string(i.settings.Mode),
 		Events:          kinds,
 		Started:         i.settings.Started.UTC(),

@@ -175,7 +175,7 @@ func TestAStatementSaysWhatTheAccountSays(t *testing.T) {
 		want := ledger.Statement{
 			AgentInstance: "i-1", Sink: "default", Sequence: 3,
 			Observed: 3, Delivered: 1, Dropped: map[ledger.Reason]uint64{ledger.ReasonBudget: 1}, Pending: 1,
-			Skipped: map[ledger.SkipReason]uint64{}, Mode: "request", Events: []string{"request", "ledger"},
+			Skipped: map[ledger.SkipReason]uint64{}, SkippedEvents: map[string]uint64{}, Mode: "request", Events: []string{"request", "ledger"},
 			Started: started, IntervalSeconds: 60,
 		}
 		if fmt.Sprintf("%+v", told[0]) != fmt.Sprintf("%+v", want) {
@@ -200,6 +200,42 @@ func TestNothingIsToldWithoutNews(t *testing.T) {
 		s.observe(1)
 		pass(5)
 		if told := s.told(); len(told) != 2 || told[1].Sequence != 4 || told[1].Delivered != 3 {
+			t.Errorf("told %+v", told)
+		}
+	})
+}
+
+// TestWhatIsSkippedIsNews, though nothing is observed. Probes are none.
+func TestWhatIsSkippedIsNews(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		skips := s.issuer.settings.Skips
+		skips.Skip(ledger.SkipProbe)
+		pass(3)
+		if told := s.told(); len(told) != 0 {
+			t.Errorf("told of a probe: %+v", told)
+		}
+		skips.SkipEvent("response.failure")
+		pass(3)
+		if told := s.told(); len(told) != 1 || told[0].SkippedEvents["response.failure"] != 1 || told[0].Skipped[ledger.SkipProbe] != 1 {
+			t.Errorf("told %+v", told)
+		}
+		skips.Skip(ledger.SkipLoop)
+		pass(3)
+		if told := s.told(); len(told) != 2 || told[1].Skipped[ledger.SkipLoop] != 1 {
+			t.Errorf("told %+v", told)
+		}
+	})
+}
+
+// TestTheLastWordTellsWhatWasSkipped by an agent that sent nothing.
+func TestTheLastWordTellsWhatWasSkipped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		s.issuer.settings.Skips.SkipEvent("stream")
+		s.issuer.Close()
+		synctest.Wait()
+		if told := s.told(); len(told) != 1 || !told[0].Final || told[0].SkippedEvents["stream"] != 1 {
 			t.Errorf("told %+v", told)
 		}
 	})

@@ -16,8 +16,11 @@ import (
 	"github.com/sidenote-dev/sidenote/test/rekt/resources/subscriber"
 )
 
+const loopType = "io.kubeflow.serving.inference.loop"
+
 // LoopGuard is that a model which subscribes to the events of a Broker, and
-// logs to the same Broker, doesn't feed itself.
+// logs to the same Broker, doesn't feed itself, and that its exchanges are still
+// logged.
 func LoopGuard() *feature.Feature {
 	const front, shadow, all = "front", "shadow", "every-event"
 	f := feature.NewFeatureNamed("an InferenceService behind a Trigger")
@@ -26,7 +29,7 @@ func LoopGuard() *feature.Feature {
 	addService(f, front)
 	addService(f, shadow)
 	addTrigger(f, shadow, inferenceservice.AsReference(shadow), "/v1/models/m:predict", exact("type", requestType))
-	f.Assert("it predicts once for each request event, and sends no event of that", func(ctx context.Context, t feature.T) {
+	f.Assert("it predicts once for each request event, and sends only loop events of that", func(ctx context.Context, t feature.T) {
 		predictUntilSeen(ctx, t, front, all)
 		eventually(ctx, t, "an answer of the model behind the Trigger", func(ctx context.Context) error {
 			predictOnce(ctx, t, front)
@@ -37,7 +40,7 @@ func LoopGuard() *feature.Feature {
 		})
 		// From here on the Trigger loses nothing: each request gives one answer.
 		const more = 5
-		answersBefore, sentBefore := len(answersAt(ctx, all)), len(sentBy(ctx, all, shadow))
+		answersBefore := len(answersAt(ctx, all))
 		for range more {
 			eventsOf(ctx, t, front, all, requestType, responseType)
 		}
@@ -48,13 +51,25 @@ func LoopGuard() *feature.Feature {
 			return nil
 		})
 		eventsOf(ctx, t, front, all, requestType, responseType)
+		sent := sentBy(ctx, all, shadow)
 		requests := len(subscriber.Events(ctx, all, subscriber.WithType(requestType)))
 		if answers := len(answersAt(ctx, all)); answers > requests {
 			t.Errorf("the model behind the Trigger answered %d times to %d requests", answers, requests)
 		}
-		if sent := sentBy(ctx, all, shadow); len(sent) != sentBefore {
-			t.Errorf("the model behind the Trigger sent %v", sent[sentBefore:])
+		for _, e := range sent {
+			if reason := e.Extensions()["loopreason"]; e.Type() != loopType || reason != "header" && reason != "body" || len(e.Data()) != 0 {
+				t.Errorf("the model behind the Trigger sent %v", e)
+			}
 		}
+		if len(sent) > requests {
+			t.Errorf("the model behind the Trigger sent %d events of %d requests", len(sent), requests)
+		}
+		eventually(ctx, t, "a loop event of an exchange with the model behind the Trigger", func(ctx context.Context) error {
+			if len(sentBy(ctx, all, shadow)) == 0 {
+				return fmt.Errorf("there is none")
+			}
+			return nil
+		})
 	})
 	return f
 }

@@ -181,9 +181,9 @@ type LoggerSpec struct {
 	MetadataRefresh MetadataRefresh `json:"metadataRefresh,omitempty"`
 	// Events lists the kinds of event that are sent: request, response, stream,
 	// request.failure, response.failure, request.oversize, response.oversize,
-	// request.encoded, response.encoded, tunnel, ledger. Unset: those of complete
-	// exchanges, which are request, response, stream, request.oversize,
-	// response.oversize, request.encoded and response.encoded.
+	// request.encoded, response.encoded, tunnel, loop, ledger. Unset: those of
+	// complete exchanges, which are request, response, stream, request.oversize,
+	// response.oversize, request.encoded, response.encoded and loop.
 	// +optional
 	// +listType=atomic
 	Events []string `json:"events,omitempty"`

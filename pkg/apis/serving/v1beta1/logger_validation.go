@@ -28,7 +28,7 @@ var EventKinds = []string{
 	"request.failure", "response.failure",
 	"request.oversize", "response.oversize",
 	"request.encoded", "response.encoded",
-	"tunnel", "ledger",
+	"tunnel", "loop", "ledger",
 }
 
 // GreatestMaxPayloadBytes bounds maxPayloadBytes: no Broker takes more.
