@@ -102,6 +102,9 @@ func (a *Agent) state() metrics.State {
 		if oldest := sink.Oldest(); !oldest.IsZero() {
 			seen.OldestAge = now.Sub(oldest)
 		}
+		for _, sender := range a.sendersOf[sink.Name()] {
+			seen.AddressFailures += sender.AddressFailures()
+		}
 		if spool, ok := spools[sink.Name()]; ok {
 			seen.Spool = observedSpool(spool)
 		}

@@ -15,6 +15,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"strconv"
 	"sync"
@@ -78,6 +79,8 @@ type Agent struct {
 	budget   *capture.Budget
 	sinks    []*delivery.Sink
 	senders  []*delivery.HTTPSender
+	// sendersOf has a sink's sender and that of its dead letters, by its name.
+	sendersOf map[string][]*delivery.HTTPSender
 	// spools is what each spool takes of the budget.
 	spools    delivery.SpoolShare
 	openSpool func(directory string) (delivery.SpoolDirectory, error)
@@ -104,6 +107,7 @@ func New(given *arguments.Arguments, environment Environment) (*Agent, error) {
 		instance:     uuid.NewString(),
 		budget:       capture.NewBudget(given.BufferBytes),
 		discard:      new(ledger.Account),
+		sendersOf:    make(map[string][]*delivery.HTTPSender),
 		openSpool:    environment.OpenSpool,
 		metadata:     refresh.NewSource(given.MetadataDir, given.Metadata, environment.Logger),
 	}
@@ -194,14 +198,25 @@ func (a *Agent) addSink(given *arguments.Arguments, sink arguments.Sink, environ
 		AttemptTimeout: sink.Timeout,
 		BeginAttempt:   a.beginAttempts(sink.Name),
 	}
+	where := func() string { return "stdout:" }
+	var sender *delivery.HTTPSender
+	if !sink.Stdout() {
+		var err error
+		if sender, err = a.newSender(given, sink); err != nil {
+			return err
+		}
+		a.sendersOf[sink.Name] = append(a.sendersOf[sink.Name], sender)
+		where = func() string { return destination(sender) }
+	}
 	if letters := sink.DeadLetter; letters != nil {
 		sender, err := a.newSender(given, *letters)
 		if err != nil {
 			return fmt.Errorf("dead-letter: %w", err)
 		}
+		a.sendersOf[sink.Name] = append(a.sendersOf[sink.Name], sender)
 		options.DeadLetters = &delivery.DeadLetterOptions{
 			Sender:       sender,
-			Destination:  destination(sink),
+			Destination:  where,
 			BeginAttempt: a.beginAttempts(letters.Name),
 		}
 	}
@@ -211,10 +226,6 @@ func (a *Agent) addSink(given *arguments.Arguments, sink arguments.Sink, environ
 		a.sinks = append(a.sinks, delivery.NewSink(sink.Name, &delivery.LineSender{Writer: environment.Stdout}, options))
 		return nil
 	}
-	sender, err := a.newSender(given, sink)
-	if err != nil {
-		return err
-	}
 	options.Spool = a.spoolOptions(given, sink)
 	a.sinks = append(a.sinks, delivery.NewSink(sink.Name, sender, options))
 	return nil
@@ -222,27 +233,37 @@ func (a *Agent) addSink(given *arguments.Arguments, sink arguments.Sink, environ
 
 // destination names a sink to a dead letter sink, without the query of its
 // URL, which may be a secret between the two.
-func destination(sink arguments.Sink) string {
-	if sink.Stdout() {
-		return "stdout:"
+func destination(sender *delivery.HTTPSender) string {
+	where := sender.URL()
+	if where == nil {
+		return ""
 	}
-	named := *sink.URL
+	named := *where
 	named.RawQuery = ""
 	return named.String()
 }
 
 func (a *Agent) newSender(given *arguments.Arguments, sink arguments.Sink) (*delivery.HTTPSender, error) {
 	log := a.logger.With(zap.String("sink", sink.Name))
-	allowLoopback := delivery.NamesLoopback(sink.URL)
+	// What a file says later must not lead to this machine: only the URL that
+	// was given may.
+	allowLoopback := sink.URL != nil && delivery.NamesLoopback(sink.URL)
 	if given.AllowLoopbackSinks != nil {
 		allowLoopback = *given.AllowLoopbackSinks
 	}
+	keepsToken := func(where *url.URL) {
+		if where != nil && sink.TokenFile != "" && !delivery.SendsToken(where, given.ClusterDomain) {
+			log.Warn("the token is not sent: the sink is neither https nor a host of the cluster")
+		}
+	}
 	sender, err := delivery.NewHTTPSender(delivery.HTTPOptions{
 		URL:           sink.URL,
+		AddressFile:   sink.AddressFile,
 		CACerts:       []byte(sink.CACerts),
 		CACertsFile:   sink.CACertsFile,
 		CACertsDir:    sink.CACertsDir,
 		TokenFile:     sink.TokenFile,
+		TokenAudience: sink.TokenAudience,
 		ClusterDomain: given.ClusterDomain,
 		MaxInFlight:   maxInFlight,
 		RetryAfterMax: sink.RetryAfterMax,
@@ -253,13 +274,22 @@ func (a *Agent) newSender(given *arguments.Arguments, sink arguments.Sink) (*del
 		OnTrustFailure: func(err error) {
 			log.Warn("the certificates that are trusted stay those read before", zap.Error(err))
 		},
+		OnMoved: func(where *url.URL) {
+			if where == nil {
+				log.Warn("events are dropped: the sink has no address now")
+				return
+			}
+			log.Info("events go to the sink's present address", zap.String("host", where.Host))
+			keepsToken(where)
+		},
+		OnAddressFailure: func(err error) {
+			log.Warn("the sink's address stays the one read before", zap.Error(err))
+		},
 	})
 	if err != nil {
 		return nil, err
 	}
-	if sink.TokenFile != "" && !delivery.SendsToken(sink.URL, given.ClusterDomain) {
-		log.Warn("the token is not sent: the sink is neither https nor a host of the cluster")
-	}
+	keepsToken(sink.URL)
 	a.senders = append(a.senders, sender)
 	return sender, nil
 }

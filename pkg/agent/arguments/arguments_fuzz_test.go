@@ -41,7 +41,7 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("of %q: %+v", lines, parsed)
 		}
 		for _, sink := range parsed.Sinks {
-			if sink.Name == "" || !sink.Stdout() && (sink.URL == nil || sink.URL.Host == "" || sink.URL.User != nil) || sink.Timeout <= 0 {
+			if sink.Name == "" || !sink.Stdout() && sink.AddressFile == "" && (sink.URL == nil || sink.URL.Host == "" || sink.URL.User != nil) || sink.Timeout <= 0 {
 				t.Errorf("of %q: %+v", lines, sink)
 			}
 		}

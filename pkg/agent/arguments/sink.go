@@ -10,25 +10,33 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/sidenote-dev/sidenote/pkg/agent/delivery"
+	"github.com/sidenote-dev/sidenote/pkg/sinkaddress"
 )
 
 // Sink is where events go.
 type Sink struct {
 	// Name is unique among an agent's sinks.
 	Name string
-	// URL is nil for the standard output.
+	// URL is nil for the standard output, and may be where AddressFile says it.
 	URL *url.URL
+	// AddressFile says where the sink is while the agent runs, in the place of
+	// URL.
+	AddressFile string
 	// CACerts is a PEM bundle; CACertsFile the path of one.
 	CACerts, CACertsFile string
 	// CACertsDir has further bundles, one in each file.
 	CACertsDir string
 	// TokenFile has a bearer token for the sink.
 	TokenFile string
+	// TokenAudience is that of the token, where it goes only to a sink whose
+	// AddressFile asks for it.
+	TokenAudience string
 
 	// Schedule says how often and when a failed event is tried again.
 	Schedule delivery.Schedule
@@ -47,7 +55,7 @@ func newSink(name string) Sink {
 }
 
 // Stdout says whether the sink is the standard output.
-func (s Sink) Stdout() bool { return s.URL == nil }
+func (s Sink) Stdout() bool { return s.URL == nil && s.AddressFile == "" }
 
 const (
 	defaultSinkName  = "default"
@@ -56,6 +64,8 @@ const (
 	deadLetterName   = ".dead-letter"
 	defaultTimeout   = 30 * time.Second
 	maxRetries       = 1000
+
+	addressFileOption = "address-file"
 )
 
 var (
@@ -84,6 +94,14 @@ var sinkOptions = append([]sinkOption{
 	{
 		"token-file", "FILE", "a bearer token, read again when it changes; sent only over https or to a host of the cluster",
 		func(s *Sink, v string) error { s.TokenFile = v; return nil },
+	},
+	{
+		addressFileOption, "FILE", "a file that says where the sink is, in the place of the URL: a JSON object with url, and audience where the sink asks for a token. It need not be there yet, and is read again when it changes; an object without url means that the sink has no address. Given alone, it makes the sink",
+		func(s *Sink, v string) error { s.AddressFile = v; return nil },
+	},
+	{
+		"token-audience", "AUDIENCE", "the token's audience: with address-file, the token is sent only while the file asks for this audience",
+		func(s *Sink, v string) error { s.TokenAudience = v; return nil },
 	},
 	{
 		"retry", "COUNT", "how often a failed event is tried again; without it, as often as there is time for in 10 minutes",
@@ -143,6 +161,14 @@ var sinkOptions = append([]sinkOption{
 		"dead-letter.token-file", "FILE", "as token-file, for that URL",
 		func(s *Sink, v string) error { s.deadLetter().TokenFile = v; return nil },
 	},
+	{
+		"dead-letter.address-file", "FILE", "as address-file, for that URL",
+		func(s *Sink, v string) error { s.deadLetter().AddressFile = v; return nil },
+	},
+	{
+		"dead-letter.token-audience", "AUDIENCE", "as token-audience, for that URL",
+		func(s *Sink, v string) error { s.deadLetter().TokenAudience = v; return nil },
+	},
 }, spoolOptions...)
 
 func (s *Sink) deadLetter() *Sink {
@@ -158,6 +184,8 @@ type sinkSet struct {
 	sinks []Sink
 	// options by sink name, applied when all sinks are known.
 	options map[string][]func(*Sink) error
+	// elsewhere are the sinks with an address-file, in the order given.
+	elsewhere []string
 }
 
 func newSinkSet() *sinkSet { return &sinkSet{options: make(map[string][]func(*Sink) error)} }
@@ -186,14 +214,14 @@ func (s *sinkSet) add(value string) error {
 
 // parseSinkURL never quotes the value: a query may be a secret.
 func parseSinkURL(text string) (*url.URL, error) {
-	parsed, err := url.Parse(text)
+	parsed, err := sinkaddress.ParseURL(text)
 	switch {
-	case err != nil, parsed.Scheme != "http" && parsed.Scheme != "https", parsed.Host == "":
-		return nil, errors.New("is no sink: write stdout, or an http or https URL")
-	case parsed.User != nil:
+	case errors.Is(err, sinkaddress.ErrUser):
 		return nil, errors.New("has a user in its URL: write --sink.NAME.token-file instead")
-	case parsed.Fragment != "":
+	case errors.Is(err, sinkaddress.ErrFragment):
 		return nil, errors.New("has a fragment, which is never sent: leave it out")
+	case err != nil:
+		return nil, errors.New("is no sink: write stdout, or an http or https URL")
 	}
 	return parsed, nil
 }
@@ -207,6 +235,9 @@ func (s *sinkSet) option(path, value string) error {
 	names := make([]string, 0, len(sinkOptions))
 	for _, option := range sinkOptions {
 		if option.name == optionName {
+			if optionName == addressFileOption && !slices.Contains(s.elsewhere, name) {
+				s.elsewhere = append(s.elsewhere, name)
+			}
 			s.options[name] = append(s.options[name], func(sink *Sink) error { return option.set(sink, value) })
 			return nil
 		}
@@ -216,6 +247,14 @@ func (s *sinkSet) option(path, value string) error {
 }
 
 func (s *sinkSet) resolve() ([]Sink, error) {
+	for _, name := range s.elsewhere {
+		switch sink := s.find(name); {
+		case sink == nil:
+			s.sinks = append(s.sinks, newSink(name))
+		case sink.URL == nil:
+			return nil, fmt.Errorf("argument --sink.%s: the standard output is nowhere else: leave %s out", name, addressFileOption)
+		}
+	}
 	for name, options := range s.options {
 		sink := s.find(name)
 		if sink == nil {
@@ -226,7 +265,7 @@ func (s *sinkSet) resolve() ([]Sink, error) {
 				return nil, fmt.Errorf("argument --sink.%s: %w", name, err)
 			}
 		}
-		if sink.DeadLetter != nil && sink.DeadLetter.URL == nil {
+		if sink.DeadLetter != nil && sink.DeadLetter.Stdout() {
 			return nil, fmt.Errorf("argument --sink.%s: there is no dead letter sink: write --sink.%s.dead-letter=URL", name, name)
 		}
 		if err := sink.Spool.validate(sink); err != nil {

@@ -277,6 +277,8 @@ func rejection(result Result) ledger.Reason {
 	switch {
 	case result.Unsendable:
 		return ledger.ReasonInvalid
+	case result.NoAddress:
+		return ledger.ReasonNoSink
 	case result.Refused != AddressNone:
 		return ledger.ReasonAddress
 	default:

@@ -44,13 +44,20 @@ const (
 
 // HTTPOptions say how a sink is reached.
 type HTTPOptions struct {
+	// URL is where the sink is. It may be nil where AddressFile says it.
 	URL *url.URL
+	// AddressFile says where the sink is, in the place of URL, and is read again
+	// when it changes (pkg/sinkaddress).
+	AddressFile string
 	// CACerts are trusted beside the system's, in PEM. CACertsFile and the
 	// files in CACertsDir are too, and are read again when they change.
 	CACerts                 []byte
 	CACertsFile, CACertsDir string
 	// TokenFile holds a bearer token. It goes out only where SendsToken says so.
 	TokenFile string
+	// TokenAudience is that of the token. Where it is given, the token goes only
+	// to an address of AddressFile that asks for it.
+	TokenAudience string
 	// ClusterDomain is the DNS domain of the cluster.
 	ClusterDomain string
 	// MaxInFlight is how many connections are worth keeping.
@@ -65,6 +72,11 @@ type HTTPOptions struct {
 	// OnTrustFailure may be told why certificates couldn't be read again. Those
 	// read last stay in force.
 	OnTrustFailure func(error)
+	// OnMoved may be told that AddressFile has another address, nil for none.
+	OnMoved func(*url.URL)
+	// OnAddressFailure may be told why AddressFile couldn't be used. The address
+	// that was read last stays in force.
+	OnAddressFailure func(error)
 }
 
 // HTTPSender posts events. It never follows a redirect and heeds no proxy of
@@ -75,6 +87,8 @@ type HTTPSender struct {
 	dial    func(ctx context.Context, network, address string) (net.Conn, error)
 
 	mu        sync.Mutex
+	location  location
+	failures  uint64
 	trust     trust
 	transport *http.Transport
 	expires   time.Time
@@ -87,14 +101,15 @@ type HTTPSender struct {
 // NewHTTPSender gives a sender to an HTTP sink.
 func NewHTTPSender(options HTTPOptions) (*HTTPSender, error) {
 	sender := &HTTPSender{
-		options: options,
-		dial:    guardedDial(options.AllowLoopback),
-		trust:   trust{inline: options.CACerts, file: options.CACertsFile, directory: options.CACertsDir},
+		options:  options,
+		dial:     guardedDial(options.AllowLoopback),
+		location: location{file: options.AddressFile, url: options.URL},
+		trust:    trust{inline: options.CACerts, file: options.CACertsFile, directory: options.CACertsDir},
 	}
 	if _, err := sender.trust.load(time.Now()); err != nil {
 		return nil, err
 	}
-	if options.TokenFile != "" && SendsToken(options.URL, options.ClusterDomain) {
+	if options.TokenFile != "" {
 		sender.token = &tokenSource{path: options.TokenFile}
 	}
 	return sender, nil
@@ -112,6 +127,10 @@ func SendsToken(u *url.URL, clusterDomain string) bool {
 // Send posts an event, a second time with a fresh token where the first is
 // answered by 401.
 func (s *HTTPSender) Send(ctx context.Context, e *event.Event, sequence uint64) Result {
+	to := s.where(time.Now())
+	if to.url == nil {
+		return Result{NoAddress: true}
+	}
 	if class := s.refusedNow(time.Now()); class != AddressNone {
 		return Result{Refused: class}
 	}
@@ -122,16 +141,55 @@ func (s *HTTPSender) Send(ctx context.Context, e *event.Event, sequence uint64) 
 	message.Header["User-Agent"] = []string{userAgent}
 	// Of the attempt's span, where it has one: the sink's own spans are below it.
 	propagation.TraceContext{}.Inject(ctx, propagation.HeaderCarrier(message.Header))
-	result := s.post(ctx, message, false)
-	if result.Status == http.StatusUnauthorized && s.token != nil {
-		result = s.post(ctx, message, true)
+	result := s.post(ctx, to, message, false)
+	if result.Status == http.StatusUnauthorized && to.token {
+		result = s.post(ctx, to, message, true)
 	}
 	return result
 }
 
-func (s *HTTPSender) post(ctx context.Context, message *event.Message, freshToken bool) Result {
+// attemptAddress is where one attempt goes, and whether it carries the token.
+type attemptAddress struct {
+	url   *url.URL
+	token bool
+}
+
+// where looks up where the sink is. Attempts under way stay where they went.
+func (s *HTTPSender) where(now time.Time) attemptAddress {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	moved, err := s.location.load(now)
+	if err != nil {
+		s.failures++
+		if s.options.OnAddressFailure != nil {
+			s.options.OnAddressFailure(err)
+		}
+	}
+	if moved {
+		// New connections, by the authorities that came with the address.
+		s.expires, s.trust.read, s.refusedUntil = now, time.Time{}, time.Time{}
+		if s.options.OnMoved != nil {
+			s.options.OnMoved(s.location.url)
+		}
+	}
+	to := attemptAddress{url: s.location.url}
+	to.token = s.token != nil && to.url != nil && SendsToken(to.url, s.options.ClusterDomain) && s.location.asksFor(s.options.TokenAudience)
+	return to
+}
+
+// URL is where the sink is now, or nil.
+func (s *HTTPSender) URL() *url.URL { return s.where(time.Now()).url }
+
+// AddressFailures counts contents of AddressFile that could not be used.
+func (s *HTTPSender) AddressFailures() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.failures
+}
+
+func (s *HTTPSender) post(ctx context.Context, to attemptAddress, message *event.Message, freshToken bool) Result {
 	header := message.Header
-	if s.token != nil {
+	if to.token {
 		token, err := s.token.get(time.Now(), freshToken)
 		if err != nil {
 			return NoAnswer
@@ -141,8 +199,8 @@ func (s *HTTPSender) post(ctx context.Context, message *event.Message, freshToke
 	}
 	request := (&http.Request{
 		Method:        http.MethodPost,
-		URL:           s.options.URL,
-		Host:          s.options.URL.Host,
+		URL:           to.url,
+		Host:          to.url.Host,
 		Header:        header,
 		ContentLength: message.Length,
 		Body:          http.NoBody,
@@ -152,7 +210,7 @@ func (s *HTTPSender) post(ctx context.Context, message *event.Message, freshToke
 		request.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(message.Body()), nil }
 	}
 	// Not a client: it would follow redirects.
-	answer, err := s.current(time.Now()).RoundTrip(request)
+	answer, err := s.current(to.url, time.Now()).RoundTrip(request)
 	if err != nil {
 		return s.unanswered(err, time.Now())
 	}
@@ -202,10 +260,10 @@ func (s *HTTPSender) refusedNow(now time.Time) AddressClass {
 
 // current gives the transport, a new one when its connections are old or other
 // authorities are trusted.
-func (s *HTTPSender) current(now time.Time) *http.Transport {
+func (s *HTTPSender) current(to *url.URL, now time.Time) *http.Transport {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.renewTrust(now)
+	s.renewTrust(to, now)
 	if s.transport != nil && now.Before(s.expires) {
 		return s.transport
 	}
@@ -230,8 +288,8 @@ func (s *HTTPSender) current(now time.Time) *http.Transport {
 
 // renewTrust reads certificates again, now and then, and has new connections
 // made where others are trusted.
-func (s *HTTPSender) renewTrust(now time.Time) {
-	if s.options.URL.Scheme != "https" || now.Sub(s.trust.read) < trustRefresh {
+func (s *HTTPSender) renewTrust(to *url.URL, now time.Time) {
+	if to.Scheme != "https" || now.Sub(s.trust.read) < trustRefresh {
 		return
 	}
 	changed, err := s.trust.load(now)

@@ -31,6 +31,8 @@ type Result struct {
 	Body []byte
 	// Refused is the class of the sink's address where no sink may have that.
 	Refused AddressClass
+	// NoAddress says that the sink has no address now.
+	NoAddress bool
 	// Unsendable says that the event has no wire form.
 	Unsendable bool
 }
@@ -58,7 +60,7 @@ const (
 func Judge(result Result) Verdict {
 	status := result.Status
 	switch {
-	case result.Unsendable, result.Refused != AddressNone:
+	case result.Unsendable, result.NoAddress, result.Refused != AddressNone:
 		return Rejected
 	case status >= 200 && status <= 299:
 		return Delivered

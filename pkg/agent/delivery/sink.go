@@ -70,8 +70,8 @@ type Options struct {
 type DeadLetterOptions struct {
 	Sender Sender
 	// Destination names the sink that didn't take them, in their attribute
-	// knativeerrordest.
-	Destination string
+	// knativeerrordest: where it is now.
+	Destination func() string
 	// BeginAttempt is told of each attempt.
 	BeginAttempt BeginAttempt
 }
@@ -100,7 +100,7 @@ func NewSink(name string, sender Sender, options Options) *Sink {
 			beginAttempt:   letters.BeginAttempt,
 			event: func(item *Item) (*event.Event, error) {
 				return item.Event.DeadLetter(event.Failure{
-					Destination: letters.Destination,
+					Destination: letters.Destination(),
 					Status:      item.failure.Status,
 					Body:        item.failure.Body,
 				})

@@ -25,6 +25,8 @@ type Sink struct {
 	// QueueBytes is what the sink's events hold of the budget, those in flight
 	// too.
 	QueueBytes int64
+	// AddressFailures counts what its address file said and couldn't be used.
+	AddressFailures uint64
 	// Spool is nil where the sink has none.
 	Spool *Spool
 }
@@ -106,6 +108,7 @@ func observeState(meter metric.Meter, state func() State) error {
 	refused := i.counter("sidenote.spool.refused", "{event}", "Events that found no room in the spool, and stayed in memory.")
 	corrupt := i.counter("sidenote.spool.corrupt_blocks", "{block}", "Blocks of the spool's files that are damaged.")
 	skippedEvents := i.counter("sidenote.events.skipped", "{event}", "Events that were not to be sent, by kind.")
+	addressFailures := i.counter("sidenote.sink.address_failures", "{change}", "Changes of the sink's address file that could not be used.")
 	skipped := i.counter("sidenote.exchanges.skipped", "{exchange}", "Exchanges that were proxied but not observed, by reason.")
 	active := i.amount("sidenote.exchanges.active", "{exchange}", "Exchanges that are under way.")
 	used := i.amount("sidenote.buffer.usage", "By", "Bytes that are held for events, of all kinds.")
@@ -134,6 +137,7 @@ func observeState(meter metric.Meter, state func() State) error {
 			o.ObserveInt64(pending, int64(sink.Ledger.Pending), of)
 			o.ObserveFloat64(age, sink.OldestAge.Seconds(), of)
 			o.ObserveInt64(queued, sink.QueueBytes, of)
+			o.ObserveInt64(addressFailures, int64(sink.AddressFailures), of)
 			if spool := sink.Spool; spool != nil {
 				o.ObserveInt64(spoolWorks, oneIf(spool.Working), of)
 				o.ObserveInt64(spoolUsed, spool.Bytes, of)

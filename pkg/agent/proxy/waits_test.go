@@ -215,7 +215,7 @@ func newStage(t *testing.T, state sinkState, fill queueFill) *stage {
 		BeginAttempt:   noSpans,
 	}
 	if state.letters != nil {
-		options.DeadLetters = &delivery.DeadLetterOptions{Sender: sender{state.letters}, Destination: "http://sink", BeginAttempt: noSpans}
+		options.DeadLetters = &delivery.DeadLetterOptions{Sender: sender{state.letters}, Destination: func() string { return "http://sink" }, BeginAttempt: noSpans}
 	}
 	answered := make(chan struct{})
 	if state.hangingSpool {

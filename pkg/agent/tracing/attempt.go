@@ -72,6 +72,8 @@ func failureOf(result delivery.Result) string {
 	switch {
 	case result.Unsendable:
 		return "invalid"
+	case result.NoAddress:
+		return "nosink"
 	case result.Refused != delivery.AddressNone:
 		return "address"
 	case result.Status == 0:
