@@ -271,11 +271,22 @@ func (b *buffer) end(most int) string {
 // does something else meanwhile: no promise is measured by it.
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(5 * time.Minute)
-	for !condition() {
-		if time.Now().After(deadline) {
-			t.Fatalf("not seen in time: %s", what)
+	within(t, 5*time.Minute, what, condition)
+}
+
+// within waits until a condition holds, for so long of the time that this
+// process is given: where the machine does something else, and the agent waits
+// as well, hardly any time passes.
+func within(t *testing.T, limit time.Duration, what string, condition func() bool) {
+	t.Helper()
+	const step = 10 * time.Millisecond
+	given := time.Duration(0)
+	for deadline := time.Now().Add(10 * time.Minute); !condition(); {
+		begun := time.Now()
+		if given > limit || begun.After(deadline) {
+			t.Fatalf("not seen within %s: %s", limit, what)
 		}
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(step)
+		given += min(time.Since(begun), 2*step)
 	}
 }

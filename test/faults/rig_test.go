@@ -270,10 +270,11 @@ func (r *rig) awaitSuccess() {
 	})
 }
 
-// awaitArrival (P4) waits for the events of an exchange.
+// awaitArrival (P4) waits for the events of an exchange that was made after a
+// fault's end.
 func (r *rig) awaitArrival(id string) {
 	r.t.Helper()
-	eventually(r.t, "the events of "+id+" have arrived", func() bool {
+	within(r.t, arrivalTime, "P4: the events of "+id+" have arrived", func() bool {
 		for _, s := range r.options.sides {
 			if !r.sink.has(id, s) {
 				return false
