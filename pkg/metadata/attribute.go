@@ -97,6 +97,23 @@ func Validate(attributes []Attribute) error {
 	return nil
 }
 
+// Accept gives the attributes that can go out together, and says why each of
+// the others can't. Earlier ones take precedence.
+func Accept(attributes []Attribute) (accepted []Attribute, refused []error) {
+	if Validate(attributes) == nil {
+		return attributes, nil
+	}
+	for _, attribute := range attributes {
+		candidate := append(slices.Clip(accepted), attribute)
+		if err := Validate(candidate); err != nil {
+			refused = append(refused, err)
+			continue
+		}
+		accepted = candidate
+	}
+	return accepted, refused
+}
+
 // Argument is the form of an attribute in the agent's arguments.
 func (a Attribute) Argument() string { return a.Name + "=" + a.Value }
 

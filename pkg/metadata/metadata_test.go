@@ -105,6 +105,31 @@ func TestValidateBoundsAllTogether(t *testing.T) {
 	}
 }
 
+func TestAcceptLeavesOutWhatCannotGo(t *testing.T) {
+	long := strings.Repeat("x", MaxValueBytes)
+	for what, test := range map[string]struct {
+		given, want []Attribute
+		refused     int
+	}{
+		"nothing":               {nil, nil, 0},
+		"what can":              {[]Attribute{{"a", "1"}, {"b", "2"}}, []Attribute{{"a", "1"}, {"b", "2"}}, 0},
+		"a line break":          {[]Attribute{{"a", "1\n2"}, {"b", "2"}}, []Attribute{{"b", "2"}}, 1},
+		"a name twice":          {[]Attribute{{"a", "1"}, {"a", "2"}, {"b", "3"}}, []Attribute{{"a", "1"}, {"b", "3"}}, 1},
+		"a reserved name":       {[]Attribute{{"id", "1"}, {"b", "2"}}, []Attribute{{"b", "2"}}, 1},
+		"no name":               {[]Attribute{{"", "1"}, {"b", "2"}}, []Attribute{{"b", "2"}}, 1},
+		"too much in all":       {[]Attribute{{"a", long}, {"b", long}, {"c", long}, {"d", long}, {"e", "1"}}, []Attribute{{"a", long}, {"b", long}, {"c", long}, {"e", "1"}}, 1},
+		"nothing that is valid": {[]Attribute{{"id", "1"}}, nil, 1},
+	} {
+		got, refused := Accept(test.given)
+		if diff := cmp.Diff(test.want, got); diff != "" {
+			t.Errorf("%s (-want, +got): %s", what, diff)
+		}
+		if len(refused) != test.refused {
+			t.Errorf("%s: refused %v, want %d", what, refused, test.refused)
+		}
+	}
+}
+
 func TestSelectTakesWhatIsListedAndSaysWhatIsMissing(t *testing.T) {
 	annotations := map[string]string{"team": "ai-platform", "example.com/owner": "ml-ops", "version": "v2.1.0"}
 	attributes, missing := Select(annotations, []Source{

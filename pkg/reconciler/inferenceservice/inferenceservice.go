@@ -81,7 +81,8 @@ func (r *Reconciler) reconcileWithLogger(ctx context.Context, is *v1beta1.Infere
 	// the cluster denies rolls no model.
 	listed, _ := metadata.Select(is.Annotations, sources)
 	permitted, denied := settings.Logger.DeniedAnnotations.Permit(sources)
-	attributes, missing := metadata.Select(is.Annotations, permitted)
+	selected, missing := metadata.Select(is.Annotations, permitted)
+	attributes, refused := metadata.Accept(selected)
 	sink := r.resolveSink(ctx, is, settings.Logger)
 	deadLetterSink := r.resolveDeadLetterSink(ctx, is, settings.Logger)
 	wanted := resources.Wanted{
@@ -114,6 +115,7 @@ func (r *Reconciler) reconcileWithLogger(ctx context.Context, is *v1beta1.Infere
 		return errors.Join(err, metadataErr, trustErr)
 	}
 	reportLogger(is, inForce, wanted, missing, denied)
+	reportIgnored(is, inForce, refused)
 	if metadataErr != nil {
 		is.Status.MarkMetadataNotWritten(metadataErr)
 	}

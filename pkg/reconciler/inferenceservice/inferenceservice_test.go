@@ -116,6 +116,42 @@ func TestNothingIsWrittenWhereNothingChanged(t *testing.T) {
 	}
 }
 
+// An object that no webhook saw may say anything: the agent starts, the rest of
+// what it says holds, and a condition names what doesn't.
+func TestWhatNoWebhookSawIsSaid(t *testing.T) {
+	w := running(t)
+	w.assertSaid(v1beta1.LoggerValid, isTrue, "", "")
+	unseen := w.is().DeepCopy()
+	unseen.Generation++
+	unseen.Annotations["owner"] = "a\nb"
+	logger := unseen.Spec.Predictor.Logger
+	logger.Mode, logger.MaxPayloadBytes = "everything", ptr.Int64(0)
+	w.put(w.inferenceServices, unseen)
+	w.settle()
+	if slices.ContainsFunc(w.arguments(), func(a string) bool { return strings.Contains(a, "everything") || strings.Contains(a, "owner") }) {
+		t.Errorf("the agent gets %q", w.arguments())
+	}
+	for _, said := range []string{
+		"ignored: ", `spec.predictor.logger.mode: "everything" is no mode: write all, request or response`,
+		"spec.predictor.logger.maxPayloadBytes: it is 0", `attribute "owner": the value holds the control character U+000A`,
+	} {
+		w.assertSaid(v1beta1.LoggerValid, isFalse, "FieldsIgnored", said)
+	}
+	w.assertSaid(v1beta1.LoggerReady, isTrue, "", "")
+	if diff := cmp.Diff([]string{"team"}, w.is().Status.Logger.Attributes); diff != "" {
+		t.Errorf("attributes (-want, +got): %s", diff)
+	}
+	w.assertEvents("Normal Updated", "Warning FieldsIgnored")
+
+	// The model serves alone where the agent can't be.
+	w.owner(WithPort("", v1beta1.AgentPort))
+	w.settle()
+	w.assertSaid(v1beta1.LoggerReady, isFalse, "NoAgent", "let the model listen on another one")
+	if containers := w.service().Spec.Template.Spec.Containers; len(containers) != 1 {
+		t.Errorf("containers: %v", containers)
+	}
+}
+
 func TestWhatTheOwnerChangesRollsOneRevision(t *testing.T) {
 	for what, test := range map[string]struct {
 		change    Option

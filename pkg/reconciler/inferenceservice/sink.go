@@ -84,8 +84,12 @@ func (r *Reconciler) resolve(ctx context.Context, is *v1beta1.InferenceService, 
 // take its model down with it.
 func unusable(address *duckv1.Addressable) error {
 	switch url := address.URL.URL(); {
+	case v1beta1.ValidateURL(address.URL) != nil:
+		return v1beta1.ValidateURL(address.URL)
 	case url.Scheme != "http" && url.Scheme != "https":
 		return fmt.Errorf("the scheme %q is neither http nor https", url.Scheme)
+	case url.Host == "":
+		return errors.New("it has no host")
 	case url.User != nil:
 		return errors.New("it holds credentials")
 	case url.Fragment != "":

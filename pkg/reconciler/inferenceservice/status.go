@@ -63,11 +63,24 @@ func stillSent(is *v1beta1.InferenceService, observed []metadata.Attribute, deni
 	return keys
 }
 
+// reportIgnored says in the status what of the specification the template is
+// made without, for the agent would not start with it.
+func reportIgnored(is *v1beta1.InferenceService, inForce resources.InForce, attributes []error) {
+	if reason := resources.NoAgent(is); reason != "" {
+		is.Status.MarkNotLogging("NoAgent", reason+"; until then no event is sent")
+	}
+	ignored := resources.Ignored(is, inForce)
+	for _, err := range attributes {
+		ignored = append(ignored, "spec.predictor.logger.metadata: "+err.Error())
+	}
+	is.Status.MarkIgnored(ignored)
+}
+
 // recordTransitions records an event for each of the logger's conditions that
 // turned false, or true again, since the status was read.
 func recordTransitions(ctx context.Context, before, is *v1beta1.InferenceService) {
 	recorder := controller.GetEventRecorder(ctx)
-	for _, condition := range []apis.ConditionType{v1beta1.SinkResolved, v1beta1.DeadLetterSinkResolved, v1beta1.MetadataReady, v1beta1.TrustReady} {
+	for _, condition := range []apis.ConditionType{v1beta1.SinkResolved, v1beta1.DeadLetterSinkResolved, v1beta1.LoggerValid, v1beta1.MetadataReady, v1beta1.TrustReady} {
 		was, now := before.Status.GetCondition(condition), is.Status.GetCondition(condition)
 		switch {
 		case now == nil:

@@ -6,6 +6,7 @@ SPDX-License-Identifier: Apache-2.0
 package v1beta1
 
 import (
+	"fmt"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -25,6 +26,9 @@ const (
 	DeadLetterSinkResolved apis.ConditionType = "DeadLetterSinkResolved"
 	// LoggerReady says whether events go out of the template in force.
 	LoggerReady apis.ConditionType = "LoggerReady"
+	// LoggerValid says whether the agent is given all that the logger says. It is
+	// false only for an object that no webhook saw.
+	LoggerValid apis.ConditionType = "LoggerValid"
 	// MetadataReady says whether every listed annotation is on the object.
 	MetadataReady apis.ConditionType = "MetadataReady"
 	// TrustReady says whether running agents get the certificate authorities of
@@ -38,7 +42,7 @@ const (
 var conditionSet = apis.NewLivingConditionSet(PredictorReady)
 
 // loggerConditions are there only where there is a logger.
-var loggerConditions = []apis.ConditionType{SinkResolved, DeadLetterSinkResolved, LoggerReady, MetadataReady, TrustReady, AgentCurrent}
+var loggerConditions = []apis.ConditionType{SinkResolved, DeadLetterSinkResolved, LoggerReady, LoggerValid, MetadataReady, TrustReady, AgentCurrent}
 
 // InitializeConditions sets every condition that isn't known yet to Unknown.
 func (s *InferenceServiceStatus) InitializeConditions() {
@@ -152,6 +156,32 @@ func (s *InferenceServiceStatus) MarkLogging() {
 // MarkNotLogging says why every event is dropped.
 func (s *InferenceServiceStatus) MarkNotLogging(reason, message string) {
 	conditionSet.Manage(s).MarkFalse(LoggerReady, reason, "%s", message)
+}
+
+// Bounds of a condition's message, for what an object may have is not bounded.
+const (
+	maxIgnoredListed = 8
+	maxIgnoredBytes  = 300
+)
+
+// MarkIgnored says which fields count for nothing, and why.
+func (s *InferenceServiceStatus) MarkIgnored(ignored []string) {
+	if len(ignored) == 0 {
+		conditionSet.Manage(s).MarkTrue(LoggerValid)
+		return
+	}
+	listed := make([]string, 0, maxIgnoredListed+1)
+	for i, text := range ignored {
+		if i == maxIgnoredListed {
+			listed = append(listed, fmt.Sprintf("and %d more", len(ignored)-i))
+			break
+		}
+		if len(text) > maxIgnoredBytes {
+			text = strings.ToValidUTF8(text[:maxIgnoredBytes], "") + "…"
+		}
+		listed = append(listed, text)
+	}
+	conditionSet.Manage(s).MarkFalse(LoggerValid, "FieldsIgnored", "ignored: %s", strings.Join(listed, "; "))
 }
 
 // MarkMetadata says which listed annotations the object lacks, and which ones

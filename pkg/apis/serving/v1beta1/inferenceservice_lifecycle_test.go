@@ -9,6 +9,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
@@ -96,6 +97,29 @@ func TestReadyFollowsTheKnativeService(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// An object may have any number of fields that are ignored, of any length.
+func TestWhatIsIgnoredIsSaidInABoundedMessage(t *testing.T) {
+	var status v1beta1.InferenceServiceStatus
+	status.MarkIgnored(nil)
+	if got := said(&status, v1beta1.LoggerValid); got != "True" {
+		t.Errorf("of nothing it says %q", got)
+	}
+	ignored := []string{"spec.predictor.logger.mode: " + strings.Repeat("東", 10_000)}
+	for range 1000 {
+		ignored = append(ignored, "spec.predictor.logger.events[1]: 100% none")
+	}
+	status.MarkIgnored(ignored)
+	got := said(&status, v1beta1.LoggerValid)
+	if !strings.HasPrefix(got, "False FieldsIgnored ignored: spec.predictor.logger.mode: 東") || !strings.Contains(got, "100% none") ||
+		!strings.HasSuffix(got, "; and 993 more") || len(got) > 1000 || !utf8.ValidString(got) {
+		t.Errorf("it says %q", got)
+	}
+	status.ClearLogger()
+	if got := said(&status, v1beta1.LoggerValid); got != "absent" {
+		t.Errorf("without a logger it says %q", got)
 	}
 }
 

@@ -329,6 +329,14 @@ func TestWhatCannotServeIsRefusedWithTheFieldAndTheRemedy(t *testing.T) {
 			fromManifest(t, `predictor: {containers: [{image: a}], logger: {sink: {}}}`),
 			refused("expected at least one, got none", logger+".sink.ref", logger+".sink.uri"),
 		},
+		"a URL that is too long": {
+			Seed(WithLogger(WithURL("http://h/" + strings.Repeat("x", v1beta1.MaxURLBytes)))),
+			refused("write at most 4096", logger+".url"),
+		},
+		"a URL with characters that are none of a URL's": {
+			Seed(WithLogger(WithURL("http://h/?q=\U000f0000"))),
+			refused("write them with %", logger+".url"),
+		},
 		"resources that are not the agent's": {
 			fromManifest(t, `predictor: {containers: [{image: a}], logger: {resources: {limits: {nvidia.com/gpu: 1}}}}`),
 			refused("write cpu, memory or ephemeral-storage", logger+".resources.limits.nvidia.com/gpu"),

@@ -7,9 +7,11 @@ package v1beta1
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"knative.dev/pkg/apis"
@@ -33,6 +35,23 @@ var EventKinds = []string{
 
 // GreatestMaxPayloadBytes bounds maxPayloadBytes: no Broker takes more.
 const GreatestMaxPayloadBytes = 16 << 20
+
+// MaxURLBytes bounds the URL of a sink, which goes into an argument of the
+// agent and into annotations of the Knative Service.
+const MaxURLBytes = 4 << 10
+
+// ValidateURL says why a URL can't be passed on: it is too long, or has
+// characters for which Knative's JSON of it is none.
+func ValidateURL(url *apis.URL) error {
+	text := url.String()
+	if len(text) > MaxURLBytes {
+		return fmt.Errorf("it has %d bytes: write at most %d", len(text), MaxURLBytes)
+	}
+	if strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return errors.New("it has characters that are not of a URL: write them with %, as %20")
+	}
+	return nil
+}
 
 func (s *LoggerSpec) validate(ctx context.Context) *apis.FieldError {
 	errs := s.Unknown.validate(reflect.TypeFor[LoggerSpec](), loggerAdvice)
@@ -98,6 +117,10 @@ func validateAudience(destination *duckv1.Destination, allowed []string) *apis.F
 func validateEndpoint(endpoint *apis.URL, field string) *apis.FieldError {
 	if endpoint == nil {
 		return nil
+	}
+	if err := ValidateURL(endpoint); err != nil {
+		// What it holds may be a secret.
+		return apis.ErrInvalidValue("a URL", field, err.Error())
 	}
 	if (endpoint.Scheme != "http" && endpoint.Scheme != "https") || endpoint.Host == "" {
 		return apis.ErrInvalidValue(endpoint.URL().Redacted(), field, "write an absolute URL with http or https, as http://name.namespace.svc.cluster.local/path")

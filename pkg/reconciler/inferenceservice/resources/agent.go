@@ -6,6 +6,8 @@ SPDX-License-Identifier: Apache-2.0
 package resources
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -46,13 +48,14 @@ const (
 // addAgent puts the agent in front of the model: it takes the model's port
 // and probes, and the model keeps listening without declaring it. The agent
 // comes last, so that every other container keeps its index, by which errors
-// name it.
-func addAgent(is *v1beta1.InferenceService, pod *corev1.PodSpec, inForce InForce) {
+// name it. It returns what of the logger it leaves out, for the agent would
+// refuse it, and an agent that doesn't start takes its model down.
+func addAgent(is *v1beta1.InferenceService, pod *corev1.PodSpec, inForce InForce) (ignored []string) {
 	owner := portOwner(pod.Containers)
 	if owner < 0 {
 		// Validation refuses it; an object from before it is shown to Serving as
 		// it is, which says what is wrong.
-		return
+		return nil
 	}
 	model := &pod.Containers[owner]
 	port := model.Ports[0]
@@ -66,12 +69,15 @@ func addAgent(is *v1beta1.InferenceService, pod *corev1.PodSpec, inForce InForce
 	}
 	resolvePorts(pod.Containers, owner, port)
 	readiness, startup := agentProbes(model, port, inForce.MultiContainerProbing)
-	settings := agentSettingsOf(is, inForce)
+	settings, _ := agentSettingsOf(is, inForce)
+	line := newAgentLine(owner)
+	agentArguments(line, is, port, readiness, startup, inForce)
+	arguments, ignored := line.accepted()
 
 	agent := corev1.Container{
 		Name:            v1beta1.AgentContainerName,
 		Image:           inForce.Agent.Image,
-		Args:            agentArguments(is, port, readiness, startup, inForce),
+		Args:            arguments,
 		Env:             agentEnvironment(settings),
 		Ports:           []corev1.ContainerPort{{Name: port.Name, ContainerPort: v1beta1.AgentPort}},
 		Resources:       *settings.Resources.DeepCopy(),
@@ -99,6 +105,24 @@ func addAgent(is *v1beta1.InferenceService, pod *corev1.PodSpec, inForce InForce
 		EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: resource.NewQuantity(noTokenVolumeBytes, resource.BinarySI)},
 	}})
 	pod.Containers = append(pod.Containers, agent)
+	return ignored
+}
+
+// NoAgent says why an InferenceService with a logger gets no agent, or is
+// empty: the model would take the agent's port, and one of the two would not
+// start.
+func NoAgent(is *v1beta1.InferenceService) string {
+	containers := is.Spec.Predictor.Containers
+	owner := portOwner(containers)
+	if owner < 0 {
+		return ""
+	}
+	switch port := containers[owner].Ports[0].ContainerPort; port {
+	case v1beta1.AgentPort, v1beta1.AgentAdminPort:
+		return fmt.Sprintf("spec.predictor.containers[%d].ports[0].containerPort is %d, a port of the agent's: let the model listen on another one", owner, port)
+	default:
+		return ""
+	}
 }
 
 // portOwner gives the index of the container that serves the model, or a
@@ -157,15 +181,24 @@ func mount(pod *corev1.PodSpec, container *corev1.Container, path string, volume
 	})
 }
 
-func agentArguments(is *v1beta1.InferenceService, port corev1.ContainerPort, readiness, startup *corev1.Probe, inForce InForce) []string {
+func agentArguments(line *agentLine, is *v1beta1.InferenceService, port corev1.ContainerPort, readiness, startup *corev1.Probe, inForce InForce) {
 	logger := is.Spec.Predictor.Logger
-	settings := agentSettingsOf(is, inForce)
-	maxPayloadBytes := settings.MaxPayloadBytes
-	if logger.MaxPayloadBytes != nil {
-		maxPayloadBytes = *logger.MaxPayloadBytes
+	argument, ignore := line.argument, line.ignore
+	settings, errs := agentSettingsOf(is, inForce)
+	if errs != nil {
+		ignore("resources", errs)
 	}
-	var arguments []string
-	argument := func(name, value string) { arguments = append(arguments, "--"+name+"="+literal(value)) }
+	maxPayloadBytes := settings.MaxPayloadBytes
+	if own := logger.MaxPayloadBytes; own != nil {
+		if *own < 1 || *own > v1beta1.GreatestMaxPayloadBytes {
+			ignore("maxPayloadBytes", fmt.Errorf("it is %d: write from 1 to %d", *own, v1beta1.GreatestMaxPayloadBytes))
+		} else {
+			maxPayloadBytes = *own
+		}
+	}
+	if refresh := logger.MetadataRefresh; refresh != v1beta1.RefreshByRevision && refresh != v1beta1.RefreshLive {
+		ignore("metadataRefresh", fmt.Errorf("%q is none: write %s or %s", refresh, v1beta1.RefreshByRevision, v1beta1.RefreshLive))
+	}
 
 	argument("port", strconv.Itoa(int(v1beta1.AgentPort)))
 	argument("admin-port", strconv.Itoa(int(v1beta1.AgentAdminPort)))
@@ -175,13 +208,14 @@ func agentArguments(is *v1beta1.InferenceService, port corev1.ContainerPort, rea
 	argument("namespace", is.Namespace)
 	argument("component", string(v1beta1.PredictorComponent))
 	argument("mode", string(logger.Mode))
-	if len(logger.Events) > 0 {
-		argument("events", strings.Join(logger.Events, ","))
+	if events := selectedEvents(logger, ignore); len(events) > 0 {
+		argument("events", strings.Join(events, ","))
 	}
 	var paths inference.Paths
-	for _, pattern := range logger.Paths {
-		// One that no webhook saw must not keep the agent from starting.
-		if paths.Add(pattern) == nil {
+	for i, pattern := range logger.Paths {
+		if err := paths.Add(pattern); err != nil {
+			ignore(fmt.Sprintf("paths[%d]", i), err)
+		} else {
 			argument("paths", pattern)
 		}
 	}
@@ -195,6 +229,10 @@ func agentArguments(is *v1beta1.InferenceService, port corev1.ContainerPort, rea
 	}
 	if startup != nil {
 		argument("startup-probe", probeJSON(startup))
+		if !inForce.MultiContainerProbing {
+			line.ignoreOfModel("startupProbe.failureThreshold", errors.New("the agent runs the probe and can't restart the model: "+
+				"have "+featureMultiContainerProbing+" set to enabled in Knative Serving's ConfigMap config-features"))
+		}
 	}
 	if sink := inForce.Sink; sink != nil {
 		argument("sink", sink.Address.URL.String())
@@ -206,8 +244,8 @@ func agentArguments(is *v1beta1.InferenceService, port corev1.ContainerPort, rea
 		if domain, needed := clusterDomain(inForce); needed {
 			argument("cluster-domain", domain)
 		}
-		addDelivery(option, logger.Delivery, inForce.DeadLetterSink)
-		addSpool(option, logger.Spool)
+		addDelivery(option, ignore, logger.Delivery, inForce.DeadLetterSink)
+		addSpool(option, ignore, logger.Spool)
 	}
 	addTelemetry(argument, inForce.Observability)
 	for _, attribute := range inForce.Metadata {
@@ -216,7 +254,19 @@ func agentArguments(is *v1beta1.InferenceService, port corev1.ContainerPort, rea
 	if logger.MetadataRefresh == v1beta1.RefreshLive {
 		argument("metadata-dir", metadataDirectory)
 	}
-	return arguments
+}
+
+// selectedEvents gives each kind of event that is listed, once.
+func selectedEvents(logger *v1beta1.LoggerSpec, ignore func(field string, why error)) (events []string) {
+	for i, kind := range logger.Events {
+		switch {
+		case !slices.Contains(v1beta1.EventKinds, kind):
+			ignore(fmt.Sprintf("events[%d]", i), fmt.Errorf("%q is no kind of event", kind))
+		case !slices.Contains(events, kind):
+			events = append(events, kind)
+		}
+	}
+	return events
 }
 
 // clusterDomain gives the cluster's DNS domain where a token goes by it, and
@@ -227,7 +277,3 @@ func clusterDomain(inForce InForce) (domain string, needed bool) {
 	sendsToken := inForce.Sink.Address.Audience != nil || (letters != nil && letters.Address.Audience != nil)
 	return domain, sendsToken && len(validation.IsDNS1123Subdomain(domain)) == 0
 }
-
-// literal escapes what the kubelet would expand in an argument: "$$" is a
-// dollar sign, "$(NAME)" a variable.
-func literal(value string) string { return strings.ReplaceAll(value, "$", "$$") }

@@ -6,6 +6,7 @@ SPDX-License-Identifier: Apache-2.0
 package resources
 
 import (
+	"context"
 	"maps"
 	"strconv"
 	"strings"
@@ -40,6 +41,22 @@ var serviceLabels = []string{netapi.VisibilityLabelKey}
 // MakeService builds the predictor's Knative Service. What Serving would
 // default and we own is written explicitly.
 func MakeService(is *v1beta1.InferenceService, ownerHash string, inForce InForce) *servingv1.Service {
+	service, _ := makeService(is, ownerHash, inForce)
+	return service
+}
+
+// Ignored names what of an InferenceService's logger the predictor's Knative
+// Service is made without, and why: only an object that no webhook saw has
+// such.
+func Ignored(is *v1beta1.InferenceService, inForce InForce) []string {
+	_, ignored := makeService(is, "", inForce)
+	return ignored
+}
+
+func makeService(is *v1beta1.InferenceService, ownerHash string, inForce InForce) (service *servingv1.Service, ignored []string) {
+	is = is.DeepCopy()
+	// No webhook may have done so.
+	is.SetDefaults(context.Background())
 	predictor := is.Spec.Predictor
 	pod := *predictor.PodSpec.DeepCopy()
 	if pod.EnableServiceLinks == nil {
@@ -48,7 +65,9 @@ func MakeService(is *v1beta1.InferenceService, ownerHash string, inForce InForce
 	}
 	annotations := map[string]string{serving.OwnerHashAnnotationKey: ownerHash}
 	if predictor.Logger != nil {
-		addAgent(is, &pod, inForce)
+		if NoAgent(is) == "" {
+			ignored = addAgent(is, &pod, inForce)
+		}
 		annotations[serving.InForceAnnotationKey] = string(mustMarshal(inForce))
 	}
 	for _, key := range serviceAnnotations {
@@ -62,7 +81,7 @@ func MakeService(is *v1beta1.InferenceService, ownerHash string, inForce InForce
 			labels[key] = value
 		}
 	}
-	return &servingv1.Service{
+	service = &servingv1.Service{
 		ObjectMeta: metav1.ObjectMeta{
 			Name:            is.ServiceName(v1beta1.PredictorComponent),
 			Namespace:       is.Namespace,
@@ -91,6 +110,7 @@ func MakeService(is *v1beta1.InferenceService, ownerHash string, inForce InForce
 			},
 		},
 	}
+	return service, ignored
 }
 
 // TakeOver gives the live Knative Service the desired labels and annotations,

@@ -23,12 +23,12 @@ const leastProcs = 4
 // agentSettingsOf gives the settings of a service's agent: those in force, with
 // the resources that the service sets. Resources that validation refuses count
 // for nothing, for an object that no webhook saw may have them.
-func agentSettingsOf(is *v1beta1.InferenceService, inForce InForce) *config.Agent {
+func agentSettingsOf(is *v1beta1.InferenceService, inForce InForce) (settings *config.Agent, ignored error) {
 	settings, errs := inForce.Agent.WithResources(is.Spec.Predictor.Logger.Resources)
 	if errs != nil {
-		return &inForce.Agent
+		return &inForce.Agent, errs
 	}
-	return settings
+	return settings, nil
 }
 
 func agentEnvironment(settings *config.Agent) []corev1.EnvVar {

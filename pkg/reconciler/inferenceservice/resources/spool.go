@@ -6,6 +6,7 @@ SPDX-License-Identifier: Apache-2.0
 package resources
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 
@@ -74,16 +75,23 @@ func limitsStorage(containers []corev1.Container) bool {
 
 // addSpool gives the sink's options of a spool. Its limit is three quarters of
 // the volume's, which a filesystem's own needs count in as well.
-func addSpool(option func(name, value string), spool *v1beta1.SpoolSpec) {
+func addSpool(option func(name, value string), ignore func(field string, why error), spool *v1beta1.SpoolSpec) {
 	size := spoolSize(spool)
 	if size == nil {
+		if spool != nil {
+			ignore("spool", fmt.Errorf("its sizeLimit is missing or out of bounds: write from %s to %s", v1beta1.MinSpoolSize.String(), v1beta1.MaxSpoolSize.String()))
+		}
 		return
 	}
 	option("spool-dir", spoolDirectory)
 	option("spool-bytes", strconv.FormatInt(size.Value()/4*3, 10))
 	whenFull := "oldest"
-	if spool.WhenFull == v1beta1.DropNewest {
+	switch spool.WhenFull {
+	case v1beta1.DropOldest:
+	case v1beta1.DropNewest:
 		whenFull = "newest"
+	default:
+		ignore("spool.whenFull", fmt.Errorf("%q is none: write %s or %s", spool.WhenFull, v1beta1.DropOldest, v1beta1.DropNewest))
 	}
 	option("spool-when-full", whenFull)
 	option("spool-sync", strconv.FormatBool(spool.Sync))
