@@ -62,7 +62,7 @@ func (r *Reconciler) ReconcileKind(ctx context.Context, is *v1beta1.InferenceSer
 	if is.Spec.Predictor.Logger == nil {
 		is.Status.ClearLogger()
 		configMapErr := errors.Join(r.removeMetadata(ctx, is), r.removeTrust(ctx, is))
-		return errors.Join(r.reconcileService(ctx, is, live, resources.OwnerHash(is, nil), resources.InForce{}), configMapErr)
+		return errors.Join(r.reconcileService(ctx, is, live, nil, resources.InForce{}), configMapErr)
 	}
 	before := is.DeepCopy()
 	err = r.reconcileWithLogger(ctx, is, live)
@@ -93,14 +93,13 @@ func (r *Reconciler) reconcileWithLogger(ctx context.Context, is *v1beta1.Infere
 	}
 
 	var before *resources.InForce
-	ownerHash := resources.OwnerHash(is, listed)
 	renew := true
 	if live != nil {
 		var recordedHash string
 		before, recordedHash = resources.Recorded(live)
 		// A template whose Revision failed serves nobody: a mended image of the
 		// agent may replace it at once.
-		renew = recordedHash != ownerHash || resources.Failed(live)
+		renew = !resources.OwnerUnchanged(recordedHash, is, listed) || resources.Failed(live)
 		var revoked bool
 		before, revoked = resources.WithoutForeignAudiences(before, wanted, settings.Logger.AllowedAudiences)
 		renew = renew || revoked
@@ -111,7 +110,7 @@ func (r *Reconciler) reconcileWithLogger(ctx context.Context, is *v1beta1.Infere
 	// never depends on logging.
 	metadataErr := r.reconcileMetadata(ctx, is, attributes)
 	trustErr := r.reconcileTrust(ctx, is, inForce, wanted)
-	if err := r.reconcileService(ctx, is, live, ownerHash, inForce); err != nil {
+	if err := r.reconcileService(ctx, is, live, listed, inForce); err != nil {
 		return errors.Join(err, metadataErr, trustErr)
 	}
 	reportLogger(is, inForce, wanted, missing, denied)
@@ -130,8 +129,8 @@ func (r *Reconciler) reconcileWithLogger(ctx context.Context, is *v1beta1.Infere
 
 // reconcileService writes the predictor's Knative Service where what it is
 // made from changed, or somebody else changed it, and takes over its status.
-func (r *Reconciler) reconcileService(ctx context.Context, is *v1beta1.InferenceService, live *servingv1.Service, ownerHash string, inForce resources.InForce) error {
-	desired := resources.MakeService(is, ownerHash, inForce)
+func (r *Reconciler) reconcileService(ctx context.Context, is *v1beta1.InferenceService, live *servingv1.Service, attributes []metadata.Attribute, inForce resources.InForce) error {
+	desired := resources.MakeService(is, resources.OwnerHash(is, attributes), inForce)
 	client := r.serving.ServingV1().Services(is.Namespace)
 	recorder := controller.GetEventRecorder(ctx)
 	if live == nil {
@@ -146,7 +145,9 @@ func (r *Reconciler) reconcileService(ctx context.Context, is *v1beta1.Inference
 	}
 
 	agreed := is.Status.Components[v1beta1.PredictorComponent].ServiceGeneration
-	templateHolds := live.Generation == agreed && resources.Holds(live, ownerHash, inForce)
+	_, recordedHash := resources.Recorded(live)
+	unchanged := resources.OwnerUnchanged(recordedHash, is, attributes)
+	templateHolds := live.Generation == agreed && resources.Holds(live, unchanged, inForce)
 	updated, metadataChanged := resources.TakeOver(live, desired, templateHolds)
 	if templateHolds && !metadataChanged {
 		is.Status.PropagateService(v1beta1.PredictorComponent, live)

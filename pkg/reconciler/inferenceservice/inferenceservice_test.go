@@ -6,6 +6,9 @@ SPDX-License-Identifier: Apache-2.0
 package inferenceservice
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -152,6 +155,59 @@ func TestWhatNoWebhookSawIsSaid(t *testing.T) {
 	}
 }
 
+// The hash of an earlier release has no version, and is of fewer inputs: what
+// has it is written once, and keeps its Revision.
+func TestAnEarlierReleasesHashRollsNone(t *testing.T) {
+	for what, options := range map[string][]Option{
+		"with a logger":      {WithLabel("app", "x"), WithAnnotation("note", "x")},
+		"without a logger":   {WithoutLogger(), WithLabel("app", "x"), WithAnnotation("note", "x")},
+		"with live metadata": {WithLogger(WithRefresh(v1beta1.RefreshLive)), WithLabel("app", "x")},
+	} {
+		t.Run(what, func(t *testing.T) {
+			w := running(t, options...)
+			attributes := []metadata.Attribute{{Name: "owner", Value: "ml-ops"}, {Name: "team", Value: "ai-platform"}}
+			is := w.is()
+			if is.Spec.Predictor.Logger == nil || is.Spec.Predictor.Logger.MetadataRefresh == v1beta1.RefreshLive {
+				attributes = nil
+			}
+			earlier, err := json.Marshal(struct {
+				Predictor v1beta1.PredictorSpec `json:"predictor"`
+				Metadata  []metadata.Attribute  `json:"metadata,omitempty"`
+			}{is.Spec.Predictor, attributes})
+			if err != nil {
+				t.Fatal(err)
+			}
+			sum := sha256.Sum256(earlier)
+			live := w.service().DeepCopy()
+			current := live.Annotations[serving.OwnerHashAnnotationKey]
+			live.Annotations[serving.OwnerHashAnnotationKey] = hex.EncodeToString(sum[:8])
+			// An earlier release passed neither on.
+			live.Spec.Template.Annotations = nil
+			delete(live.Spec.Template.Labels, "app")
+			w.put(w.services, live)
+
+			w.assertWritten(w.settle(), "update Knative Service")
+			if w.revisions() != 1 {
+				t.Errorf("%d Revisions, want 1", w.revisions())
+			}
+			service := w.service()
+			if got := service.Annotations[serving.OwnerHashAnnotationKey]; got != current {
+				t.Errorf("the hash is %s, want %s", got, current)
+			}
+			if _, found := service.Spec.Template.Labels["app"]; found {
+				t.Error("the template changed")
+			}
+			w.assertWritten(w.settle())
+
+			w.owner(WithLabel("app", "y"))
+			w.settle()
+			if w.revisions() != 2 || w.service().Spec.Template.Labels["app"] != "y" {
+				t.Errorf("the owner's next change gives %d Revisions with %v", w.revisions(), w.service().Spec.Template.Labels)
+			}
+		})
+	}
+}
+
 func TestWhatTheOwnerChangesRollsOneRevision(t *testing.T) {
 	for what, test := range map[string]struct {
 		change    Option
@@ -163,8 +219,10 @@ func TestWhatTheOwnerChangesRollsOneRevision(t *testing.T) {
 		"a mode":                       {WithLogger(WithMode(v1beta1.LogRequest)), 2, []string{"update Knative Service", "status"}},
 		"a spool":                      {WithLogger(WithSpool("1Gi")), 2, []string{"update Knative Service", "status"}},
 		"the logger's end":             {WithoutLogger(), 2, []string{"update Knative Service", "status"}},
-		"an unlisted annotation":       {WithAnnotation("version", "v3"), 1, nil},
-		"a label":                      {WithLabel("app", "x"), 1, nil},
+		"an unlisted annotation":       {WithAnnotation("version", "v3"), 2, []string{"update Knative Service", "status"}},
+		"a label":                      {WithLabel("app", "x"), 2, []string{"update Knative Service", "status"}},
+		"an annotation of a tool's":    {WithAnnotation("argocd.argoproj.io/tracking-id", "x"), 1, nil},
+		"a label of a tool's":          {WithLabel("helm.sh/chart", "model-1.2.3"), 1, nil},
 		"how a Service rolls out":      {WithAnnotation("serving.knative.dev/rollout-duration", "60s"), 1, []string{"update Knative Service"}},
 		"who may reach a Service":      {WithLabel("networking.knative.dev/visibility", "cluster-local"), 1, []string{"update Knative Service"}},
 		"a target of the autoscaler's": {WithAnnotation("autoscaling.knative.dev/target", "5"), 2, []string{"update Knative Service", "status"}},

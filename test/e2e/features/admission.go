@@ -165,6 +165,18 @@ var refusals = map[string]struct {
 		predictor: fields{"containers": []any{fields{"image": "a", "livenessProbe": fields{"tcpSocket": fields{"port": 8080}}}}},
 		says:      []string{"spec.predictor.containers[0].livenessProbe", "multi-container-probing"},
 	},
+	"a startup probe, where Knative takes none": {
+		predictor: fields{"containers": []any{fields{"image": "a", "startupProbe": fields{"tcpSocket": fields{"port": 8080}}}}},
+		says:      []string{"spec.predictor.containers[0].startupProbe", "multi-container-probing", "readinessProbe"},
+	},
+	"a deployment without Knative": {
+		metadata: fields{"annotations": fields{"serving.kserve.io/deploymentMode": "RawDeployment"}},
+		says:     []string{"metadata.annotations[serving.kserve.io/deploymentMode]", "every model runs on Knative Serving"},
+	},
+	"an agent with too little memory": {
+		predictor: fields{"logger": fields{"resources": fields{"limits": fields{"memory": "16Mi"}}}},
+		says:      []string{"spec.predictor.logger.resources.limits.memory", "write at least 32Mi"},
+	},
 	"a node selector, where Knative takes none": {
 		predictor: fields{"nodeSelector": fields{"gpu": "true"}},
 		says:      []string{"spec.predictor.nodeSelector", "kubernetes.podspec-nodeselector"},

@@ -31,6 +31,9 @@ const (
 	// what was done before: under Live it is taken over without a Revision.
 	probe = "probe"
 
+	// trackingID is an annotation of a tool's, which stays off the template.
+	trackingID = "argocd.argoproj.io/tracking-id"
+
 	systemNamespace      = "sidenote-system"
 	controllerDeployment = "controller"
 )
@@ -40,7 +43,7 @@ func SteadyService() *feature.Feature {
 	f := feature.NewFeatureNamed("a steady service")
 	addBroker(f)
 	addService(f, steady,
-		inferenceservice.WithAnnotations(map[string]string{"team": "before", "version": "v1"}),
+		inferenceservice.WithAnnotations(map[string]string{"team": "before", trackingID: "1"}),
 		inferenceservice.WithPredictor("minReplicas", 1),
 		inferenceservice.WithLogger(map[string]any{"metadataAnnotations": []string{"team"}}))
 	addService(f, probe,
@@ -55,13 +58,13 @@ func SteadyService() *feature.Feature {
 }
 
 // TenReconciles is that what changes nothing is written nowhere: ten changed
-// annotations that aren't listed, and a restart of the controller.
+// annotations of a tool, and a restart of the controller.
 func TenReconciles() *feature.Feature {
 	f := feature.NewFeatureNamed("ten reconciles and a restart of the controller")
 	f.Assert("they give no write and no Revision", func(ctx context.Context, t feature.T) {
 		unchanged := keepsUnchanged(ctx, t)
 		for i := range 10 {
-			if err := inferenceservice.Annotate(ctx, steady, "version", "v1."+strconv.Itoa(i)); err != nil {
+			if err := inferenceservice.Annotate(ctx, steady, trackingID, "1."+strconv.Itoa(i)); err != nil {
 				t.Fatal(err)
 			}
 			awaitReconciled(ctx, t)

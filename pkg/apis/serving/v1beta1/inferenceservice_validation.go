@@ -96,6 +96,7 @@ func (is *InferenceService) violations(ctx context.Context) *apis.FieldError {
 	errs = errs.Also(is.Spec.Unknown.validate(reflect.TypeFor[InferenceServiceSpec](), specAdvice).ViaField("spec"))
 	errs = errs.Also(is.Spec.Predictor.validate(ctx).ViaField("spec", "predictor"))
 	errs = errs.Also(is.validateScale())
+	errs = errs.Also(is.validateKServeAnnotations())
 	errs = errs.Also(is.validateMetadata(ctx))
 	errs = errs.Also(is.validateSinkIsNotSelf())
 	if validate, found := ctx.Value(childValidationKey{}).(ChildValidation); found && errs.Filter(apis.ErrorLevel) == nil {

@@ -113,6 +113,7 @@ func TestWhatServesIsAdmitted(t *testing.T) {
 		}))),
 		"resources of the agent":             fromManifest(t, `predictor: {containers: [{image: a}], logger: {resources: {requests: {cpu: 100m}, limits: {cpu: 800m, memory: 1Gi}}}}`),
 		"a body that its own memory holds":   fromManifest(t, `predictor: {containers: [{image: a}], logger: {maxPayloadBytes: 16777216, resources: {limits: {memory: 1Gi}}}}`),
+		"KServe's words for what is done":    Seed(WithAnnotation("serving.kserve.io/deploymentMode", "Serverless"), WithAnnotation("serving.kubeflow.org/deploymentMode", "Knative"), WithAnnotation("serving.kserve.io/stop", "false")),
 		"the smallest spool":                 Seed(WithLogger(WithSpool("16Mi"))),
 		"the largest spool":                  Seed(WithLogger(WithSpool("1Ti"))),
 		"a spool in bytes":                   Seed(WithLogger(WithSpool("2e9"))),
@@ -328,6 +329,30 @@ func TestWhatCannotServeIsRefusedWithTheFieldAndTheRemedy(t *testing.T) {
 		"an empty sink": {
 			fromManifest(t, `predictor: {containers: [{image: a}], logger: {sink: {}}}`),
 			refused("expected at least one, got none", logger+".sink.ref", logger+".sink.uri"),
+		},
+		"a deployment without Knative": {
+			Seed(WithAnnotation("serving.kserve.io/deploymentMode", "RawDeployment")),
+			refused("every model runs on Knative Serving", "metadata.annotations[serving.kserve.io/deploymentMode]"),
+		},
+		"a deployment on ModelMesh": {
+			Seed(WithAnnotation("serving.kserve.io/deploymentMode", "ModelMesh")),
+			refused("every model runs on Knative Serving", "metadata.annotations[serving.kserve.io/deploymentMode]"),
+		},
+		"KServe's other name for it": {
+			Seed(WithAnnotation("serving.kserve.io/deploymentMode", "Standard")),
+			refused(`not supported: "Standard"`, "metadata.annotations[serving.kserve.io/deploymentMode]"),
+		},
+		"KFServing's raw deployment": {
+			Seed(WithAnnotation("serving.kubeflow.org/raw", "true")),
+			refused("every model runs on Knative Serving", "metadata.annotations[serving.kubeflow.org/raw]"),
+		},
+		"an autoscaler that is not Knative's": {
+			Seed(WithAnnotation("serving.kserve.io/autoscalerClass", "hpa")),
+			refused("write autoscaling.knative.dev/class", "metadata.annotations[serving.kserve.io/autoscalerClass]"),
+		},
+		"a service that is to stop": {
+			Seed(WithAnnotation("serving.kserve.io/stop", "true")),
+			refused("delete the InferenceService", "metadata.annotations[serving.kserve.io/stop]"),
 		},
 		"a URL that is too long": {
 			Seed(WithLogger(WithURL("http://h/" + strings.Repeat("x", v1beta1.MaxURLBytes)))),

@@ -282,5 +282,6 @@ func FuzzTheAgentReadsWhatTheControllerWrites(f *testing.F) {
 			readByTheAgent(t, is, inForce)
 			Ignored(is, inForce)
 		}
+		OwnerUnchanged(OwnerHash(is, inForce.Metadata), is, inForce.Metadata)
 	})
 }

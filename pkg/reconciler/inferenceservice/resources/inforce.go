@@ -6,8 +6,6 @@ SPDX-License-Identifier: Apache-2.0
 package resources
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 
@@ -224,14 +222,15 @@ func Recorded(service *servingv1.Service) (inForce *InForce, ownerHash string) {
 }
 
 // Holds reports whether the template of a live Knative Service was made from
-// these inputs. It compares what the record means, not its form: a field that
-// a later controller adds changes no running template.
-func Holds(live *servingv1.Service, ownerHash string, inForce InForce) bool {
-	recorded, recordedHash := Recorded(live)
+// these inputs, of which its owner's are unchanged or not. It compares what the
+// record means, not its form: a field that a later controller adds changes no
+// running template.
+func Holds(live *servingv1.Service, ownerUnchanged bool, inForce InForce) bool {
+	recorded, _ := Recorded(live)
 	if recorded == nil {
 		recorded = &InForce{}
 	}
-	return recordedHash == ownerHash && equality.Semantic.DeepEqual(*recorded, inForce)
+	return ownerUnchanged && equality.Semantic.DeepEqual(*recorded, inForce)
 }
 
 // Failed reports whether the latest Revision of a Knative Service has failed,
@@ -239,25 +238,6 @@ func Holds(live *servingv1.Service, ownerHash string, inForce InForce) bool {
 func Failed(service *servingv1.Service) bool {
 	return service.Generation == service.Status.ObservedGeneration &&
 		service.Status.GetCondition(servingv1.ServiceConditionConfigurationsReady).IsFalse()
-}
-
-// OwnerHash names what the InferenceService's owner decides of the template.
-// It is taken of the owner's inputs, not of the template, so that a controller
-// which builds templates otherwise changes none that runs.
-func OwnerHash(is *v1beta1.InferenceService, attributes []metadata.Attribute) string {
-	inputs := struct {
-		Predictor   v1beta1.PredictorSpec `json:"predictor"`
-		Annotations map[string]string     `json:"annotations,omitempty"`
-		Metadata    []metadata.Attribute  `json:"metadata,omitempty"`
-	}{
-		Predictor:   is.Spec.Predictor,
-		Annotations: templateAnnotations(is),
-	}
-	if logger := is.Spec.Predictor.Logger; logger != nil && logger.MetadataRefresh != v1beta1.RefreshLive {
-		inputs.Metadata = attributes
-	}
-	sum := sha256.Sum256(mustMarshal(inputs))
-	return hex.EncodeToString(sum[:8])
 }
 
 func mustMarshal(value any) []byte {

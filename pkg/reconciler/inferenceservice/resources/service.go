@@ -8,29 +8,17 @@ package resources
 import (
 	"context"
 	"maps"
-	"strconv"
-	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	netapi "knative.dev/networking/pkg/apis/networking"
 	"knative.dev/pkg/kmeta"
 	"knative.dev/pkg/ptr"
-	"knative.dev/serving/pkg/apis/autoscaling"
 	knativeserving "knative.dev/serving/pkg/apis/serving"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving"
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
 )
-
-// templatePrefixes begin the annotations that Knative reads from a Revision
-// or its pods. All others stay on the InferenceService: each change on a
-// template makes a new Revision.
-var templatePrefixes = []string{
-	autoscaling.GroupName + "/",
-	"queue.sidecar." + knativeserving.GroupName + "/",
-	"features.knative.dev/",
-}
 
 // serviceAnnotations are the annotations that Knative reads from a Service.
 var serviceAnnotations = []string{knativeserving.RolloutDurationKey}
@@ -93,7 +81,7 @@ func makeService(is *v1beta1.InferenceService, ownerHash string, inForce InForce
 			ConfigurationSpec: servingv1.ConfigurationSpec{
 				Template: servingv1.RevisionTemplateSpec{
 					ObjectMeta: metav1.ObjectMeta{
-						Labels:      componentLabels(is),
+						Labels:      templateLabels(is),
 						Annotations: templateAnnotations(is),
 					},
 					Spec: servingv1.RevisionSpec{
@@ -155,27 +143,6 @@ func own(live *map[string]string, desired map[string]string, ours []string) (cha
 		}
 	}
 	return changed
-}
-
-func templateAnnotations(is *v1beta1.InferenceService) map[string]string {
-	annotations := make(map[string]string)
-	for key, value := range is.Annotations {
-		if key == knativeserving.ProgressDeadlineAnnotationKey {
-			annotations[key] = value
-		}
-		for _, prefix := range templatePrefixes {
-			if strings.HasPrefix(key, prefix) {
-				annotations[key] = value
-			}
-		}
-	}
-	if replicas := is.Spec.Predictor.MinReplicas; replicas != nil {
-		annotations[autoscaling.MinScaleAnnotationKey] = strconv.Itoa(int(*replicas))
-	}
-	if replicas := is.Spec.Predictor.MaxReplicas; replicas != nil {
-		annotations[autoscaling.MaxScaleAnnotationKey] = strconv.Itoa(int(*replicas))
-	}
-	return annotations
 }
 
 func componentLabels(is *v1beta1.InferenceService) map[string]string {

@@ -159,7 +159,7 @@ func TestTheSeedsExampleBecomesAnAgentInFrontOfTheModel(t *testing.T) {
 		},
 		Spec: servingv1.ServiceSpec{
 			ConfigurationSpec: servingv1.ConfigurationSpec{Template: servingv1.RevisionTemplateSpec{
-				ObjectMeta: metav1.ObjectMeta{Labels: labels, Annotations: map[string]string{}},
+				ObjectMeta: metav1.ObjectMeta{Labels: labels, Annotations: map[string]string{"version": "v2.1.0"}},
 				Spec: servingv1.RevisionSpec{PodSpec: corev1.PodSpec{
 					EnableServiceLinks: ptr.Bool(false),
 					Containers: []corev1.Container{{
@@ -458,7 +458,7 @@ func TestThePredictorsLimitsReachTheTemplate(t *testing.T) {
 	if spec.ServiceAccountName != "trainer" || !*spec.EnableServiceLinks {
 		t.Errorf("the Pod's own fields got lost: %+v", spec)
 	}
-	want := map[string]string{"autoscaling.knative.dev/min-scale": "1", "autoscaling.knative.dev/max-scale": "3"}
+	want := map[string]string{"autoscaling.knative.dev/min-scale": "1", "autoscaling.knative.dev/max-scale": "3", "version": "v2.1.0"}
 	if diff := cmp.Diff(want, service.Spec.Template.Annotations); diff != "" {
 		t.Errorf("annotations (-want, +got): %s", diff)
 	}
@@ -480,18 +480,27 @@ func TestAnnotationsAndLabelsGoWhereKnativeReadsThem(t *testing.T) {
 		"serving.knative.dev/rollout-duration":                       service,
 		"serving.knative.dev/creator":                                nowhere,
 		"serving.knative.dev/other":                                  nowhere,
-		"team":                                                       nowhere,
+		"team":                                                       nowhere, // listed
+		"note":                                                       template,
+		"cluster-autoscaler.kubernetes.io/safe-to-evict":             template,
+		"serving.kserve.io/enable-prometheus-scraping":               nowhere,
+		"internal.serving.kserve.io/logger":                          nowhere,
+		"deployment.kubernetes.io/revision":                          nowhere,
+		"internal.config.kubernetes.io/path":                         nowhere,
+		"meta.helm.sh/release-name":                                  nowhere,
+		"kustomize.toolkit.fluxcd.io/checksum":                       nowhere,
+		"nothelm.sh/note":                                            template,
 		"kubectl.kubernetes.io/last-applied-configuration":           nowhere,
 		"notautoscaling.knative.dev/target":                          nowhere,
-		"autoscaling.knative.dev":                                    nowhere,
+		"autoscaling.knative.dev":                                    template,
 		"serving.kubeflow.org/autoscalerClass":                       nowhere,
 		"networking.knative.dev/visibility":                          nowhere,
-		"sidecar.istio.io/inject":                                    nowhere,
+		"sidecar.istio.io/inject":                                    template,
 		"client.knative.dev/user-image":                              nowhere,
 		"argocd.argoproj.io/tracking-id":                             nowhere,
 		"serving.kubeflow.org/in-force-of-somebody-else":             nowhere,
-		"features.knative.dev.example.com/podspec-init-containers":   nowhere,
-		"queue.sidecar.serving.knative.dev.example.com/cpu-resource": nowhere,
+		"features.knative.dev.example.com/podspec-init-containers":   template,
+		"queue.sidecar.serving.knative.dev.example.com/cpu-resource": template,
 	} {
 		made := made(Seed(WithAnnotation(key, "value")))
 		got := nowhere
@@ -509,8 +518,12 @@ func TestAnnotationsAndLabelsGoWhereKnativeReadsThem(t *testing.T) {
 	}
 	for key, want := range map[string]string{
 		"networking.knative.dev/visibility": service,
-		"app.kubernetes.io/name":            nowhere,
-		"team":                              nowhere,
+		"app.kubernetes.io/name":            template,
+		"team":                              template,
+		"kueue.x-k8s.io/queue-name":         template,
+		"helm.sh/chart":                     nowhere,
+		"argocd.argoproj.io/instance":       nowhere,
+		"serving.kserve.io/x":               nowhere,
 	} {
 		made := made(Seed(WithLabel(key, "cluster-local")))
 		got := nowhere

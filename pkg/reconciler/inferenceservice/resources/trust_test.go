@@ -132,7 +132,7 @@ func TestTheTemplateHasNoAuthorities(t *testing.T) {
 	old := decide("A")
 	old.Sink.Address.CACerts = ptr.String("A")
 	first.Annotations[serving.InForceAnnotationKey] = string(mustMarshal(old))
-	if !Holds(first, "hash", decide("B")) {
+	if !Holds(first, true, decide("B")) {
 		t.Error("a record with authorities doesn't hold any more")
 	}
 }

@@ -1,0 +1,103 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package resources
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"knative.dev/serving/pkg/apis/autoscaling"
+	knativeserving "knative.dev/serving/pkg/apis/serving"
+
+	"github.com/sidenote-dev/sidenote/pkg/apis/serving"
+	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
+)
+
+// knativePrefixes begin the annotations that Knative reads from a Revision or
+// its pods. All others of Knative's stay on the InferenceService.
+var knativePrefixes = []string{
+	autoscaling.GroupName + "/",
+	"queue.sidecar." + knativeserving.GroupName + "/",
+	"features.knative.dev/",
+}
+
+// keptDomains are the domains of annotations and labels that mean something to
+// whoever reads or writes the InferenceService, and nothing to its pods. A
+// subdomain is kept, too. Tools write many of them with each release, and a
+// change on a template makes a Revision.
+var keptDomains = []string{
+	// Knative's, ours, and KServe's.
+	"knative.dev", serving.GroupName, "kserve.io",
+	// kubectl, kustomize, kpt and other clients of Kubernetes'.
+	"kubectl.kubernetes.io", "deployment.kubernetes.io", "applyset.kubernetes.io",
+	"config.kubernetes.io", "config.k8s.io", "control-plane.alpha.kubernetes.io", "kpt.dev",
+	// Tools that deploy.
+	"helm.sh", "argoproj.io", "fluxcd.io", "weave.works", "k14s.io", "carvel.dev", "cattle.io",
+	"pulumi.com", "skaffold.dev", "tilt.dev", "banzaicloud.com", "configsync.gke.io", "configmanagement.gke.io",
+	"image.openshift.io", "operatorframework.io",
+}
+
+// staysWithOwner reports whether an annotation or a label doesn't go to the
+// template.
+func staysWithOwner(key string) bool {
+	domain, _, hasDomain := strings.Cut(key, "/")
+	return hasDomain && slices.ContainsFunc(keptDomains, func(kept string) bool {
+		return domain == kept || strings.HasSuffix(domain, "."+kept)
+	})
+}
+
+// templateAnnotations gives the annotations of the template: the owner's, and
+// what Knative reads there. Listed metadata goes into the events, not to the
+// pods: under metadataRefresh Live its change makes no Revision.
+func templateAnnotations(is *v1beta1.InferenceService) map[string]string {
+	listed := make(map[string]bool)
+	if logger := is.Spec.Predictor.Logger; logger != nil {
+		for _, source := range logger.MetadataSources() {
+			listed[source.Annotation] = true
+		}
+	}
+	annotations := knativeAnnotations(is)
+	for key, value := range is.Annotations {
+		if !staysWithOwner(key) && !listed[key] {
+			annotations[key] = value
+		}
+	}
+	return annotations
+}
+
+// knativeAnnotations gives the annotations that Knative reads from a template.
+func knativeAnnotations(is *v1beta1.InferenceService) map[string]string {
+	annotations := make(map[string]string)
+	for key, value := range is.Annotations {
+		if key == knativeserving.ProgressDeadlineAnnotationKey {
+			annotations[key] = value
+		}
+		for _, prefix := range knativePrefixes {
+			if strings.HasPrefix(key, prefix) {
+				annotations[key] = value
+			}
+		}
+	}
+	if replicas := is.Spec.Predictor.MinReplicas; replicas != nil {
+		annotations[autoscaling.MinScaleAnnotationKey] = strconv.Itoa(int(*replicas))
+	}
+	if replicas := is.Spec.Predictor.MaxReplicas; replicas != nil {
+		annotations[autoscaling.MaxScaleAnnotationKey] = strconv.Itoa(int(*replicas))
+	}
+	return annotations
+}
+
+// templateLabels gives the labels of the template: the owner's, and ours.
+func templateLabels(is *v1beta1.InferenceService) map[string]string {
+	labels := componentLabels(is)
+	for key, value := range is.Labels {
+		if !staysWithOwner(key) {
+			labels[key] = value
+		}
+	}
+	return labels
+}
