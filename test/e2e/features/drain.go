@@ -22,6 +22,7 @@ import (
 	"knative.dev/reconciler-test/pkg/feature"
 
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
+	"github.com/sidenote-dev/sidenote/test/ingress"
 	"github.com/sidenote-dev/sidenote/test/rekt/resources/inferenceservice"
 	"github.com/sidenote-dev/sidenote/test/rekt/resources/subscriber"
 )
@@ -46,9 +47,7 @@ func DrainWithoutASink() *feature.Feature {
 	})
 	f.Requirement("the InferenceService answers", answers(service))
 	f.Assert("the ledger closes, with what is left dropped for shutdown", func(ctx context.Context, t feature.T) {
-		for range predictionsBeforeTheEnd {
-			predictOnce(ctx, t, service)
-		}
+		predictAtOnce(ctx, t, service, predictionsBeforeTheEnd)
 		// Only now: a pod from before may have been scaled away meanwhile.
 		log := followAgent(ctx, t, service)
 		awaitNoPods(ctx, t, service)
@@ -77,9 +76,7 @@ func DrainWithALateSink() *feature.Feature {
 	})
 	f.Requirement("the InferenceService answers", answers(service))
 	f.Assert("every event arrives, and the ledger closes", func(ctx context.Context, t feature.T) {
-		for range predictionsBeforeTheEnd {
-			predictOnce(ctx, t, service)
-		}
+		predictAtOnce(ctx, t, service, predictionsBeforeTheEnd)
 		// Only now: a pod from before may have been scaled away meanwhile.
 		log := followAgent(ctx, t, service)
 		log.await(ctx, t, "agent drains")
@@ -99,6 +96,24 @@ func DrainWithALateSink() *feature.Feature {
 		})
 	})
 	return f
+}
+
+// predictAtOnce makes predictions at the same time, so that one pod gets them
+// all: one after the other, they may find that the first pod was scaled away.
+func predictAtOnce(ctx context.Context, t feature.T, service string, predictions int) {
+	model, err := modelURL(ctx, service)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var running sync.WaitGroup
+	for range predictions {
+		running.Go(func() {
+			if err := predict(ctx, ingress.NewHTTPClient(), model, newRequestID()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	running.Wait()
 }
 
 // openDoor makes a Service that leads to a subscriber's pod, or to none, or
