@@ -7,6 +7,7 @@ package agent
 
 import (
 	"bufio"
+	"bytes"
 	"compress/gzip"
 	"compress/zlib"
 	"context"
@@ -29,6 +30,9 @@ type outcome struct {
 	model http.HandlerFunc
 	// client replaces a POST of the request.
 	client func(t *testing.T, o *outcome, s *stage, client *http.Client)
+	// keptOnly says that the end of the response shows only in what is kept of it:
+	// where nobody wants that, it counts as a failure.
+	keptOnly bool
 	// scene says where it is played, where that isn't before the plain model.
 	scene scene
 }
@@ -123,6 +127,24 @@ func deflateOf(t *testing.T, text string) string {
 	return string(compress(t, func(w io.Writer) io.WriteCloser { return zlib.NewWriter(w) }, text))
 }
 
+// flushed gives a body in gzip as a server sends it that has not ended it yet,
+// and the rest of it.
+func flushed(t *testing.T, contentType, plain string) sample {
+	t.Helper()
+	var wire bytes.Buffer
+	w := gzip.NewWriter(&wire)
+	_, _ = io.WriteString(w, plain)
+	if err := w.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	begun := wire.Len()
+	_ = w.Close()
+	return sample{
+		contentType: contentType, encoding: "gzip", wire: wire.String()[:begun], rest: wire.String()[begun:], plain: plain,
+		attributes: map[string]string{"contentencoding": "gzip"},
+	}
+}
+
 // oversized gives a body that goes out as its size.
 func oversized() sample {
 	body := jsonOf(strings.Repeat("x", contractCap+1))
@@ -199,6 +221,35 @@ func leave(o *outcome) {
 			cancel()
 		}
 		<-ended
+	}
+}
+
+// leaveAtTheEnd is a client that goes away when it has seen all of the response,
+// of which the model sends the last chunk only afterwards.
+func leaveAtTheEnd(o *outcome) {
+	gone := make(chan struct{}, 1)
+	o.model = func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		o.head(w)
+		_, _ = io.WriteString(w, o.response.wire)
+		_ = http.NewResponseController(w).Flush()
+		<-gone
+		_, _ = io.WriteString(w, o.response.rest)
+	}
+	o.client = func(t *testing.T, o *outcome, s *stage, client *http.Client) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		defer func() { gone <- struct{}{} }()
+		answer, err := client.Do(o.newRequest(t, ctx, s, strings.NewReader(o.request.wire)))
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer answer.Body.Close()
+		if _, err := io.ReadFull(answer.Body, make([]byte, len(o.response.wire))); err != nil {
+			t.Error(err)
+		}
+		cancel()
 	}
 }
 
@@ -317,10 +368,18 @@ func outcomesOf(t *testing.T) map[string]*outcome {
 			contentType: "text/event-stream; charset=utf-8", wire: "data: 0\n\ndata: 1\n\n", plain: "data: 0\n\ndata: 1\n\n",
 		}},
 		"HTTP: server-sent events, aborted by the model": with(abort, &outcome{request: request, response: brokenOff("text/event-stream", "data: 0\n\n")}),
-		"HTTP: the model aborts before its answer":       with(abort, &outcome{request: request, response: unanswered}),
-		"HTTP: the model aborts its answer":              with(abort, &outcome{request: request, response: brokenOff("application/json", `{"pred`)}),
-		"HTTP: the client aborts before the answer":      with(leave, &outcome{request: request, response: unanswered}),
-		"HTTP: the client aborts the answer":             with(leave, &outcome{request: request, response: brokenOff("application/json", `{"pred`)}),
+		"HTTP: server-sent events, the client leaves at their end": with(leaveAtTheEnd, &outcome{request: request, response: sample{
+			contentType: "text/event-stream", wire: "data: {}\n\ndata: [DONE]\n\n", plain: "data: {}\n\ndata: [DONE]\n\n", attributes: response.attributes,
+		}}),
+		"HTTP: server-sent events in gzip, the client leaves at their end": with(leaveAtTheEnd, &outcome{
+			request: request, response: flushed(t, "text/event-stream", "event: message_stop\ndata: {}\n\n"),
+		}),
+		"HTTP: server-sent events, the client leaves before their end": with(leave, &outcome{request: request, response: brokenOff("text/event-stream", "data: 0\n\ndata: [DO")}),
+		"HTTP: JSON, the client leaves at its end":                     with(leaveAtTheEnd, &outcome{request: request, response: response, keptOnly: true}),
+		"HTTP: the model aborts before its answer":                     with(abort, &outcome{request: request, response: unanswered}),
+		"HTTP: the model aborts its answer":                            with(abort, &outcome{request: request, response: brokenOff("application/json", `{"pred`)}),
+		"HTTP: the client aborts before the answer":                    with(leave, &outcome{request: request, response: unanswered}),
+		"HTTP: the client aborts the answer":                           with(leave, &outcome{request: request, response: brokenOff("application/json", `{"pred`)}),
 		"HTTP: the client aborts its request": with(func(o *outcome) {
 			half(o, func(http.ResponseWriter) {}, func(w *io.PipeWriter) { w.CloseWithError(errStopped) })
 		}, &outcome{request: sample{contentType: "application/json", part: `{"inst`}, response: unanswered}),

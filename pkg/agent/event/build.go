@@ -6,7 +6,9 @@ SPDX-License-Identifier: Apache-2.0
 package event
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"math"
 	"strconv"
 	"time"
@@ -199,6 +201,9 @@ func (b *Builder) content(o *Observation, kind Kind) content {
 	}
 
 	decoded, err := decode(coding, raw.data, b.MaxPayloadBytes)
+	if o.ByContent && errors.Is(err, io.ErrUnexpectedEOF) {
+		err = nil
+	}
 	contentType := raw.contentType
 	if err == nil && grpc && isUnary(decoded) {
 		decoded, err = unframe(decoded, messageCoding, b.MaxPayloadBytes)

@@ -52,7 +52,8 @@ func decodable(coding Coding, grpc bool) bool {
 	return knownCoding(contentCodingOf(coding.ContentEncoding))
 }
 
-// decode removes a content coding, to at most maxBytes.
+// decode removes a content coding, to at most maxBytes. Of data that breaks off
+// it gives what there is, with io.ErrUnexpectedEOF.
 func decode(coding string, data []byte, maxBytes int64) ([]byte, error) {
 	if coding == "" || len(data) == 0 {
 		return data, nil
@@ -63,13 +64,22 @@ func decode(coding string, data []byte, maxBytes int64) ([]byte, error) {
 	}
 	limit := min(maxBytes, max(freeRatioBytes, maxRatio*int64(len(data))))
 	decoded, err := io.ReadAll(io.LimitReader(reader, limit+1))
-	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", coding, err)
-	}
 	if int64(len(decoded)) > limit {
 		return nil, errTooLarge
 	}
+	if err != nil {
+		return decoded, fmt.Errorf("reading %s: %w", coding, err)
+	}
 	return decoded, nil
+}
+
+// decodeCut removes the content coding of a body of which the end is missing.
+func decodeCut(coding Coding, data []byte, maxBytes int64) ([]byte, error) {
+	decoded, err := decode(contentCodingOf(coding.ContentEncoding), data, maxBytes)
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return decoded, nil
+	}
+	return decoded, err
 }
 
 func decoderFor(coding string, data []byte) (io.Reader, error) {

@@ -131,6 +131,9 @@ type Observation struct {
 	Flow Flow
 	// Complete says that the side ended as it should, and didn't break off.
 	Complete bool
+	// ByContent says that only its content tells that it is complete: the end of
+	// its content coding may be missing.
+	ByContent bool
 	// Status and GRPCStatus are the answer's, or NoStatus.
 	Status, GRPCStatus int
 	// At is when the request was received, the answer was complete, or the
@@ -174,7 +177,7 @@ func classify(o *Observation, maxBytes int64, whole bool) Kind {
 		return o.Side.encoded()
 	case o.Side == Response && grpc && !o.unary():
 		return KindStream
-	case o.Side == Response && mediaTypeOf(o.Coding.ContentType) == "text/event-stream":
+	case o.Side == Response && mediaTypeOf(o.Coding.ContentType) == eventStream:
 		return KindStream
 	default:
 		return o.Side.plain()

@@ -129,17 +129,21 @@ type side struct {
 	// selected. What isn't kept is counted all the same.
 	kept     *capture.Recorder
 	messages *event.Messages
+	stream   *event.ServerSent
 	size     int64
 	// expected is the announced length of the body, or -1.
 	expected int64
 	complete bool
-	ended    bool
+	// byContent says that the side is complete by its content alone.
+	byContent bool
+	ended     bool
 }
 
 func (s *side) init(p *Pipeline, coding event.Coding, expected int64, keep *capture.Settings) {
 	s.coding = coding
 	s.expected = expected
 	s.messages = event.NewMessages(coding)
+	s.stream = event.NewServerSent(coding)
 	s.lease = p.budget.Lease()
 	if keep != nil {
 		s.kept = capture.NewRecorder(s.lease, *keep)
@@ -149,6 +153,7 @@ func (s *side) init(p *Pipeline, coding event.Coding, expected int64, keep *capt
 func (s *side) write(p []byte) {
 	s.size += int64(len(p))
 	s.messages.Write(p)
+	s.stream.Write(p)
 	if s.kept != nil {
 		s.kept.Write(p)
 	}
@@ -159,6 +164,22 @@ func (s *side) body() event.Body {
 		return event.Body{Size: s.size}
 	}
 	return s.kept.Body()
+}
+
+// endedByContent says whether a side that broke off is complete: its announced
+// length is there, or its content shows its end.
+func (s *side) endedByContent(maxBytes int64) bool {
+	if s.expected >= 0 {
+		return s.expected > 0 && s.size == s.expected
+	}
+	body := s.body()
+	if s.coding.Compressed() {
+		if !s.lease.Grow(maxBytes) {
+			return false
+		}
+		defer s.lease.Shrink(maxBytes)
+	}
+	return event.Ended(s.coding, body, s.stream, maxBytes)
 }
 
 // settingsOf says what is kept of a side's body where one of its kinds is
@@ -214,6 +235,7 @@ func (r *recorder) requestDone(complete bool) {
 		Body:       body,
 		Messages:   r.request.messages,
 		Complete:   complete,
+		ByContent:  r.request.byContent,
 		Status:     event.NoStatus,
 		GRPCStatus: event.NoStatus,
 		At:         r.exchange.Received,
@@ -272,6 +294,18 @@ func (r *recorder) ResponseBytes(p []byte) {
 	}
 }
 
+func (r *recorder) ResponseMayBeWhole() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := &r.response
+	// Of gRPC the trailer tells, and a failure stays one. What nobody wants is not
+	// waited for.
+	if s.lease == nil || s.ended || s.expected >= 0 || s.messages != nil || s.kept == nil || r.status < 200 || r.status > 299 {
+		return false
+	}
+	return event.MayBeWhole(s.coding, s.body(), s.stream)
+}
+
 func (r *recorder) ResponseDone() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -320,11 +354,21 @@ func (r *recorder) End(trailer http.Header) {
 		return
 	}
 	r.release()
-	r.requestDone(r.response.complete && r.request.messages.Whole())
 	if r.response.ended {
 		return
 	}
 	r.response.ended = true
+	most := r.pipeline.settings.Builder.MaxPayloadBytes
+	if !r.response.complete && r.response.lease != nil {
+		r.response.byContent = r.response.endedByContent(most)
+	}
+	complete := r.response.complete || r.response.byContent
+	if !r.request.ended && complete {
+		// A model may answer when it has what it needs, before it has seen the end
+		// of the request.
+		r.request.byContent = r.request.messages.Whole() || r.request.endedByContent(most)
+	}
+	r.requestDone(r.request.byContent)
 	if r.response.lease == nil {
 		// The exchange ended before there was an answer.
 		r.response.init(r.pipeline, event.Coding{}, 0, nil)
@@ -344,7 +388,8 @@ func (r *recorder) End(trailer http.Header) {
 		Coding:     r.response.coding,
 		Body:       r.response.body(),
 		Messages:   r.response.messages,
-		Complete:   r.response.complete,
+		Complete:   complete,
+		ByContent:  r.response.byContent,
 		Status:     r.status,
 		GRPCStatus: event.GRPCStatusOf(r.header, trailer),
 		At:         time.Now(),

@@ -23,6 +23,7 @@ func (slowRecorder) RequestBytes([]byte)                  { time.Sleep(2 * time.
 func (slowRecorder) RequestDone()                         { time.Sleep(4 * time.Millisecond) }
 func (slowRecorder) ResponseHead(int, http.Header, int64) { time.Sleep(8 * time.Millisecond) }
 func (slowRecorder) ResponseBytes([]byte)                 { time.Sleep(16 * time.Millisecond) }
+func (slowRecorder) ResponseMayBeWhole() bool             { return false }
 func (slowRecorder) ResponseDone()                        { time.Sleep(32 * time.Millisecond) }
 func (slowRecorder) TunnelOpened()                        {}
 func (slowRecorder) TunnelBytes(int, int)                 {}

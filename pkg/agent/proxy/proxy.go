@@ -37,6 +37,9 @@ type Recorder interface {
 	ResponseHead(status int, header http.Header, contentLength int64)
 	// ResponseBytes gives the next bytes of the answer's body.
 	ResponseBytes(p []byte)
+	// ResponseMayBeWhole says whether the bytes so far may be all of the answer's
+	// body, so that only its end is still to come.
+	ResponseMayBeWhole() bool
 	// ResponseDone says that the answer's body is complete.
 	ResponseDone()
 	// TunnelOpened says that the exchange became a tunnel, instead of a
@@ -129,6 +132,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 	proxy := h.proxy
 	proxy.Transport = meteredTransport{h.proxy.Transport, &added}
+	patience := &linger{RoundTripper: proxy.Transport, recorder: recorder}
+	if recorder != nil {
+		proxy.Transport = patience
+	}
 	proxy.Rewrite = func(p *httputil.ProxyRequest) {
 		h.rewrite(p, extra)
 		if recorder != nil {
@@ -157,7 +164,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		answer = res
 		recorder.ResponseHead(res.StatusCode, res.Header, res.ContentLength)
-		res.Body = meteredBody{added.watch(res.Body, recorder.ResponseBytes, recorder.ResponseDone), &added}
+		watched := meteredBody{added.watch(res.Body, recorder.ResponseBytes, recorder.ResponseDone), &added}
+		res.Body = &lingeringBody{ReadCloser: watched, linger: patience}
 		return nil
 	}
 	proxy.ErrorHandler = func(w http.ResponseWriter, r *http.Request, err error) {

@@ -237,6 +237,7 @@ func (reader) RequestDone()                          {}
 func (reader) ResponseHead(int, http.Header, int64)  {}
 func (reader) ResponseBytes(p []byte)                { _ = bytes.Count(p, []byte{0}) }
 func (reader) ResponseDone()                         {}
+func (reader) ResponseMayBeWhole() bool              { return true }
 func (reader) TunnelOpened()                         {}
 func (reader) TunnelBytes(fromClient, fromModel int) {}
 func (reader) Unanswered(int)                        {}

@@ -103,6 +103,7 @@ func (nobody) RequestBytes([]byte)                  {}
 func (nobody) RequestDone()                         {}
 func (nobody) ResponseHead(int, http.Header, int64) {}
 func (nobody) ResponseBytes([]byte)                 {}
+func (nobody) ResponseMayBeWhole() bool             { return false }
 func (nobody) ResponseDone()                        {}
 func (nobody) TunnelOpened()                        {}
 func (nobody) TunnelBytes(int, int)                 {}

@@ -1,0 +1,104 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package proxy
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// lingerTime bounds how long a model is not told that its client has left.
+const lingerTime = time.Second
+
+// linger decides when a model is told that its client has left. Without the
+// agent it would see that at once and stop its work, and so it does here, with
+// one exception: where the answer may be whole, so that only its end is still to
+// come. Many clients leave then. The model gets a moment to send that end, or
+// else its exchange would look like one that broke off. The next byte shows that
+// the answer was not whole, and the model is told. A model that sends token by
+// token so loses no more than the time of one.
+type linger struct {
+	http.RoundTripper
+	recorder Recorder
+
+	cancel  context.CancelFunc
+	unwatch func() bool
+	once    sync.Once
+	// granted says that the client has left, and the model was not told at once.
+	granted atomic.Bool
+	timer   *time.Timer
+}
+
+// RoundTrip is called once.
+func (l *linger) RoundTrip(r *http.Request) (*http.Response, error) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
+	l.cancel = cancel
+	// The context of a server's request is done at the latest when the exchange
+	// is over, so this one ends, too.
+	l.unwatch = context.AfterFunc(r.Context(), l.leave)
+	res, err := l.RoundTripper.RoundTrip(r.WithContext(ctx))
+	if err != nil {
+		l.end()
+	}
+	return res, err
+}
+
+// leave is called when the client has left.
+func (l *linger) leave() {
+	l.once.Do(func() {
+		if !l.recorder.ResponseMayBeWhole() {
+			l.cancel()
+			return
+		}
+		l.timer = time.AfterFunc(lingerTime, l.cancel)
+		l.granted.Store(true)
+	})
+}
+
+// end is called when the answer is over.
+func (l *linger) end() {
+	l.unwatch()
+	l.once.Do(func() {})
+	if l.timer != nil {
+		l.timer.Stop()
+	}
+	l.cancel()
+}
+
+// lingeringBody is the body of the answer.
+type lingeringBody struct {
+	io.ReadCloser
+	linger *linger
+	over   bool
+}
+
+func (b *lingeringBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if n > 0 && b.linger.granted.Load() {
+		b.linger.cancel()
+	}
+	b.over = b.over || err != nil
+	return n, err
+}
+
+// Close before the end of the body is called where the client can't be written
+// to any more. It reads on for what the model may still have to say.
+func (b *lingeringBody) Close() error {
+	if !b.over {
+		b.linger.leave()
+	}
+	for rest := make([]byte, 512); !b.over && b.linger.granted.Load(); {
+		if n, _ := b.Read(rest); n > 0 {
+			break
+		}
+	}
+	b.linger.end()
+	return b.ReadCloser.Close()
+}
