@@ -328,7 +328,7 @@ func TestCompressedBodies(t *testing.T) {
 	const body = `{"instances":[1,2,3]}`
 	gzipped := compress(t, func(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) }, body)
 	deflated := compress(t, func(w io.Writer) io.WriteCloser { return zlib.NewWriter(w) }, body)
-	bomb := compress(t, func(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) }, strings.Repeat("0", 600_000))
+	bomb := compress(t, func(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) }, strings.Repeat("0", 800_000))
 	for _, test := range []struct {
 		name, coding string
 		body         []byte

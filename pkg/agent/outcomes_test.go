@@ -18,6 +18,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/andybalholm/brotli"
+	"github.com/klauspost/compress/zstd"
 )
 
 // outcome is how an exchange goes: what both sides send, and how it ends.
@@ -125,6 +128,26 @@ func gzipOf(t *testing.T, text string) string {
 
 func deflateOf(t *testing.T, text string) string {
 	return string(compress(t, func(w io.Writer) io.WriteCloser { return zlib.NewWriter(w) }, text))
+}
+
+func brotliOf(t *testing.T, text string) string {
+	return string(compress(t, func(w io.Writer) io.WriteCloser { return brotli.NewWriter(w) }, text))
+}
+
+func zstdOf(t *testing.T, text string) string {
+	return string(compress(t, func(w io.Writer) io.WriteCloser {
+		writer, err := zstd.NewWriter(w, zstd.WithEncoderConcurrency(1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return writer
+	}, text))
+}
+
+// coding gives a body with a Content-Encoding that means nothing.
+func coding(name string, of sample) sample {
+	of.encoding = name
+	return of
 }
 
 // flushed gives a body in gzip as a server sends it that has not ended it yet,
@@ -358,9 +381,17 @@ func outcomesOf(t *testing.T) map[string]*outcome {
 		},
 		"HTTP: gzip that grows beyond its caps": {request: coded("gzip", "", gzipOf(t, zeros)), response: coded("gzip", "", gzipOf(t, zeros))},
 		"HTTP: gzip that is none":               {request: coded("gzip", "", "plain"), response: coded("gzip", "", "plain")},
-		"HTTP: another coding":                  {request: coded("zstd", "", "\x28\xb5"), response: coded("br", "", "\x0b\x02")},
-		"HTTP: V2 with binary tensors":          {request: tensors("13"), response: tensors("13")},
-		"HTTP: over the cap":                    {request: oversized(), response: oversized()},
+		"HTTP: another coding":                  {request: coded("compress", "", "\x1f\x9d"), response: coded("lzma", "", "\x0b\x02")},
+		"HTTP: a coding that is none":           {request: coding("utf-8", request), response: coding("none", response)},
+		"HTTP: br": {
+			request: coded("br", request.plain, brotliOf(t, request.plain)), response: coded("br", response.plain, brotliOf(t, response.plain)),
+		},
+		"HTTP: zstd": {
+			request: coded("zstd", request.plain, zstdOf(t, request.plain)), response: coded("zstd", response.plain, zstdOf(t, response.plain)),
+		},
+		"HTTP: zstd that is none":      {request: coded("zstd", "", "\x28\xb5 opaque"), response: coded("br", "", "opaque")},
+		"HTTP: V2 with binary tensors": {request: tensors("13"), response: tensors("13")},
+		"HTTP: over the cap":           {request: oversized(), response: oversized()},
 		"HTTP: over the cap, another status than 2xx": {
 			request: oversized(), response: oversized(), status: http.StatusInternalServerError,
 		},
@@ -372,7 +403,7 @@ func outcomesOf(t *testing.T) map[string]*outcome {
 			contentType: "text/event-stream", wire: "data: {}\n\ndata: [DONE]\n\n", plain: "data: {}\n\ndata: [DONE]\n\n", attributes: response.attributes,
 		}}),
 		"HTTP: server-sent events in gzip, the client leaves at their end": with(leaveAtTheEnd, &outcome{
-			request: request, response: flushed(t, "text/event-stream", "event: message_stop\ndata: {}\n\n"),
+			request: request, response: flushed(t, "text/event-stream", "event: message_stop\ndata: {}\n\n"), keptOnly: true,
 		}),
 		"HTTP: server-sent events, the client leaves before their end": with(leave, &outcome{request: request, response: brokenOff("text/event-stream", "data: 0\n\ndata: [DO")}),
 		"HTTP: JSON, the client leaves at its end":                     with(leaveAtTheEnd, &outcome{request: request, response: response, keptOnly: true}),

@@ -18,6 +18,9 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/andybalholm/brotli"
+	"github.com/klauspost/compress/zstd"
+
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
 )
 
@@ -108,10 +111,12 @@ func TestBombs(t *testing.T) {
 		}{
 			{http.Header{"Content-Encoding": {"gzip"}}, gzipBomb(300 << 20)},
 			{http.Header{"Content-Encoding": {"deflate"}}, zlibBomb(300 << 20)},
+			{http.Header{"Content-Encoding": {"br"}}, brotliBomb(300 << 20)},
+			{http.Header{"Content-Encoding": {"zstd"}}, zstdBomb(t, 300<<20)},
 			{http.Header{"Content-Encoding": {"gzip"}}, bytes.Repeat(gzipBomb(1<<20), 200)},
 			{http.Header{"Content-Type": {"application/grpc"}, "Grpc-Encoding": {"gzip"}}, compressedFrame(gzipBomb(300 << 20))},
 		}
-		const clients, each = 4, 8
+		const clients, each = 4, 12
 		var group sync.WaitGroup
 		for range clients {
 			group.Go(func() {
@@ -162,6 +167,23 @@ func gzipBomb(size int) []byte {
 func zlibBomb(size int) []byte {
 	var compressed bytes.Buffer
 	writer := zlib.NewWriter(&compressed)
+	explode(writer, size)
+	return compressed.Bytes()
+}
+
+func brotliBomb(size int) []byte {
+	var compressed bytes.Buffer
+	explode(brotli.NewWriterLevel(&compressed, brotli.BestSpeed), size)
+	return compressed.Bytes()
+}
+
+func zstdBomb(t *testing.T, size int) []byte {
+	t.Helper()
+	var compressed bytes.Buffer
+	writer, err := zstd.NewWriter(&compressed, zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		t.Fatal(err)
+	}
 	explode(writer, size)
 	return compressed.Bytes()
 }

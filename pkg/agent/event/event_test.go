@@ -21,6 +21,7 @@ import (
 	"testing/iotest"
 	"time"
 
+	"github.com/andybalholm/brotli"
 	"github.com/cloudevents/sdk-go/v2/binding"
 	cloudevents "github.com/cloudevents/sdk-go/v2/event"
 	cehttp "github.com/cloudevents/sdk-go/v2/protocol/http"
@@ -100,6 +101,27 @@ func gzipped(text string) string {
 	return compressed.String()
 }
 
+func brotlied(text string) string {
+	return string(compressed(text, func(w io.Writer) io.WriteCloser { return brotli.NewWriter(w) }))
+}
+
+func zstded(text string) string { return string(compressed(text, newZstd)) }
+
+// TestRealInputsAreDecoded, which compress far.
+func TestRealInputsAreDecoded(t *testing.T) {
+	vector := `{"instances":[[` + strings.Repeat("0.0,", 30_000) + `1.5]]}`
+	mask := `{"attention_mask":[` + strings.Repeat("1,", 300_000) + `1]}`
+	for name, text := range map[string]string{"a sparse vector": vector, "a mask": mask} {
+		for coding, wire := range map[string]string{"gzip": gzipped(text), "br": brotlied(text), "zstd": zstded(text)} {
+			decoded, err := decode(coding, []byte(wire), 700<<10)
+			t.Logf("%s in %s: %d to 1", name, coding, len(text)/len(wire))
+			if err != nil || string(decoded) != text {
+				t.Errorf("%s in %s: %d bytes, %v", name, coding, len(decoded), err)
+			}
+		}
+	}
+}
+
 func grpcOf(options ...option) []option {
 	return append([]option{contentType("application/grpc"), grpcStatus(0)}, options...)
 }
@@ -114,8 +136,9 @@ func TestClassify(t *testing.T) {
 		{"a request that broke off", observation(ofRequest, brokenOff), KindRequestFailure},
 		{"a request over the cap", observation(ofRequest, ofSize(maxBytes+1)), KindRequestOversize},
 		{"a request that the budget had no room for", observation(ofRequest, ofSize(10)), KindRequestOversize},
-		{"a request in an unknown coding", observation(ofRequest, contentEncoding("zstd")), KindRequestEncoded},
-		{"an empty request in an unknown coding", observation(ofRequest, contentEncoding("zstd"), body("")), KindRequest},
+		{"a request in an unknown coding", observation(ofRequest, contentEncoding("compress")), KindRequestEncoded},
+		{"a request in three codings", observation(ofRequest, contentEncoding("gzip, br, zstd")), KindRequestEncoded},
+		{"an empty request in an unknown coding", observation(ofRequest, contentEncoding("compress"), body("")), KindRequest},
 		{"a request of several messages", observation(ofRequest, contentType("application/grpc"), body(frame(0, "a")+frame(0, "b"))), KindRequest},
 		{"a tunnel", observation(ofTunnel), KindTunnel},
 		{"a loop", observation(ofLoop), KindLoop},
@@ -352,6 +375,20 @@ func TestContent(t *testing.T) {
 		{"gzip", observation(contentEncoding("gzip"), body(gzipped("{}"))), KindResponse, "{}", "application/json", "gzip"},
 		{"x-gzip", observation(contentEncoding("X-GZip"), body(gzipped("{}"))), KindResponse, "{}", "application/json", "gzip"},
 		{"identity", observation(contentEncoding("identity")), KindResponse, `{"a":1}`, "application/json", ""},
+		{"none", observation(contentEncoding("None")), KindResponse, `{"a":1}`, "application/json", ""},
+		{"a charset", observation(contentEncoding("UTF-8")), KindResponse, `{"a":1}`, "application/json", ""},
+		{"a charset without a hyphen", observation(contentEncoding("utf8")), KindResponse, `{"a":1}`, "application/json", ""},
+		{"binary", observation(contentEncoding("binary")), KindResponse, `{"a":1}`, "application/json", ""},
+		{"empty members", observation(contentEncoding(" , ,")), KindResponse, `{"a":1}`, "application/json", ""},
+		{"none and gzip", observation(contentEncoding("identity, gzip"), body(gzipped("{}"))), KindResponse, "{}", "application/json", "gzip"},
+		{"br", observation(contentEncoding("br"), body(brotlied("{}"))), KindResponse, "{}", "application/json", "br"},
+		{"zstd", observation(contentEncoding("ZSTD"), body(zstded("{}"))), KindResponse, "{}", "application/json", "zstd"},
+		{"gzip in br", observation(contentEncoding("gzip, br"), body(brotlied(gzipped("{}")))), KindResponse, "{}", "application/json", "gzip,br"},
+		{"broken br", observation(contentEncoding("br")), KindResponseEncoded, `{"a":1}`, "application/json", "br"},
+		{"broken zstd", observation(contentEncoding("zstd")), KindResponseEncoded, `{"a":1}`, "application/json", "zstd"},
+		{"br over the cap", observation(contentEncoding("br"), body(brotlied(strings.Repeat("x", maxBytes+1)))), KindResponseEncoded, brotlied(strings.Repeat("x", maxBytes+1)), "application/json", "br"},
+		{"zstd over the cap", observation(contentEncoding("zstd"), body(zstded(strings.Repeat("x", maxBytes+1)))), KindResponseEncoded, zstded(strings.Repeat("x", maxBytes+1)), "application/json", "zstd"},
+		{"br with a large window", observation(contentEncoding("br"), body("\x0d"+brotlied("{}"))), KindResponseEncoded, "\x0d" + brotlied("{}"), "application/json", "br"},
 		{"broken gzip", observation(contentEncoding("gzip")), KindResponseEncoded, `{"a":1}`, "application/json", "gzip"},
 		{"gzip over the cap", observation(contentEncoding("gzip"), body(gzipped(strings.Repeat("x", maxBytes+1)))), KindResponseEncoded, gzipped(strings.Repeat("x", maxBytes+1)), "application/json", "gzip"},
 		{"a gzip failure", observation(contentEncoding("gzip"), body(gzipped("no")), status(500)), KindResponseFailure, "no", "application/json", "gzip"},

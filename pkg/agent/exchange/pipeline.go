@@ -205,14 +205,10 @@ func (p *Pipeline) HandedOver() []uint64 {
 }
 
 func (p *Pipeline) build(o *observed) {
-	// Decoding may take as much as a whole body more.
-	room := int64(0)
-	if o.observation.Coding.Compressed() {
-		room = p.settings.Builder.MaxPayloadBytes
-		if !o.lease.Grow(room) {
-			p.drop(o, ledger.ReasonBudget)
-			return
-		}
+	// Decoding may take as much as a whole body more, and a window.
+	if !o.lease.Grow(o.observation.Coding.DecodingBytes(p.settings.Builder.MaxPayloadBytes)) {
+		p.drop(o, ledger.ReasonBudget)
+		return
 	}
 	built, err := p.settings.Builder.Build(&o.observation, o.kind, o.attributes)
 	if err != nil {

@@ -173,12 +173,11 @@ func (s *side) endedByContent(maxBytes int64) bool {
 		return s.expected > 0 && s.size == s.expected
 	}
 	body := s.body()
-	if s.coding.Compressed() {
-		if !s.lease.Grow(maxBytes) {
-			return false
-		}
-		defer s.lease.Shrink(maxBytes)
+	room := s.coding.DecodingBytes(maxBytes)
+	if !s.lease.Grow(room) {
+		return false
 	}
+	defer s.lease.Shrink(room)
 	return event.Ended(s.coding, body, s.stream, maxBytes)
 }
 
