@@ -10,12 +10,15 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/sidenote-dev/sidenote/pkg/agent/adminport"
 	"github.com/sidenote-dev/sidenote/pkg/agent/delivery"
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
 	"github.com/sidenote-dev/sidenote/pkg/agent/metrics"
 )
 
-const adminTimeout = 10 * time.Second
+// expositionAge is how old metrics may be that a scrape gets. Nobody scrapes more
+// often to know more.
+const expositionAge = time.Second
 
 // Status is what /status answers.
 type Status struct {
@@ -47,12 +50,13 @@ func (a *Agent) adminHandler() http.Handler {
 	mux.Handle("GET /readyz", a.checker)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
 	if a.exposition != nil {
-		mux.Handle("GET /metrics", a.exposition)
+		mux.Handle("GET /metrics", adminport.Page(a.exposition, expositionAge))
 	}
-	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
+	// Made anew for everybody, so that it says what is so.
+	mux.Handle("GET /status", adminport.Page(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(a.status())
-	})
+	}), 0))
 	return mux
 }
 

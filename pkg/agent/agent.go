@@ -25,6 +25,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.uber.org/zap"
 
+	"github.com/sidenote-dev/sidenote/pkg/agent/adminport"
 	"github.com/sidenote-dev/sidenote/pkg/agent/arguments"
 	"github.com/sidenote-dev/sidenote/pkg/agent/capture"
 	"github.com/sidenote-dev/sidenote/pkg/agent/delivery"
@@ -135,6 +136,7 @@ func New(given *arguments.Arguments, environment Environment) (*Agent, error) {
 		readiness.Observer{Changed: a.logReadiness, NotStarted: a.logNotStarted})
 	a.handler = proxy.New(given.Target, a.begin, a.unanswered)
 	a.handler.OnOverhead = a.metrics.Overhead
+	a.handler.Limit(given.MaxExchanges, a.refused)
 
 	err := a.metrics.Observe(a.state)
 	if err != nil {
@@ -148,13 +150,10 @@ func New(given *arguments.Arguments, environment Environment) (*Agent, error) {
 		a.listener.Close()
 		return nil, fmt.Errorf("argument --admin-port: %w", err)
 	}
+	a.listener = proxy.ListenForHeads(a.listener)
 	a.server = proxy.NewServer(a.handler, serverLog(a.logger))
-	a.adminServer = &http.Server{
-		Handler:           a.adminHandler(),
-		ErrorLog:          serverLog(a.logger),
-		ReadHeaderTimeout: adminTimeout,
-		WriteTimeout:      adminTimeout,
-	}
+	a.adminListener = adminport.Listen(a.adminListener)
+	a.adminServer = adminport.NewServer(a.adminHandler(), serverLog(a.logger))
 	return a, nil
 }
 
@@ -389,6 +388,12 @@ func (a *Agent) unanswered(class proxy.ErrorClass) {
 func (a *Agent) logNotStarted(failures int32) {
 	a.logger.Warn("the model has not started: its startup probe failed as often as its failureThreshold says; the agent goes on probing",
 		zap.Int32("failures", failures))
+}
+
+// refused counts an exchange that there was no room for.
+func (a *Agent) refused() {
+	a.pipeline.Skips().Skip(ledger.SkipOverload)
+	a.logger.Warn("an exchange was refused: as many are under way as there is room for", zap.Int64("active", a.handler.Active()))
 }
 
 func (a *Agent) logReadiness(ready bool) {

@@ -7,6 +7,7 @@ package faults
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"io"
 	"maps"
@@ -43,7 +44,9 @@ func transport(http2 bool) *http.Transport {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(!http2)
 	protocols.SetUnencryptedHTTP2(http2)
-	return &http.Transport{Protocols: protocols, DisableCompression: true, MaxIdleConnsPerHost: 64}
+	return &http.Transport{Protocols: protocols, DisableCompression: true, MaxIdleConnsPerHost: 64,
+		// A client that reads nothing takes little.
+		HTTP2: &http.HTTP2Config{MaxReceiveBufferPerStream: 64 << 10}}
 }
 
 // hangUp closes connections that are not in use.
@@ -58,6 +61,10 @@ type sort struct {
 	http2 bool
 	// until, where it is not nil, holds the end of the request's body back.
 	until <-chan struct{}
+	// unread, where it is not nil, holds the reading of the answer's body back.
+	unread <-chan struct{}
+	// path is another one than usual.
+	path string
 }
 
 func small() sort { return sort{plan: plan{kind: unary, requestBytes: 200, answerBytes: 300}} }
@@ -67,6 +74,11 @@ func sized(requestBytes, answerBytes int) sort {
 }
 
 func overHTTP2(s sort) sort { s.http2 = true; return s }
+
+// idleStream is a stream that the model goes on with when it is told to.
+func idleStream() sort {
+	return sort{plan: plan{kind: idle, requestBytes: 100, answerBytes: 1000}}
+}
 
 func serverSentEvents() sort {
 	return sort{plan: plan{kind: sse, requestBytes: 100, answerBytes: 1000}}
@@ -86,6 +98,20 @@ func heldUntil(until <-chan struct{}) sort {
 	held.until = until
 	return held
 }
+
+// heldBack is an exchange whose client sends the second half of its body when
+// it is told to.
+func heldBack(until <-chan struct{}, s sort) sort { s.until = until; return s }
+
+// unreadUntil is an exchange whose client reads the answer's body when it is
+// told to. It takes no more before than HTTP/2 makes it take.
+func unreadUntil(told <-chan struct{}, s sort) sort {
+	s.unread = told
+	return s
+}
+
+// at is an exchange with another path than usual.
+func at(path string, s sort) sort { s.path = path; return s }
 
 // exchange makes one exchange, books it, and gives its id.
 func (c *clients) exchange(ctx context.Context, s sort) string {
@@ -111,7 +137,7 @@ func (c *clients) make(ctx context.Context, planned plan, s sort) sent {
 		whole := planned.body(request)
 		body = io.MultiReader(bytes.NewReader(whole[:len(whole)/2]), after{s.until, ctx}, bytes.NewReader(whole[len(whole)/2:]))
 	}
-	outgoing, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url+"/v1/models/m:predict", body)
+	outgoing, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url+cmp.Or(s.path, "/v1/models/m:predict"), body)
 	if err != nil {
 		return sent{err: err.Error()}
 	}
@@ -129,6 +155,12 @@ func (c *clients) make(ctx context.Context, planned plan, s sort) sent {
 		return sent{err: err.Error()}
 	}
 	defer answered.Body.Close()
+	if s.unread != nil {
+		select {
+		case <-s.unread:
+		case <-ctx.Done():
+		}
+	}
 	content, err := io.ReadAll(answered.Body)
 	seen := sent{status: answered.StatusCode, header: maps.Clone(answered.Header), sum: sum(content)}
 	maps.Copy(seen.header, answered.Trailer)

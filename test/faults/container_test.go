@@ -27,20 +27,10 @@ const megabyte = 1 << 20
 //
 // It fills the machine, so nothing runs beside it.
 func TestOverloadInAContainer(t *testing.T) {
-	shipped, err := config.NewAgentFromConfigMap(&corev1.ConfigMap{Data: map[string]string{"image": "agent"}})
-	if err != nil {
-		t.Fatal("the defaults of config-agent:", err)
-	}
+	shipped := asShipped(t)
 	limit := shipped.Resources.Limits.Memory().Value()
-	contained := func(group *memoryGroup) option {
-		return func(o *options) {
-			o.wrapper = group.enter()
-			o.environment = append(o.environment, "GOMEMLIMIT="+shipped.MemoryLimit)
-			o.line = append(o.line, fmt.Sprintf("--buffer-bytes=%d", shipped.BufferBytes), "--max-payload-bytes=1100000")
-		}
-	}
 	large := []sort{sized(megabyte, megabyte), overHTTP2(sized(megabyte, megabyte))}
-	knee := newRig(t, contained(newMemoryGroup(t, limit))).knee(large...)
+	knee := newRig(t, contained(newMemoryGroup(t, limit), shipped), with("--max-payload-bytes=1100000")).knee(large...)
 	t.Logf("the knee: %.0f exchanges a second, each with a megabyte both ways", knee)
 
 	for _, state := range []fault{healthy, refusing, swallowing} {
@@ -48,7 +38,7 @@ func TestOverloadInAContainer(t *testing.T) {
 			t.Run(fmt.Sprintf("%s round %d", state, round+1), func(t *testing.T) {
 				choose := rand.New(rand.NewPCG(*seed, uint64(round)))
 				group := newMemoryGroup(t, limit)
-				r := newRig(t, contained(group))
+				r := newRig(t, contained(group, shipped), with("--max-payload-bytes=1100000"))
 				r.network.become(state)
 				peak := r.agent.watchMemory()
 				took := r.openLoop(5*knee, int(5*knee)+choose.IntN(20), large...)
@@ -70,6 +60,26 @@ func TestOverloadInAContainer(t *testing.T) {
 				hold(t, r.atRest(), always()...)
 			})
 		}
+	}
+}
+
+// asShipped gives the settings that an agent has where nobody set any.
+func asShipped(t *testing.T) *config.Agent {
+	t.Helper()
+	shipped, err := config.NewAgentFromConfigMap(&corev1.ConfigMap{Data: map[string]string{"image": "agent"}})
+	if err != nil {
+		t.Fatal("the defaults of config-agent:", err)
+	}
+	return shipped
+}
+
+// contained has the agent run in a memory cgroup with its shares of the limit,
+// as the controller passes them.
+func contained(group *memoryGroup, settings *config.Agent) option {
+	return func(o *options) {
+		o.wrapper = group.enter()
+		o.environment = append(o.environment, "GOMEMLIMIT="+settings.MemoryLimit)
+		o.line = append(o.line, fmt.Sprintf("--buffer-bytes=%d", settings.BufferBytes))
 	}
 }
 

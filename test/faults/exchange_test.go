@@ -24,6 +24,8 @@ const (
 	unary kind = "unary"
 	// sse answers by server-sent events, each flushed.
 	sse kind = "sse"
+	// idle is as sse, but goes on after the first event only when it is told to.
+	idle kind = "idle"
 	// grpc streams messages both ways, over HTTP/2.
 	grpc kind = "grpc"
 	// endless is as grpc, but neither side ever ends it.
@@ -80,7 +82,7 @@ func (p plan) pieces(s side) [][]byte {
 	}
 	stream := p.keystream(s)
 	switch {
-	case p.kind == sse && s == answer:
+	case (p.kind == sse || p.kind == idle) && s == answer:
 		const events = 5
 		pieces := make([][]byte, events)
 		for i := range pieces {

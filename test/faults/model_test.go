@@ -19,11 +19,18 @@ const requestIDHeader = "X-Request-Id"
 const pace = 20 * time.Millisecond
 
 // model answers each exchange by what its id says, and keeps a ledger.
-type model struct{ book[served] }
+type model struct {
+	book[served]
+	// goesOn is closed when idle streams go on.
+	goesOn chan struct{}
+}
+
+func newModel() *model { return &model{goesOn: make(chan struct{})} }
 
 var contentTypes = map[kind]string{
 	unary: "application/octet-stream",
 	sse:   "text/event-stream",
+	idle:  "text/event-stream",
 	grpc:  "application/grpc",
 }
 
@@ -65,8 +72,13 @@ func (m *model) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if err := control.Flush(); err != nil {
 			return
 		}
+		wait := time.After(pace)
+		if planned.kind == idle {
+			wait = nil
+		}
 		select {
-		case <-time.After(pace):
+		case <-wait:
+		case <-m.mayGoOn(planned):
 		case <-r.Context().Done():
 			return
 		}
@@ -74,6 +86,14 @@ func (m *model) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if planned.kind == grpc {
 		w.Header().Set("Grpc-Status", "0")
 	}
+}
+
+// mayGoOn is closed when an idle stream goes on, and nil for any other.
+func (m *model) mayGoOn(planned plan) <-chan struct{} {
+	if planned.kind == idle {
+		return m.goesOn
+	}
+	return nil
 }
 
 // reflecting is where the model answers by the request, in its coding.

@@ -176,7 +176,7 @@ func newRig(t *testing.T, given ...option) *rig {
 	for _, set := range given {
 		set(&o)
 	}
-	r := &rig{t: t, model: new(model), sink: newSink(t), options: o}
+	r := &rig{t: t, model: newModel(), sink: newSink(t), options: o}
 	r.servers.model = serve(t, r.model, nil)
 	r.servers.sink = serve(t, r.sink, o.certificate)
 	r.network = newNetwork(t, r.servers.sink.address)

@@ -50,7 +50,9 @@ type Arguments struct {
 
 	MaxPayloadBytes int64
 	BufferBytes     int64
-	DrainTimeout    time.Duration
+	// MaxExchanges bounds the exchanges under way; 0 is no bound.
+	MaxExchanges int64
+	DrainTimeout time.Duration
 	// LedgerInterval is the pace of ledger events.
 	LedgerInterval time.Duration
 
@@ -72,6 +74,7 @@ const (
 	defaultAdminPort       = 9082
 	defaultMaxPayloadBytes = 700 << 10
 	defaultBufferBytes     = 32 << 20
+	defaultMaxExchanges    = 512
 	defaultDrainTimeout    = 30 * time.Second
 	defaultLedgerInterval  = time.Minute
 	defaultTarget          = "http://127.0.0.1:8080"
@@ -81,6 +84,7 @@ const (
 	minBufferBytes    = 64 << 10
 	minLedgerInterval = time.Second
 	maxBytes          = 1 << 40
+	maxMaxExchanges   = 1 << 30
 )
 
 func defaults() Arguments {
@@ -95,6 +99,7 @@ func defaults() Arguments {
 		Source:          defaultSource,
 		MaxPayloadBytes: defaultMaxPayloadBytes,
 		BufferBytes:     defaultBufferBytes,
+		MaxExchanges:    defaultMaxExchanges,
 		DrainTimeout:    defaultDrainTimeout,
 		LedgerInterval:  defaultLedgerInterval,
 		LogLevel:        zapcore.InfoLevel,

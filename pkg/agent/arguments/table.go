@@ -130,6 +130,10 @@ var table = []argument{
 		},
 	},
 	{
+		"max-exchanges", "NUMBER", "512", "how many exchanges may be under way; further ones are answered with 503. Each takes up to 96 KiB, and a long head counts as several. 0 is no bound",
+		func(a *Arguments, v string) (err error) { a.MaxExchanges, err = parseExchanges(v); return err },
+	},
+	{
 		"drain-timeout", "DURATION", "30s", "how long events are still delivered after SIGTERM, counted from the end of the last exchange; exchanges end when they end, and a second SIGTERM ends both at once",
 		func(a *Arguments, v string) (err error) { a.DrainTimeout, err = parseDuration(v); return err },
 	},
@@ -209,6 +213,14 @@ func parsePort(text string) (uint16, error) {
 		return 0, fmt.Errorf("%q is no port: write a number from 1 to 65535", text)
 	}
 	return uint16(port), nil
+}
+
+func parseExchanges(text string) (int64, error) {
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < 0 || n > maxMaxExchanges {
+		return 0, fmt.Errorf("%q is no number of exchanges: write one from 1 to %d, or 0 for no bound", text, maxMaxExchanges)
+	}
+	return n, nil
 }
 
 func parseTarget(text string) (*url.URL, error) {

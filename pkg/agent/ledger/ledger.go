@@ -57,6 +57,9 @@ const (
 	SkipProbe SkipReason = "probe"
 	// SkipPath: the path is not one of inference.
 	SkipPath SkipReason = "path"
+	// SkipOverload: the agent had no room for the exchange, and answered it
+	// itself.
+	SkipOverload SkipReason = "overload"
 )
 
 // Snapshot is an Account at one instant.
@@ -250,5 +253,5 @@ func Reasons() []Reason {
 
 // SkipReasons lists every SkipReason.
 func SkipReasons() []SkipReason {
-	return []SkipReason{SkipLoop, SkipProbe, SkipPath}
+	return []SkipReason{SkipLoop, SkipProbe, SkipPath, SkipOverload}
 }

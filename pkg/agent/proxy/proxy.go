@@ -63,11 +63,16 @@ type Handler struct {
 	// OnOverhead may be told what the agent itself added to an exchange that a
 	// recorder watched and the model answered, as overhead says.
 	OnOverhead func(added time.Duration)
+	// onRefused is told of an exchange that was answered with 503, for there was
+	// no room for it.
+	onRefused func()
 
-	proxy  httputil.ReverseProxy
-	target *url.URL
-	active atomic.Int64
-	begun  atomic.Uint64
+	proxy    httputil.ReverseProxy
+	target   *url.URL
+	active   atomic.Int64
+	begun    atomic.Uint64
+	room     room
+	refusals atomic.Int64
 }
 
 // New gives a Handler for a model at target, whose scheme and host are used.
@@ -93,6 +98,11 @@ func (h *Handler) Active() int64 { return h.active.Load() }
 // Begun is the number of exchanges that ever began.
 func (h *Handler) Begun() uint64 { return h.begun.Load() }
 
+// Limit bounds the exchanges under way. It is to be called before the first.
+func (h *Handler) Limit(exchanges int64, onRefused func()) {
+	h.room.limit, h.onRefused = exchanges, onRefused
+}
+
 // CloseIdleConnections closes those to the model that are not in use.
 func (h *Handler) CloseIdleConnections() {
 	h.proxy.Transport.(*mirror).CloseIdleConnections()
@@ -100,6 +110,13 @@ func (h *Handler) CloseIdleConnections() {
 
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.begun.Add(1)
+	leaveHead(r)
+	part := partOf(r)
+	if !h.room.enter(part) {
+		h.refuse(w, r)
+		return
+	}
+	defer h.room.leave(part)
 	h.active.Add(1)
 	defer h.active.Add(-1)
 	if r.ProtoMajor == 1 {
@@ -342,9 +359,12 @@ func NewServer(handler http.Handler, errorLog *log.Logger) *http.Server {
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
 	return &http.Server{
-		Handler:   handler,
-		Protocols: protocols,
-		ErrorLog:  errorLog,
+		Handler:     handler,
+		Protocols:   protocols,
+		ErrorLog:    errorLog,
+		HTTP2:       http2Windows(),
+		ConnContext: withHead,
+		ConnState:   nextHead,
 		// As queue-proxy's own.
 		ReadHeaderTimeout: time.Minute,
 		// "OPTIONS *" is the model's to answer, too.

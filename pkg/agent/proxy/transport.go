@@ -20,7 +20,26 @@ const (
 	idleTimeout        = time.Second
 	maxIdleConnections = 1000
 	copyBufferBytes    = 32 << 10
+
+	// streamWindow is what the other end of a stream may send before we have
+	// passed it on, so that a client or a model that reads nothing leaves no more
+	// with us. Both other ends are in the same pod, where a small window costs no
+	// throughput (docs/performance.md).
+	streamWindow = 64 << 10
+	// maxStreams is how many streams a connection may have, net/http's own number.
+	maxStreams = 250
 )
+
+// http2Windows bounds what is held of streams that the other end doesn't read.
+// The window of a connection has room for all of its streams: those that nobody
+// reads hold up no other.
+func http2Windows() *http.HTTP2Config {
+	return &http.HTTP2Config{
+		MaxConcurrentStreams:          maxStreams,
+		MaxReceiveBufferPerStream:     streamWindow,
+		MaxReceiveBufferPerConnection: maxStreams * streamWindow,
+	}
+}
 
 // mirror speaks to the model the protocol in which the request came, as
 // queue-proxy does.
@@ -41,6 +60,7 @@ func transportFor(protocols *http.Protocols, connect dial) *http.Transport {
 		// No proxy of the environment: the model is next door.
 		Proxy:               nil,
 		Protocols:           protocols,
+		HTTP2:               http2Windows(),
 		DialContext:         connect,
 		DisableCompression:  true,
 		MaxIdleConnsPerHost: maxIdleConnections,

@@ -1,0 +1,66 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package adminport
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// page answers everybody with what a handler gave once. It is made by one
+// request at a time, and is fresh for some time.
+type page struct {
+	handler http.Handler
+	fresh   time.Duration
+
+	mu   sync.Mutex
+	made time.Time
+	last *answer
+}
+
+// Page has a handler asked by one caller at a time, and everybody given the same
+// answer, not older than fresh. The handler gets a request without headers.
+func Page(handler http.Handler, fresh time.Duration) http.Handler {
+	return &page{handler: handler, fresh: fresh}
+}
+
+func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	answered := p.current(r)
+	for name, values := range answered.header {
+		w.Header()[name] = values
+	}
+	w.WriteHeader(answered.status)
+	_, _ = w.Write(answered.body.Bytes())
+}
+
+func (p *page) current(r *http.Request) *answer {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.last == nil || time.Since(p.made) >= p.fresh {
+		bare := r.Clone(context.WithoutCancel(r.Context()))
+		bare.Method, bare.Header, bare.Body = http.MethodGet, make(http.Header), http.NoBody
+		made := &answer{header: make(http.Header), status: http.StatusOK}
+		p.handler.ServeHTTP(made, bare)
+		p.last, p.made = made, time.Now()
+	}
+	return p.last
+}
+
+// answer is an http.ResponseWriter that keeps what is written.
+type answer struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func (a *answer) Header() http.Header { return a.header }
+
+func (a *answer) WriteHeader(status int) { a.status = status }
+
+func (a *answer) Write(p []byte) (int, error) { return a.body.Write(p) }

@@ -1,0 +1,163 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package proxy
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+)
+
+const (
+	// freeHeadBytes is how much of a head is read without asking. Real heads are
+	// shorter.
+	freeHeadBytes = 16 << 10
+	// maxLongHeads is how many longer heads are read at the same time. Each takes
+	// up to some 4 MiB while it is read, for net/http takes heads of 1 MiB, and
+	// nothing but this bounds how many come at once.
+	maxLongHeads = 4
+	// longHeadWait bounds the wait for others. queue-proxy sends a head at once.
+	longHeadWait = 30 * time.Second
+)
+
+// ListenForHeads bounds the long heads that the connections of a listener read
+// at the same time, in concert with Handler and NewServer.
+func ListenForHeads(listener net.Listener) net.Listener {
+	return &headListener{listener, make(chan struct{}, maxLongHeads)}
+}
+
+type headListener struct {
+	net.Listener
+	long chan struct{}
+}
+
+func (l *headListener) Accept() (net.Conn, error) {
+	accepted, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	connection, ok := accepted.(*net.TCPConn)
+	if !ok {
+		return accepted, nil
+	}
+	return &headConn{TCPConn: connection, long: l.long, closed: make(chan struct{})}, nil
+}
+
+// headConn is a connection that counts the bytes of each head.
+type headConn struct {
+	*net.TCPConn
+	long   chan struct{}
+	closed chan struct{}
+	close  sync.Once
+
+	mu sync.Mutex
+	// inExchange says that what is read is no head, and read is how much of a
+	// head was. holds says that the head has a place among the long ones.
+	inExchange, holds bool
+	read              int
+	// freed says that nothing is counted any more.
+	freed bool
+}
+
+func (c *headConn) Read(p []byte) (int, error) {
+	if c.isLong() {
+		if err := c.hold(); err != nil {
+			return 0, err
+		}
+	}
+	n, err := c.TCPConn.Read(p)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.inExchange {
+		c.read += n
+	}
+	return n, err
+}
+
+func (c *headConn) isLong() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.freed && !c.inExchange && !c.holds && c.read >= freeHeadBytes
+}
+
+// hold waits for a place among the long heads.
+func (c *headConn) hold() error {
+	timer := time.NewTimer(longHeadWait)
+	defer timer.Stop()
+	select {
+	case c.long <- struct{}{}:
+	case <-c.closed:
+		return net.ErrClosed
+	case <-timer.C:
+		return os.ErrDeadlineExceeded
+	}
+	c.mu.Lock()
+	c.holds = true
+	c.mu.Unlock()
+	select {
+	case <-c.closed:
+		// Close may have come before the place was taken.
+		c.leave(false)
+		return net.ErrClosed
+	default:
+		return nil
+	}
+}
+
+// leave gives the place back, and says whether an exchange follows.
+func (c *headConn) leave(inExchange bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.holds {
+		<-c.long
+	}
+	c.holds, c.read, c.inExchange = false, 0, inExchange
+}
+
+func (c *headConn) free() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.freed = true
+}
+
+func (c *headConn) Close() error {
+	c.close.Do(func() { close(c.closed) })
+	c.leave(false)
+	return c.TCPConn.Close()
+}
+
+type headKey struct{}
+
+// withHead has the handler know the connection of a request.
+func withHead(ctx context.Context, connection net.Conn) context.Context {
+	if counted, ok := connection.(*headConn); ok {
+		return context.WithValue(ctx, headKey{}, counted)
+	}
+	return ctx
+}
+
+// leaveHead says that the head of a request is read. The streams of HTTP/2 come
+// beside each other: after the first head of a connection only the bound of the
+// exchanges is left.
+func leaveHead(r *http.Request) {
+	if counted, ok := r.Context().Value(headKey{}).(*headConn); ok {
+		counted.leave(true)
+		if r.ProtoMajor == 2 {
+			counted.free()
+		}
+	}
+}
+
+// nextHead says that a connection waits for the next request: what it read after
+// the exchange was the end of a body.
+func nextHead(connection net.Conn, state http.ConnState) {
+	if counted, ok := connection.(*headConn); ok && state == http.StateIdle {
+		counted.leave(false)
+	}
+}
