@@ -30,6 +30,9 @@ type Agent struct {
 	MemoryLimit string `json:"memoryLimit"`
 	// BufferBytes bounds all that the agent holds of requests and responses.
 	BufferBytes int64 `json:"bufferBytes"`
+	// MaxExchanges bounds the exchanges under way in an agent. It is 0 in the
+	// record of a template from before there was a bound.
+	MaxExchanges int64 `json:"maxExchanges,omitempty"`
 	// MaxPayloadBytes is the largest body that an event carries.
 	MaxPayloadBytes int64 `json:"maxPayloadBytes"`
 }
@@ -51,6 +54,7 @@ func NewAgentFromConfigMap(configMap *corev1.ConfigMap) (*Agent, error) {
 		configmap.AsQuantity("memory-limit", &memoryLimit),
 		parser.As("gomemlimit", &agent.MemoryLimit),
 		parser.As("buffer-bytes", &agent.BufferBytes),
+		parser.As("max-exchanges", &agent.MaxExchanges),
 		parser.As("max-payload-bytes", &agent.MaxPayloadBytes),
 	); err != nil {
 		return nil, err
@@ -60,7 +64,7 @@ func NewAgentFromConfigMap(configMap *corev1.ConfigMap) (*Agent, error) {
 	override(agent.Resources.Requests, corev1.ResourceMemory, memoryRequest)
 	override(agent.Resources.Limits, corev1.ResourceMemory, memoryLimit)
 	isSet := func(key string) bool { _, found := configMap.Data[key]; return found }
-	if err := agent.complete(isSet("memory-request"), isSet("gomemlimit"), isSet("buffer-bytes")); err != nil {
+	if err := agent.complete(isSet("memory-request"), isSet("gomemlimit"), isSet("buffer-bytes"), isSet("max-exchanges")); err != nil {
 		return nil, err
 	}
 	if err := agent.validate(); err != nil {
@@ -86,6 +90,7 @@ func defaultAgent() *Agent {
 	}
 	runtimeLimit, buffer := divideMemory(agent.Resources.Limits.Memory().Value())
 	agent.MemoryLimit, agent.BufferBytes = goMemory(runtimeLimit), buffer
+	agent.MaxExchanges = exchangesOf(runtimeLimit, buffer)
 	return agent
 }
 

@@ -81,15 +81,16 @@ func TestTheMemoryLimitGivesTheRest(t *testing.T) {
 		runtimeLimit string
 		buffer       int64
 		request      string
+		exchanges    int64
 	}{
-		"the default":          {nil, "96MiB", 32 << 20, "64Mi"},
-		"the least":            {map[string]string{"memory-limit": "32Mi"}, "16MiB", 16 << 20 / 3, "32Mi"},
-		"a small one":          {map[string]string{"memory-limit": "60Mi"}, "44MiB", 44 << 20 / 3, "60Mi"},
-		"a large one":          {map[string]string{"memory-limit": "1Gi"}, "768MiB", 256 << 20, "64Mi"},
-		"an odd one":           {map[string]string{"memory-limit": "200M"}, "150000000B", 50_000_000, "64Mi"},
-		"Go's own":             {map[string]string{"memory-limit": "1Gi", "gomemlimit": "600MiB"}, "600MiB", 200 << 20, "64Mi"},
-		"a buffer of its own":  {map[string]string{"memory-limit": "1Gi", "buffer-bytes": "200000"}, "768MiB", 200_000, "64Mi"},
-		"a request of its own": {map[string]string{"memory-limit": "1Gi", "memory-request": "512Mi"}, "768MiB", 256 << 20, "512Mi"},
+		"the default":          {nil, "96MiB", 32 << 20, "64Mi", 512},
+		"the least":            {map[string]string{"memory-limit": "32Mi"}, "16MiB", 16 << 20 / 3, "32Mi", 85},
+		"a small one":          {map[string]string{"memory-limit": "60Mi"}, "44MiB", 44 << 20 / 3, "60Mi", 234},
+		"a large one":          {map[string]string{"memory-limit": "1Gi"}, "768MiB", 256 << 20, "64Mi", 4096},
+		"an odd one":           {map[string]string{"memory-limit": "200M"}, "150000000B", 50_000_000, "64Mi", 762},
+		"Go's own":             {map[string]string{"memory-limit": "1Gi", "gomemlimit": "600MiB"}, "600MiB", 200 << 20, "64Mi", 3200},
+		"a buffer of its own":  {map[string]string{"memory-limit": "1Gi", "buffer-bytes": "200000"}, "768MiB", 200_000, "64Mi", 6142},
+		"a request of its own": {map[string]string{"memory-limit": "1Gi", "memory-request": "512Mi"}, "768MiB", 256 << 20, "512Mi", 4096},
 	} {
 		data := map[string]string{"image": "agent", "max-payload-bytes": "100000"}
 		maps.Copy(data, test.data)
@@ -98,9 +99,9 @@ func TestTheMemoryLimitGivesTheRest(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 			continue
 		}
-		if agent.MemoryLimit != test.runtimeLimit || agent.BufferBytes != test.buffer || agent.Resources.Requests.Memory().String() != test.request {
-			t.Errorf("%s: gomemlimit %s, buffer-bytes %d, memory-request %s, want %s, %d, %s", what,
-				agent.MemoryLimit, agent.BufferBytes, agent.Resources.Requests.Memory(), test.runtimeLimit, test.buffer, test.request)
+		if agent.MemoryLimit != test.runtimeLimit || agent.BufferBytes != test.buffer || agent.Resources.Requests.Memory().String() != test.request || agent.MaxExchanges != test.exchanges {
+			t.Errorf("%s: gomemlimit %s, buffer-bytes %d, memory-request %s, max-exchanges %d, want %s, %d, %s, %d", what,
+				agent.MemoryLimit, agent.BufferBytes, agent.Resources.Requests.Memory(), agent.MaxExchanges, test.runtimeLimit, test.buffer, test.request, test.exchanges)
 		}
 	}
 }
@@ -109,8 +110,12 @@ func TestTheMemoryLimitGivesTheRest(t *testing.T) {
 func TestTheMemorysDivisionHolds(t *testing.T) {
 	for limit := int64(minMemoryLimit); limit < 64<<30; limit += limit/7 + 1 {
 		runtimeLimit, buffer := divideMemory(limit)
-		if err := checkMemory(limit, runtimeLimit, buffer); err != nil {
+		exchanges := exchangesOf(runtimeLimit, buffer)
+		if err := checkMemory(limit, runtimeLimit, buffer, exchanges); err != nil {
 			t.Errorf("of %d: %v", limit, err)
+		}
+		if got := exchangesOf(divideMemory(limitForExchanges(2 * exchanges))); got < 2*exchanges {
+			t.Errorf("a limit for %d exchanges leaves room for %d", 2*exchanges, got)
 		}
 		for _, wanted := range []int64{limit, 2 * limit} {
 			enough := limitFor(wanted)
@@ -177,6 +182,8 @@ func TestUnreadableConfigMapsAreRefused(t *testing.T) {
 		"more than there is":         {map[string]string{"image": "a", "gomemlimit": "9999999TiB"}, "gomemlimit"},
 		"a buffer as large as Go's":  {map[string]string{"image": "a", "buffer-bytes": "67108864"}, "buffer-bytes 67108864 is too much for the gomemlimit 96MiB: write at most 50331648, leave it out, or raise memory-limit to 171Mi"},
 		"a buffer over a set limit":  {map[string]string{"image": "a", "buffer-bytes": "33554432", "gomemlimit": "32MiB"}, "write at most 16777216"},
+		"no exchange":                {map[string]string{"image": "a", "max-exchanges": "0"}, "max-exchanges is 0: write at least 8, or leave it out"},
+		"more exchanges than room":   {map[string]string{"image": "a", "max-exchanges": "513"}, "max-exchanges 513 is too much for the gomemlimit 96MiB with buffer-bytes 33554432: write at most 512, leave it out, or raise memory-limit to 129Mi"},
 		"no quantity":                {map[string]string{"image": "a", "cpu-limit": "much"}, "cpu-limit"},
 	} {
 		_, err := NewAgentFromConfigMap(&corev1.ConfigMap{Data: test.data})

@@ -54,7 +54,7 @@ func (a *Agent) WithResources(own *corev1.ResourceRequirements) (*Agent, *apis.F
 		return &agent, nil
 	}
 	const field = "limits.memory"
-	if err := agent.complete(true, false, false); err != nil {
+	if err := agent.complete(true, false, false, false); err != nil {
 		return nil, apis.ErrInvalidValue(limit.String(), field, err.Error())
 	}
 	if most := agent.MostPayloadBytes(); agent.MaxPayloadBytes > most {

@@ -17,6 +17,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 	"knative.dev/pkg/apis"
 	"knative.dev/serving/pkg/apis/autoscaling"
+
+	"github.com/sidenote-dev/sidenote/pkg/apis/config"
 )
 
 // MaxNameLength is the length of the longest name of an InferenceService:
@@ -127,6 +129,7 @@ func (s *PredictorSpec) validate(ctx context.Context) *apis.FieldError {
 	errs = errs.Also(s.validateVolumes())
 	if s.Logger != nil {
 		errs = errs.Also(s.Logger.validate(ctx).ViaField("logger"))
+		errs = errs.Also(s.validateConcurrency(config.FromContextOrDefaults(ctx).Agent))
 		if s.Timeout != nil && *s.Timeout < leastTimeoutToDrain {
 			errs = errs.Also((&apis.FieldError{
 				// On one line, as kubectl shows each line of a warning as one more.
@@ -136,6 +139,25 @@ func (s *PredictorSpec) validate(ctx context.Context) *apis.FieldError {
 		}
 	}
 	return errs
+}
+
+// validateConcurrency refuses more requests at once than the agent passes on. A
+// service that doesn't say gets no warning: every default object would have one.
+func (s *PredictorSpec) validateConcurrency(agent *config.Agent) *apis.FieldError {
+	const field = "containerConcurrency"
+	switch most := agent.MaxExchanges; {
+	case s.ContainerConcurrency == nil || most <= 0:
+		return nil
+	case *s.ContainerConcurrency > most:
+		return apis.ErrInvalidValue(*s.ContainerConcurrency, field, fmt.Sprintf(
+			"an agent of this cluster has room for %d requests at once and answers more with 503: write at most %d, or have memory-limit raised in Sidenote's ConfigMap %s", most, most, config.AgentConfigName))
+	case *s.ContainerConcurrency == 0:
+		return (&apis.FieldError{
+			Message: fmt.Sprintf("0 is no bound, but the agent has room for %d requests at once and answers more with 503: write at most %d to have more wait", most, most),
+			Paths:   []string{field},
+		}).At(apis.WarningLevel)
+	}
+	return nil
 }
 
 func (s *PredictorSpec) validateContainers() (errs *apis.FieldError) {

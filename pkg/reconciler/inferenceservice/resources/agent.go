@@ -224,6 +224,10 @@ func agentArguments(line *agentLine, is *v1beta1.InferenceService, port corev1.C
 	}
 	argument("max-payload-bytes", strconv.FormatInt(maxPayloadBytes, 10))
 	argument("buffer-bytes", strconv.FormatInt(max(settings.BufferBytes, maxPayloadBytes), 10))
+	if settings.MaxExchanges > 0 {
+		// An agent from before there was a bound doesn't know the argument.
+		argument("max-exchanges", strconv.FormatInt(settings.MaxExchanges, 10))
+	}
 	if readiness != nil {
 		argument("readiness-probe", probeJSON(readiness))
 	}
