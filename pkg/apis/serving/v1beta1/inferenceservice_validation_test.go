@@ -631,6 +631,23 @@ func TestABodyMustFitInWhatAnAgentHolds(t *testing.T) {
 		refused("holds 1000 bytes in all: write at most half of that, or a higher memory limit in spec.predictor.logger.resources.limits.memory", "spec.predictor.logger.maxPayloadBytes"))
 }
 
+// TestMoreConcurrencyThanTheAgentHasIsRefused, and no bound at all is warned of,
+// where it was asked for.
+func TestMoreConcurrencyThanTheAgentHasIsRefused(t *testing.T) {
+	ctx := config.ToContext(t.Context(), &config.Config{Agent: &config.Agent{BufferBytes: 32 << 20, MaxExchanges: 100}, Logger: &config.Logger{}})
+	with := func(concurrency int64, options ...Option) *v1beta1.InferenceService {
+		return Seed(append(options, WithPredictor(func(p *v1beta1.PredictorSpec) { p.ContainerConcurrency = &concurrency }))...)
+	}
+	const field = "spec.predictor.containerConcurrency"
+	assertRefused(t, asCreated(ctx, Seed()))
+	assertRefused(t, asCreated(ctx, with(100)))
+	assertRefused(t, asCreated(ctx, with(101)), refused("write at most 100, or have memory-limit raised in Sidenote's ConfigMap config-agent", field))
+	assertRefused(t, asCreated(ctx, with(101, WithPredictor(func(p *v1beta1.PredictorSpec) { p.Logger = nil }))))
+	unbounded := asCreated(ctx, with(0))
+	assertRefused(t, unbounded.Filter(apis.ErrorLevel))
+	assertRefused(t, unbounded.Filter(apis.WarningLevel), refused("write at most 100 to have more wait", field))
+}
+
 func TestAShortTimeoutWithALoggerIsWarnedOf(t *testing.T) {
 	errs := asCreated(t.Context(), Seed(WithTimeout(44)))
 	assertRefused(t, errs.Filter(apis.ErrorLevel))

@@ -120,6 +120,34 @@ func TestWhichAgentAndMetadataHoldForTheTemplate(t *testing.T) {
 
 // TestAnotherCollectorRollsNone: not even where the record is from before there
 // was any.
+// TestARecordFromBeforeTheBoundRollsNone: a template whose record has no bound of
+// the exchanges holds under a controller that knows one, and has no argument that
+// its agent doesn't know.
+func TestARecordFromBeforeTheBoundRollsNone(t *testing.T) {
+	is := Seed()
+	before := InForce{Agent: config.Agent{Image: "agent:1", MemoryLimit: "96MiB", BufferBytes: 1 << 20, MaxPayloadBytes: 1000}}
+	live := MakeService(is, "hash", before)
+	if record := live.Annotations[serving.InForceAnnotationKey]; strings.Contains(record, "xchanges") {
+		t.Errorf("the record is another one: %s", record)
+	}
+	recorded, hash := Recorded(live)
+	wanted := Wanted{Agent: before.Agent}
+	wanted.Agent.MaxExchanges = 512
+	for _, refresh := range []v1beta1.MetadataRefresh{v1beta1.RefreshByRevision, v1beta1.RefreshLive} {
+		if decided := Decide(refresh, recorded, false, wanted); !Holds(live, hash, decided) {
+			t.Errorf("%s: the template is made anew", refresh)
+		}
+	}
+	containers := live.Spec.Template.Spec.Containers
+	if line := strings.Join(containers[len(containers)-1].Args, " "); strings.Contains(line, "max-exchanges") {
+		t.Errorf("the agent gets %s", line)
+	}
+	anew := MakeService(is, "hash", Decide(v1beta1.RefreshByRevision, recorded, true, wanted)).Spec.Template.Spec.Containers
+	if !slices.Contains(anew[len(anew)-1].Args, "--max-exchanges=512") {
+		t.Errorf("a template made anew has %v", anew[len(anew)-1].Args)
+	}
+}
+
 func TestAnotherCollectorRollsNone(t *testing.T) {
 	former, now := config.Observability{}, config.Observability{Traces: telemetry.Traces{Protocol: telemetry.Stdout}}
 	before := InForce{Observability: former}
