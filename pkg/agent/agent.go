@@ -34,6 +34,7 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/agent/export"
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
 	"github.com/sidenote-dev/sidenote/pkg/agent/metrics"
+	"github.com/sidenote-dev/sidenote/pkg/agent/panics"
 	"github.com/sidenote-dev/sidenote/pkg/agent/proxy"
 	"github.com/sidenote-dev/sidenote/pkg/agent/readiness"
 	"github.com/sidenote-dev/sidenote/pkg/agent/refresh"
@@ -55,6 +56,8 @@ const (
 	lastSpooling = 2 * time.Second
 	// noSink names the account of an agent without sinks.
 	noSink = "default"
+	// exitPanic is the exit code after a panic: 2 is that of a wrong argument.
+	exitPanic = 3
 )
 
 // Environment is what an agent gets of the process it runs in.
@@ -64,11 +67,14 @@ type Environment struct {
 	Revision string
 	// OpenSpool opens a spool's directory; nil is the operating system's.
 	OpenSpool func(directory string) (delivery.SpoolDirectory, error)
+	// Exit ends the process at once; nil is the operating system's.
+	Exit func(code int)
 }
 
 // Agent is one agent, ready to run once.
 type Agent struct {
 	logger       *zap.Logger
+	exit         func(code int)
 	drainTimeout time.Duration
 	instance     string
 
@@ -110,7 +116,11 @@ func New(given *arguments.Arguments, environment Environment) (*Agent, error) {
 		discard:      new(ledger.Account),
 		sendersOf:    make(map[string][]*delivery.HTTPSender),
 		openSpool:    environment.OpenSpool,
+		exit:         environment.Exit,
 		metadata:     refresh.NewSource(given.MetadataDir, given.Metadata, environment.Logger),
+	}
+	if a.exit == nil {
+		a.exit = os.Exit
 	}
 	if err := a.setUpTelemetry(given, environment); err != nil {
 		return nil, err
@@ -131,9 +141,10 @@ func New(given *arguments.Arguments, environment Environment) (*Agent, error) {
 		Deadline:  settings.Deadline,
 		Started:   time.Now(),
 		Skips:     a.pipeline.Skips(),
+		Panics:    a.panics(),
 	}, a.sinks)
 	a.checker = readiness.NewChecker(given.Target.Hostname(), given.StartupProbe, given.ReadinessProbe,
-		readiness.Observer{Changed: a.logReadiness, NotStarted: a.logNotStarted})
+		readiness.Observer{Changed: a.logReadiness, NotStarted: a.logNotStarted, Panics: a.panics()})
 	a.handler = proxy.New(given.Target, a.begin, a.unanswered)
 	a.handler.OnOverhead = a.metrics.Overhead
 	a.handler.Limit(given.MaxExchanges, a.refused)
@@ -181,6 +192,7 @@ func (a *Agent) settings(given *arguments.Arguments, environment Environment) ex
 		},
 		Deadline:   delivery.EventDeadline,
 		Attributes: a.metadata.Attributes,
+		Panics:     a.panics(),
 	}
 }
 
@@ -196,6 +208,7 @@ func (a *Agent) addSink(given *arguments.Arguments, sink arguments.Sink, environ
 		},
 		AttemptTimeout: sink.Timeout,
 		BeginAttempt:   a.beginAttempts(sink.Name),
+		Panics:         a.panics(),
 	}
 	where := func() string { return "stdout:" }
 	var sender *delivery.HTTPSender
@@ -267,6 +280,7 @@ func (a *Agent) newSender(given *arguments.Arguments, sink arguments.Sink) (*del
 		MaxInFlight:   maxInFlight,
 		RetryAfterMax: sink.RetryAfterMax,
 		AllowLoopback: allowLoopback,
+		Panics:        a.panics(),
 		OnRefused: func(class delivery.AddressClass) {
 			log.Warn("events are dropped: the sink's name leads to an address that no sink may have", zap.String("class", string(class)))
 		},
@@ -309,16 +323,19 @@ func (a *Agent) Run(signals <-chan os.Signal) error {
 	delivering, stopDelivering := context.WithCancel(context.Background())
 	spooling, stopSpooling := context.WithCancel(context.Background())
 	var backgroundGroup, buildingGroup, deliveringGroup, spoolingGroup sync.WaitGroup
+	run := func(group *sync.WaitGroup, ctx context.Context, work func(context.Context)) {
+		group.Go(func() { a.panics().Agent(func() { work(ctx) }) })
+	}
 	for _, sink := range a.sinks {
-		deliveringGroup.Go(func() { sink.Run(delivering) })
-		spoolingGroup.Go(func() { sink.RunSpool(spooling) })
+		run(&deliveringGroup, delivering, sink.Run)
+		run(&spoolingGroup, spooling, sink.RunSpool)
 	}
 	for range builders {
-		buildingGroup.Go(func() { a.pipeline.Run(building) })
+		run(&buildingGroup, building, a.pipeline.Run)
 	}
-	backgroundGroup.Go(func() { a.checker.Run(background) })
-	backgroundGroup.Go(func() { a.metadata.Run(background) })
-	backgroundGroup.Go(func() { a.statements.Run(background) })
+	run(&backgroundGroup, background, a.checker.Run)
+	run(&backgroundGroup, background, a.metadata.Run)
+	run(&backgroundGroup, background, a.statements.Run)
 
 	failed := make(chan error, 2)
 	backgroundGroup.Go(func() { failed <- a.server.Serve(a.listener) })
@@ -375,6 +392,22 @@ func waitFor(group *sync.WaitGroup, most time.Duration) bool {
 		return true
 	case <-time.After(most):
 		return false
+	}
+}
+
+// panics says what becomes of panics: the work on one event costs that event,
+// and any other the agent. Its state can't be relied on then, nor who holds
+// which lock, and the model's requests would wait for ever. The kubelet starts
+// it again.
+func (a *Agent) panics() panics.Handler {
+	return panics.Handler{
+		OnEvent: func(place panics.Place) {
+			a.logger.Error("a panic: what it was about is counted as dropped for invalid", zap.String("place", string(place)))
+		},
+		OnAgent: func(place panics.Place) {
+			a.logger.Error("a panic ends the agent", zap.String("place", string(place)))
+			a.exit(exitPanic)
+		},
 	}
 }
 

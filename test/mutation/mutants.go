@@ -143,4 +143,24 @@ var mutants = []mutant{
 		"<-c.drained", "_ = c.drained",
 		"pkg/agent/proxy", "TestTheAnswerOfAResetConnectionIsRead",
 	},
+	{
+		"the recovery of an attempt", "pkg/agent/delivery/sink.go",
+		"s.panics.Event(func() {", "func(work func()) { work() }(func() {",
+		deliveryTests, "TestAnAttemptThatPanicsCostsItsEvent",
+	},
+	{
+		"the acknowledgement of a record that panics", "pkg/agent/delivery/overflow.go",
+		"c.LoseSpooled(1, recovered, reason)\n\tc.overflow.config.Acknowledge(record)", "c.LoseSpooled(1, recovered, reason)\n\t_ = record",
+		deliveryTests, "TestARecordThatPanicsIsInvalidAndAcknowledged",
+	},
+	{
+		"the count of an exchange that panics", "pkg/agent/exchange/guarded.go",
+		"g.recorder.lose()", "_ = g.recorder",
+		"pkg/agent/exchange", "TestAPanicCostsAnEventAndNoMore",
+	},
+	{
+		"what is told of a panic", "pkg/agent/panics/panics.go",
+		"if recover() != nil {\n\t\t\tplace = origin()", "if value := recover(); value != nil {\n\t\t\tplace = origin() + Place(fmt.Sprint(value))",
+		"pkg/agent/panics", "TestTheFirstFrameIsThePlace",
+	},
 }

@@ -18,11 +18,13 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/propagation"
 
 	"github.com/sidenote-dev/sidenote/pkg/agent/event"
+	"github.com/sidenote-dev/sidenote/pkg/agent/panics"
 )
 
 const (
@@ -77,6 +79,8 @@ type HTTPOptions struct {
 	// OnAddressFailure may be told why AddressFile couldn't be used. The address
 	// that was read last stays in force.
 	OnAddressFailure func(error)
+	// Panics says what becomes of panics.
+	Panics panics.Handler
 }
 
 // HTTPSender posts events. It never follows a redirect and heeds no proxy of
@@ -205,13 +209,20 @@ func (s *HTTPSender) post(ctx context.Context, to attemptAddress, message *event
 		ContentLength: message.Length,
 		Body:          http.NoBody,
 	}).WithContext(ctx)
+	var unsound atomic.Bool
 	if message.Length > 0 {
-		request.Body = io.NopCloser(message.Body())
-		request.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(message.Body()), nil }
+		body := func() io.ReadCloser {
+			return io.NopCloser(guardedBody{Reader: message.Body(), panics: s.options.Panics, unsound: &unsound})
+		}
+		request.Body = body()
+		request.GetBody = func() (io.ReadCloser, error) { return body(), nil }
 	}
 	// Not a client: it would follow redirects.
 	answer, err := s.current(to.url, time.Now()).RoundTrip(request)
 	if err != nil {
+		if unsound.Load() {
+			return Result{Unsendable: true}
+		}
 		return s.unanswered(err, time.Now())
 	}
 	defer answer.Body.Close()
@@ -225,6 +236,24 @@ func (s *HTTPSender) post(ctx context.Context, to attemptAddress, message *event
 	// Read, so that the connection can be used again, but not for ever.
 	_, _ = io.Copy(io.Discard, io.LimitReader(answer.Body, maxAnswerBytes))
 	return result
+}
+
+// guardedBody is a message's body. It is read in a goroutine of net/http, where
+// nobody else recovers.
+type guardedBody struct {
+	io.Reader
+	panics  panics.Handler
+	unsound *atomic.Bool
+}
+
+var errUnsound = errors.New("the event's body can't be written")
+
+func (b guardedBody) Read(p []byte) (n int, err error) {
+	if !b.panics.Event(func() { n, err = b.Reader.Read(p) }) {
+		b.unsound.Store(true)
+		return 0, errUnsound
+	}
+	return n, err
 }
 
 // unanswered says what an attempt without an answer means.

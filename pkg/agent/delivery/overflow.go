@@ -336,8 +336,23 @@ func (c *Core) ReadBack(item *Item) {
 
 // Unreadable ends an event whose record makes no sense.
 func (c *Core) Unreadable(record uint64, recovered bool) {
-	c.LoseSpooled(1, recovered, ledger.ReasonUnreadable)
+	c.endRecord(record, recovered, ledger.ReasonUnreadable)
+}
+
+// Unsound ends an event that a panic kept from coming back.
+func (c *Core) Unsound(record uint64, recovered bool) {
+	c.endRecord(record, recovered, ledger.ReasonInvalid)
+}
+
+func (c *Core) endRecord(record uint64, recovered bool, reason ledger.Reason) {
+	c.LoseSpooled(1, recovered, reason)
 	c.overflow.config.Acknowledge(record)
+}
+
+// Unspoolable gives up an item that a panic kept from the disk.
+func (c *Core) Unspoolable(item *Item, now time.Time) {
+	c.arrive(item)
+	c.giveUp(item, ledger.ReasonInvalid, now)
 }
 
 // ReadEnded ends a read that gave so many records.

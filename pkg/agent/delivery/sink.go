@@ -12,6 +12,7 @@ import (
 
 	"github.com/sidenote-dev/sidenote/pkg/agent/event"
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
+	"github.com/sidenote-dev/sidenote/pkg/agent/panics"
 )
 
 // Sender makes one attempt to hand an event to a sink. It returns when ctx is
@@ -38,6 +39,7 @@ type Sink struct {
 	routes []*route
 	// spooling is nil where there is no spool.
 	spooling *spooling
+	panics   panics.Handler
 }
 
 // route is one way that events go out.
@@ -60,6 +62,8 @@ type Options struct {
 	AttemptTimeout time.Duration
 	// BeginAttempt is told of each attempt.
 	BeginAttempt BeginAttempt
+	// Panics says what becomes of panics.
+	Panics panics.Handler
 	// DeadLetters is nil where there is no dead letter sink.
 	DeadLetters *DeadLetterOptions
 	// Spool is nil where there is none.
@@ -79,7 +83,7 @@ type DeadLetterOptions struct {
 // NewSink gives a sink. Nothing goes out before Run.
 func NewSink(name string, sender Sender, options Options) *Sink {
 	account := new(ledger.Account)
-	s := &Sink{name: name, account: account}
+	s := &Sink{name: name, account: account, panics: options.Panics}
 	first := &route{
 		core:           NewCore(options.Config, account),
 		sender:         sender,
@@ -173,7 +177,7 @@ func (s *Sink) OldestFirst() {
 func (s *Sink) Run(ctx context.Context) {
 	var running sync.WaitGroup
 	for _, r := range s.routes {
-		running.Go(func() { s.run(ctx, r) })
+		running.Go(func() { s.panics.Agent(func() { s.run(ctx, r) }) })
 	}
 	running.Wait()
 	s.mu.Lock()
@@ -201,7 +205,7 @@ func (s *Sink) run(ctx context.Context, r *route) {
 		}
 		s.mu.Unlock()
 		if item != nil {
-			r.attempts.Go(func() { s.attempt(ctx, r, item) })
+			r.attempts.Go(func() { s.panics.Agent(func() { s.attempt(ctx, r, item) }) })
 			continue
 		}
 		timer.Stop()
@@ -223,11 +227,13 @@ func (s *Sink) attempt(ctx context.Context, r *route, item *Item) {
 	attemptContext, cancel := context.WithTimeout(ctx, r.attemptTimeout)
 	defer cancel()
 	result := Result{Unsendable: true}
-	if e, err := r.event(item); err == nil {
-		sendContext, done := r.beginAttempt(attemptContext, e, item.attempts)
-		result = r.sender.Send(sendContext, e, item.Sequence)
-		done(result)
-	}
+	s.panics.Event(func() {
+		if e, err := r.event(item); err == nil {
+			sendContext, done := r.beginAttempt(attemptContext, e, item.attempts)
+			result = r.sender.Send(sendContext, e, item.Sequence)
+			done(result)
+		}
+	})
 
 	s.mu.Lock()
 	defer s.mu.Unlock()

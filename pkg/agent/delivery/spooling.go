@@ -232,7 +232,12 @@ func (sp *spooling) move(now time.Time) time.Time {
 	core := sp.core()
 	items, again := core.Overflow(now)
 	for _, item := range items {
-		record, err := recordOf(item)
+		var record spool.Record
+		var err error
+		if !sp.sink.panics.Event(func() { record, err = recordOf(item) }) {
+			core.Unspoolable(item, now)
+			continue
+		}
 		if err != nil {
 			err = spool.ErrTooLarge
 		} else {
@@ -272,15 +277,19 @@ func (sp *spooling) read(records []spool.Spooled, err error) {
 		sp.failed(err)
 	}
 	items := make([]*Item, len(records))
+	unsound := make([]bool, len(records))
 	for i, record := range records {
 		// What makes no sense is nil.
-		items[i], _ = itemOf(record)
+		unsound[i] = !sp.sink.panics.Event(func() { items[i], _ = itemOf(record) })
 	}
 	sp.sink.change(func() {
 		for i, item := range items {
-			if item == nil {
+			switch {
+			case unsound[i]:
+				sp.core().Unsound(records[i].Sequence, records[i].Recovered)
+			case item == nil:
 				sp.core().Unreadable(records[i].Sequence, records[i].Recovered)
-			} else {
+			default:
 				sp.core().ReadBack(item)
 			}
 		}

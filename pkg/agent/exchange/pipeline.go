@@ -18,6 +18,7 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/agent/delivery"
 	"github.com/sidenote-dev/sidenote/pkg/agent/event"
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
+	"github.com/sidenote-dev/sidenote/pkg/agent/panics"
 	"github.com/sidenote-dev/sidenote/pkg/inference"
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
 )
@@ -40,6 +41,8 @@ type Settings struct {
 	Deadline time.Duration
 	// Attributes gives the metadata in force.
 	Attributes func() []metadata.Attribute
+	// Panics says what becomes of panics.
+	Panics panics.Handler
 }
 
 // Pipeline takes observations from exchanges and gives events to sinks. It is
@@ -84,6 +87,30 @@ func (p *Pipeline) Skips() *ledger.Skips { return &p.skips }
 
 // observe takes one side of an exchange, and its lease. It never blocks.
 func (p *Pipeline) observe(observation event.Observation, lease *capture.Lease) {
+	if !p.settings.Panics.Event(func() { p.take(observation, lease) }) {
+		p.lose(lease)
+	}
+}
+
+// lose counts one side of an exchange that came to no event by a panic.
+func (p *Pipeline) lose(lease *capture.Lease) {
+	accounts := []*ledger.Account{p.discard}
+	if len(p.sinks) > 0 {
+		accounts = nil
+	}
+	for _, sink := range p.sinks {
+		accounts = append(accounts, sink.Account())
+	}
+	for _, account := range accounts {
+		account.Observe()
+		account.Drop(ledger.ReasonInvalid)
+	}
+	if lease != nil {
+		lease.Release()
+	}
+}
+
+func (p *Pipeline) take(observation event.Observation, lease *capture.Lease) {
 	kind := event.Classify(&observation, p.settings.Builder.MaxPayloadBytes)
 	starved := false
 	if !p.settings.Selection[kind] && event.Starved(&observation, p.settings.Builder.MaxPayloadBytes) {
@@ -210,8 +237,12 @@ func (p *Pipeline) build(o *observed) {
 		p.drop(o, ledger.ReasonBudget)
 		return
 	}
-	built, err := p.settings.Builder.Build(&o.observation, o.kind, o.attributes)
-	if err != nil {
+	var built *event.Event
+	var err error
+	sound := p.settings.Panics.Event(func() {
+		built, err = p.settings.Builder.Build(&o.observation, o.kind, o.attributes)
+	})
+	if err != nil || !sound {
 		p.drop(o, ledger.ReasonInvalid)
 		return
 	}

@@ -24,7 +24,14 @@ const requestIDHeader = "X-Request-Id"
 // Begin gives the recorder of an exchange, or nil where nobody wants its
 // events, and the headers that the model gets beside the client's own. The
 // trace context of the events is the client's where none is given.
-func (p *Pipeline) Begin(r *http.Request, origin *event.TraceContext) (proxy.Recorder, http.Header) {
+func (p *Pipeline) Begin(r *http.Request, origin *event.TraceContext) (recorder proxy.Recorder, extra http.Header) {
+	if !p.settings.Panics.Event(func() { recorder, extra = p.begin(r, origin) }) {
+		p.loseExchange()
+	}
+	return recorder, extra
+}
+
+func (p *Pipeline) begin(r *http.Request, origin *event.TraceContext) (proxy.Recorder, http.Header) {
 	received := time.Now()
 	correlationID := uuid.NewString()
 	var extra http.Header
@@ -56,7 +63,7 @@ func (p *Pipeline) Begin(r *http.Request, origin *event.TraceContext) (proxy.Rec
 		recorder.exchange.KeepTraceContext(*origin)
 	}
 	recorder.beginRequest(event.CodingOf(r.Header), r.ContentLength)
-	return recorder, extra
+	return &guarded{recorder: recorder}, extra
 }
 
 // beginRequest says what is kept of the request's body.
@@ -119,6 +126,9 @@ type recorder struct {
 	flow   event.Flow
 	status int
 	header http.Header
+
+	// observed are the sides that the pipeline has got.
+	observed struct{ request, response, tunnel, loop bool }
 }
 
 // side is one direction of an exchange.
@@ -243,7 +253,7 @@ func (r *recorder) requestDone(complete bool) {
 		r.held = &observation
 		return
 	}
-	r.pipeline.observe(observation, r.request.lease)
+	r.observe(observation, r.request.lease)
 }
 
 // recognise reads what only the request's body tells. It gives the reason for
@@ -266,7 +276,7 @@ func (r *recorder) recognise(body event.Body) ledger.SkipReason {
 func (r *recorder) release() {
 	r.holds = false
 	if r.held != nil {
-		r.pipeline.observe(*r.held, r.request.lease)
+		r.observe(*r.held, r.request.lease)
 		r.held = nil
 	}
 }
@@ -329,7 +339,7 @@ func (r *recorder) TunnelBytes(fromClient, fromModel int) {
 }
 
 func (r *recorder) endTunnel() {
-	r.pipeline.observe(event.Observation{
+	r.observe(event.Observation{
 		Exchange:   r.exchange,
 		Side:       event.Tunnel,
 		Flow:       r.flow,
@@ -381,7 +391,7 @@ func (r *recorder) End(trailer http.Header) {
 		r.endLoop(trailer)
 		return
 	}
-	r.pipeline.observe(event.Observation{
+	r.observe(event.Observation{
 		Exchange:   r.exchange,
 		Side:       event.Response,
 		Coding:     r.response.coding,
@@ -397,7 +407,7 @@ func (r *recorder) End(trailer http.Header) {
 
 // endLoop gives the one event of an exchange that may be part of a loop.
 func (r *recorder) endLoop(trailer http.Header) {
-	r.pipeline.observe(event.Observation{
+	r.observe(event.Observation{
 		Exchange:   r.exchange,
 		Side:       event.Looped,
 		Body:       r.request.body(),

@@ -8,12 +8,14 @@ package metrics
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
+	"github.com/sidenote-dev/sidenote/pkg/agent/panics"
 )
 
 // Sink is one sink's part of State.
@@ -124,7 +126,10 @@ func observeState(meter metric.Meter, state func() State) error {
 	}
 
 	_, err := meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
-		now := state()
+		var now State
+		if place := panics.Catch(func() { now = state() }); place != "" {
+			return fmt.Errorf("asking for the agent's state: a panic at %s", place)
+		}
 		for _, sink := range now.Sinks {
 			name := attribute.String("sink", sink.Name)
 			of := metric.WithAttributes(name)

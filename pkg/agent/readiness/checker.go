@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/sidenote-dev/sidenote/pkg/agent/panics"
 )
 
 // patience is how long an unready answer is held back in case the model gets
@@ -36,6 +38,8 @@ type Observer struct {
 	// NotStarted is called once, when the startup probe has failed as often as
 	// its failureThreshold says.
 	NotStarted func(failures int32)
+	// Panics says what becomes of a panic in a probe, which has failed then.
+	Panics panics.Handler
 }
 
 // NewChecker gives a checker of a model on host. startup may be nil.
@@ -62,12 +66,13 @@ func (c *Checker) Run(ctx context.Context) {
 		probe := c.state.probe()
 		c.mu.Unlock()
 		probeContext, cancel := context.WithTimeout(ctx, probe.timeout())
-		err := c.run(probeContext, probe)
+		succeeded := false
+		c.observer.Panics.Event(func() { succeeded = c.run(probeContext, probe) == nil })
 		cancel()
 		if ctx.Err() != nil {
 			return
 		}
-		timer.Reset(c.record(err == nil))
+		timer.Reset(c.record(succeeded))
 	}
 }
 

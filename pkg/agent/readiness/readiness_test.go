@@ -24,6 +24,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
 	"google.golang.org/grpc/health/grpc_health_v1"
+
+	"github.com/sidenote-dev/sidenote/pkg/agent/panics"
 )
 
 func TestParseProbe(t *testing.T) {
@@ -301,4 +303,35 @@ func ExampleParseProbe() {
 	probe, err := ParseProbe(`{"grpc":{"port":8080,"service":"model"},"timeoutSeconds":2}`)
 	fmt.Println(probe.GRPC.Port, *probe.GRPC.Service, probe.TimeoutSeconds, err)
 	// Output: 8080 model 2 <nil>
+}
+
+// TestAProbeThatPanicsHasFailed, and is not the last one.
+func TestAProbeThatPanicsHasFailed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		places := make(chan panics.Place, 10)
+		changes := make(chan bool, 10)
+		checker := NewChecker("127.0.0.1", nil, DialProbe(1), Observer{
+			Changed: func(ready bool) { changes <- ready },
+			Panics:  panics.Handler{OnEvent: func(place panics.Place) { places <- place }},
+		})
+		first := true
+		checker.run = func(context.Context, *Probe) error {
+			if first {
+				first = false
+				panic("the model's answer")
+			}
+			return nil
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() { checker.Run(ctx); close(ended) }()
+		if place := <-places; !strings.Contains(string(place), "readiness.") || strings.Contains(string(place), "answer") {
+			t.Errorf("told %q", place)
+		}
+		if !<-changes {
+			t.Error("the next probe did not count")
+		}
+		cancel()
+		<-ended
+	})
 }

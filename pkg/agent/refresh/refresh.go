@@ -20,6 +20,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/sidenote-dev/sidenote/pkg/agent/panics"
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
 )
 
@@ -97,7 +98,10 @@ func (s *Source) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			s.refresh()
+			if place := panics.Catch(s.refresh); place != "" {
+				s.failures.Add(1)
+				s.logger.Error("a panic: the last good metadata holds", zap.String("place", string(place)))
+			}
 		}
 	}
 }

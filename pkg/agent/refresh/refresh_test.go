@@ -6,11 +6,19 @@ SPDX-License-Identifier: Apache-2.0
 package refresh
 
 import (
+	"context"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
@@ -102,4 +110,40 @@ func TestWithoutADirectoryTheArgumentsHold(t *testing.T) {
 			t.Errorf("%q: %v", dir, source.Attributes())
 		}
 	}
+}
+
+// TestALookThatPanicsIsCounted, and is not the last one.
+func TestALookThatPanicsIsCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		core, logs := observer.New(zap.DebugLevel)
+		dir := t.TempDir()
+		var armed atomic.Bool
+		source := NewSource(dir, given, zap.New(core, zap.Hooks(func(entry zapcore.Entry) error {
+			if entry.Level == zap.InfoLevel && armed.CompareAndSwap(true, false) {
+				panic("a value of the owner's")
+			}
+			return nil
+		})))
+		ctx, stop := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { source.Run(ctx) })
+		armed.Store(true)
+		mount(t, dir, "v1", `{"team":"first"}`)
+		time.Sleep(2 * Interval)
+		if source.Failures() != 1 {
+			t.Errorf("%d failures", source.Failures())
+		}
+		mount(t, dir, "v2", `{"team":"second"}`)
+		time.Sleep(2 * Interval)
+		if got := source.Attributes(); len(got) != 1 || got[0].Value != "second" {
+			t.Errorf("in force is %v", got)
+		}
+		stop()
+		running.Wait()
+		for _, entry := range logs.All() {
+			if fields := fmt.Sprint(entry.ContextMap()); strings.Contains(fields, "owner") {
+				t.Errorf("logged %q %s", entry.Message, fields)
+			}
+		}
+	})
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/agent/delivery"
 	"github.com/sidenote-dev/sidenote/pkg/agent/event"
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
+	"github.com/sidenote-dev/sidenote/pkg/agent/panics"
 )
 
 // Settings say what statements say beside the figures, and when.
@@ -34,6 +35,8 @@ type Settings struct {
 	Started time.Time
 	// Skips counts what was to give no event.
 	Skips *ledger.Skips
+	// Panics says what becomes of panics.
+	Panics panics.Handler
 }
 
 // Issuer makes statements and hands them to the sinks. What it has waiting
@@ -141,10 +144,15 @@ func due(last, now ledger.Snapshot) bool {
 func (i *Issuer) issue(a *account, final bool) {
 	at := time.Now()
 	figures := a.Account().ObserveStatement()
-	skipped := i.settings.Skips.Snapshot()
-	a.last, a.skipped = figures, skipped.OfInference()
-	built, err := i.settings.Builder.Ledger(i.statement(a.Name(), figures, skipped, final), uuid.NewString(), at)
-	if err != nil {
+	a.last = figures
+	var built *event.Event
+	var err error
+	sound := i.settings.Panics.Event(func() {
+		skipped := i.settings.Skips.Snapshot()
+		a.skipped = skipped.OfInference()
+		built, err = i.settings.Builder.Ledger(i.statement(a.Name(), figures, skipped, final), uuid.NewString(), at)
+	})
+	if err != nil || !sound {
 		a.Account().Drop(ledger.ReasonInvalid)
 		return
 	}

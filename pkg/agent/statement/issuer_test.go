@@ -11,6 +11,7 @@ import (
 	"io"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,6 +23,7 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/agent/delivery"
 	"github.com/sidenote-dev/sidenote/pkg/agent/event"
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
+	"github.com/sidenote-dev/sidenote/pkg/agent/panics"
 	"github.com/sidenote-dev/sidenote/pkg/receiver"
 )
 
@@ -367,6 +369,37 @@ func TestWithoutLedgerEventsSelectedNothingIsTold(t *testing.T) {
 		synctest.Wait()
 		if len(s.told()) != 0 {
 			t.Errorf("told %+v", s.told())
+		}
+	})
+}
+
+// TestAStatementThatPanicsIsInvalid, and its place in the sequence is not taken
+// by another event.
+func TestAStatementThatPanicsIsInvalid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		var places atomic.Int32
+		s.issuer.settings.Panics.OnEvent = func(panics.Place) { places.Add(1) }
+		skips := s.issuer.settings.Skips
+		// Whatever the issuer is to say can't be asked for.
+		s.issuer.settings.Skips = nil
+		s.observe(1)
+		synctest.Wait()
+		s.issuer.mu.Lock()
+		s.issuer.issue(s.issuer.sinks[0], false)
+		s.issuer.mu.Unlock()
+		synctest.Wait()
+		if got := s.sink.Account().Snapshot(); got.Dropped[ledger.ReasonInvalid] != 1 || got.Observed != 2 || got.Pending != 0 {
+			t.Errorf("the ledger says %+v", got)
+		}
+		if places.Load() != 1 {
+			t.Errorf("told of %d panics", places.Load())
+		}
+		s.issuer.settings.Skips = skips
+		s.issuer.Issue()
+		synctest.Wait()
+		if told := s.told(); len(told) != 1 || told[0].Dropped[ledger.ReasonInvalid] != 1 {
+			t.Errorf("the next statement says %+v", told)
 		}
 	})
 }

@@ -1,0 +1,142 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package exchange
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sidenote-dev/sidenote/pkg/agent/capture"
+	"github.com/sidenote-dev/sidenote/pkg/agent/delivery"
+	"github.com/sidenote-dev/sidenote/pkg/agent/event"
+	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
+	"github.com/sidenote-dev/sidenote/pkg/agent/panics"
+	"github.com/sidenote-dev/sidenote/pkg/metadata"
+)
+
+// takingSink takes every item at once.
+type takingSink struct {
+	account ledger.Account
+	mu      sync.Mutex
+	taken   int
+}
+
+func (s *takingSink) Account() *ledger.Account { return &s.account }
+
+func (s *takingSink) Enqueue(item *delivery.Item) {
+	s.account.Deliver()
+	item.Release()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.taken++
+}
+
+// TestAPanicCostsAnEventAndNoMore: wherever the work on an event panics, the
+// event is counted as invalid, what it holds is given back, and others go on.
+func TestAPanicCostsAnEventAndNoMore(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		// Each of these makes something panic.
+		settings                    func(*Settings)
+		request                     func(*http.Request)
+		beforeRequest, beforeAnswer func(*recorder)
+		want                        uint64
+	}{
+		{name: "as a side is observed", settings: func(s *Settings) {
+			s.Attributes = func() []metadata.Attribute { panic("a payload") }
+		}, want: 2},
+		{name: "as an event is built", beforeRequest: func(r *recorder) { r.exchange = nil }, want: 2},
+		{name: "before there is a recorder", request: func(r *http.Request) { r.URL = nil }, want: 2},
+		{name: "as the request's body flows", beforeRequest: func(r *recorder) { r.request.kept = new(capture.Recorder) }, want: 2},
+		{name: "as the answer's body flows", beforeAnswer: func(r *recorder) { r.response.kept = new(capture.Recorder) }, want: 1},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			sink := new(takingSink)
+			budget := capture.NewBudget(1 << 20)
+			var places []panics.Place
+			settings := Settings{
+				Selection:  event.Select(event.ModeAll, event.Kinds()),
+				Builder:    event.Builder{Identity: event.Identity{Source: "m", AgentInstance: "i"}, ContentMode: event.ContentModeAuto, MaxPayloadBytes: 1 << 10},
+				Deadline:   time.Minute,
+				Attributes: func() []metadata.Attribute { return nil },
+			}
+			var mu sync.Mutex
+			settings.Panics.OnEvent = func(place panics.Place) {
+				mu.Lock()
+				defer mu.Unlock()
+				places = append(places, place)
+			}
+			if test.settings != nil {
+				test.settings(&settings)
+			}
+			p := NewPipeline(settings, budget, []Sink{sink}, new(ledger.Account))
+			ctx, stop := context.WithCancel(t.Context())
+			var running sync.WaitGroup
+			running.Go(func() { p.Run(ctx) })
+			defer running.Wait()
+			defer stop()
+
+			exchange(p, test.request, test.beforeRequest, test.beforeAnswer)
+			for !p.Empty() {
+				time.Sleep(time.Millisecond)
+			}
+			got := sink.account.Snapshot()
+			if got.Dropped[ledger.ReasonInvalid] != test.want || got.Observed != 2 || got.Pending != 0 {
+				t.Errorf("the ledger says %+v, want 2 observed, %d of them invalid", got, test.want)
+			}
+			if budget.Used() != 0 {
+				t.Errorf("%d bytes of the budget are still held", budget.Used())
+			}
+			for _, place := range places {
+				if strings.Contains(string(place), "payload") {
+					t.Errorf("%q quotes the panic", place)
+				}
+			}
+			if len(places) == 0 {
+				t.Error("nobody was told of a panic")
+			}
+			if test.settings == nil {
+				exchange(p, nil, nil, nil)
+				for !p.Empty() {
+					time.Sleep(time.Millisecond)
+				}
+				if after := sink.account.Snapshot(); after.Delivered != got.Delivered+2 {
+					t.Errorf("the next exchange gave %d events", after.Delivered-got.Delivered)
+				}
+			}
+		})
+	}
+}
+
+// exchange makes one exchange, with changes to it on its way.
+func exchange(p *Pipeline, request func(*http.Request), beforeRequest, beforeAnswer func(*recorder)) {
+	r := httptest.NewRequest(http.MethodPost, "/v1/models/m:predict", strings.NewReader("{}"))
+	if request != nil {
+		request(r)
+	}
+	watching, _ := p.Begin(r, nil)
+	if watching == nil {
+		return
+	}
+	inner := watching.(*guarded).recorder
+	if beforeRequest != nil {
+		beforeRequest(inner)
+	}
+	watching.RequestBytes([]byte("{}"))
+	watching.RequestDone()
+	watching.ResponseHead(http.StatusOK, http.Header{}, 2)
+	if beforeAnswer != nil {
+		beforeAnswer(inner)
+	}
+	watching.ResponseBytes([]byte("{}"))
+	watching.ResponseDone()
+	watching.End(nil)
+}
