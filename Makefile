@@ -21,7 +21,7 @@ quickstart: ## From a clone to the enriched event on the screen.
 .NOTPARALLEL:
 
 .PHONY: test
-test: verify unit faults e2e ## Everything that CI checks. Needs root, or a cluster of your own.
+test: verify unit faults mutation soak-short e2e ## Everything that CI checks. Needs root, or a cluster of your own.
 
 # The generated clients are not ours to improve.
 .PHONY: verify
@@ -30,6 +30,7 @@ verify: ## Formatting, vet, staticcheck, generated code.
 	go vet ./...
 	go vet -tags=e2e ./test/...
 	go tool staticcheck -tags=e2e $$(go list -tags=e2e ./... | grep -v /pkg/client/)
+	go run ./test/mutation -check
 	@./hack/verify-codegen.sh
 
 # The race detector needs cgo.
@@ -57,11 +58,14 @@ mutation: ## Break the agent's promises one by one: a test must notice each.
 	go run ./test/mutation
 
 .PHONY: soak
-soak: mutation ## The long form of the battery, of the spool's, and of the fuzzing: hours.
-	@./hack/fuzz.sh 10m
-	go test -count=1 ./pkg/agent/spool -timeout=3h -spool.kills=10000 -spool.rounds=50
-	cd test/faults && go test -count=1 -timeout=4h -faults.rounds=40 -faults.outage=10m
-	cd test/faults && go test -count=1 -v -run='^TestOverhead$$' -faults.overhead
+soak: SOAK_TIME ?= 1h
+soak: ## Fuzzing, kills of the spool, an outage and the battery in rounds, for SOAK_TIME=1h.
+	@./hack/soak.sh $(SOAK_TIME)
+
+# What of it has room in CI: a short outage, and a moment for every fuzz target.
+.PHONY: soak-short
+soak-short:
+	@./hack/soak.sh 2m
 
 .PHONY: e2e
 e2e: ## The end-to-end suite, on the local cluster or your own.
