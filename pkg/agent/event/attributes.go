@@ -71,9 +71,11 @@ func (r *replacements) contentType(contentType string) string {
 }
 
 // subject gives a path as it was on the wire, up to maxSubjectBytes. Bytes that
-// a CloudEvents String can't hold are percent-encoded.
+// a CloudEvents String can't hold are percent-encoded, and so are spaces where
+// there is nothing else: the SDK takes such a subject for none.
 func (r *replacements) subject(path string) string {
-	if len(path) <= maxSubjectBytes && metadata.ValidateValue(path) == nil {
+	blank := path != "" && strings.TrimSpace(path) == ""
+	if len(path) <= maxSubjectBytes && metadata.ValidateValue(path) == nil && !blank {
 		return path
 	}
 	r.add("subject")
@@ -81,7 +83,7 @@ func (r *replacements) subject(path string) string {
 	for len(path) > 0 {
 		_, size := utf8.DecodeRuneInString(path)
 		next := path[:size]
-		if metadata.ValidateValue(next) != nil {
+		if blank || metadata.ValidateValue(next) != nil {
 			next = percentEncode(next)
 		}
 		if subject.Len()+len(next) > maxSubjectBytes {
