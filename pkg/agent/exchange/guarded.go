@@ -42,6 +42,11 @@ func (g *guarded) ResponseBytes(p []byte) { g.do(func() { g.recorder.ResponseByt
 
 func (g *guarded) ResponseDone() { g.do(g.recorder.ResponseDone) }
 
+func (g *guarded) ResponseMayBeWhole() (may bool) {
+	g.do(func() { may = g.recorder.ResponseMayBeWhole() })
+	return may
+}
+
 func (g *guarded) TunnelOpened() { g.do(g.recorder.TunnelOpened) }
 
 func (g *guarded) TunnelBytes(fromClient, fromModel int) {

@@ -118,8 +118,6 @@ func TestWhichAgentAndMetadataHoldForTheTemplate(t *testing.T) {
 	}
 }
 
-// TestAnotherCollectorRollsNone: not even where the record is from before there
-// was any.
 // TestARecordFromBeforeTheBoundRollsNone: a template whose record has no bound of
 // the exchanges holds under a controller that knows one, and has no argument that
 // its agent doesn't know.
@@ -130,24 +128,24 @@ func TestARecordFromBeforeTheBoundRollsNone(t *testing.T) {
 	if record := live.Annotations[serving.InForceAnnotationKey]; strings.Contains(record, "xchanges") {
 		t.Errorf("the record is another one: %s", record)
 	}
-	recorded, hash := Recorded(live)
+	recorded, _ := Recorded(live)
 	wanted := Wanted{Agent: before.Agent}
 	wanted.Agent.MaxExchanges = 512
-	for _, refresh := range []v1beta1.MetadataRefresh{v1beta1.RefreshByRevision, v1beta1.RefreshLive} {
-		if decided := Decide(refresh, recorded, false, wanted); !Holds(live, hash, decided) {
-			t.Errorf("%s: the template is made anew", refresh)
-		}
+	if decided := Decide(recorded, false, wanted); !Holds(live, true, decided) {
+		t.Error("the template is made anew")
 	}
 	containers := live.Spec.Template.Spec.Containers
 	if line := strings.Join(containers[len(containers)-1].Args, " "); strings.Contains(line, "max-exchanges") {
 		t.Errorf("the agent gets %s", line)
 	}
-	anew := MakeService(is, "hash", Decide(v1beta1.RefreshByRevision, recorded, true, wanted)).Spec.Template.Spec.Containers
+	anew := MakeService(is, "hash", Decide(recorded, true, wanted)).Spec.Template.Spec.Containers
 	if !slices.Contains(anew[len(anew)-1].Args, "--max-exchanges=512") {
 		t.Errorf("a template made anew has %v", anew[len(anew)-1].Args)
 	}
 }
 
+// TestAnotherCollectorRollsNone: not even where the record is from before there
+// was any.
 func TestAnotherCollectorRollsNone(t *testing.T) {
 	former, now := config.Observability{}, config.Observability{Traces: telemetry.Traces{Protocol: telemetry.Stdout}}
 	before := InForce{Observability: former}
