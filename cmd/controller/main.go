@@ -15,6 +15,6 @@ import (
 )
 
 func main() {
-	ctx := filteredfactory.WithSelectors(signals.NewContext(), inferenceservice.MetadataSelector)
+	ctx := filteredfactory.WithSelectors(signals.NewContext(), inferenceservice.ConfigMapSelector)
 	sharedmain.MainWithContext(ctx, "controller", inferenceservice.NewController)
 }

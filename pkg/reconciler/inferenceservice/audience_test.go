@@ -6,17 +6,14 @@ SPDX-License-Identifier: Apache-2.0
 package inferenceservice
 
 import (
-	"strings"
 	"testing"
 
-	corev1 "k8s.io/api/core/v1"
 	"knative.dev/pkg/apis"
 	duckv1 "knative.dev/pkg/apis/duck/v1"
 	"knative.dev/pkg/ptr"
-	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 
-	"github.com/sidenote-dev/sidenote/pkg/apis/serving"
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
+	"github.com/sidenote-dev/sidenote/pkg/reconciler/inferenceservice/resources"
 	. "github.com/sidenote-dev/sidenote/pkg/testing/v1beta1"
 )
 
@@ -100,37 +97,15 @@ func TestAnAudienceOfTheOwnersNeedsTheClustersLeave(t *testing.T) {
 	}
 }
 
-// recordedAudience has the template and its record be those of a controller
-// from before audiences were looked at.
-func (w *world) recordedAudience(audience string) {
-	w.t.Helper()
-	w.change(func(service *servingv1.Service) {
-		record := service.Annotations[serving.InForceAnnotationKey]
-		changed := strings.Replace(record, `"address":{`, `"address":{"audience":"`+audience+`",`, 1)
-		if changed == record {
-			w.t.Fatalf("no address in %s", record)
-		}
-		service.Annotations[serving.InForceAnnotationKey] = changed
-		service.Spec.Template.Spec.Volumes = append(service.Spec.Template.Spec.Volumes, corev1.Volume{
-			Name: "sidenote-sink-token", VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{{
-				ServiceAccountToken: &corev1.ServiceAccountTokenProjection{Audience: audience, Path: "token"},
-			}}}},
-		})
-	})
-	w.owner(With(func(is *v1beta1.InferenceService) {
-		component := is.Status.Components[v1beta1.PredictorComponent]
-		component.ServiceGeneration = w.service().Generation
-		is.Status.Components[v1beta1.PredictorComponent] = component
-	}))
-	w.serve()
-}
-
 // A token for somebody else is worse than a Revision.
 func TestATemplateWithAForeignAudienceIsReplacedAtOnce(t *testing.T) {
 	w := running(t)
 	w.appear(brokers, "default", asking("default", foreignAudience))
 	w.settle()
-	w.recordedAudience(foreignAudience)
+	w.older(func(inForce *resources.InForce) { inForce.Sink.Address.Audience = ptr.String(foreignAudience) })
+	if got := w.audience(sinkToken); got != foreignAudience {
+		t.Fatalf("the older template has a token for %q", got)
+	}
 	before := w.revisions()
 	w.settle()
 	if got := w.audience(sinkToken); got == foreignAudience || w.revisions() != before+1 {

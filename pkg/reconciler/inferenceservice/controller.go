@@ -27,12 +27,13 @@ import (
 	inferenceserviceinformer "github.com/sidenote-dev/sidenote/pkg/client/injection/informers/serving/v1beta1/inferenceservice"
 	inferenceservicereconciler "github.com/sidenote-dev/sidenote/pkg/client/injection/reconciler/serving/v1beta1/inferenceservice"
 	"github.com/sidenote-dev/sidenote/pkg/knativeconfig"
+	"github.com/sidenote-dev/sidenote/pkg/reconciler/inferenceservice/resources"
 )
 
-// MetadataSelector selects the ConfigMaps that this controller makes: the
-// context of NewController must carry it for the filtered informer, so that no
-// other ConfigMap of the cluster is held in memory.
-const MetadataSelector = serving.InferenceServiceLabelKey
+// ConfigMapSelector selects the ConfigMaps that this controller makes: the
+// context of NewController must carry it for the filtered informer. Of what
+// somebody else gives that label a fingerprint is held in memory.
+const ConfigMapSelector = serving.ComponentLabelKey
 
 // stores give the configuration of Sidenote and of Knative Serving.
 type stores []reconciler.ConfigStore
@@ -49,13 +50,18 @@ func (s stores) ToContext(ctx context.Context) context.Context {
 func NewController(ctx context.Context, watcher configmap.Watcher) *controller.Impl {
 	inferenceServices := inferenceserviceinformer.Get(ctx)
 	services := serviceinformer.Get(ctx)
-	configMaps := configmapinformer.Get(ctx, MetadataSelector)
+	configMaps := configmapinformer.Get(ctx, ConfigMapSelector)
+
+	if err := configMaps.Informer().SetTransform(fingerprint); err != nil {
+		logging.FromContext(ctx).Fatalw("Failed to bound the cache of ConfigMaps", "error", err)
+	}
 
 	r := &Reconciler{
-		kube:            kubeclient.Get(ctx),
-		serving:         servingclient.Get(ctx),
-		serviceLister:   services.Lister(),
-		configMapLister: configMaps.Lister(),
+		kube:                   kubeclient.Get(ctx),
+		serving:                servingclient.Get(ctx),
+		serviceLister:          services.Lister(),
+		configMapLister:        configMaps.Lister(),
+		inferenceServiceLister: inferenceServices.Lister(),
 	}
 	impl := inferenceservicereconciler.NewImpl(ctx, r, func(impl *controller.Impl) controller.Options {
 		resync := func(string, any) { impl.GlobalResync(inferenceServices.Informer()) }
@@ -76,5 +82,10 @@ func NewController(ctx context.Context, watcher configmap.Watcher) *controller.I
 	}
 	services.Informer().AddEventHandler(ownedBy)
 	configMaps.Informer().AddEventHandler(ownedBy)
+	configMaps.Informer().AddEventHandler(cache.FilteringResourceEventHandler{
+		FilterFunc: controller.FilterWithName(resources.NamespaceTrustName),
+		// No InferenceService, or one that needs it: see ObserveDeletion.
+		Handler: controller.HandleAll(impl.Enqueue),
+	})
 	return impl
 }

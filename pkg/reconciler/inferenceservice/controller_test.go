@@ -29,7 +29,7 @@ import (
 
 func TestTheControllerIsWiredFromItsContext(t *testing.T) {
 	ctx, _ := reconcilertesting.SetupFakeContext(t, func(ctx context.Context) context.Context {
-		return filteredfactory.WithSelectors(ctx, MetadataSelector)
+		return filteredfactory.WithSelectors(ctx, ConfigMapSelector)
 	})
 	impl := NewController(ctx, configmap.NewStaticWatcher(
 		&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: config.LoggerConfigName}},

@@ -26,6 +26,7 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/apis/config"
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
 	inferenceservicereconciler "github.com/sidenote-dev/sidenote/pkg/client/injection/reconciler/serving/v1beta1/inferenceservice"
+	v1beta1listers "github.com/sidenote-dev/sidenote/pkg/client/listers/serving/v1beta1"
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
 	"github.com/sidenote-dev/sidenote/pkg/reconciler/inferenceservice/resources"
 )
@@ -37,15 +38,20 @@ const retryUnresolved = time.Minute
 
 // Reconciler makes the state of the cluster that of an InferenceService.
 type Reconciler struct {
-	kube            kubernetes.Interface
-	serving         servingclientset.Interface
-	serviceLister   servingv1listers.ServiceLister
-	configMapLister corev1listers.ConfigMapLister
-	resolver        *resolver.URIResolver
-	trustBundles    *trustBundles
+	kube          kubernetes.Interface
+	serving       servingclientset.Interface
+	serviceLister servingv1listers.ServiceLister
+	// configMapLister gives fingerprints.
+	configMapLister        corev1listers.ConfigMapLister
+	inferenceServiceLister v1beta1listers.InferenceServiceLister
+	resolver               *resolver.URIResolver
+	trustBundles           *trustBundles
 }
 
-var _ inferenceservicereconciler.Interface = (*Reconciler)(nil)
+var (
+	_ inferenceservicereconciler.Interface = (*Reconciler)(nil)
+	_ pkgreconciler.OnDeletionInterface    = (*Reconciler)(nil)
+)
 
 // ReconcileKind implements the generated Interface.
 func (r *Reconciler) ReconcileKind(ctx context.Context, is *v1beta1.InferenceService) pkgreconciler.Event {
@@ -113,7 +119,7 @@ func (r *Reconciler) reconcileWithLogger(ctx context.Context, is *v1beta1.Infere
 	if err := r.reconcileService(ctx, is, live, listed, inForce); err != nil {
 		return errors.Join(err, metadataErr, trustErr)
 	}
-	reportLogger(is, inForce, wanted, missing, denied)
+	reportLogger(is, inForce, wanted, func(key string) bool { return r.isFiled(is, key) }, missing, denied)
 	reportIgnored(is, inForce, refused)
 	if metadataErr != nil {
 		is.Status.MarkMetadataNotWritten(metadataErr)

@@ -54,7 +54,7 @@ func running(t *testing.T, options ...Option) *world {
 func TestTheSeedsExampleIsCreatedAndServes(t *testing.T) {
 	w := newWorld(t, Seed())
 	w.appear(brokers, "default", ingress("default"))
-	w.assertWritten(w.settle(), "create Knative Service", "status")
+	w.assertWritten(w.settle(), "create ConfigMap", "create Knative Service", "status")
 	w.assertEvents("Normal Created")
 	w.assertSaid(apis.ConditionReady, isUnknown, "OutOfDate", "")
 	w.serve()
@@ -218,7 +218,7 @@ func TestWhatTheOwnerChangesRollsOneRevision(t *testing.T) {
 		"a listed annotation":          {WithAnnotation("team", "research"), 2, []string{"update Knative Service", "status"}},
 		"a mode":                       {WithLogger(WithMode(v1beta1.LogRequest)), 2, []string{"update Knative Service", "status"}},
 		"a spool":                      {WithLogger(WithSpool("1Gi")), 2, []string{"update Knative Service", "status"}},
-		"the logger's end":             {WithoutLogger(), 2, []string{"update Knative Service", "status"}},
+		"the logger's end":             {WithoutLogger(), 2, []string{"delete ConfigMap", "update Knative Service", "status"}},
 		"an unlisted annotation":       {WithAnnotation("version", "v3"), 2, []string{"update Knative Service", "status"}},
 		"a label":                      {WithLabel("app", "x"), 2, []string{"update Knative Service", "status"}},
 		"an annotation of a tool's":    {WithAnnotation("argocd.argoproj.io/tracking-id", "x"), 1, nil},
@@ -274,7 +274,9 @@ func TestWhatThePlatformChangesRollsNoneAndIsSaid(t *testing.T) {
 
 			// The owner's own change brings it.
 			w.owner(WithImage("model:v2"))
-			w.assertWritten(w.settle(), "update Knative Service", "status")
+			if written := slices.DeleteFunc(w.settle(), func(write string) bool { return write == "update ConfigMap" }); !slices.Equal(written, []string{"update Knative Service", "status"}) {
+				t.Errorf("written: %q", written)
+			}
 			w.assertSaid(v1beta1.AgentCurrent, isTrue, "", "")
 			if w.revisions() != 2 {
 				t.Errorf("%d Revisions, want 2", w.revisions())
@@ -482,12 +484,12 @@ func TestTheModelServesWithoutItsSink(t *testing.T) {
 			w.assertEvents("Normal Updated")
 
 			w.appear(brokers, "default", ingress("default"))
-			w.assertWritten(w.settle(), "update Knative Service", "status")
-			w.assertEvents("Normal Updated", "Normal SinkResolved")
+			w.assertWritten(w.settle(), "create ConfigMap", "status")
+			w.assertEvents("Normal SinkResolved")
 			w.assertSaid(v1beta1.SinkResolved, isTrue, "", "")
 			w.assertSaid(v1beta1.LoggerReady, isTrue, "", "")
-			if w.revisions() != 3 || w.sink() != ingress("default").URL.String() {
-				t.Errorf("%d Revisions and sink %q, want 3 and the Broker", w.revisions(), w.sink())
+			if w.revisions() != 2 || w.sink() != ingress("default").URL.String() {
+				t.Errorf("%d Revisions and sink %q, want the owner's 2 and the Broker", w.revisions(), w.sink())
 			}
 
 			// What it had last stays, whatever else the owner changes.
@@ -589,8 +591,8 @@ func TestAnAddressThatTheAgentCannotUseGetsNothingAndTheModelServes(t *testing.T
 func TestLiveMetadataReachesPodsWithoutARevision(t *testing.T) {
 	w := newWorld(t, Seed(WithLogger(WithRefresh(v1beta1.RefreshLive))))
 	w.appear(brokers, "default", ingress("default"))
-	// Before the pods that mount it.
-	w.assertWritten(w.settle(), "create ConfigMap", "create Knative Service", "status")
+	// Before the pods that mount them.
+	w.assertWritten(w.settle(), "create ConfigMap", "create ConfigMap", "create Knative Service", "status")
 	w.serve()
 	w.settle()
 	w.events()
@@ -657,7 +659,7 @@ func TestAConfigMapOfSomebodyElseStaysTheirsAndTheModelServes(t *testing.T) {
 func TestWithoutTheLoggerNothingOfItStays(t *testing.T) {
 	w := running(t, WithLogger(WithRefresh(v1beta1.RefreshLive)))
 	w.owner(WithoutLogger())
-	w.assertWritten(w.settle(), "delete ConfigMap", "update Knative Service", "status")
+	w.assertWritten(w.settle(), "delete ConfigMap", "delete ConfigMap", "update Knative Service", "status")
 	if w.arguments() != nil {
 		t.Error("the agent stays")
 	}

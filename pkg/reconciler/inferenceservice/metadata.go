@@ -19,7 +19,7 @@ func (r *Reconciler) reconcileMetadata(ctx context.Context, is *v1beta1.Inferenc
 	if is.Spec.Predictor.Logger.MetadataRefresh != v1beta1.RefreshLive {
 		return r.removeMetadata(ctx, is)
 	}
-	return r.reconcileConfigMap(ctx, is, resources.MakeMetadata(is, attributes), "MetadataUpdated")
+	return r.reconcileConfigMap(ctx, is, resources.MakeMetadata(is, attributes), nil, "MetadataUpdated")
 }
 
 func (r *Reconciler) removeMetadata(ctx context.Context, is *v1beta1.InferenceService) error {

@@ -7,6 +7,7 @@ package inferenceservice
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -19,8 +20,9 @@ import (
 )
 
 // reportLogger says in the status what goes out. Under Live, running agents
-// have the annotations' present values; else what the template has.
-func reportLogger(is *v1beta1.InferenceService, inForce resources.InForce, wanted resources.Wanted, missing, denied []string) {
+// have the annotations' present values; else what the template has. Filed
+// reports whether a file of theirs has the sink's address.
+func reportLogger(is *v1beta1.InferenceService, inForce resources.InForce, wanted resources.Wanted, filed func(key string) bool, missing, denied []string) {
 	observed := inForce.Metadata
 	if is.Spec.Predictor.Logger.MetadataRefresh == v1beta1.RefreshLive {
 		observed = wanted.Metadata
@@ -33,15 +35,19 @@ func reportLogger(is *v1beta1.InferenceService, inForce resources.InForce, wante
 	for _, attribute := range observed {
 		status.Attributes = append(status.Attributes, attribute.Name)
 	}
-	if inForce.Sink != nil {
-		status.SinkURI = inForce.Sink.Address.URL.DeepCopy()
+	var last v1beta1.LoggerStatus
+	if is.Status.Logger != nil {
+		last = *is.Status.Logger
+	}
+	sinkKey, deadLetterKey := resources.AddressKeys(inForce)
+	status.SinkURI = resources.AddressInForce(inForce.Sink, &wanted.Sink, filed(sinkKey), last.SinkURI).DeepCopy()
+	status.DeadLetterSinkURI = resources.AddressInForce(inForce.DeadLetterSink, wanted.DeadLetterSink, filed(deadLetterKey), last.DeadLetterSinkURI).DeepCopy()
+	if status.SinkURI != nil {
 		is.Status.MarkLogging()
 	} else {
 		is.Status.MarkNotLogging("NoSink", "no sink has had an address yet: the model serves, and its events are dropped and counted")
 	}
-	if inForce.DeadLetterSink != nil {
-		status.DeadLetterSinkURI = inForce.DeadLetterSink.Address.URL.DeepCopy()
-	}
+	reportTokens(is, inForce, wanted)
 	is.Status.Logger = status
 	is.Status.ObservedMetadata = metadata.Hash(observed)
 	is.Status.MarkMetadata(missing, denied, stillSent(is, observed, denied))
@@ -49,6 +55,17 @@ func reportLogger(is *v1beta1.InferenceService, inForce resources.InForce, wante
 		is.Status.MarkAgentBehind(differences)
 	} else {
 		is.Status.MarkAgentCurrent()
+	}
+}
+
+// reportTokens says where a sink asks for a token that its template hasn't.
+func reportTokens(is *v1beta1.InferenceService, inForce resources.InForce, wanted resources.Wanted) {
+	const reason, message = "TokenNotMounted", "the sink asks for a token for the audience %q, for which the template has none: events go out without one, and a sink that requires it answers 401; the next change of the specification brings it"
+	if audience := resources.LacksToken(inForce.Sink, &wanted.Sink); audience != "" {
+		is.Status.MarkSinkNotResolved(reason, fmt.Sprintf(message, audience))
+	}
+	if audience := resources.LacksToken(inForce.DeadLetterSink, wanted.DeadLetterSink); audience != "" {
+		is.Status.MarkDeadLetterSinkNotResolved(reason, fmt.Sprintf(message, audience))
 	}
 }
 

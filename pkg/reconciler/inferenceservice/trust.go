@@ -7,6 +7,7 @@ package inferenceservice
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -14,8 +15,10 @@ import (
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/informers"
 	corev1listers "k8s.io/client-go/listers/core/v1"
 	netapi "knative.dev/networking/pkg/apis/networking"
@@ -99,26 +102,22 @@ func (b *trustBundles) trust() (resources.Trust, error) {
 }
 
 // reconcileTrust has running agents get the authorities that the cluster's
-// administrators trust, and those of the sinks.
+// administrators trust, and where the sinks are.
 func (r *Reconciler) reconcileTrust(ctx context.Context, is *v1beta1.InferenceService, inForce resources.InForce, wanted resources.Wanted) error {
 	cluster, err := r.trustBundles.trust()
 	if err != nil {
 		return err
 	}
-	before, err := r.configMapData(is, is.TrustName(v1beta1.PredictorComponent))
-	if err != nil {
-		return err
+	desired, kept := resources.MakeTrust(is, cluster, inForce, wanted)
+	updated, sharedErr := r.reconcileNamespaceTrust(ctx, is.Namespace)
+	if updated {
+		recordUpdated(ctx, is, resources.NamespaceTrustName, "TrustUpdated")
 	}
-	desired := resources.MakeTrust(is, cluster, inForce, wanted, before)
-	if desired == nil {
-		err = r.removeTrust(ctx, is)
-	} else {
-		err = r.reconcileConfigMap(ctx, is, desired, "TrustUpdated")
-	}
+	err = errors.Join(sharedErr, r.reconcileConfigMap(ctx, is, desired, kept, "TrustUpdated"))
 	switch {
 	case err != nil:
 		is.Status.MarkTrustNotWritten(err)
-	case desired == nil && len(cluster.LeftOut) == 0:
+	case len(desired.Data) == 0 && cluster.PEM == "" && len(cluster.LeftOut) == 0:
 		is.Status.ClearTrust()
 	default:
 		is.Status.MarkTrust(cluster.LeftOut)
@@ -127,5 +126,64 @@ func (r *Reconciler) reconcileTrust(ctx context.Context, is *v1beta1.InferenceSe
 }
 
 func (r *Reconciler) removeTrust(ctx context.Context, is *v1beta1.InferenceService) error {
-	return r.removeConfigMap(ctx, is, is.TrustName(v1beta1.PredictorComponent))
+	_, err := r.reconcileNamespaceTrust(ctx, is.Namespace)
+	return errors.Join(err, r.removeConfigMap(ctx, is, is.TrustName(v1beta1.PredictorComponent)))
+}
+
+// isFiled reports whether running agents have a file of that key.
+func (r *Reconciler) isFiled(is *v1beta1.InferenceService, key string) bool {
+	cached, err := r.configMapLister.ConfigMaps(is.Namespace).Get(is.TrustName(v1beta1.PredictorComponent))
+	if err != nil || !metav1.IsControlledBy(cached, is) {
+		return false
+	}
+	_, found := cached.Data[key]
+	return found
+}
+
+// ObserveDeletion implements reconciler.OnDeletionInterface: what a namespace
+// shares goes with its last InferenceService. It is called for a key that no
+// InferenceService has, so an event of the shared ConfigMap leads here, too.
+func (r *Reconciler) ObserveDeletion(ctx context.Context, key types.NamespacedName) error {
+	_, err := r.reconcileNamespaceTrust(ctx, key.Namespace)
+	return err
+}
+
+// reconcileNamespaceTrust has a namespace have the cluster's authorities as
+// long as an InferenceService in it has a logger. All of them share one
+// ConfigMap: a bundle can have a megabyte. None of them owns it.
+func (r *Reconciler) reconcileNamespaceTrust(ctx context.Context, namespace string) (updated bool, err error) {
+	cluster, err := r.trustBundles.trust()
+	if err != nil {
+		return false, err
+	}
+	all, err := r.inferenceServiceLister.InferenceServices(namespace).List(labels.Everything())
+	if err != nil {
+		return false, fmt.Errorf("list the InferenceServices of the namespace: %w", err)
+	}
+	if !slices.ContainsFunc(all, func(is *v1beta1.InferenceService) bool {
+		return is.Spec.Predictor.Logger != nil && is.DeletionTimestamp == nil
+	}) {
+		cluster = resources.Trust{}
+	}
+	desired := resources.MakeNamespaceTrust(namespace, cluster)
+	if len(desired.Data) == 0 {
+		return false, r.removeNamespaceTrust(ctx, namespace)
+	}
+	return r.writeConfigMap(ctx, desired, nil, func(live *corev1.ConfigMap) error {
+		if resources.IsNamespaceTrust(live) {
+			return nil
+		}
+		return fmt.Errorf("the ConfigMap %q is not Sidenote's: delete it, and the certificate authorities of the cluster reach the agents of this namespace", live.Name)
+	})
+}
+
+func (r *Reconciler) removeNamespaceTrust(ctx context.Context, namespace string) error {
+	live, err := r.configMapLister.ConfigMaps(namespace).Get(resources.NamespaceTrustName)
+	if apierrors.IsNotFound(err) || (err == nil && !resources.IsNamespaceTrust(live)) {
+		return nil
+	}
+	if err != nil {
+		return wrap("get", resources.NamespaceTrustName, err)
+	}
+	return wrap("delete", live.Name, r.deleteConfigMap(ctx, live))
 }

@@ -18,22 +18,17 @@ import (
 // trusted gives the authorities that running agents read, and whether there
 // is a ConfigMap with them.
 func (w *world) trusted() (authorities string, found bool) {
-	stored, found, _ := w.configMaps.GetByKey(Namespace + "/my-model-predictor-default-trust")
-	if !found {
-		return "", false
-	}
-	return stored.(*corev1.ConfigMap).Data["cluster.pem"], true
+	_, found, _ = w.configMaps.GetByKey(Namespace + "/sidenote-trust")
+	authorities, _ = w.mounted("sink/cluster.pem")
+	return authorities, found
 }
 
 func TestTrustBundlesReachRunningAgentsWithoutARevision(t *testing.T) {
 	w := running(t)
-	if got := w.is().Status.GetCondition(v1beta1.TrustReady); got != nil {
-		t.Errorf("without a bundle there is %+v", got)
-	}
 	eventing, own, other := Authority("eventing", 0), Authority("own", 0), Authority("other", 0)
 
 	w.put(w.bundles, TrustBundle("knative-eventing", "eventing-ca", map[string]string{"ca.crt": eventing}))
-	w.assertWritten(w.settle(), "create ConfigMap", "status")
+	w.assertWritten(w.settle(), "create ConfigMap")
 	w.assertSaid(v1beta1.TrustReady, isTrue, "", "")
 	w.put(w.bundles, TrustBundle("sidenote-system", "own-ca", map[string]string{"ca.crt": own}))
 	w.assertWritten(w.settle(), "update ConfigMap")
@@ -55,10 +50,7 @@ func TestTrustBundlesReachRunningAgentsWithoutARevision(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	w.assertWritten(w.settle(), "delete ConfigMap", "status")
-	if got := w.is().Status.GetCondition(v1beta1.TrustReady); got != nil {
-		t.Errorf("without a bundle there is %+v", got)
-	}
+	w.assertWritten(w.settle(), "delete ConfigMap")
 	if w.revisions() != 1 {
 		t.Errorf("%d Revisions, want 1", w.revisions())
 	}
@@ -94,11 +86,8 @@ func TestASinksNewAuthorityReachesRunningAgentsWithoutARevision(t *testing.T) {
 }
 
 func (w *world) ownTrust() string {
-	stored, found, _ := w.configMaps.GetByKey(Namespace + "/my-model-predictor-default-trust")
-	if !found {
-		return ""
-	}
-	return stored.(*corev1.ConfigMap).Data["sink.pem"]
+	authorities, _ := w.mounted("sink/own.pem")
+	return authorities
 }
 
 func TestATrustBundleThatIsLeftOutIsSaidOnce(t *testing.T) {
@@ -121,7 +110,7 @@ func TestTheAuthoritiesGoWithTheLogger(t *testing.T) {
 	w.put(w.bundles, TrustBundle("knative-eventing", "ca", map[string]string{"ca.crt": Authority("ca", 0)}))
 	w.settle()
 	w.owner(WithoutLogger())
-	w.assertWritten(w.settle(), "delete ConfigMap", "update Knative Service", "status")
+	w.assertWritten(w.settle(), "delete ConfigMap", "delete ConfigMap", "update Knative Service", "status")
 	if _, found := w.trusted(); found {
 		t.Error("the ConfigMap stays")
 	}
@@ -141,8 +130,8 @@ func TestATrustConfigMapOfSomebodyElseStaysTheirsAndTheModelServes(t *testing.T)
 		t.Error("nothing is wrong")
 	}
 	w.assertSaid(v1beta1.TrustReady, isFalse, "TrustNotWritten", "not owned")
-	if got, _ := w.trusted(); got != "" {
-		t.Errorf("it has %q", got)
+	if len(theirs.Data) != 0 {
+		t.Errorf("it has %q", theirs.Data)
 	}
 	if w.service() == nil {
 		t.Error("serving depends on logging")

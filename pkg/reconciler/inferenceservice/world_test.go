@@ -41,10 +41,13 @@ import (
 	servingv1listers "knative.dev/serving/pkg/client/listers/serving/v1"
 
 	"github.com/sidenote-dev/sidenote/pkg/apis/config"
+	"github.com/sidenote-dev/sidenote/pkg/apis/serving"
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
 	fakesidenote "github.com/sidenote-dev/sidenote/pkg/client/clientset/versioned/fake"
 	inferenceservicereconciler "github.com/sidenote-dev/sidenote/pkg/client/injection/reconciler/serving/v1beta1/inferenceservice"
 	v1beta1listers "github.com/sidenote-dev/sidenote/pkg/client/listers/serving/v1beta1"
+	"github.com/sidenote-dev/sidenote/pkg/reconciler/inferenceservice/resources"
+	"github.com/sidenote-dev/sidenote/pkg/sinkaddress"
 	. "github.com/sidenote-dev/sidenote/pkg/testing/v1beta1"
 )
 
@@ -61,6 +64,8 @@ type world struct {
 	recorder   *record.FakeRecorder
 
 	inferenceServices, services, configMaps cache.Indexer
+	// fingerprints are what the informer keeps of configMaps.
+	fingerprints cache.Indexer
 	// bundles are the cluster's trust bundles.
 	bundles cache.Indexer
 	sinks   map[schema.GroupVersionResource]cache.Indexer
@@ -80,7 +85,7 @@ func newWorld(t *testing.T, is *v1beta1.InferenceService) *world {
 	t.Helper()
 	w := &world{
 		t: t, tracker: &reconcilertesting.FakeTracker{}, recorder: record.NewFakeRecorder(100),
-		inferenceServices: newIndexer(), services: newIndexer(), configMaps: newIndexer(), bundles: newIndexer(),
+		inferenceServices: newIndexer(), services: newIndexer(), configMaps: newIndexer(), fingerprints: newIndexer(), bundles: newIndexer(),
 		sinks: make(map[schema.GroupVersionResource]cache.Indexer),
 	}
 	w.config = config.FromContextOrDefaults(t.Context())
@@ -98,8 +103,9 @@ func newWorld(t *testing.T, is *v1beta1.InferenceService) *world {
 		v1beta1listers.NewInferenceServiceLister(w.inferenceServices), w.recorder,
 		&Reconciler{
 			kube: kube, serving: serving,
-			serviceLister:   servingv1listers.NewServiceLister(w.services),
-			configMapLister: corev1listers.NewConfigMapLister(w.configMaps),
+			serviceLister:          servingv1listers.NewServiceLister(w.services),
+			configMapLister:        corev1listers.NewConfigMapLister(w.fingerprints),
+			inferenceServiceLister: v1beta1listers.NewInferenceServiceLister(w.inferenceServices),
 			trustBundles: &trustBundles{listers: []corev1listers.ConfigMapNamespaceLister{
 				corev1listers.NewConfigMapLister(w.bundles).ConfigMaps("knative-eventing"),
 				corev1listers.NewConfigMapLister(w.bundles).ConfigMaps("sidenote-system"),
@@ -132,6 +138,21 @@ func (w *world) put(indexer cache.Indexer, object metav1.Object) {
 	w.resourceVersion++
 	object.SetResourceVersion(fmt.Sprint(w.resourceVersion))
 	if err := indexer.Update(object); err != nil {
+		w.t.Fatal(err)
+	}
+	if indexer != w.configMaps {
+		return
+	}
+	// The informer selects by our label.
+	if _, labelled := object.GetLabels()[ConfigMapSelector]; !labelled {
+		_ = w.fingerprints.Delete(object)
+		return
+	}
+	cached, err := fingerprint(object)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := w.fingerprints.Update(cached); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -176,13 +197,26 @@ func conflict() error {
 }
 
 func (w *world) writeConfigMap(action clienttesting.Action) (bool, runtime.Object, error) {
+	if get, isGet := action.(clienttesting.GetAction); isGet && action.GetVerb() == "get" {
+		stored, found, _ := w.configMaps.GetByKey(get.GetNamespace() + "/" + get.GetName())
+		if !found {
+			return true, nil, apierrors.NewNotFound(corev1.Resource("configmaps"), get.GetName())
+		}
+		return true, stored.(*corev1.ConfigMap).DeepCopy(), nil
+	}
 	w.writes = append(w.writes, action.GetVerb()+" ConfigMap")
 	switch action := action.(type) {
 	case clienttesting.DeleteAction:
 		stored, _, _ := w.configMaps.GetByKey(action.GetNamespace() + "/" + action.GetName())
+		if err := w.fingerprints.Delete(stored); err != nil {
+			return true, nil, err
+		}
 		return true, nil, w.configMaps.Delete(stored)
 	case clienttesting.UpdateAction:
 		configMap := action.GetObject().(*corev1.ConfigMap).DeepCopy()
+		if stored, found, _ := w.configMaps.GetByKey(configMap.Namespace + "/" + configMap.Name); action.GetVerb() == "update" && (!found || stored.(*corev1.ConfigMap).ResourceVersion != configMap.ResourceVersion) {
+			return true, nil, conflict()
+		}
 		w.put(w.configMaps, configMap)
 		return true, configMap.DeepCopy(), nil
 	}
@@ -208,7 +242,7 @@ func (w *world) reconcile() error {
 	w.writes = nil
 	type held struct{ object, before runtime.Object }
 	var informers []held
-	for _, indexer := range append([]cache.Indexer{w.inferenceServices, w.services, w.configMaps, w.bundles}, w.sinkIndexers()...) {
+	for _, indexer := range append([]cache.Indexer{w.inferenceServices, w.services, w.configMaps, w.fingerprints, w.bundles}, w.sinkIndexers()...) {
 		for _, object := range indexer.List() {
 			informers = append(informers, held{object.(runtime.Object), object.(runtime.Object).DeepCopyObject()})
 		}
@@ -345,14 +379,83 @@ func (w *world) arguments() []string {
 	return nil
 }
 
-// sink gives where the agent sends events, or "".
-func (w *world) sink() string {
-	for _, argument := range w.arguments() {
-		if sink, found := strings.CutPrefix(argument, "--sink="); found {
-			return sink
+// mounted gives the content of a file in the agent's volume of addresses and
+// authorities, as the kubelet makes it.
+func (w *world) mounted(path string) (content string, found bool) {
+	read := func(name string, items []corev1.KeyToPath) {
+		stored, exists, _ := w.configMaps.GetByKey(Namespace + "/" + name)
+		for _, item := range items {
+			if !exists || item.Path != path {
+				continue
+			}
+			if value, has := stored.(*corev1.ConfigMap).Data[item.Key]; has {
+				content, found = value, true
+			}
+		}
+	}
+	for _, volume := range w.service().Spec.Template.Spec.Volumes {
+		switch {
+		case volume.Name != "sidenote-trust":
+		case volume.ConfigMap != nil:
+			read(volume.ConfigMap.Name, volume.ConfigMap.Items)
+		case volume.Projected != nil:
+			for _, source := range volume.Projected.Sources {
+				read(source.ConfigMap.Name, source.ConfigMap.Items)
+			}
+		}
+	}
+	return content, found
+}
+
+// goesTo gives where an agent that starts now sends what a file says, and else
+// an argument, or "".
+func (w *world) goesTo(file, argument string) string {
+	if content, found := w.mounted(file); found {
+		address, err := sinkaddress.Parse([]byte(content))
+		if err != nil {
+			w.t.Errorf("the agent can't read %s: %v", content, err)
+		}
+		if address.URL == nil {
+			return ""
+		}
+		return address.URL.String()
+	}
+	for _, given := range w.arguments() {
+		if value, found := strings.CutPrefix(given, argument); found {
+			return value
 		}
 	}
 	return ""
+}
+
+// sink gives where the agent sends events, or "".
+func (w *world) sink() string { return w.goesTo("sink-address", "--sink=") }
+
+// older has the template and its record be those of a controller from before
+// there were files with addresses, and a change of the record.
+func (w *world) older(change func(*resources.InForce)) {
+	w.t.Helper()
+	w.change(func(service *servingv1.Service) {
+		inForce, hash := resources.Recorded(service)
+		for _, sink := range []*resources.Sink{inForce.Sink, inForce.DeadLetterSink} {
+			if sink != nil {
+				sink.Key, sink.TokenAudience = "", ""
+			}
+		}
+		if change != nil {
+			change(inForce)
+		}
+		older := resources.MakeService(w.is(), hash, *inForce)
+		older.SetDefaults(apis.WithinUpdate(w.ctx, service))
+		service.Spec = older.Spec
+		service.Annotations[serving.InForceAnnotationKey] = older.Annotations[serving.InForceAnnotationKey]
+	})
+	w.owner(With(func(is *v1beta1.InferenceService) {
+		component := is.Status.Components[v1beta1.PredictorComponent]
+		component.ServiceGeneration = w.service().Generation
+		is.Status.Components[v1beta1.PredictorComponent] = component
+	}))
+	w.serve()
 }
 
 // hasToken reports whether the pods get a token in a volume of that name.

@@ -14,6 +14,8 @@ import (
 )
 
 const (
+	eventingGroup  = "eventing.knative.dev"
+	sinksGroup     = "sinks.knative.dev"
 	messagingGroup = "messaging.knative.dev"
 	flowsGroup     = "flows.knative.dev"
 )
@@ -31,6 +33,26 @@ func OwnAudience(destination duckv1.Destination) string {
 		return ""
 	}
 	return audienceOf(version.Group, ref.Kind, ref.Namespace, ref.Name)
+}
+
+// ExpectedAudience gives the audience that a sink will ask a token for once
+// Eventing authenticates senders, or "" where that isn't known: Eventing's own
+// kinds ask for their own, but for those that take over the address of a
+// channel behind them.
+func ExpectedAudience(destination duckv1.Destination) string {
+	if destination.Ref == nil {
+		return ""
+	}
+	version, err := schema.ParseGroupVersion(destination.Ref.APIVersion)
+	if err != nil {
+		return ""
+	}
+	switch {
+	case version.Group == eventingGroup, version.Group == sinksGroup,
+		version.Group == messagingGroup && destination.Ref.Kind != "Channel":
+		return OwnAudience(destination)
+	}
+	return ""
 }
 
 func audienceOf(group, kind, namespace, name string) string {

@@ -97,7 +97,7 @@ func addAgent(is *v1beta1.InferenceService, pod *corev1.PodSpec, inForce InForce
 	}
 	mountToken(pod, &agent, tokenVolume, tokenDirectory, inForce.Sink)
 	if inForce.Sink != nil {
-		mountTrust(is, pod, &agent)
+		mountTrust(is, pod, &agent, inForce)
 		mountToken(pod, &agent, deadLetterTokenVolume, deadLetterTokenDirectory, inForce.DeadLetterSink)
 		mountSpool(pod, &agent, is.Spec.Predictor.Logger.Spool)
 	}
@@ -160,13 +160,14 @@ func agentSecurity(pod *corev1.PodSecurityContext) *corev1.SecurityContext {
 
 // mountToken gives the agent a token for a sink that wants one.
 func mountToken(pod *corev1.PodSpec, agent *corev1.Container, volume, directory string, sink *Sink) {
-	if sink == nil || sink.Address.Audience == nil {
+	audience := sink.audience()
+	if audience == "" {
 		return
 	}
 	mount(pod, agent, directory, corev1.Volume{Name: volume, VolumeSource: corev1.VolumeSource{
 		Projected: &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{{
 			ServiceAccountToken: &corev1.ServiceAccountTokenProjection{
-				Audience:          *sink.Address.Audience,
+				Audience:          audience,
 				ExpirationSeconds: ptr.Int64(tokenLifetimeSeconds),
 				Path:              tokenFile,
 			},
@@ -239,12 +240,11 @@ func agentArguments(line *agentLine, is *v1beta1.InferenceService, port corev1.C
 		}
 	}
 	if sink := inForce.Sink; sink != nil {
-		argument("sink", sink.Address.URL.String())
 		option := func(name, value string) { argument("sink.default."+name, value) }
-		option("ca-certs-dir", sinkTrustDirectory)
-		if sink.Address.Audience != nil {
-			option("token-file", tokenDirectory+"/"+tokenFile)
+		if url := sink.Address.URL; url != nil {
+			argument("sink", url.String())
 		}
+		addSinkFiles(option, sink, sinkTrustDirectory, trustDirectory+"/"+sinkAddressFile, tokenDirectory)
 		if domain, needed := clusterDomain(inForce); needed {
 			argument("cluster-domain", domain)
 		}
@@ -273,11 +273,24 @@ func selectedEvents(logger *v1beta1.LoggerSpec, ignore func(field string, why er
 	return events
 }
 
+// addSinkFiles gives the options of a sink for what is mounted.
+func addSinkFiles(option func(name, value string), sink *Sink, trustDirectory, addressFile, tokenDirectory string) {
+	if sink.Key != "" {
+		option("address-file", addressFile)
+	}
+	option("ca-certs-dir", trustDirectory)
+	if audience := sink.audience(); audience != "" {
+		option("token-file", tokenDirectory+"/"+tokenFile)
+		if sink.Key != "" {
+			option("token-audience", audience)
+		}
+	}
+}
+
 // clusterDomain gives the cluster's DNS domain where a token goes by it, and
 // none that an agent would refuse: its default holds then.
 func clusterDomain(inForce InForce) (domain string, needed bool) {
 	domain = strings.ToLower(strings.TrimSuffix(network.GetClusterDomainName(), "."))
-	letters := inForce.DeadLetterSink
-	sendsToken := inForce.Sink.Address.Audience != nil || (letters != nil && letters.Address.Audience != nil)
+	sendsToken := inForce.Sink.audience() != "" || inForce.DeadLetterSink.audience() != ""
 	return domain, sendsToken && len(validation.IsDNS1123Subdomain(domain)) == 0
 }

@@ -54,9 +54,9 @@ func addDelivery(option func(name, value string), ignore func(field string, why 
 	if deadLetterSink == nil {
 		return
 	}
-	option("dead-letter", deadLetterSink.Address.URL.String())
-	option("dead-letter.ca-certs-dir", deadLetterTrustDirectory)
-	if deadLetterSink.Address.Audience != nil {
-		option("dead-letter.token-file", deadLetterTokenDirectory+"/"+tokenFile)
+	if url := deadLetterSink.Address.URL; url != nil {
+		option("dead-letter", url.String())
 	}
+	addSinkFiles(func(name, value string) { option("dead-letter."+name, value) }, deadLetterSink,
+		deadLetterTrustDirectory, trustDirectory+"/"+deadLetterAddressFile, deadLetterTokenDirectory)
 }

@@ -6,6 +6,8 @@ SPDX-License-Identifier: Apache-2.0
 package resources
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 
@@ -43,15 +45,36 @@ type InForce struct {
 	Metadata []metadata.Attribute `json:"metadata,omitempty"`
 }
 
-// Sink is a destination with the address it had when it was last resolved.
+// Sink is a destination of events in a template.
 type Sink struct {
 	// Destination is what was resolved.
 	Destination duckv1.Destination `json:"destination"`
 	// ByDefault says that the cluster's default named it, not the owner.
 	ByDefault bool `json:"byDefault,omitempty"`
-	// Address is where events go. It has no CACerts: the template doesn't, for
-	// they change by themselves now and then (see MakeTrust).
+	// Address is in the agent's arguments: the one that the sink had when the
+	// template was made, without URL where it had none. It has no CACerts, which
+	// MakeTrust carries to running agents.
 	Address duckv1.Addressable `json:"address"`
+	// Key is in the names of the files with the sink's present address and
+	// CACerts, so that a Revision of another sink reads none of them. It is empty
+	// in a template from before there were such files: a new address of its sink
+	// makes a Revision.
+	Key string `json:"key,omitempty"`
+	// TokenAudience is the audience of the mounted token, or "" for none. In a
+	// template without Key it is Address.Audience.
+	TokenAudience string `json:"tokenAudience,omitempty"`
+}
+
+// audience gives that of the token that the template mounts, or "".
+func (s *Sink) audience() string {
+	switch {
+	case s == nil:
+		return ""
+	case s.Key == "" && s.Address.Audience != nil:
+		return *s.Address.Audience
+	default:
+		return s.TokenAudience
+	}
 }
 
 // withoutCACerts gives a copy of an address without them.
@@ -92,38 +115,38 @@ func Decide(before *InForce, renew bool, wanted Wanted) InForce {
 	if before == nil {
 		before, renew = &InForce{}, true
 	}
-	decided := InForce{
-		Agent: before.Agent, Observability: before.Observability,
-		Sink: decideSink(before.Sink, renew, wanted.Sink), Metadata: before.Metadata,
-		MultiContainerProbing: before.MultiContainerProbing,
+	if !renew {
+		sink, letters := decideSink(before.Sink, &wanted.Sink), decideSink(before.DeadLetterSink, wanted.DeadLetterSink)
+		// A Revision is made by this controller's arguments, of which an older
+		// agent may not know all: then everything is brought up to date.
+		renew = !equality.Semantic.DeepEqual(before.Sink, sink) || !equality.Semantic.DeepEqual(before.DeadLetterSink, letters)
 	}
-	if wanted.DeadLetterSink != nil {
-		decided.DeadLetterSink = decideSink(before.DeadLetterSink, renew, *wanted.DeadLetterSink)
+	if !renew {
+		return *before
 	}
-	// Another address makes a Revision as well, by this controller's arguments,
-	// of which an older agent may not know all.
-	renew = renew || !equality.Semantic.DeepEqual(before.Sink, decided.Sink) ||
-		!equality.Semantic.DeepEqual(before.DeadLetterSink, decided.DeadLetterSink)
-	if renew {
-		decided.Agent, decided.Observability, decided.Metadata = wanted.Agent, wanted.Observability, wanted.Metadata
-		decided.MultiContainerProbing = wanted.MultiContainerProbing
+	return InForce{
+		Agent: wanted.Agent, Observability: wanted.Observability, Metadata: wanted.Metadata,
+		MultiContainerProbing: wanted.MultiContainerProbing,
+		Sink:                  newSink(before.Sink, &wanted.Sink), DeadLetterSink: newSink(before.DeadLetterSink, wanted.DeadLetterSink),
 	}
-	return decided
 }
 
-// decideSink keeps the cluster's former default for a template that has it,
-// and the last address of a destination that doesn't resolve now. A
-// destination that the owner no longer names gets nothing more, even where
-// the new one has no address yet.
-func decideSink(before *Sink, renew bool, wanted WantedSink) *Sink {
+// decideSink says what a template that isn't made anew has, and so whether it
+// can stay. It can where the sink's address is read from a file. Otherwise it
+// stays where the address does, or the sink doesn't resolve now, or the cluster
+// has another default since then.
+func decideSink(before *Sink, wanted *WantedSink) *Sink {
+	if wanted == nil {
+		return nil
+	}
 	same := before != nil && equality.Semantic.DeepEqual(before.Destination, wanted.Destination)
 	switch {
-	case before != nil && before.ByDefault && wanted.ByDefault && !renew && !same:
+	case before != nil && before.ByDefault && wanted.ByDefault && !same, same && before.Key != "":
 		return before
 	case wanted.Refused:
 		// Where it got events before this was known, too.
 		return nil
-	case wanted.Address != nil && same && !renew && keepsAudience(before, wanted):
+	case wanted.Address != nil && same && keepsAudience(before, *wanted):
 		return before
 	case wanted.Address != nil:
 		return &Sink{Destination: wanted.Destination, ByDefault: wanted.ByDefault, Address: withoutCACerts(wanted.Address)}
@@ -132,6 +155,42 @@ func decideSink(before *Sink, renew bool, wanted WantedSink) *Sink {
 	default:
 		return nil
 	}
+}
+
+// newSink gives the sink of a template that is made anew, which follows the
+// sink's address from then on. The arguments have the address that there is
+// now, or the last one of the same destination.
+func newSink(before *Sink, wanted *WantedSink) *Sink {
+	if wanted == nil || v1beta1.ValidateURL(wanted.Destination.URI) != nil {
+		// A destination without a JSON form can't be recorded.
+		return nil
+	}
+	sink := &Sink{
+		Destination: wanted.Destination, ByDefault: wanted.ByDefault,
+		Key: keyOf(wanted.Destination), TokenAudience: v1beta1.ExpectedAudience(wanted.Destination),
+	}
+	same := before != nil && equality.Semantic.DeepEqual(before.Destination, wanted.Destination)
+	switch {
+	case wanted.Refused:
+	case wanted.Address != nil:
+		sink.Address = withoutCACerts(wanted.Address)
+		if audience := sink.Address.Audience; audience != nil {
+			sink.TokenAudience = *audience
+		}
+	case same:
+		sink.Address = before.Address
+		if audience := before.audience(); audience != "" {
+			sink.TokenAudience = audience
+		}
+	}
+	sink.Address.Audience = nil
+	return sink
+}
+
+// keyOf names a destination.
+func keyOf(destination duckv1.Destination) string {
+	sum := sha256.Sum256(mustMarshal(destination))
+	return hex.EncodeToString(sum[:4])
 }
 
 // keepsAudience reports whether the template has a token for an audience that
@@ -156,17 +215,17 @@ func WithoutForeignAudiences(inForce *InForce, wanted Wanted, allowed []string) 
 	}
 	without, changed := *inForce, false
 	revoke := func(sink *Sink, named *duckv1.Destination) *Sink {
-		if sink == nil || sink.Address.Audience == nil {
+		audience := sink.audience()
+		if audience == "" {
 			return sink
 		}
-		audience := *sink.Address.Audience
 		if v1beta1.PermitsAudience(sink.Destination, audience, allowed) ||
 			(named != nil && named.Audience != nil && *named.Audience == audience) {
 			return sink
 		}
 		changed = true
 		revoked := *sink
-		revoked.Address.Audience = nil
+		revoked.Address.Audience, revoked.TokenAudience = nil, ""
 		return &revoked
 	}
 	without.Sink = revoke(inForce.Sink, &wanted.Sink.Destination)

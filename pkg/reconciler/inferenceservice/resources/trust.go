@@ -18,10 +18,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"knative.dev/pkg/apis"
 	"knative.dev/pkg/kmeta"
 	"knative.dev/pkg/ptr"
 
+	"github.com/sidenote-dev/sidenote/pkg/apis/serving"
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
+	"github.com/sidenote-dev/sidenote/pkg/sinkaddress"
 )
 
 const (
@@ -32,7 +35,12 @@ const (
 	sinkTrustDirectory       = trustDirectory + "/sink"
 	deadLetterTrustDirectory = trustDirectory + "/dead-letter"
 
-	clusterTrustKey    = "cluster.pem"
+	// sinkAddressFile and its like hold a sinkaddress.Address.
+	sinkAddressFile       = "sink-address"
+	deadLetterAddressFile = "dead-letter-address"
+
+	clusterTrustKey = "cluster.pem"
+	// sinkTrustKey and deadLetterTrustKey are those of a sink without Key.
 	sinkTrustKey       = "sink.pem"
 	deadLetterTrustKey = "dead-letter.pem"
 
@@ -117,64 +125,195 @@ func certificates(bundle *corev1.ConfigMap) (found [][]byte) {
 	return found
 }
 
-// MakeTrust builds the ConfigMap that carries certificate authorities to
-// running agents, or gives nil where there are none: those of the cluster, and
-// those of each sink. Each InferenceService has its own, which goes with it.
-// Before is the data that it has now.
-func MakeTrust(is *v1beta1.InferenceService, cluster Trust, inForce InForce, wanted Wanted, before map[string]string) *corev1.ConfigMap {
-	data := make(map[string]string)
-	set := func(key, pem string) {
-		if pem != "" {
-			data[key] = pem
-		}
+// NamespaceTrustName is the ConfigMap of a namespace with the authorities of
+// the cluster, which all InferenceServices with a logger share.
+const NamespaceTrustName = "sidenote-trust"
+
+// trustComponent is in the label of that ConfigMap.
+const trustComponent = "trust"
+
+// MakeNamespaceTrust builds the ConfigMap that carries the cluster's
+// certificate authorities to the running agents of a namespace.
+func MakeNamespaceTrust(namespace string, cluster Trust) *corev1.ConfigMap {
+	configMap := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{
+		Name: NamespaceTrustName, Namespace: namespace,
+		Labels: map[string]string{serving.ComponentLabelKey: trustComponent},
+	}}
+	if cluster.PEM != "" {
+		configMap.Data = map[string]string{clusterTrustKey: cluster.PEM}
 	}
-	set(clusterTrustKey, cluster.PEM)
-	set(sinkTrustKey, ownTrust(inForce.Sink, &wanted.Sink, before[sinkTrustKey]))
-	set(deadLetterTrustKey, ownTrust(inForce.DeadLetterSink, wanted.DeadLetterSink, before[deadLetterTrustKey]))
-	if len(data) == 0 {
-		return nil
-	}
-	return &corev1.ConfigMap{
+	return configMap
+}
+
+// IsNamespaceTrust reports whether a ConfigMap is one that this controller made
+// for a namespace.
+func IsNamespaceTrust(configMap *corev1.ConfigMap) bool {
+	return configMap.Name == NamespaceTrustName && configMap.Labels[serving.ComponentLabelKey] == trustComponent
+}
+
+// MakeTrust builds the ConfigMap that carries to the running agents of an
+// InferenceService where each of its sinks is and which authorities that has.
+// Kept are the keys of which the present value stays, where there is one: the
+// sink doesn't resolve now, or is no longer the one that is looked at.
+func MakeTrust(is *v1beta1.InferenceService, cluster Trust, inForce InForce, wanted Wanted) (configMap *corev1.ConfigMap, kept []string) {
+	configMap = &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{
 			Name:            is.TrustName(v1beta1.PredictorComponent),
 			Namespace:       is.Namespace,
 			Labels:          componentLabels(is),
 			OwnerReferences: []metav1.OwnerReference{*kmeta.NewControllerRef(is)},
 		},
-		Data: data,
+		Data: make(map[string]string),
 	}
+	add := func(sink *Sink, wanted *WantedSink, role, plainTrustKey string) {
+		if sink == nil {
+			return
+		}
+		trustKey, addressKey := plainTrustKey, ""
+		if sink.Key != "" {
+			trustKey, addressKey = keyedTrust(role, sink), keyedAddress(role, sink)
+		} else if cluster.PEM != "" {
+			// Its template reads the cluster's authorities from here.
+			configMap.Data[clusterTrustKey] = cluster.PEM
+		}
+		switch reachOf(sink, wanted) {
+		case reachKept:
+			kept = append(kept, trustKey)
+			if addressKey != "" {
+				kept = append(kept, addressKey)
+			}
+			return
+		case reachNone:
+			if addressKey != "" {
+				configMap.Data[addressKey] = string(sinkaddress.Address{}.Marshal())
+			}
+			return
+		}
+		if pem := wanted.Address.CACerts; pem != nil && *pem != "" {
+			configMap.Data[trustKey] = *pem
+		}
+		if addressKey != "" {
+			address := sinkaddress.Address{URL: wanted.Address.URL.URL()}
+			if audience := wanted.Address.Audience; audience != nil {
+				address.Audience = *audience
+			}
+			configMap.Data[addressKey] = string(address.Marshal())
+		}
+	}
+	add(inForce.Sink, &wanted.Sink, sinkRole, sinkTrustKey)
+	add(inForce.DeadLetterSink, wanted.DeadLetterSink, deadLetterRole, deadLetterTrustKey)
+	return configMap, kept
 }
 
-// ownTrust gives the CACerts that the sink in force has now, and those that it
-// had last where it doesn't resolve, or is no longer the one that is looked
-// at.
-func ownTrust(inForce *Sink, wanted *WantedSink, before string) string {
+// The roles of sinks, in the names of keys.
+const (
+	sinkRole       = "sink"
+	deadLetterRole = "dead-letter"
+)
+
+func keyedTrust(role string, sink *Sink) string   { return role + "-" + sink.Key + ".pem" }
+func keyedAddress(role string, sink *Sink) string { return role + "-" + sink.Key + ".json" }
+
+// reach is what is known of where a sink in force is.
+type reach uint8
+
+const (
+	// reachKept: nothing new, what was known last holds.
+	reachKept reach = iota
+	// reachNone: it must get nothing.
+	reachNone
+	// reachKnown: it has the wanted sink's address.
+	reachKnown
+)
+
+func reachOf(inForce *Sink, wanted *WantedSink) reach {
 	switch {
 	case inForce == nil:
-		return ""
-	case wanted == nil, wanted.Address == nil, !equality.Semantic.DeepEqual(inForce.Destination, wanted.Destination):
-		return before
-	case wanted.Address.CACerts == nil:
-		return ""
+		return reachNone
+	case wanted == nil, !equality.Semantic.DeepEqual(inForce.Destination, wanted.Destination):
+		return reachKept
+	case wanted.Refused:
+		return reachNone
+	case wanted.Address == nil:
+		return reachKept
 	default:
-		return *wanted.Address.CACerts
+		return reachKnown
 	}
 }
 
-// mountTrust gives the agent the authorities, whether there are any now or
-// not: one that comes later must not change the template.
-func mountTrust(is *v1beta1.InferenceService, pod *corev1.PodSpec, agent *corev1.Container) {
-	mount(pod, agent, trustDirectory, corev1.Volume{Name: trustVolume, VolumeSource: corev1.VolumeSource{
-		ConfigMap: &corev1.ConfigMapVolumeSource{
-			LocalObjectReference: corev1.LocalObjectReference{Name: is.TrustName(v1beta1.PredictorComponent)},
-			Items: []corev1.KeyToPath{
+// AddressInForce gives where the events for a sink of the template go, or nil
+// for nowhere. Filed says that running agents have an address from a file, and
+// last is what this gave then, for a sink that doesn't resolve now.
+func AddressInForce(inForce *Sink, wanted *WantedSink, filed bool, last *apis.URL) *apis.URL {
+	switch reached := reachOf(inForce, wanted); {
+	case reached == reachNone:
+		return nil
+	case inForce.Key == "":
+		return inForce.Address.URL
+	case reached == reachKnown:
+		return wanted.Address.URL
+	case filed:
+		return last
+	default:
+		return inForce.Address.URL
+	}
+}
+
+// AddressKeys gives the keys of the ConfigMap of MakeTrust with the addresses of
+// the sink and of the dead letter sink, or "" where there is none.
+func AddressKeys(inForce InForce) (sink, deadLetterSink string) {
+	if s := inForce.Sink; s != nil && s.Key != "" {
+		sink = keyedAddress(sinkRole, s)
+	}
+	if s := inForce.DeadLetterSink; s != nil && s.Key != "" {
+		deadLetterSink = keyedAddress(deadLetterRole, s)
+	}
+	return sink, deadLetterSink
+}
+
+// LacksToken gives the audience that a sink asks a token for and the template
+// has none for, or "".
+func LacksToken(inForce *Sink, wanted *WantedSink) string {
+	if reachOf(inForce, wanted) != reachKnown || wanted.Address.Audience == nil || *wanted.Address.Audience == inForce.audience() {
+		return ""
+	}
+	return *wanted.Address.Audience
+}
+
+// mountTrust gives the agent the authorities and the addresses of its sinks,
+// whether there are any now or not: one that comes later must not change the
+// template.
+func mountTrust(is *v1beta1.InferenceService, pod *corev1.PodSpec, agent *corev1.Container, inForce InForce) {
+	// Without the ConfigMap, and without any of its keys.
+	optional := ptr.Bool(true)
+	own := corev1.LocalObjectReference{Name: is.TrustName(v1beta1.PredictorComponent)}
+	if inForce.Sink.Key == "" {
+		mount(pod, agent, trustDirectory, corev1.Volume{Name: trustVolume, VolumeSource: corev1.VolumeSource{
+			ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: own, Optional: optional, Items: []corev1.KeyToPath{
 				{Key: clusterTrustKey, Path: "sink/cluster.pem"},
 				{Key: sinkTrustKey, Path: "sink/own.pem"},
 				{Key: clusterTrustKey, Path: "dead-letter/cluster.pem"},
 				{Key: deadLetterTrustKey, Path: "dead-letter/own.pem"},
-			},
-			// Without the ConfigMap, and without any of its keys.
-			Optional: ptr.Bool(true),
-		},
+			}},
+		}})
+		return
+	}
+	shared := []corev1.KeyToPath{{Key: clusterTrustKey, Path: "sink/cluster.pem"}}
+	items := []corev1.KeyToPath{
+		{Key: keyedTrust(sinkRole, inForce.Sink), Path: "sink/own.pem"},
+		{Key: keyedAddress(sinkRole, inForce.Sink), Path: sinkAddressFile},
+	}
+	if letters := inForce.DeadLetterSink; letters != nil {
+		shared = append(shared, corev1.KeyToPath{Key: clusterTrustKey, Path: "dead-letter/cluster.pem"})
+		items = append(items,
+			corev1.KeyToPath{Key: keyedTrust(deadLetterRole, letters), Path: "dead-letter/own.pem"},
+			corev1.KeyToPath{Key: keyedAddress(deadLetterRole, letters), Path: deadLetterAddressFile})
+	}
+	mount(pod, agent, trustDirectory, corev1.Volume{Name: trustVolume, VolumeSource: corev1.VolumeSource{
+		// One volume, of which the kubelet changes all files at once.
+		Projected: &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{
+			{ConfigMap: &corev1.ConfigMapProjection{LocalObjectReference: corev1.LocalObjectReference{Name: NamespaceTrustName}, Optional: optional, Items: shared}},
+			{ConfigMap: &corev1.ConfigMapProjection{LocalObjectReference: own, Optional: optional, Items: items}},
+		}},
 	}})
 }

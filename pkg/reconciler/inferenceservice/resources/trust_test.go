@@ -64,9 +64,10 @@ func TestTrustBundlesBecomeOne(t *testing.T) {
 	}
 }
 
-func TestEachSinkHasItsOwnAuthoritiesBesideTheClusters(t *testing.T) {
+func TestWhatRunningAgentsGetOfTheirSinks(t *testing.T) {
 	is := defaulted(Seed())
-	sink := func(name string) *Sink { return &Sink{Destination: broker(name)} }
+	older := func(name string) *Sink { return &Sink{Destination: broker(name)} }
+	sink := func(name string) *Sink { return &Sink{Destination: broker(name), Key: name} }
 	wanted := func(name, caCerts string) WantedSink {
 		address := addressOf(name)
 		if caCerts != "" {
@@ -74,44 +75,38 @@ func TestEachSinkHasItsOwnAuthoritiesBesideTheClusters(t *testing.T) {
 		}
 		return WantedSink{Destination: broker(name), Address: address}
 	}
+	at := func(name string) string { return `{"url":"` + addressOf(name).URL.String() + `"}` }
 	unresolved := WantedSink{Destination: broker("a")}
+	refused := WantedSink{Destination: broker("a"), Refused: true}
+	asking := wanted("a", "")
+	asking.Address.Audience = ptr.String("aud")
 	letters := wanted("letters", "L")
+	type data = map[string]string
 	for what, test := range map[string]struct {
 		cluster string
 		inForce InForce
 		wanted  Wanted
-		before  map[string]string
-		want    map[string]string
+		want    data
+		kept    []string
 	}{
-		"none": {inForce: InForce{Sink: sink("a")}, wanted: Wanted{Sink: wanted("a", "")}},
-		"all of them": {
-			"C", InForce{Sink: sink("a"), DeadLetterSink: sink("letters")}, Wanted{Sink: wanted("a", "A"), DeadLetterSink: &letters}, nil,
-			map[string]string{"cluster.pem": "C", "sink.pem": "A", "dead-letter.pem": "L"},
-		},
-		"new ones of the sink": {
-			"", InForce{Sink: sink("a")}, Wanted{Sink: wanted("a", "A2")}, map[string]string{"sink.pem": "A", "dead-letter.pem": "L"},
-			map[string]string{"sink.pem": "A2"},
-		},
-		"the sink has none any more": {
-			"", InForce{Sink: sink("a")}, Wanted{Sink: wanted("a", "")}, map[string]string{"sink.pem": "A"}, nil,
-		},
-		"a sink that doesn't resolve now": {
-			"", InForce{Sink: sink("a")}, Wanted{Sink: unresolved}, map[string]string{"sink.pem": "A"}, map[string]string{"sink.pem": "A"},
-		},
-		"another default than the one in force": {
-			"", InForce{Sink: sink("a")}, Wanted{Sink: wanted("b", "B")}, map[string]string{"sink.pem": "A"}, map[string]string{"sink.pem": "A"},
-		},
-		"no sink in force": {
-			"C", InForce{}, Wanted{Sink: unresolved}, map[string]string{"sink.pem": "A"}, map[string]string{"cluster.pem": "C"},
-		},
+		"an address":                                {"C", InForce{Sink: sink("a")}, Wanted{Sink: wanted("a", "")}, data{"sink-a.json": at("a")}, nil},
+		"an audience":                               {"C", InForce{Sink: sink("a")}, Wanted{Sink: asking}, data{"sink-a.json": `{"url":"` + addressOf("a").URL.String() + `","audience":"aud"}`}, nil},
+		"all of them":                               {"C", InForce{Sink: sink("a"), DeadLetterSink: sink("letters")}, Wanted{Sink: wanted("a", "A"), DeadLetterSink: &letters}, data{"sink-a.json": at("a"), "sink-a.pem": "A", "dead-letter-letters.json": at("letters"), "dead-letter-letters.pem": "L"}, nil},
+		"a sink that doesn't resolve now":           {"C", InForce{Sink: sink("a")}, Wanted{Sink: unresolved}, data{}, []string{"sink-a.pem", "sink-a.json"}},
+		"a sink that must get nothing":              {"C", InForce{Sink: sink("a")}, Wanted{Sink: refused}, data{"sink-a.json": "{}"}, nil},
+		"another default than the one in force":     {"C", InForce{Sink: sink("a")}, Wanted{Sink: wanted("b", "B")}, data{}, []string{"sink-a.pem", "sink-a.json"}},
+		"no sink in force":                          {"C", InForce{}, Wanted{Sink: unresolved}, data{}, nil},
+		"an older template":                         {"C", InForce{Sink: older("a"), DeadLetterSink: older("letters")}, Wanted{Sink: wanted("a", "A"), DeadLetterSink: &letters}, data{"cluster.pem": "C", "sink.pem": "A", "dead-letter.pem": "L"}, nil},
+		"an older template, nothing to trust":       {"", InForce{Sink: older("a")}, Wanted{Sink: wanted("a", "")}, data{}, nil},
+		"an older template, a sink that is down":    {"C", InForce{Sink: older("a")}, Wanted{Sink: unresolved}, data{"cluster.pem": "C"}, []string{"sink.pem"}},
+		"an older template, a sink that is refused": {"C", InForce{Sink: older("a")}, Wanted{Sink: refused}, data{"cluster.pem": "C"}, nil},
 	} {
-		made := MakeTrust(is, Trust{PEM: test.cluster}, test.inForce, test.wanted, test.before)
-		var got map[string]string
-		if made != nil {
-			got = made.Data
-		}
-		if diff := cmp.Diff(test.want, got); diff != "" {
+		made, kept := MakeTrust(is, Trust{PEM: test.cluster}, test.inForce, test.wanted)
+		if diff := cmp.Diff(test.want, made.Data); diff != "" {
 			t.Errorf("%s (-want, +got): %s", what, diff)
+		}
+		if diff := cmp.Diff(test.kept, kept); diff != "" {
+			t.Errorf("%s, kept (-want, +got): %s", what, diff)
 		}
 	}
 }

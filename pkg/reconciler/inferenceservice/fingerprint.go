@@ -1,0 +1,89 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package inferenceservice
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"maps"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/sidenote-dev/sidenote/pkg/apis/serving"
+)
+
+const (
+	// maxFingerprintKeys is over what a ConfigMap of ours has, and
+	// maxFingerprintKeyBytes over the length of its keys.
+	maxFingerprintKeys     = 16
+	maxFingerprintKeyBytes = 64
+	// strangeKey stands for what a ConfigMap of ours never has. No key of a
+	// ConfigMap has a slash.
+	strangeKey = "/strange"
+)
+
+// fingerprint is the transformation of the informer of ConfigMaps. Whoever may
+// edit a namespace can label ConfigMaps, and give them a megabyte each, so the
+// cache holds who a ConfigMap belongs to and a digest of each value, of a
+// bounded size.
+func fingerprint(object any) (any, error) {
+	configMap, isConfigMap := object.(*corev1.ConfigMap)
+	if !isConfigMap {
+		return object, nil
+	}
+	stripped := &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{
+			Name: configMap.Name, Namespace: configMap.Namespace,
+			UID: configMap.UID, ResourceVersion: configMap.ResourceVersion,
+			DeletionTimestamp: configMap.DeletionTimestamp,
+			Labels:            ourLabels(configMap.Labels),
+		},
+		Data: digests(configMap.Data),
+	}
+	if owner := metav1.GetControllerOf(configMap); owner != nil {
+		stripped.OwnerReferences = []metav1.OwnerReference{*owner}
+	}
+	if len(configMap.BinaryData) > 0 {
+		stripped.Data[strangeKey] = ""
+	}
+	return stripped, nil
+}
+
+func ourLabels(all map[string]string) map[string]string {
+	ours := make(map[string]string, 2)
+	for _, key := range []string{serving.InferenceServiceLabelKey, serving.ComponentLabelKey} {
+		if value, found := all[key]; found {
+			ours[key] = value
+		}
+	}
+	return ours
+}
+
+func digests(data map[string]string) map[string]string {
+	result := make(map[string]string, min(len(data), maxFingerprintKeys)+1)
+	for key, value := range data {
+		if len(result) >= maxFingerprintKeys || len(key) > maxFingerprintKeyBytes {
+			result[strangeKey] = ""
+			continue
+		}
+		sum := sha256.Sum256([]byte(value))
+		result[key] = hex.EncodeToString(sum[:])
+	}
+	return result
+}
+
+// matches reports whether the ConfigMap of a fingerprint has the labels and the
+// data that are desired. The value of a key that is kept may be any, or absent.
+func matches(cached, desired *corev1.ConfigMap, kept []string) bool {
+	wanted := digests(desired.Data)
+	for _, key := range kept {
+		if digest, found := cached.Data[key]; found {
+			wanted[key] = digest
+		}
+	}
+	return maps.Equal(cached.Data, wanted) && maps.Equal(cached.Labels, desired.Labels)
+}
