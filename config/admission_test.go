@@ -7,6 +7,7 @@ package config
 
 import (
 	"maps"
+	"strconv"
 	"testing"
 
 	"github.com/google/cel-go/cel"
@@ -146,4 +147,99 @@ func selects(selector, labels map[string]string) bool {
 	all := maps.Clone(labels)
 	maps.Copy(all, selector)
 	return maps.Equal(all, labels)
+}
+
+// The role of the controller permits every ConfigMap of the cluster.
+func TestTheControllerWritesItsOwnConfigMapsOnly(t *testing.T) {
+	policies := of[admissionregistrationv1.ValidatingAdmissionPolicy](t, "ValidatingAdmissionPolicy")
+	bindings := of[admissionregistrationv1.ValidatingAdmissionPolicyBinding](t, "ValidatingAdmissionPolicyBinding")
+	if len(policies) != 1 || len(bindings) != 1 || bindings[0].Spec.PolicyName != policies[0].Name ||
+		len(bindings[0].Spec.ValidationActions) != 1 || bindings[0].Spec.ValidationActions[0] != admissionregistrationv1.Deny {
+		t.Fatalf("nothing denies: %+v", bindings)
+	}
+	policy := policies[0].Spec
+	if len(policy.Validations) != 2 || len(policy.Variables) != 2 {
+		t.Fatalf("%d validations of %d variables", len(policy.Validations), len(policy.Variables))
+	}
+	const controller = "system:serviceaccount:sidenote-system:controller"
+	named := func(name string, labels, owner fields) fields {
+		metadata := fields{"name": name}
+		if labels != nil {
+			metadata["labels"] = labels
+		}
+		if owner != nil {
+			metadata["ownerReferences"] = []any{owner}
+		}
+		return fields{"metadata": metadata}
+	}
+	ours := fields{"apiVersion": "serving.kubeflow.org/v1beta1", "kind": "InferenceService", "name": "a", "controller": true}
+	notController := fields{"apiVersion": "serving.kubeflow.org/v1beta1", "kind": "InferenceService", "name": "a"}
+	theirs := fields{"apiVersion": "apps/v1", "kind": "Deployment", "name": "a", "controller": true}
+	shared := fields{"serving.kubeflow.org/component": "trust"}
+	own := named("a-predictor-default-metadata", nil, ours)
+	for what, test := range map[string]struct {
+		user              string
+		object, oldObject fields
+		allowed           bool
+	}{
+		"its metadata is made":                        {controller, own, nil, true},
+		"its addresses are made":                      {controller, named("a-predictor-default-trust", nil, ours), nil, true},
+		"its own is changed":                          {controller, own, own, true},
+		"its own is removed":                          {controller, nil, own, true},
+		"the shared one is made":                      {controller, named("sidenote-trust", shared, nil), nil, true},
+		"the shared one is removed":                   {controller, nil, named("sidenote-trust", shared, nil), true},
+		"somebody else's is changed":                  {controller, named("coredns", nil, nil), named("coredns", nil, nil), false},
+		"somebody else's is taken over":               {controller, own, named("a-predictor-default-metadata", nil, theirs), false},
+		"somebody else's is removed":                  {controller, nil, named("coredns", fields{"x": "y"}, theirs), false},
+		"one of another name is made":                 {controller, named("coredns", nil, ours), nil, false},
+		"one without an owner is made":                {controller, named("a-predictor-default-metadata", nil, nil), nil, false},
+		"one of another owner is made":                {controller, named("a-predictor-default-metadata", nil, theirs), nil, false},
+		"one that it does not control is removed":     {controller, nil, named("a-predictor-default-metadata", nil, notController), false},
+		"a shared one without our label is removed":   {controller, nil, named("sidenote-trust", nil, nil), false},
+		"anybody else may do what RBAC permits":       {"somebody", named("coredns", nil, nil), named("coredns", nil, nil), true},
+		"also the service account of another of ours": {"system:serviceaccount:sidenote-system:webhook", named("coredns", nil, nil), nil, true},
+	} {
+		applies := true
+		for _, condition := range policy.MatchConditions {
+			holds, err := evaluate(t, condition.Expression, fields{"userInfo": fields{"username": test.user}}, test.object, test.oldObject)
+			if err != nil {
+				t.Errorf("%s: %v", what, err)
+			}
+			applies = applies && holds
+		}
+		allowed := true
+		for _, variable := range policy.Variables {
+			holds, err := evaluate(t, variable.Expression, nil, test.object, test.oldObject)
+			if err != nil {
+				t.Errorf("%s: %s: %v", what, variable.Name, err)
+			}
+			allowed = allowed && holds
+		}
+		if got := !applies || allowed; got != test.allowed {
+			t.Errorf("%s: allowed is %v, want %v", what, got, test.allowed)
+		}
+	}
+	for i, name := range []string{"made", "present"} {
+		if policy.Variables[i].Name != name || policy.Validations[i].Expression != "variables."+name {
+			t.Errorf("%s is not what is validated: %s", policy.Variables[i].Name, policy.Validations[i].Expression)
+		}
+	}
+}
+
+// client-go asks 5 times a second by default.
+func TestTheControllerHasRoomForEveryInferenceService(t *testing.T) {
+	for _, deployment := range of[appsv1.Deployment](t, "Deployment") {
+		if deployment.Name != "controller" {
+			continue
+		}
+		set := make(map[string]string)
+		for _, variable := range deployment.Spec.Template.Spec.Containers[0].Env {
+			set[variable.Name] = variable.Value
+		}
+		for _, name := range []string{"KUBE_API_QPS", "KUBE_API_BURST"} {
+			if number, err := strconv.Atoi(set[name]); err != nil || number < 50 {
+				t.Errorf("%s is %q", name, set[name])
+			}
+		}
+	}
 }

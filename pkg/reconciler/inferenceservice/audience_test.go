@@ -112,3 +112,19 @@ func TestATemplateWithAForeignAudienceIsReplacedAtOnce(t *testing.T) {
 		t.Errorf("after %d Revisions the sink gets a token for %q", w.revisions()-before, got)
 	}
 }
+
+// To look one up would list all of the cluster, and tell who exists.
+func TestASinkOfAKindWithoutAnAddressIsNotLookedUp(t *testing.T) {
+	w := newWorld(t, Seed(WithLogger(WithSinkRef("v1", "ConfigMap", "kube-system", "coredns"))))
+	w.settle()
+	w.assertSaid(v1beta1.SinkResolved, isFalse, "SinkNotAddressable", "has no address: name a Broker")
+	if len(w.sinks) != 0 {
+		t.Errorf("informers run for %v", w.sinks)
+	}
+	if references := w.tracker.References(); len(references) != 0 {
+		t.Errorf("tracked: %v", references)
+	}
+	if w.service() == nil || w.sink() != "" {
+		t.Error("the model doesn't serve, or sends")
+	}
+}

@@ -19,6 +19,7 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/apis/config"
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
 	"github.com/sidenote-dev/sidenote/pkg/reconciler/inferenceservice/resources"
+	"github.com/sidenote-dev/sidenote/pkg/sinkaddress"
 )
 
 // resolveSink finds where the InferenceService's events go, and marks whether
@@ -59,6 +60,11 @@ func (r *Reconciler) resolveDeadLetterSink(ctx context.Context, is *v1beta1.Infe
 // and says why there is none.
 func (r *Reconciler) resolve(ctx context.Context, is *v1beta1.InferenceService, who string, sink *resources.WantedSink, allowedAudiences []string) (reason, message string) {
 	described := describe(who, sink.Destination)
+	// Before anything of that kind is listed.
+	if err := v1beta1.ValidateAddressable(sink.Destination.Ref); err != nil {
+		sink.Refused = true
+		return "SinkNotAddressable", fmt.Sprintf("%s is no sink: %v", described, err)
+	}
 	address, err := r.resolver.AddressableFromDestinationV1(ctx, sink.Destination, is)
 	switch {
 	case err != nil:
@@ -83,17 +89,11 @@ func (r *Reconciler) resolve(ctx context.Context, is *v1beta1.InferenceService, 
 // unusable says why an agent given this address would refuse to start, and
 // take its model down with it.
 func unusable(address *duckv1.Addressable) error {
-	switch url := address.URL.URL(); {
-	case v1beta1.ValidateURL(address.URL) != nil:
-		return v1beta1.ValidateURL(address.URL)
-	case url.Scheme != "http" && url.Scheme != "https":
-		return fmt.Errorf("the scheme %q is neither http nor https", url.Scheme)
-	case url.Host == "":
-		return errors.New("it has no host")
-	case url.User != nil:
-		return errors.New("it holds credentials")
-	case url.Fragment != "":
-		return errors.New("it has a fragment, which is never sent")
+	if err := v1beta1.ValidateURL(address.URL); err != nil {
+		return err
+	}
+	if _, err := sinkaddress.ParseURL(address.URL.String()); err != nil {
+		return err
 	}
 	if certificates := address.CACerts; certificates != nil && !x509.NewCertPool().AppendCertsFromPEM([]byte(*certificates)) {
 		return errors.New("its CACerts hold no certificate in PEM")

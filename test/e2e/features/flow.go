@@ -36,7 +36,8 @@ func addBroker(f *feature.Feature) {
 }
 
 // addService gives a feature an InferenceService of the test model, made once
-// the Broker is ready: one made before gets a second Revision for it.
+// the Broker is ready: one made before drops events until its agent has the
+// Broker's address.
 func addService(f *feature.Feature, name string, options ...inferenceservice.Option) {
 	f.Setup("there is an InferenceService "+name, func(ctx context.Context, t feature.T) {
 		broker.IsReady(defaultBroker)(ctx, t)

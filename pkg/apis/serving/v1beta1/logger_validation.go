@@ -101,6 +101,9 @@ func validateDestination(ctx context.Context, destination *duckv1.Destination) *
 	if errs == nil && destination.Ref == nil {
 		errs = validateEndpoint(destination.URI, "uri")
 	}
+	if err := ValidateAddressable(destination.Ref); errs == nil && err != nil {
+		errs = apis.ErrInvalidValue(destination.Ref.Kind, "ref.kind", err.Error())
+	}
 	return errs.Also(validateAudience(destination, config.FromContextOrDefaults(ctx).Logger.AllowedAudiences))
 }
 

@@ -39,37 +39,41 @@ func TestWhichSinkHoldsForTheTemplate(t *testing.T) {
 		"named A up", "named A down", "named B up", "named B down",
 	}
 	const (
-		none = "none" // no sink
-		kept = "kept" // what was in force, with the address it had
+		gone = "gone" // no sink, as there was none
+		none = "none" // what is wanted now, which has no address yet
+		kept = "kept" // what was in force, and so the template as it is
+		last = "last" // what is wanted now, with the address it had last
 		new  = "new"  // what is wanted now, with the address it has
 	)
 	// What was in force, whether the owner changed anything since, and what then
-	// holds for each of those wanted.
+	// holds for each of those wanted. A template of an older controller has the
+	// address in its arguments alone.
 	table := map[string][]string{
-		"no template, -":      {new, none, new, none, new, none, new, none},
-		"no sink, same owner": {new, none, new, none, new, none, new, none},
-		"no sink, changed":    {new, none, new, none, new, none, new, none},
-		"default A, same":     {new, kept, kept, kept, new, kept, new, none},
-		"default A, changed":  {new, kept, new, none, new, kept, new, none},
-		"named A, same":       {new, kept, new, none, new, kept, new, none},
-		"named A, changed":    {new, kept, new, none, new, kept, new, none},
-	}
-	sinkOf := func(name string, byDefault bool) *Sink {
-		sink := &Sink{Destination: broker(name), ByDefault: byDefault, Address: *addressOf(name)}
-		sink.Address.Audience = ptr.String("before")
-		return sink
+		"no template, -":           {new, none, new, none, new, none, new, none},
+		"older no sink, same":      {new, gone, new, gone, new, gone, new, gone},
+		"older no sink, changed":   {new, none, new, none, new, none, new, none},
+		"older default A, same":    {new, kept, kept, kept, new, kept, new, none},
+		"older default A, changed": {new, last, new, none, new, last, new, none},
+		"older named A, same":      {new, kept, new, none, new, kept, new, none},
+		"older named A, changed":   {new, last, new, none, new, last, new, none},
+		"live default A, same":     {kept, kept, kept, kept, kept, kept, new, none},
+		"live default A, changed":  {new, last, new, none, new, last, new, none},
+		"live named A, same":       {kept, kept, new, none, kept, kept, new, none},
+		"live named A, changed":    {new, last, new, none, new, last, new, none},
 	}
 	for row, cells := range table {
 		var before *InForce
-		switch row {
-		case "no sink, same owner", "no sink, changed":
+		if row != "no template, -" {
 			before = &InForce{}
-		case "default A, same", "default A, changed":
-			before = &InForce{Sink: sinkOf("A", true)}
-		case "named A, same", "named A, changed":
-			before = &InForce{Sink: sinkOf("A", false)}
 		}
-		ownerChanged := row == "no sink, changed" || row == "default A, changed" || row == "named A, changed"
+		if strings.Contains(row, " A, ") {
+			before.Sink = &Sink{Destination: broker("A"), ByDefault: strings.Contains(row, "default"), Address: *addressOf("A")}
+			if strings.HasPrefix(row, "live") {
+				before.Sink.Key, before.Sink.TokenAudience = keyOf(broker("A")), "before"
+			} else {
+				before.Sink.Address.Audience = ptr.String("before")
+			}
+		}
 		for i, cell := range cells {
 			t.Run(row+" -> "+wanted[i], func(t *testing.T) {
 				var who, name, state string
@@ -78,15 +82,25 @@ func TestWhichSinkHoldsForTheTemplate(t *testing.T) {
 				if state == "up" {
 					sink.Address = addressOf(name)
 				}
-				want := map[string]*Sink{none: nil}
-				if sink.Address != nil {
-					want[new] = &Sink{Destination: sink.Destination, ByDefault: sink.ByDefault, Address: *sink.Address}
+				fresh := &Sink{
+					Destination: sink.Destination, ByDefault: sink.ByDefault,
+					Key: keyOf(sink.Destination), TokenAudience: v1beta1.OwnAudience(sink.Destination),
 				}
-				if before != nil {
-					want[kept] = before.Sink
+				var want *Sink
+				switch cell {
+				case none:
+					want = fresh
+				case new:
+					want = fresh
+					want.Address = *addressOf(name)
+				case last:
+					want = fresh
+					want.Address, want.TokenAudience = *addressOf(name), "before"
+				case kept:
+					want = before.Sink
 				}
-				got := Decide(before, ownerChanged, Wanted{Sink: sink}).Sink
-				if diff := cmp.Diff(want[cell], got); diff != "" {
+				got := Decide(before, strings.HasSuffix(row, "changed"), Wanted{Sink: sink}).Sink
+				if diff := cmp.Diff(want, got); diff != "" {
 					t.Errorf("(-%s, +got): %s", cell, diff)
 				}
 			})
@@ -111,6 +125,7 @@ func TestWhichAgentAndMetadataHoldForTheTemplate(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			got := Decide(test.before, test.ownerChanged, Wanted{Agent: newAgent, Metadata: newMetadata})
+			got.Sink = nil
 			if diff := cmp.Diff(InForce{Agent: test.agent, Metadata: test.metadata}, got); diff != "" {
 				t.Errorf("(-want, +got): %s", diff)
 			}
