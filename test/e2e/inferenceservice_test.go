@@ -62,6 +62,7 @@ func TestFeatures(t *testing.T) {
 		"StreamThroughScaleDown": features.StreamThroughScaleDown(),
 		"Admission":              features.Admission(),
 		"NoTokenForTheAPI":       features.NoTokenForTheAPI(),
+		"Privileges":             features.ControllerPrivileges(),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

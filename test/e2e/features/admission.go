@@ -132,6 +132,14 @@ var refusals = map[string]struct {
 		predictor: fields{"logger": fields{"sink": fields{"ref": fields{"apiVersion": "v1", "kind": "Service", "name": "a", "Namespace": "b"}}}},
 		says:      []string{"spec.predictor.logger.sink.ref.Namespace", "write namespace"},
 	},
+	"a sink of a kind without an address": {
+		predictor: fields{"logger": fields{"sink": fields{"ref": fields{"apiVersion": "v1", "kind": "ConfigMap", "name": "a"}}}},
+		says:      []string{"spec.predictor.logger.sink.ref.kind", "has no address"},
+	},
+	"a sink with somebody else's audience": {
+		predictor: fields{"logger": fields{"sink": fields{"uri": "https://a.example", "audience": "sts.amazonaws.com"}}},
+		says:      []string{"spec.predictor.logger.sink.audience", "allowed-audiences"},
+	},
 	"a misspelt field of the delivery": {
 		predictor: fields{"logger": fields{"delivery": fields{"retries": 3}}},
 		says:      []string{"spec.predictor.logger.delivery.retries", "retry"},

@@ -788,3 +788,14 @@ func TestAnAudienceThatIsNotTheSinksNeedsTheClustersLeave(t *testing.T) {
 	}
 	assertRefused(t, asCreated(t.Context(), with(toBroker("eventing.knative.dev/broker/"+Namespace+"/a"))).Filter(apis.ErrorLevel))
 }
+
+// To look one up would list all of the cluster.
+func TestASinkOfAKindWithoutAnAddressIsRefused(t *testing.T) {
+	const logger = "spec.predictor.logger"
+	destination := duckv1.Destination{Ref: &duckv1.KReference{APIVersion: "v1", Kind: "ConfigMap", Namespace: "kube-system", Name: "coredns"}}
+	assertRefused(t, asCreated(t.Context(), Seed(WithLogger(func(l *v1beta1.LoggerSpec) {
+		l.Sink = destination.DeepCopy()
+		l.Delivery = &eventingduckv1.DeliverySpec{DeadLetterSink: destination.DeepCopy()}
+	}))).Filter(apis.ErrorLevel),
+		refused("has no address: name a Broker", logger+".delivery.deadLetterSink.ref.kind", logger+".sink.ref.kind"))
+}
