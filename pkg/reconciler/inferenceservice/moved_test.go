@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	duckv1 "knative.dev/pkg/apis/duck/v1"
 
@@ -58,6 +59,7 @@ func TestASinkThatMovesRollsNothing(t *testing.T) {
 		if content, _ := w.mounted("sink-address"); strings.Contains(content, `"audience"`) != (step.asks != "") || !strings.Contains(content, step.asks) {
 			t.Errorf("%s: the file says %s, want the audience %q", step.what, content, step.asks)
 		}
+		w.assertSaid(v1beta1.TrustReady, isTrue, "", "")
 		uri := ""
 		if got := w.is().Status.Logger.SinkURI; got != nil {
 			uri = got.String()
@@ -74,6 +76,29 @@ func TestASinkThatMovesRollsNothing(t *testing.T) {
 	}
 	if w.revisions() != 1 {
 		t.Errorf("%d Revisions, want 1", w.revisions())
+	}
+}
+
+// The audience of the channel behind a Channel isn't known before OIDC is on.
+func TestATokenThatTheTemplateLacksIsSaid(t *testing.T) {
+	channels := schema.GroupVersionResource{Group: "messaging.knative.dev", Version: "v1", Resource: "channels"}
+	w := newWorld(t, Seed(WithLogger(WithSinkRef("messaging.knative.dev/v1", "Channel", Namespace, "a"))))
+	w.appear(channels, "a", ingress("a"))
+	w.settle()
+	w.serve()
+	w.settle()
+	const behind = "messaging.knative.dev/inmemorychannel/models/a"
+	w.appear(channels, "a", asking("a", behind))
+	w.settle()
+	w.assertSaid(v1beta1.SinkResolved, isFalse, "TokenNotMounted", behind)
+	if w.revisions() != 1 || w.audience(sinkToken) != "" {
+		t.Errorf("%d Revisions with a token for %q", w.revisions(), w.audience(sinkToken))
+	}
+	w.owner(WithImage("model:v2"))
+	w.settle()
+	w.assertSaid(v1beta1.SinkResolved, isTrue, "", "")
+	if w.audience(sinkToken) != behind {
+		t.Errorf("the token is for %q", w.audience(sinkToken))
 	}
 }
 

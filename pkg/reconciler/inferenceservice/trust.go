@@ -117,7 +117,8 @@ func (r *Reconciler) reconcileTrust(ctx context.Context, is *v1beta1.InferenceSe
 	switch {
 	case err != nil:
 		is.Status.MarkTrustNotWritten(err)
-	case len(desired.Data) == 0 && cluster.PEM == "" && len(cluster.LeftOut) == 0:
+	case len(desired.Data) == 0 && cluster.PEM == "" && len(cluster.LeftOut) == 0 &&
+		!slices.ContainsFunc(kept, func(key string) bool { return r.isFiled(is, key) }):
 		is.Status.ClearTrust()
 	default:
 		is.Status.MarkTrust(cluster.LeftOut)
