@@ -499,6 +499,54 @@ func breaking(broken *brokenDirectory) Environment {
 	}}
 }
 
+// countedDirectory counts what is synced.
+type countedDirectory struct {
+	delivery.SpoolDirectory
+	files, directories *atomic.Int64
+}
+
+func (d countedDirectory) Create(name string) (spool.File, error) {
+	file, err := d.SpoolDirectory.Create(name)
+	return countedFile{file, d.files}, err
+}
+
+func (d countedDirectory) SyncDirectory() error {
+	d.directories.Add(1)
+	return d.SpoolDirectory.SyncDirectory()
+}
+
+type countedFile struct {
+	spool.File
+	syncs *atomic.Int64
+}
+
+func (f countedFile) Sync() error {
+	f.syncs.Add(1)
+	return f.File.Sync()
+}
+
+// TestASpoolIsSyncedWhereThatIsAskedFor, before the status says that events are
+// on the disk, and never otherwise.
+func TestASpoolIsSyncedWhereThatIsAskedFor(t *testing.T) {
+	for _, asked := range []bool{false, true} {
+		t.Run(strconv.FormatBool(asked), func(t *testing.T) {
+			var files, directories atomic.Int64
+			environment := Environment{OpenSpool: func(path string) (delivery.SpoolDirectory, error) {
+				directory, err := spool.OpenDirectory(path)
+				return countedDirectory{directory, &files, &directories}, err
+			}}
+			line := append(spooling(filepath.Join(t.TempDir(), "s"), 1<<20),
+				"--sink="+newToggled(t, true).url, "--sink.default.spool-sync="+strconv.FormatBool(asked))
+			r := newRigIn(t, environment, predictor(), line...)
+			r.spooled(r.observe(1, "{}"))
+			if synced := files.Load() > 0 && directories.Load() > 0; synced != asked || !asked && files.Load()+directories.Load() > 0 {
+				t.Errorf("files were synced %d times, the directory %d times", files.Load(), directories.Load())
+			}
+			r.kill()
+		})
+	}
+}
+
 func TestAFullDiskStopsNothing(t *testing.T) {
 	sink := newToggled(t, true)
 	line := append(spooling(filepath.Join(t.TempDir(), "s"), 1<<20), "--sink="+sink.url)
