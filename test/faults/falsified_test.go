@@ -6,6 +6,8 @@ SPDX-License-Identifier: Apache-2.0
 package faults
 
 import (
+	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"maps"
 	"slices"
@@ -123,6 +125,9 @@ func TestTheOtherPropertiesCanFail(t *testing.T) {
 		"a leak of sockets":    isBounded(usage{1, 20, 20}, usage{1, 31, 20}, 1, 100),
 		"a leak of goroutines": isBounded(usage{1, 20, 20}, usage{1, 20, 31}, 1, 100),
 		"no canary":            invert(keepsSecrets([]string{"canary"}, map[string]string{"log": "can"}), none),
+		"a canary in base64":   keepsSecrets([]string{"canary"}, map[string]string{"log": base64.StdEncoding.EncodeToString([]byte("x=canary!"))}),
+		"a canary, escaped":    keepsSecrets([]string{"canary"}, map[string]string{"log": "/%63%61%6e%61%72%79"}),
+		"a canary in digits":   keepsSecrets([]string{"canary"}, map[string]string{"log": hex.EncodeToString([]byte("a canary"))}),
 		"a canary":             keepsSecrets([]string{"other", "canary"}, map[string]string{"log": "a canary!"}),
 	} {
 		if err == nil {

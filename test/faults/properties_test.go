@@ -6,6 +6,8 @@ SPDX-License-Identifier: Apache-2.0
 package faults
 
 import (
+	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
@@ -178,16 +180,40 @@ func isBounded(before, after usage, peak, bound int64) error {
 	return nil
 }
 
-// keepsSecrets (P8): no canary is in any of the texts.
+// keepsSecrets (P8): no canary is in any of the texts, in any of the forms that
+// a header, a URL or a document may have it in.
 func keepsSecrets(canaries []string, texts map[string]string) error {
 	for where, text := range texts {
 		for _, canary := range canaries {
-			if at := strings.Index(text, canary); at >= 0 {
-				return fmt.Errorf("P8: a canary is in the %s: %s", where, text[max(0, at-80):at+len(canary)])
+			for _, form := range formsOf(canary) {
+				if at := strings.Index(text, form); at >= 0 {
+					return fmt.Errorf("P8: a canary is in the %s: %q", where, text[max(0, at-80):at+len(form)])
+				}
 			}
 		}
 	}
 	return nil
+}
+
+// formsOf gives a secret as it is, in hexadecimal digits, with all of its bytes
+// percent-encoded, and in base64, where up to two bytes may precede it: then
+// its first and last bytes share characters with others.
+func formsOf(secret string) []string {
+	forms := []string{secret, hex.EncodeToString([]byte(secret)), strings.ToUpper(hex.EncodeToString([]byte(secret)))}
+	for _, format := range []string{"%%%02x", "%%%02X"} {
+		escaped := ""
+		for i := range len(secret) {
+			escaped += fmt.Sprintf(format, secret[i])
+		}
+		forms = append(forms, escaped)
+	}
+	for before := range 3 {
+		for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+			encoded := encoding.EncodeToString(append(make([]byte, before), secret...))
+			forms = append(forms, encoded[[]int{0, 2, 3}[before]:len(encoded)-1])
+		}
+	}
+	return forms
 }
 
 // lossesAreCountable (P9): the gaps in agentsequence, up to the agent's count

@@ -6,6 +6,7 @@ SPDX-License-Identifier: Apache-2.0
 package faults
 
 import (
+	"compress/gzip"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -15,84 +16,203 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
+	"maps"
 	"math/big"
 	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/sidenote-dev/sidenote/pkg/agent/event"
 )
 
 // TestSecretsStaySecret (P8): what a client, an owner and a cluster gave in
-// confidence is nowhere in what the agent says, not even when things go wrong.
+// confidence is nowhere in what the agent says or writes: logs, metrics, spans,
+// the admin port, events, dead letters, ledger events and the spool's files,
+// not even when things go wrong. Bodies, paths and metadata are in events only,
+// what a sink answered is in dead letters only, the sink's token is in no more than the header that it belongs in.
 func TestSecretsStaySecret(t *testing.T) {
-	inRounds(t, func(t *testing.T, choose *rand.Rand) {
-		canary := func(where string) string { return fmt.Sprintf("canary%s%x", where, choose.Uint64()) }
-		authorization, cookie, query, header := canary("authorization"), canary("cookie"), canary("query"), canary("header")
-		path, body, token, owner := canary("path"), canary("body"), canary("token"), canary("metadata")
-
-		certificate, authority := newCertificate(t, time.Now().Add(time.Hour))
-		tokenFile := filepath.Join(t.TempDir(), "token")
-		if err := os.WriteFile(tokenFile, []byte(token), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		r := newRig(t, overTLS(certificate), with("--sink.default.ca-certs="+authority,
-			"--sink.default.token-file="+tokenFile, "--metadata=team="+owner, "--drain-timeout=1s"))
-		ask := func() {
-			outgoing, err := http.NewRequestWithContext(context.Background(), http.MethodPost,
-				r.agent.url+"/v1/"+path+"?key="+query, strings.NewReader(body))
-			if err != nil {
-				t.Fatal(err)
-			}
-			outgoing.Header = http.Header{
-				"Authorization": {"Bearer " + authorization}, "Cookie": {"session=" + cookie}, "X-Api-Key": {header},
-				"Content-Type": {"text/" + header + `; "` + header}, "Traceparent": {header}, "Content-Encoding": {header},
-				requestIDHeader: {"no id: " + header},
-			}
-			if answered, err := r.http1.RoundTrip(outgoing); err == nil {
-				_, _ = io.Copy(io.Discard, answered.Body)
-				answered.Body.Close()
-			}
-		}
-		r.load(1, 2, small())
-		// The sink wants another token, fails and is gone, then the model.
-		statuses := []int{202, 401, 503}
-		r.sink.answering(func(_ taken, n int) reply {
-			return reply{status: statuses[n%len(statuses)], body: []byte(token)}
+	for _, protocol := range []string{"prometheus", "http/protobuf"} {
+		t.Run("metrics by "+protocol, func(t *testing.T) {
+			inRounds(t, func(t *testing.T, choose *rand.Rand) { keepSecrets(t, choose, protocol) })
 		})
-		r.load(1, 4, small())
-		r.atRest()
-		if !r.sink.authorized("Bearer " + token) {
-			t.Error("the sink got no token, so none could leak")
-		}
-		r.network.become(resetting)
-		ask()
-		// A request that is none, and one that never ends.
-		raw, err := net.Dial("tcp", strings.TrimPrefix(r.agent.url, "http://"))
+	}
+}
+
+func keepSecrets(t *testing.T, choose *rand.Rand, metricsProtocol string) {
+	canary := func(where string) string { return fmt.Sprintf("canary%s%x", where, choose.Uint64()) }
+	secrets := map[string]string{}
+	for _, where := range []string{"Authorization", "Cookie", "Proxy-Authorization", "X-Api-Key", "query", "token", "header"} {
+		secrets[where] = canary(strings.ToLower(strings.ReplaceAll(where, "-", "")))
+	}
+	path, body, owner, reason := canary("path"), canary("body"), canary("metadata"), canary("reason")
+	hidden := slices.Collect(maps.Values(secrets))
+
+	certificate, authority := newCertificate(t, time.Now().Add(time.Hour))
+	tokenFile := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(tokenFile, []byte(secrets["token"]), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	telemetry := new(collector)
+	collects := "http://" + serve(t, telemetry, nil).address
+	spooled := filepath.Join(t.TempDir(), "spool")
+	metrics := with("--metrics-protocol=" + metricsProtocol)
+	if metricsProtocol != "prometheus" {
+		metrics = with("--metrics-protocol="+metricsProtocol, "--metrics-endpoint="+collects+"/v1/metrics", "--metrics-export-interval=1s")
+	}
+	r := newRig(t, overTLS(certificate), withDeadLetters(), metrics, with("--sink.default.ca-certs="+authority,
+		"--sink.default.token-file="+tokenFile, "--metadata=team="+owner, "--drain-timeout=5s",
+		"--events="+everyKind(), "--ledger-interval=1s", "--sink.default.spool-dir="+spooled, "--sink.default.spool-bytes=16777216",
+		"--tracing-protocol=http/protobuf", "--tracing-endpoint="+collects+"/v1/traces", "--tracing-sampling-rate=1"))
+	r.sink.heed()
+	r.letters.heed()
+	ask := func(contentType string) {
+		outgoing, err := http.NewRequestWithContext(context.Background(), http.MethodPost,
+			r.agent.url+"/v1/"+path+"?key="+secrets["query"], strings.NewReader(body))
 		if err != nil {
 			t.Fatal(err)
 		}
-		fmt.Fprintf(raw, "POST /%s HTTP/9.9\r\n%s\x00: %s\r\n\r\n", path, header, cookie)
-		_, _ = io.Copy(io.Discard, raw)
-		raw.Close()
-		r.servers.model.close()
-		ask()
-		r.awaitTrouble(1)
-		pages := map[string]string{"metrics": r.agent.page("/metrics"), "status": r.agent.page("/status"), "readiness": r.agent.page("/readyz")}
-		r.agent.signal(syscall.SIGTERM)
-		r.agent.exit()
-		pages["log"] = r.agent.logs.String()
-		if err := keepsSecrets([]string{authorization, cookie, query, header, path, body, token, owner}, pages); err != nil {
-			t.Error(err)
+		outgoing.Header = http.Header{
+			"Authorization": {"Bearer " + secrets["Authorization"]}, "Proxy-Authorization": {"Basic " + secrets["Proxy-Authorization"]},
+			"Cookie": {"session=" + secrets["Cookie"]}, "X-Api-Key": {secrets["X-Api-Key"]},
+			"Content-Type": {contentType}, "Traceparent": {secrets["header"]}, requestIDHeader: {"no id: " + secrets["header"]},
 		}
-		if !strings.Contains(pages["log"], "agent ends") || !strings.Contains(pages["metrics"], "sidenote_events_observed") {
-			t.Error("the agent said nothing, so nothing could leak")
+		if answered, err := r.http1.RoundTrip(outgoing); err == nil {
+			_, _ = io.Copy(io.Discard, answered.Body)
+			answered.Body.Close()
 		}
+	}
+	// The sink takes events, wants another token, refuses them, and is gone.
+	ask("text/plain")
+	eventually(t, "an event of a request with secrets arrives", func() bool { return strings.Contains(r.sink.all(), body) })
+	statuses := []int{202, 401, 400, 503}
+	r.sink.answering(func(_ taken, n int) reply {
+		return reply{status: statuses[choose.IntN(len(statuses))], body: []byte(reason)}
 	})
+	for range 10 {
+		ask("text/plain")
+	}
+	r.sink.answering(func(taken, int) reply { return reply{status: 400} })
+	ask("text/plain")
+	eventually(t, "a dead letter of a request with secrets arrives", func() bool { return strings.Contains(r.letters.all(), body) })
+	r.sink.answering(nil)
+	if !r.sink.authorized("Bearer " + secrets["token"]) {
+		t.Error("the sink got no token, so none could leak")
+	}
+	r.network.become(resetting)
+	ask("text/plain")
+	ask("text/plain")
+	r.idle()
+	r.awaitSpooled()
+	files := filesIn(t, spooled)
+	// A request that is none, and one that the model doesn't answer.
+	raw, err := net.Dial("tcp", strings.TrimPrefix(r.agent.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintf(raw, "POST /%s HTTP/9.9\r\n%s\x00: %s\r\n\r\n", path, secrets["header"], secrets["Cookie"])
+	_, _ = io.Copy(io.Discard, raw)
+	raw.Close()
+	r.servers.model.close()
+	ask("text/" + secrets["header"] + `; "` + secrets["header"])
+	pages := map[string]string{"status": r.agent.page("/status"), "readiness": r.agent.page("/readyz")}
+	if metricsProtocol == "prometheus" {
+		pages["metrics"] = r.agent.page("/metrics")
+	} else {
+		eventually(t, "metrics arrive at the collector", func() bool { return strings.Contains(telemetry.all(), "sidenote.events.observed") })
+		pages["metrics"] = telemetry.all()
+	}
+	r.network.become(healthy)
+	eventually(t, "a ledger event arrives", func() bool { return strings.Contains(r.sink.all(), `"agentinstance":`) })
+	r.agent.signal(syscall.SIGTERM)
+	r.agent.exit()
+	pages["log"], pages["telemetry"] = r.agent.logs.String(), telemetry.all()
+
+	if err := keepsSecrets(append(hidden, path, body, owner, reason), pages); err != nil {
+		t.Error(err)
+	}
+	// A media type is the client's to choose, and an attribute of the event.
+	delete(secrets, "header")
+	if err := keepsSecrets(slices.Collect(maps.Values(secrets)), map[string]string{
+		"spool":        files,
+		"events":       strings.ReplaceAll(r.sink.all(), "Authorization:[Bearer "+secrets["token"]+"]", ""),
+		"dead letters": r.letters.all(),
+	}); err != nil {
+		t.Error(err)
+	}
+	for where, said := range map[string]string{"log": "agent ends", "telemetry": "/v1/traces"} {
+		if !strings.Contains(pages[where], said) {
+			t.Errorf("the %s said nothing, so nothing could leak", where)
+		}
+	}
+	if !strings.Contains(pages["metrics"], "observed") || !strings.Contains(files, body) {
+		t.Error("there are no metrics, or there is nothing in the spool, so nothing could leak")
+	}
+}
+
+// everyKind is what --events takes for all of them.
+func everyKind() string {
+	var kinds []string
+	for _, kind := range event.Kinds() {
+		kinds = append(kinds, string(kind))
+	}
+	return strings.Join(kinds, ",")
+}
+
+func filesIn(t *testing.T, directory string) string {
+	t.Helper()
+	entries, err := os.ReadDir(directory)
+	if err != nil {
+		t.Fatal("reading the spool:", err)
+	}
+	var all strings.Builder
+	for _, entry := range entries {
+		content, err := os.ReadFile(filepath.Join(directory, entry.Name()))
+		if err != nil {
+			t.Fatal("reading the spool:", err)
+		}
+		fmt.Fprintf(&all, "%s\n%s\n", entry.Name(), content)
+	}
+	return all.String()
+}
+
+// collector keeps what is exported to it: protocol buffers have strings as they
+// are.
+type collector struct {
+	mu    sync.Mutex
+	heard strings.Builder
+}
+
+func (c *collector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	var reader io.Reader = r.Body
+	if r.Header.Get("Content-Encoding") == "gzip" {
+		inflated, err := gzip.NewReader(r.Body)
+		if err != nil {
+			return
+		}
+		reader = inflated
+	}
+	body, err := io.ReadAll(reader)
+	if err != nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	fmt.Fprintf(&c.heard, "%s %v\n%s\n", r.RequestURI, r.Header, body)
+	w.Header().Set("Content-Type", "application/x-protobuf")
+}
+
+func (c *collector) all() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.heard.String()
 }
 
 // TestAnExpiredCertificate: no event goes there, and the model serves.

@@ -47,6 +47,9 @@ type sink struct {
 	taken    []taken
 	// credentials are the Authorization headers that came.
 	credentials map[string]bool
+	// heard is every request as it came, head and body, where heeds says so.
+	heeds bool
+	heard []string
 }
 
 func newSink(t *testing.T) *sink {
@@ -73,6 +76,9 @@ func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.mu.Lock()
+	if s.heeds {
+		s.heard = append(s.heard, fmt.Sprintf("%s %s %v %v\n%s", r.Method, r.RequestURI, r.Header, r.Trailer, body))
+	}
 	s.credentials[r.Header.Get("Authorization")] = true
 	s.attempts[event.id]++
 	given := accepted
@@ -130,6 +136,20 @@ func (s *sink) has(exchange string, of side) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.ContainsFunc(s.taken, func(e taken) bool { return e.exchange == exchange && e.side() == of })
+}
+
+// heed has the sink keep every request from now on.
+func (s *sink) heed() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.heeds = true
+}
+
+// all is what it kept.
+func (s *sink) all() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return strings.Join(s.heard, "\n")
 }
 
 // server is an HTTP server on the loopback, over HTTP/1.1 and HTTP/2.
