@@ -163,4 +163,39 @@ var mutants = []mutant{
 		"if recover() != nil {\n\t\t\tplace = origin()", "if value := recover(); value != nil {\n\t\t\tplace = origin() + Place(fmt.Sprint(value))",
 		"pkg/agent/panics", "TestTheFirstFrameIsThePlace",
 	},
+	{
+		"the fdatasync of the real filesystem", "pkg/agent/spool/directory.go",
+		"{ return syncData(f.File) }", "{ return nil }",
+		spoolTests, "TestSyncsReachTheKernel",
+	},
+	{
+		"the fsync of the real directory", "pkg/agent/spool/directory.go",
+		"error { return d.handle.Sync() }", "error { return nil }",
+		spoolTests, "TestSyncsReachTheKernel",
+	},
+	{
+		"what --sink.NAME.spool-sync asks for", "pkg/agent/spools.go",
+		"Sync:           sink.Spool.Sync,", "Sync: false,",
+		agentTests, "TestASpoolIsSyncedWhereThatIsAskedFor",
+	},
+	{
+		"a secret in an attribute", "pkg/agent/event/observation.go",
+		`r.Header.Get("X-Request-Id"),`, `strings.ReplaceAll(r.Header.Get("Authorization"), " ", ""),`,
+		faultsTests, "TestSecretsStaySecret",
+	},
+	{
+		"the turns of live events and backlog", "pkg/agent/delivery/core.go",
+		"c.fromBacklog = !c.fromBacklog", "c.fromBacklog = true",
+		faultsTests, "TestLiveEventsDoNotWaitForTheSpool",
+	},
+	{
+		"the longest backoff", "pkg/agent/delivery/policy.go",
+		"most = 20 * time.Second", "most = 5 * time.Minute",
+		deliveryTests, "TestAnEventArrivesWithinHalfAMinuteOfAnOutagesEnd",
+	},
+	{
+		"the newest end of the spool", "pkg/agent/delivery/overflow.go",
+		"\treturn spool.Newest\n", "\treturn spool.Oldest\n",
+		faultsTests, "TestTheNewestDoNotWaitForTheSpool",
+	},
 }
