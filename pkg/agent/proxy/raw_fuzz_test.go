@@ -40,6 +40,7 @@ func FuzzRawHTTP(f *testing.F) {
 		{"CONNECT", "h:1", "", ""},
 		{"POST", "/", "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n"},
 		{"POST", "/", "Content-Length: 1\r\nContent-Length: 2\r\n", "xx"},
+		{"HEAD", "/", "", ""},
 		{"GET", "/", "X-A : 1\r\n", ""},
 		{"GET", "/", "X-A: 1\r\n folded\r\n", ""},
 		{"GET", "/?", "X-Forwarded-For: a, b\r\nForwarded: for=x\r\n", ""},
@@ -180,22 +181,48 @@ func converse(t *testing.T, address, raw string) []string {
 	defer writing.Wait()
 	writing.Go(func() { _, _ = io.WriteString(connection, raw) })
 	input := bufio.NewReader(impatient{connection})
+	methods := methodsOf(raw)
 	var answers []string
 	for {
-		answer, err := http.ReadResponse(input, nil)
+		// A response to HEAD has no body, whatever its head says.
+		request := new(http.Request)
+		if len(methods) > 0 {
+			request.Method = methods[0]
+		}
+		answer, err := http.ReadResponse(input, request)
 		if err != nil {
 			if errors.Is(err, errSilent) {
 				answers = append(answers, "silence")
 			}
 			return answers
 		}
+		if answer.StatusCode >= 200 && len(methods) > 0 {
+			methods = methods[1:]
+		}
 		body, err := io.ReadAll(answer.Body)
-		if answer.ContentLength < 0 && len(answer.TransferEncoding) == 0 {
+		if answer.ContentLength < 0 && len(answer.TransferEncoding) == 0 && request.Method != http.MethodHead {
 			// It ends with the connection. Where the server hasn't read all that
 			// came, that is a reset or not, as it happens.
 			err = nil
 		}
 		answers = append(answers, fmt.Sprintf("%d %s %q %v", answer.StatusCode, endToEnd(answer.Header), body, err != nil))
+	}
+}
+
+// methodsOf gives the methods of the requests in raw, up to the first that
+// can't be read.
+func methodsOf(raw string) []string {
+	input := bufio.NewReader(strings.NewReader(raw))
+	var methods []string
+	for {
+		request, err := http.ReadRequest(input)
+		if err != nil {
+			return methods
+		}
+		methods = append(methods, request.Method)
+		if _, err := io.Copy(io.Discard, request.Body); err != nil {
+			return methods
+		}
 	}
 }
 
