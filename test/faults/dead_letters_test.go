@@ -14,7 +14,7 @@ import (
 // sink has, whole and once; whoever receives from both misses nothing.
 func TestDeadLetters(t *testing.T) {
 	inRounds(t, func(t *testing.T, choose *rand.Rand) {
-		r := newRig(t, withDeadLetters(), with("--sink.default.retry=2", "--sink.default.backoff-delay=5ms"))
+		r := newRig(t, withLedger(), withDeadLetters(), with("--sink.default.retry=2", "--sink.default.backoff-delay=5ms"))
 		moods := []int{202, 202, 202, 400, 413, 500, 503, 307}
 		r.sink.answering(func(taken, int) reply { return reply{status: moods[choose.IntN(len(moods))]} })
 		// The dead letter sink has moods of its own, but for good ones only.

@@ -42,6 +42,89 @@ func sound() evidence {
 	return e
 }
 
+// stated is sound evidence with two ledger events, the second of which a dead
+// letter sink has, and two exchanges that their clients broke off: one within
+// its request, one within its answer.
+func stated() evidence {
+	e := sound()
+	says := func(sequence, delivered uint64) ledger.Statement {
+		return ledger.Statement{
+			AgentInstance: "one", Sequence: sequence, Observed: sequence, Delivered: delivered, Pending: 1,
+			Dropped:       map[ledger.Reason]uint64{ledger.ReasonBudget: 1},
+			SkippedEvents: map[string]uint64{"request.failure": 1, "response.failure": 1},
+		}
+	}
+	for n := range uint64(2) {
+		planned := small().plan
+		planned.run, planned.number = "broken", n
+		e.clients[planned.id()] = sent{err: "broken off"}
+		e.model[planned.id()] = served{intact: n == 1, answered: true}
+		if n == 1 {
+			e.sink = append(e.sink, taken{
+				source: "m", id: planned.id(), kind: "request", exchange: planned.id(), instance: "one", sequence: 12, sum: sum(planned.body(request)),
+			})
+		}
+	}
+	first, second := says(11, 9), says(13, 11)
+	first.SkippedEvents = nil
+	second.SkippedEvents["response.failure"] = 2
+	e.statements = []told{
+		{event: taken{source: "m", id: "first", kind: "ledger", instance: "one", sequence: 11, sum: "1"}, says: first},
+		{event: taken{source: "m", id: "second", kind: "ledger", instance: "one", sequence: 13, sum: "2"}, says: second, letter: true},
+	}
+	heard, _ := e.heard(13)
+	return heard
+}
+
+// TestAFalseLedgerEventIsSeen by the properties that a ledger event takes part
+// in.
+func TestAFalseLedgerEventIsSeen(t *testing.T) {
+	properties := map[string]property{
+		"theLawHolds": theLawHolds, "nothingIsUnexpected": nothingIsUnexpected, "theLedgerIsTrue": theLedgerIsTrue,
+		"everyBodyIsTheirs": everyBodyIsTheirs, "aDuplicateIsTheSame": aDuplicateIsTheSame,
+		"statementsAreTrue": statementsAreTrue, "lossesAreCountable": lossesAreCountable, "skipsAreCountable": skipsAreCountable,
+	}
+	for name, property := range properties {
+		if err := property(stated()); err != nil {
+			t.Errorf("%s, of sound evidence: %v", name, err)
+		}
+	}
+	if got := stated().agent; got.Observed != 13 || got.Delivered != 11 || got.DeadLettered != 1 || got.Pending != 0 {
+		t.Errorf("the ledger is %+v", got)
+	}
+	for _, test := range []struct {
+		name    string
+		falsify func(e *evidence, last *ledger.Statement)
+		by      string
+	}{
+		{"one more is delivered", func(_ *evidence, last *ledger.Statement) { last.Delivered++ }, "statementsAreTrue"},
+		{"one more is delivered, and the law holds", func(_ *evidence, last *ledger.Statement) { last.Delivered++; last.Dropped = nil }, "statementsAreTrue"},
+		{"a reason is left out", func(_ *evidence, last *ledger.Statement) { last.Dropped = nil }, "statementsAreTrue"},
+		{"a drop is called pending", func(_ *evidence, last *ledger.Statement) { last.Dropped = nil; last.Pending++ }, "statementsAreTrue"},
+		{"another place", func(_ *evidence, last *ledger.Statement) { last.Sequence-- }, "statementsAreTrue"},
+		{"another agent", func(_ *evidence, last *ledger.Statement) { last.AgentInstance = "two" }, "statementsAreTrue"},
+		{"a skip is taken back", func(e *evidence, last *ledger.Statement) {
+			e.statements[0].says.SkippedEvents = map[string]uint64{"request": 1}
+		}, "statementsAreTrue"},
+		{"an event is missing that it calls delivered", func(e *evidence, _ *ledger.Statement) { e.sink = e.sink[1:] }, "statementsAreTrue"},
+		{"a kind is not counted", func(e *evidence, _ *ledger.Statement) { delete(e.skipped, "request.failure") }, "skipsAreCountable"},
+		{"a skip too many", func(e *evidence, _ *ledger.Statement) { e.skipped["response"]++ }, "skipsAreCountable"},
+		{"a skip too few", func(e *evidence, _ *ledger.Statement) { e.skipped["response.failure"]-- }, "skipsAreCountable"},
+		{"a loss called a skip", func(e *evidence, _ *ledger.Statement) { e.skipped["response"]++; e.agent.Dropped = nil }, "skipsAreCountable"},
+		{"a ledger event is not there", func(e *evidence, _ *ledger.Statement) { e.statements = e.statements[1:] }, "lossesAreCountable"},
+		{"the ledger event of a dead letter sink is not there", func(e *evidence, _ *ledger.Statement) { e.statements = e.statements[:1] }, "theLedgerIsTrue"},
+		{"two ledger events of one id", func(e *evidence, _ *ledger.Statement) { e.statements[1].event.id = "first" }, "aDuplicateIsTheSame"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			e := stated().clone()
+			test.falsify(&e, &e.statements[1].says)
+			if properties[test.by](e) == nil {
+				t.Errorf("%s does not see it", test.by)
+			}
+		})
+	}
+}
+
 // TestTheBatteryCanFail: each falsification of the evidence breaks a property,
 // and none is broken without one.
 func TestTheBatteryCanFail(t *testing.T) {

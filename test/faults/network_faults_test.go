@@ -35,7 +35,7 @@ func TestABrokenNetwork(t *testing.T) {
 // TestASlowNetwork loses nothing.
 func TestASlowNetwork(t *testing.T) {
 	inRounds(t, func(t *testing.T, _ *rand.Rand) {
-		r := newRig(t)
+		r := newRig(t, withLedger())
 		r.network.become(slow)
 		r.load(4, 10, small())
 		e := r.atRest()
@@ -50,7 +50,7 @@ func TestASlowNetwork(t *testing.T) {
 // backlog arrives while clients go on.
 func TestAnOutage(t *testing.T) {
 	inRounds(t, func(t *testing.T, choose *rand.Rand) {
-		r := newRig(t)
+		r := newRig(t, withLedger())
 		r.load(2, 10, small())
 		r.network.become(refusing)
 		r.load(4, 50+choose.IntN(50), small())

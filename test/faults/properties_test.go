@@ -6,6 +6,7 @@ SPDX-License-Identifier: Apache-2.0
 package faults
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
@@ -14,6 +15,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
 )
 
 // property is a claim about the evidence; nil where it holds.
@@ -48,10 +51,10 @@ func nothingIsUnexpected(e evidence) error {
 // dead-lettered is there, and what is not there the agent calls dropped or
 // pending.
 func theLedgerIsTrue(e evidence) error {
-	if unique := uint64(len(byID(e.sink))); e.agent.Delivered > unique {
+	if unique := uint64(len(byID(e.sink))) + e.statementsOf(false); e.agent.Delivered > unique {
 		return fmt.Errorf("P1: %d called delivered, the sink has %d", e.agent.Delivered, unique)
 	}
-	if unique := uint64(len(byID(e.letters))); e.agent.DeadLettered > unique {
+	if unique := uint64(len(byID(e.letters))) + e.statementsOf(true); e.agent.DeadLettered > unique {
 		return fmt.Errorf("P1: %d called dead-lettered, the dead letter sink has %d", e.agent.DeadLettered, unique)
 	}
 	missing, expected := uint64(0), uint64(0)
@@ -72,6 +75,97 @@ func theLedgerIsTrue(e evidence) error {
 	}
 	if expected > e.agent.Observed {
 		return fmt.Errorf("P1: %d events were due, the agent observed %d", expected, e.agent.Observed)
+	}
+	return nil
+}
+
+// statementsAreTrue (P1, P9): each ledger event says what the sinks know of the
+// events up to its own place, and takes nothing back that an earlier one said.
+func statementsAreTrue(e evidence) error {
+	inOrder := slices.Clone(e.statements)
+	slices.SortFunc(inOrder, func(a, b told) int { return cmp.Compare(a.event.sequence, b.event.sequence) })
+	arrived := make(map[uint64]bool)
+	for _, event := range e.everything() {
+		arrived[event.sequence] = true
+	}
+	var before ledger.Statement
+	for _, statement := range inOrder {
+		says, place := statement.says, statement.event.sequence
+		if says.Sequence != place || says.Observed != place || says.AgentInstance != statement.event.instance {
+			return fmt.Errorf("P9: the ledger event %+v doesn't say its own place: %+v", statement.event, says)
+		}
+		if says.Observed+says.Recovered != says.Delivered+says.DroppedTotal()+says.DeadLettered+says.Pending {
+			return fmt.Errorf("P1: a ledger event does not close: %+v", says)
+		}
+		present := uint64(0)
+		for n := uint64(1); n < place; n++ {
+			if arrived[n] {
+				present++
+			}
+		}
+		if says.Delivered+says.DeadLettered > present+says.Recovered {
+			return fmt.Errorf("P1: the sinks have %d of the events before the ledger event %+v", present, says)
+		}
+		if missing := place - 1 - present; missing > says.DroppedTotal()+says.Pending {
+			return fmt.Errorf("P9: %d events before the ledger event are missing: %+v", missing, says)
+		}
+		if err := nothingTakenBack(before, says); err != nil {
+			return err
+		}
+		before = says
+	}
+	return nil
+}
+
+// nothingTakenBack compares the counts of two statements that only ever grow.
+func nothingTakenBack(before, after ledger.Statement) error {
+	fewer := after.Delivered < before.Delivered || after.DeadLettered < before.DeadLettered || after.Recovered < before.Recovered
+	for reason, count := range before.Dropped {
+		fewer = fewer || after.Dropped[reason] < count
+	}
+	for reason, count := range before.Skipped {
+		fewer = fewer || after.Skipped[reason] < count
+	}
+	for kind, count := range before.SkippedEvents {
+		fewer = fewer || after.SkippedEvents[kind] < count
+	}
+	if fewer {
+		return fmt.Errorf("P9: a ledger event says less than the one before: %+v and %+v", after, before)
+	}
+	return nil
+}
+
+// skipsAreCountable (P9): each side of each exchange is an event, a loss, or a
+// skipped event of its kind. Failures are not selected; of a side that is not
+// asked for at all, nothing is.
+func skipsAreCountable(e evidence) error {
+	seen := bySide(e.arrivals())
+	skipped, lost := make(map[string]uint64), uint64(0)
+	for id, client := range e.clients {
+		for _, s := range []side{request, answer} {
+			name, whole := "request", e.model[id].intact
+			if s == answer {
+				name, whole = "response", client.whole
+				if planned, _ := planOf(id); whole && planned.kind != unary {
+					name = "stream"
+				}
+			}
+			switch {
+			case len(seen[id+" "+string(s)]) > 0:
+			case !whole:
+				skipped[name+".failure"]++
+			case !slices.Contains(e.sides, s):
+				skipped[name]++
+			default:
+				lost++
+			}
+		}
+	}
+	if !maps.Equal(skipped, e.skipped) {
+		return fmt.Errorf("P9: of the exchanges, events are not selected of the kinds %v, the ledger says %v", skipped, e.skipped)
+	}
+	if owned := e.agent.DroppedTotal() + e.agent.Pending; lost != owned {
+		return fmt.Errorf("P9: %d events are lost, the ledger says %d: %+v", lost, owned, e.agent)
 	}
 	return nil
 }
@@ -104,7 +198,7 @@ func aDuplicateIsTheSame(e evidence) error {
 			}
 		}
 	}
-	for id, events := range byID(e.arrivals()) {
+	for id, events := range byID(e.everything()) {
 		for _, event := range events[1:] {
 			if event != events[0] {
 				return fmt.Errorf("P3: two events of the id %s: %+v and %+v", id, events[0], event)
@@ -222,7 +316,7 @@ func formsOf(secret string) []string {
 func lossesAreCountable(e evidence) error {
 	seen := make(map[uint64]bool)
 	instances := make(map[string]bool)
-	for _, event := range e.arrivals() {
+	for _, event := range e.everything() {
 		seen[event.sequence] = true
 		instances[event.instance] = true
 	}
@@ -269,7 +363,7 @@ func byID(events []taken) map[string][]taken {
 func always() []property {
 	return []property{
 		theLawHolds, nothingIsUnexpected, theLedgerIsTrue,
-		everyBodyIsTheirs, aDuplicateIsTheSame, everyClientWasServed,
+		everyBodyIsTheirs, aDuplicateIsTheSame, everyClientWasServed, statementsAreTrue,
 	}
 }
 

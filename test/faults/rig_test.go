@@ -15,9 +15,11 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"testing"
 
+	"github.com/sidenote-dev/sidenote/pkg/agent/event"
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
 )
 
@@ -124,7 +126,9 @@ type options struct {
 	certificate *tls.Certificate
 	sides       []side
 	deadLetters bool
-	run         string
+	// ledger says that the agent sends ledger events.
+	ledger bool
+	run    string
 }
 
 type option func(*options)
@@ -162,6 +166,16 @@ func inFrontOf(address string) option {
 
 // withDeadLetters has a dead letter sink, with a sound way to it.
 func withDeadLetters() option { return func(o *options) { o.deadLetters = true } }
+
+// withLedger has the agent send ledger events beside the default kinds and
+// these. What it says of all events at rest is then taken from them.
+func withLedger(kinds ...event.Kind) option {
+	return func(o *options) {
+		kinds := slices.Concat(event.DefaultKinds(), kinds, []event.Kind{event.KindLedger})
+		o.line = append(o.line, "--events="+event.FormatKinds(kinds), "--ledger-interval=1s")
+		o.ledger = true
+	}
+}
 
 // called names the run in the ids of its exchanges.
 func called(run string) option { return func(o *options) { o.run = run } }
@@ -218,14 +232,19 @@ func (r *rig) one(s sort) string { return r.exchange(context.Background(), s) }
 // it calls delivered then, the sink has.
 func (r *rig) evidence(agent ledger.Snapshot) evidence {
 	e := evidence{
-		clients: r.copy(),
-		model:   r.model.copy(),
-		sink:    r.sink.events(),
-		agent:   agent,
-		sides:   r.options.sides,
+		clients:    r.copy(),
+		model:      r.model.copy(),
+		sink:       r.sink.events(),
+		statements: r.sink.told(),
+		agent:      agent,
+		sides:      r.options.sides,
 	}
 	if r.letters != nil {
 		e.letters = r.letters.events()
+		for _, statement := range r.letters.told() {
+			statement.letter = true
+			e.statements = append(e.statements, statement)
+		}
 	}
 	return e
 }
@@ -244,10 +263,25 @@ func (r *rig) soFar() evidence {
 	return r.evidence(r.agent.ledger())
 }
 
-// atRest waits until every event has its fate.
+// atRest waits until every event has its fate. Where the agent sends ledger
+// events, it waits until a sink has one that says so: the evidence then has that
+// for the agent's ledger, and /status only says that nothing follows.
 func (r *rig) atRest() evidence {
 	r.t.Helper()
 	r.idle()
+	if r.options.ledger {
+		var e evidence
+		eventually(r.t, "a ledger event says that every event has its fate", func() bool {
+			now := r.agent.ledger()
+			if now.Pending > 0 {
+				return false
+			}
+			var heard bool
+			e, heard = r.evidence(now).heard(now.Observed)
+			return heard
+		})
+		return e
+	}
 	eventually(r.t, "every event has its fate", func() bool { return r.agent.ledger().Pending == 0 })
 	return r.evidence(r.agent.ledger())
 }

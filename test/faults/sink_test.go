@@ -22,6 +22,8 @@ import (
 
 	"github.com/cloudevents/sdk-go/v2/binding"
 	cehttp "github.com/cloudevents/sdk-go/v2/protocol/http"
+
+	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
 )
 
 const typePrefix = "io.kubeflow.serving.inference."
@@ -45,6 +47,8 @@ type sink struct {
 	answer   func(e taken, n int) reply
 	attempts map[string]int
 	taken    []taken
+	// statements are the ledger events among what it took.
+	statements []told
 	// credentials are the Authorization headers that came.
 	credentials map[string]bool
 	// heard is every request as it came, head and body, where heeds says so.
@@ -69,7 +73,7 @@ func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
-	event, err := readEvent(r)
+	event, says, err := readEvent(r)
 	if err != nil {
 		s.t.Errorf("the sink can't read an event: %v", err)
 		w.WriteHeader(http.StatusBadRequest)
@@ -85,7 +89,11 @@ func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.answer != nil {
 		given = s.answer(event, s.attempts[event.id])
 	}
-	if given.status >= 200 && given.status <= 299 {
+	switch {
+	case given.status < 200 || given.status > 299:
+	case says != nil:
+		s.statements = append(s.statements, told{event: event, says: *says})
+	default:
 		s.taken = append(s.taken, event)
 	}
 	s.mu.Unlock()
@@ -96,18 +104,19 @@ func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(given.body)
 }
 
-func readEvent(r *http.Request) (taken, error) {
+// readEvent gives an event, and what it states where it is a ledger event.
+func readEvent(r *http.Request) (taken, *ledger.Statement, error) {
 	parsed, err := binding.ToEvent(context.Background(), cehttp.NewMessageFromHttpRequest(r))
 	if err != nil {
-		return taken{}, fmt.Errorf("by the SDK: %w", err)
+		return taken{}, nil, fmt.Errorf("by the SDK: %w", err)
 	}
 	if err := parsed.Validate(); err != nil {
-		return taken{}, fmt.Errorf("as an event: %w", err)
+		return taken{}, nil, fmt.Errorf("as an event: %w", err)
 	}
 	text := func(name string) string { return fmt.Sprint(parsed.Extensions()[name]) }
 	sequence, err := strconv.ParseUint(text("agentsequence"), 10, 64)
 	if err != nil {
-		return taken{}, fmt.Errorf("its agentsequence: %w", err)
+		return taken{}, nil, fmt.Errorf("its agentsequence: %w", err)
 	}
 	event := taken{
 		source:   parsed.Source(),
@@ -121,7 +130,14 @@ func readEvent(r *http.Request) (taken, error) {
 	if strings.HasSuffix(event.kind, ".oversize") {
 		event.sum = text("bodysha256")
 	}
-	return event, nil
+	if event.kind != "ledger" {
+		return event, nil, nil
+	}
+	says := new(ledger.Statement)
+	if err := parsed.DataAs(says); err != nil {
+		return taken{}, nil, fmt.Errorf("its statement: %w", err)
+	}
+	return event, says, nil
 }
 
 // events is the ledger.
@@ -129,6 +145,13 @@ func (s *sink) events() []taken {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]taken(nil), s.taken...)
+}
+
+// told are the ledger events that it took.
+func (s *sink) told() []told {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.statements)
 }
 
 // has says whether the sink took the event of a side of an exchange.
