@@ -138,6 +138,11 @@ func TestTheWindowsOfHTTP2(t *testing.T) {
 		if window, _ := settings.Value(http2.SettingInitialWindowSize); window != streamWindow {
 			t.Errorf("a stream's window is %d", window)
 		}
+		// A client may fill a frame of the announced size at once, so it must fit
+		// the window.
+		if size, announced := settings.Value(http2.SettingMaxFrameSize); announced && size > streamWindow {
+			t.Errorf("a frame may have %d bytes, a stream's window has %d", size, streamWindow)
+		}
 	}
 	client, err := net.Dial("tcp", agents.Addr().String())
 	if err != nil {

@@ -26,6 +26,10 @@ const (
 	// with us. Both other ends are in the same pod, where a small window costs no
 	// throughput (docs/performance.md).
 	streamWindow = 64 << 10
+	// frameSize is the largest frame that the other end may send. net/http
+	// announces 1 MiB to clients: one that fills such a frame exceeds the window,
+	// and its stream is reset.
+	frameSize = streamWindow
 	// maxStreams is how many streams a connection may have, net/http's own number.
 	maxStreams = 250
 )
@@ -36,6 +40,7 @@ const (
 func http2Windows() *http.HTTP2Config {
 	return &http.HTTP2Config{
 		MaxConcurrentStreams:          maxStreams,
+		MaxReadFrameSize:              frameSize,
 		MaxReceiveBufferPerStream:     streamWindow,
 		MaxReceiveBufferPerConnection: maxStreams * streamWindow,
 	}
