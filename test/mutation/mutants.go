@@ -198,4 +198,24 @@ var mutants = []mutant{
 		"\treturn spool.Newest\n", "\treturn spool.Oldest\n",
 		faultsTests, "TestTheNewestDoNotWaitForTheSpool",
 	},
+	{
+		"a reason in ledger events", "pkg/agent/statement/issuer.go",
+		"figures := a.Account().ObserveStatement()\n", "figures := a.Account().ObserveStatement()\n\tdelete(figures.Dropped, ledger.ReasonBudget)\n",
+		faultsTests, "TestASubscriberOfAllTypesCountsLosses",
+	},
+	{
+		"the skipped events in ledger events", "pkg/agent/statement/issuer.go",
+		"skipped.Events,", "nil,",
+		faultsTests, "TestWhatIsNotSelectedIsCounted",
+	},
+	{
+		"the delivered events in ledger events", "pkg/agent/statement/issuer.go",
+		"figures.Delivered,", "figures.Delivered + 1,",
+		faultsTests, "TestASlowNetwork",
+	},
+	{
+		"the largest frame of HTTP/2", "pkg/agent/proxy/transport.go",
+		"frameSize = streamWindow", "frameSize = 1 << 20",
+		"pkg/agent/proxy", "TestTheWindowsOfHTTP2",
+	},
 }
