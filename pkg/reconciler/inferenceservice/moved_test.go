@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"knative.dev/pkg/apis"
 	duckv1 "knative.dev/pkg/apis/duck/v1"
 
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
@@ -213,5 +214,26 @@ func TestASharedConfigMapOfSomebodyElseStaysTheirs(t *testing.T) {
 	stored, found, _ := w.configMaps.GetByKey(Namespace + "/sidenote-trust")
 	if !found || stored.(*corev1.ConfigMap).Data["a"] != "b" {
 		t.Errorf("it is %+v", stored)
+	}
+}
+
+// Beside a ref it resolves to an address that is usable, but it can't be
+// recorded, and so would make the template anew with each change of the
+// platform.
+func TestAUriBesideARefThatCannotBeRecordedRollsNothing(t *testing.T) {
+	for what, uri := range map[string]*apis.URL{
+		"no JSON form": {RawQuery: "q=\U000F0000"},
+		"too long":     {Path: strings.Repeat("a/../", 2000)},
+	} {
+		t.Run(what, func(t *testing.T) {
+			w := running(t, WithLogger(WithBroker("default"), func(l *v1beta1.LoggerSpec) { l.Sink.URI = uri }))
+			w.assertSaid(v1beta1.SinkResolved, isFalse, "SinkUnusable", "has a uri that the agent can't use")
+			w.assertSaid(v1beta1.LoggerReady, isFalse, "NoSink", "")
+			w.config.Agent.Image = "agent:v2"
+			w.settle()
+			if w.revisions() != 1 {
+				t.Errorf("%d Revisions, want 1", w.revisions())
+			}
+		})
 	}
 }

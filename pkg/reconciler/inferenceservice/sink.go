@@ -56,14 +56,17 @@ func (r *Reconciler) resolveDeadLetterSink(ctx context.Context, is *v1beta1.Infe
 }
 
 // resolve sets a sink's address, without an audience that the sink may not
-// have, has the controller woken when that changes,
-// and says why there is none.
+// have, has the controller woken when that changes, and says why there is none.
 func (r *Reconciler) resolve(ctx context.Context, is *v1beta1.InferenceService, who string, sink *resources.WantedSink, allowedAudiences []string) (reason, message string) {
 	described := describe(who, sink.Destination)
 	// Before anything of that kind is listed.
 	if err := v1beta1.ValidateAddressable(sink.Destination.Ref); err != nil {
 		sink.Refused = true
 		return "SinkNotAddressable", fmt.Sprintf("%s is no sink: %v", described, err)
+	}
+	// Beside a ref it may resolve to an address that is usable.
+	if err := v1beta1.ValidateURL(sink.Destination.URI); err != nil {
+		return "SinkUnusable", fmt.Sprintf("%s has a uri that the agent can't use: %v", described, err)
 	}
 	address, err := r.resolver.AddressableFromDestinationV1(ctx, sink.Destination, is)
 	switch {

@@ -95,6 +95,7 @@ func TestWhatServesIsAdmitted(t *testing.T) {
 		"a url":                              Seed(WithLogger(WithURL("http://collector.ops.svc.cluster.local/in?x=1"))),
 		"a sink by uri":                      Seed(WithLogger(WithSinkURI("https://collector.example"))),
 		"a sink by ref":                      Seed(WithLogger(WithBroker("default"))),
+		"a path beside a sink's ref":         fromManifest(t, `predictor: {containers: [{image: a}], logger: {sink: {ref: {apiVersion: eventing.knative.dev/v1, kind: Broker, name: a}, uri: "/in?x=1"}}}`),
 		"the namesake in another namespace":  Seed(WithLogger(WithSinkRef("serving.kubeflow.org/v1beta1", "InferenceService", "other", "my-model"))),
 		"another InferenceService as sink":   Seed(WithLogger(WithSinkRef("serving.kubeflow.org/v1beta1", "InferenceService", "", "drift"))),
 		"an annotation the object lacks":     Seed(WithoutAnnotation("team")),
@@ -421,6 +422,18 @@ func TestWhatCannotServeIsRefusedWithTheFieldAndTheRemedy(t *testing.T) {
 		"a sink's uri of another scheme": {
 			Seed(WithLogger(WithSinkURI("ftp://collector.example"))),
 			refused("write an absolute URL with http or https", logger+".sink.uri"),
+		},
+		"a query beside a sink's ref that has no JSON form": {
+			fromManifest(t, `predictor: {containers: [{image: a}], logger: {sink: {ref: {apiVersion: eventing.knative.dev/v1, kind: Broker, name: a}, uri: "?q=\U000F0000"}}}`),
+			refused("write them with %", logger+".sink.uri"),
+		},
+		"a fragment beside a sink's ref": {
+			fromManifest(t, `predictor: {containers: [{image: a}], logger: {sink: {ref: {apiVersion: eventing.knative.dev/v1, kind: Broker, name: a}, uri: "/a#b"}}}`),
+			refused("a fragment is never sent: remove it", logger+".sink.uri"),
+		},
+		"credentials beside a dead letter sink's ref": {
+			fromManifest(t, `predictor: {containers: [{image: a}], logger: {delivery: {deadLetterSink: {ref: {apiVersion: eventing.knative.dev/v1, kind: Broker, name: a}, uri: "//me:hunter2@h/a"}}}}`),
+			refused("remove them", logger+".delivery.deadLetterSink.uri"),
 		},
 		"a sink that is the InferenceService": {
 			Seed(WithLogger(WithSinkRef("serving.kubeflow.org/v1beta1", "InferenceService", "", "my-model"))),

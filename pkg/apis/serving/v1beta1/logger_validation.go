@@ -98,8 +98,12 @@ func (s *LoggerSpec) validateSink(ctx context.Context) *apis.FieldError {
 
 func validateDestination(ctx context.Context, destination *duckv1.Destination) *apis.FieldError {
 	errs := destination.Validate(ctx)
-	if errs == nil && destination.Ref == nil {
+	switch {
+	case errs != nil || destination.URI == nil:
+	case destination.Ref == nil:
 		errs = validateEndpoint(destination.URI, "uri")
+	default:
+		errs = validateSendable(destination.URI, "uri")
 	}
 	if err := ValidateAddressable(destination.Ref); errs == nil && err != nil {
 		errs = apis.ErrInvalidValue(destination.Ref.Kind, "ref.kind", err.Error())
@@ -121,18 +125,27 @@ func validateEndpoint(endpoint *apis.URL, field string) *apis.FieldError {
 	if endpoint == nil {
 		return nil
 	}
-	if err := ValidateURL(endpoint); err != nil {
-		// What it holds may be a secret.
-		return apis.ErrInvalidValue("a URL", field, err.Error())
+	if err := validateSendable(endpoint, field); err != nil {
+		return err
 	}
 	if (endpoint.Scheme != "http" && endpoint.Scheme != "https") || endpoint.Host == "" {
 		return apis.ErrInvalidValue(endpoint.URL().Redacted(), field, "write an absolute URL with http or https, as http://name.namespace.svc.cluster.local/path")
 	}
-	if endpoint.Fragment != "" {
-		return apis.ErrInvalidValue(endpoint.URL().Redacted(), field, "a fragment is never sent: remove it")
+	return nil
+}
+
+// validateSendable refuses what no request can carry, in a URL that may be
+// relative.
+func validateSendable(url *apis.URL, field string) *apis.FieldError {
+	if err := ValidateURL(url); err != nil {
+		// What it holds may be a secret.
+		return apis.ErrInvalidValue("a URL", field, err.Error())
 	}
-	if endpoint.User != nil {
-		return apis.ErrInvalidValue(endpoint.URL().Redacted(), field, "a URL with credentials would stand in every pod's arguments: remove them")
+	if url.Fragment != "" {
+		return apis.ErrInvalidValue(url.URL().Redacted(), field, "a fragment is never sent: remove it")
+	}
+	if url.User != nil {
+		return apis.ErrInvalidValue(url.URL().Redacted(), field, "a URL with credentials would stand in every pod's arguments: remove them")
 	}
 	return nil
 }

@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"knative.dev/pkg/apis"
+	duckv1 "knative.dev/pkg/apis/duck/v1"
 	pkgfuzzer "knative.dev/pkg/apis/testing/fuzzer"
 	"sigs.k8s.io/randfill"
 	"sigs.k8s.io/yaml"
@@ -45,7 +46,7 @@ func unseen(t *testing.T, logger, container string, annotations map[string]strin
 	return is
 }
 
-// platform is what a first template gets, with a sink.
+// platform is what an older template has, with a sink.
 func platform(is *v1beta1.InferenceService) InForce {
 	inForce := InForce{
 		Agent: agentSettings(),
@@ -53,6 +54,35 @@ func platform(is *v1beta1.InferenceService) InForce {
 	}
 	inForce.Metadata, _ = metadata.Select(is.Annotations, is.Spec.Predictor.Logger.MetadataSources())
 	return inForce
+}
+
+// platforms are the forms that a record can have of sinks which resolve to a
+// URL, or don't (nil): as an older controller wrote it, and as this one does.
+func platforms(is *v1beta1.InferenceService, destination duckv1.Destination, url *apis.URL) (all []InForce) {
+	older := platform(is)
+	older.Sink.Address.URL = url
+	if url == nil {
+		older.Sink = nil
+	}
+	older.DeadLetterSink = older.Sink
+	all = append(all, older)
+	audience := "other"
+	for _, asked := range []*string{nil, &audience} {
+		wanted := Wanted{Agent: older.Agent, Metadata: older.Metadata}
+		var address *duckv1.Addressable
+		if url != nil {
+			address = &duckv1.Addressable{URL: url, Audience: asked}
+		}
+		wanted.Sink = WantedSink{Destination: destination, Address: address}
+		all = append(all, Decide(nil, true, wanted))
+		wanted.DeadLetterSink = &WantedSink{Destination: destination, Address: address}
+		all = append(all, Decide(nil, true, wanted))
+		wanted.DeadLetterSink = &WantedSink{Destination: broker("letters")}
+		all = append(all, Decide(nil, true, wanted))
+		wanted.Sink.Refused, wanted.Sink.Address = true, nil
+		all = append(all, Decide(nil, true, wanted), Decide(&older, true, wanted))
+	}
+	return all
 }
 
 // readByTheAgent gives what an agent reads of its template, and fails where the
@@ -256,6 +286,7 @@ func FuzzTheAgentReadsWhatTheControllerWrites(f *testing.F) {
 		`{"spool":{"sizeLimit":"1Gi","whenFull":"x","sync":true}}`, `{"resources":{"requests":{"cpu":"-1"},"limits":{"memory":"33Mi","cpu":"1n"}}}`,
 	} {
 		f.Add(logger, `{"ports":[{"containerPort":8080}]}`, "a\nb", "http://sink/")
+		f.Add(logger, `{}`, "", "http://sink/?q=\U000F0000")
 	}
 	for _, container := range []string{
 		`{}`, `{"ports":[{"containerPort":70000}]}`, `{"readinessProbe":{"httpGet":{"path":"/%zz","port":"http1","host":"[","httpHeaders":[{"name":" ","value":"\n"}]}}}`,
@@ -272,16 +303,31 @@ func FuzzTheAgentReadsWhatTheControllerWrites(f *testing.F) {
 			return
 		}
 		is.Spec.Predictor.Logger.MetadataAnnotations = append(is.Spec.Predictor.Logger.MetadataAnnotations, "team")
-		inForce := platform(is)
-		inForce.Agent = *config.FromContextOrDefaults(t.Context()).Agent
-		if url, err := apis.ParseURL(sink); err == nil && url != nil && v1beta1.ValidateURL(url) == nil {
-			inForce.Sink.Address.URL = url
-			inForce.DeadLetterSink = inForce.Sink
+		written, err := apis.ParseURL(sink)
+		if err != nil {
+			return
 		}
-		for _, inForce.MultiContainerProbing = range []bool{false, true} {
-			readByTheAgent(t, is, inForce)
-			Ignored(is, inForce)
+		url := written
+		if written != nil && v1beta1.ValidateURL(written) != nil {
+			// The reconciler takes no such address.
+			url = nil
 		}
-		OwnerUnchanged(OwnerHash(is, inForce.Metadata), is, inForce.Metadata)
+		for _, destination := range []duckv1.Destination{
+			broker("default"), {URI: written}, {Ref: broker("default").Ref, URI: written}, {Ref: &duckv1.KReference{APIVersion: "v1", Kind: "Service", Name: "sink"}},
+		} {
+			for _, inForce := range platforms(is, destination, url) {
+				inForce.Agent = *config.FromContextOrDefaults(t.Context()).Agent
+				for _, inForce.MultiContainerProbing = range []bool{false, true} {
+					readByTheAgent(t, is, inForce)
+					Ignored(is, inForce)
+				}
+				recorded, _ := Recorded(MakeService(is, "", inForce))
+				if recorded == nil || !Holds(MakeService(is, "", inForce), true, *recorded) {
+					t.Errorf("the record is %+v of %+v", recorded, inForce)
+				}
+			}
+		}
+		attributes, _ := metadata.Select(is.Annotations, is.Spec.Predictor.Logger.MetadataSources())
+		OwnerUnchanged(OwnerHash(is, attributes), is, attributes)
 	})
 }

@@ -148,7 +148,7 @@ func decideSink(before *Sink, wanted *WantedSink) *Sink {
 		return nil
 	case wanted.Address != nil && same && keepsAudience(before, *wanted):
 		return before
-	case wanted.Address != nil:
+	case wanted.Address != nil && isRecordable(wanted.Destination):
 		return &Sink{Destination: wanted.Destination, ByDefault: wanted.ByDefault, Address: withoutCACerts(wanted.Address)}
 	case same:
 		return before
@@ -161,8 +161,7 @@ func decideSink(before *Sink, wanted *WantedSink) *Sink {
 // sink's address from then on. The arguments have the address that there is
 // now, or the last one of the same destination.
 func newSink(before *Sink, wanted *WantedSink) *Sink {
-	if wanted == nil || v1beta1.ValidateURL(wanted.Destination.URI) != nil {
-		// A destination without a JSON form can't be recorded.
+	if wanted == nil || !isRecordable(wanted.Destination) {
 		return nil
 	}
 	sink := &Sink{
@@ -185,6 +184,12 @@ func newSink(before *Sink, wanted *WantedSink) *Sink {
 	}
 	sink.Address.Audience = nil
 	return sink
+}
+
+// isRecordable reports whether a destination has a JSON form, of a bounded size.
+// One that hasn't is no sink.
+func isRecordable(destination duckv1.Destination) bool {
+	return v1beta1.ValidateURL(destination.URI) == nil
 }
 
 // keyOf names a destination.

@@ -20,6 +20,8 @@ import (
 	metafuzzer "k8s.io/apimachinery/pkg/apis/meta/fuzzer"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"knative.dev/pkg/apis"
+	duckv1 "knative.dev/pkg/apis/duck/v1"
 	pkgfuzzer "knative.dev/pkg/apis/testing/fuzzer"
 	"knative.dev/pkg/ptr"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
@@ -336,6 +338,41 @@ func TestTheRecordSurvives(t *testing.T) {
 		}
 		if got, hash := Recorded(service); got != nil || hash != "hash" {
 			t.Errorf("a record that is %s reads as %+v with hash %q, want none with the hash", what, got, hash)
+		}
+	}
+}
+
+// A destination that can't be recorded is no sink: it makes no template anew,
+// and never reaches the encoder, which would panic.
+func TestADestinationThatCannotBeRecordedIsNoSink(t *testing.T) {
+	is := defaulted(Seed())
+	query := &apis.URL{RawQuery: "q=\U000F0000"}
+	absolute := &apis.URL{Scheme: "http", Host: "h", Path: "/", RawQuery: query.RawQuery}
+	// It resolves to a short address.
+	long := &apis.URL{Path: strings.Repeat("a/../", 2000)}
+	for what, destination := range map[string]duckv1.Destination{
+		"a URL":                {URI: absolute},
+		"a query beside a ref": {Ref: broker("default").Ref, URI: query},
+		"a path beside a ref":  {Ref: broker("default").Ref, URI: long},
+	} {
+		for state, address := range map[string]*duckv1.Addressable{"unresolved": nil, "resolved": addressOf("default")} {
+			wanted := Wanted{Agent: agentSettings()}
+			wanted.Sink = WantedSink{Destination: destination, Address: address}
+			wanted.DeadLetterSink = &WantedSink{Destination: destination, Address: address}
+			inForce := Decide(nil, true, wanted)
+			if inForce.Sink != nil || inForce.DeadLetterSink != nil {
+				t.Errorf("%s, %s: the sinks are %+v and %+v", what, state, inForce.Sink, inForce.DeadLetterSink)
+			}
+			service := MakeService(is, "hash", inForce)
+			MakeTrust(is, Trust{PEM: "x"}, inForce, wanted)
+			before, _ := Recorded(service)
+			wanted.Agent.Image = "agent:v2"
+			if got := Decide(before, false, wanted); !Holds(service, true, got) {
+				t.Errorf("%s, %s: another image of the agent makes a Revision: %+v", what, state, got)
+			}
+			if got := Decide(before, true, wanted); got.Sink != nil || got.Agent.Image != "agent:v2" {
+				t.Errorf("%s, %s: the owner's change gives %+v", what, state, got)
+			}
 		}
 	}
 }
