@@ -129,7 +129,10 @@ func (s *PredictorSpec) validate(ctx context.Context) *apis.FieldError {
 	errs = errs.Also(s.validateVolumes())
 	if s.Logger != nil {
 		errs = errs.Also(s.Logger.validate(ctx).ViaField("logger"))
-		errs = errs.Also(s.validateConcurrency(config.FromContextOrDefaults(ctx).Agent))
+		// Resources that are refused say nothing of the agent.
+		if agent, resourceErrs := config.FromContextOrDefaults(ctx).Agent.WithResources(s.Logger.Resources); resourceErrs == nil {
+			errs = errs.Also(s.validateConcurrency(agent))
+		}
 		if s.Timeout != nil && *s.Timeout < leastTimeoutToDrain {
 			errs = errs.Also((&apis.FieldError{
 				// On one line, as kubectl shows each line of a warning as one more.
@@ -150,7 +153,7 @@ func (s *PredictorSpec) validateConcurrency(agent *config.Agent) *apis.FieldErro
 		return nil
 	case *s.ContainerConcurrency > most:
 		return apis.ErrInvalidValue(*s.ContainerConcurrency, field, fmt.Sprintf(
-			"an agent of this cluster has room for %d requests at once and answers more with 503: write at most %d, or have memory-limit raised in Sidenote's ConfigMap %s", most, most, config.AgentConfigName))
+			"the agent has room for %d requests at once and answers more with 503: write at most %d, or a higher memory limit in spec.predictor.logger.resources.limits.memory", most, most))
 	case *s.ContainerConcurrency == 0:
 		return (&apis.FieldError{
 			Message: fmt.Sprintf("0 is no bound, but the agent has room for %d requests at once and answers more with 503: write at most %d to have more wait", most, most),

@@ -654,11 +654,32 @@ func TestMoreConcurrencyThanTheAgentHasIsRefused(t *testing.T) {
 	const field = "spec.predictor.containerConcurrency"
 	assertRefused(t, asCreated(ctx, Seed()))
 	assertRefused(t, asCreated(ctx, with(100)))
-	assertRefused(t, asCreated(ctx, with(101)), refused("write at most 100, or have memory-limit raised in Sidenote's ConfigMap config-agent", field))
+	assertRefused(t, asCreated(ctx, with(101)), refused("write at most 100, or a higher memory limit in spec.predictor.logger.resources.limits.memory", field))
 	assertRefused(t, asCreated(ctx, with(101, WithPredictor(func(p *v1beta1.PredictorSpec) { p.Logger = nil }))))
 	unbounded := asCreated(ctx, with(0))
 	assertRefused(t, unbounded.Filter(apis.ErrorLevel))
 	assertRefused(t, unbounded.Filter(apis.WarningLevel), refused("write at most 100 to have more wait", field))
+}
+
+// A service may set the memory of its own agent, from which its bound follows.
+func TestConcurrencyIsHeldAgainstTheServicesOwnAgent(t *testing.T) {
+	const field = "spec.predictor.containerConcurrency"
+	with := func(concurrency, memory string) *v1beta1.InferenceService {
+		return fromManifest(t, `predictor: {containerConcurrency: `+concurrency+`, containers: [{image: a}], logger: {resources: {limits: {memory: `+memory+`}}}}`)
+	}
+	const remedy = "or a higher memory limit in spec.predictor.logger.resources.limits.memory"
+	assertRefused(t, asCreated(t.Context(), with("1000", "1Gi")))
+	assertRefused(t, asCreated(t.Context(), with("5000", "1Gi")), refused("room for 4096 requests at once and answers more with 503: write at most 4096, "+remedy, field))
+	assertRefused(t, asCreated(t.Context(), with("500", "100Mi")), refused("room for 400 requests at once and answers more with 503: write at most 400, "+remedy, field))
+	assertRefused(t, asCreated(t.Context(), with("0", "1Gi")).Filter(apis.WarningLevel), refused("write at most 4096 to have more wait", field))
+	// Of resources that are refused themselves nothing more is said.
+	assertRefused(t, asCreated(t.Context(), with("500", "1Mi")), refused("write at least 32Mi", "spec.predictor.logger.resources.limits.memory"))
+
+	// What a change of the agent's memory makes wrong is the request's.
+	ctx := apis.WithinUpdate(t.Context(), with("1000", "1Gi"))
+	updated := with("1000", "128Mi")
+	updated.SetDefaults(ctx)
+	assertRefused(t, updated.Validate(ctx).Filter(apis.ErrorLevel), refused("write at most 512", field))
 }
 
 func TestAShortTimeoutWithALoggerIsWarnedOf(t *testing.T) {
