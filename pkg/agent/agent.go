@@ -296,7 +296,7 @@ func (a *Agent) newSender(given *arguments.Arguments, sink arguments.Sink) (*del
 			keepsToken(where)
 		},
 		OnAddressFailure: func(err error) {
-			log.Warn("the sink's address stays the one read before", zap.Error(err))
+			log.Warn("the sink's address file can't be used: the last good address stays in force", zap.Error(err))
 		},
 	})
 	if err != nil {
@@ -402,7 +402,7 @@ func waitFor(group *sync.WaitGroup, most time.Duration) bool {
 func (a *Agent) panics() panics.Handler {
 	return panics.Handler{
 		OnEvent: func(place panics.Place) {
-			a.logger.Error("a panic: what it was about is counted as dropped for invalid", zap.String("place", string(place)))
+			a.logger.Error("a panic: its event is counted as dropped for invalid", zap.String("place", string(place)))
 		},
 		OnAgent: func(place panics.Place) {
 			a.logger.Error("a panic ends the agent", zap.String("place", string(place)))
@@ -419,14 +419,14 @@ func (a *Agent) unanswered(class proxy.ErrorClass) {
 }
 
 func (a *Agent) logNotStarted(failures int32) {
-	a.logger.Warn("the model has not started: its startup probe failed as often as its failureThreshold says; the agent goes on probing",
+	a.logger.Warn("the model has not started: its startup probe has reached its failureThreshold; the agent goes on probing",
 		zap.Int32("failures", failures))
 }
 
 // refused counts an exchange that there was no room for.
 func (a *Agent) refused() {
 	a.pipeline.Skips().Skip(ledger.SkipOverload)
-	a.logger.Warn("an exchange was refused: as many are under way as there is room for", zap.Int64("active", a.handler.Active()))
+	a.logger.Warn("an exchange was refused: max-exchanges are under way", zap.Int64("active", a.handler.Active()))
 }
 
 func (a *Agent) logReadiness(ready bool) {

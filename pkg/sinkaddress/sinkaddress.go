@@ -70,7 +70,7 @@ func Parse(content []byte) (Address, error) {
 	var read *file
 	if err := json.Unmarshal(content, &read); err != nil || read == nil {
 		// The decoder's own message may quote the content.
-		return Address{}, errors.New("not a JSON object with the texts url and audience")
+		return Address{}, errors.New("not a JSON object with the strings url and audience")
 	}
 	if read.URL == "" {
 		return Address{}, nil

@@ -36,7 +36,7 @@ func TestAnAddressFileMakesASink(t *testing.T) {
 
 func TestAnAddressFileIsRefusedWhereItMeansNothing(t *testing.T) {
 	for line, says := range map[string]string{
-		"--sink=stdout --sink.default.address-file=/a":             "the standard output is nowhere else",
+		"--sink=stdout --sink.default.address-file=/a":             "the standard output has no address",
 		"--sink=http://a --sink.default.dead-letter.token-file=/t": "there is no dead letter sink",
 		"--sink.default.token-audience=own":                        "there is no sink",
 	} {

@@ -96,11 +96,11 @@ var sinkOptions = append([]sinkOption{
 		func(s *Sink, v string) error { s.TokenFile = v; return nil },
 	},
 	{
-		addressFileOption, "FILE", "a file that says where the sink is, in the place of the URL: a JSON object with url, and audience where the sink asks for a token. It need not be there yet, and is read again when it changes; an object without url means that the sink has no address. Given alone, it makes the sink",
+		addressFileOption, "FILE", "a file with the sink's present address, which replaces the URL: a JSON object with url, and with audience if the sink asks for a token. The file need not exist yet. While events are sent it is read at most once a second. An object without url means that the sink has no address. --sink=NAME=URL may be left out",
 		func(s *Sink, v string) error { s.AddressFile = v; return nil },
 	},
 	{
-		"token-audience", "AUDIENCE", "the token's audience: with address-file, the token is sent only while the file asks for this audience",
+		"token-audience", "AUDIENCE", "the token's audience. With address-file, the token is sent only while the file has this audience",
 		func(s *Sink, v string) error { s.TokenAudience = v; return nil },
 	},
 	{
@@ -252,7 +252,7 @@ func (s *sinkSet) resolve() ([]Sink, error) {
 		case sink == nil:
 			s.sinks = append(s.sinks, newSink(name))
 		case sink.URL == nil:
-			return nil, fmt.Errorf("argument --sink.%s: the standard output is nowhere else: leave %s out", name, addressFileOption)
+			return nil, fmt.Errorf("argument --sink.%s: the standard output has no address: leave %s out", name, addressFileOption)
 		}
 	}
 	for name, options := range s.options {

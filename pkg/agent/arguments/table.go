@@ -130,11 +130,11 @@ var table = []argument{
 		},
 	},
 	{
-		"max-exchanges", "NUMBER", "512", "how many exchanges may be under way; further ones are answered with 503. Each takes up to 96 KiB, and a long head counts as several. 0 is no bound",
+		"max-exchanges", "NUMBER", "512", "how many exchanges may be under way. Further requests are answered with 503. Plan 96 KiB of memory for each. A long head counts as several exchanges. 0 means no bound",
 		func(a *Arguments, v string) (err error) { a.MaxExchanges, err = parseExchanges(v); return err },
 	},
 	{
-		"drain-timeout", "DURATION", "30s", "how long events are still delivered after SIGTERM, counted from the end of the last exchange; exchanges end when they end, and a second SIGTERM ends both at once",
+		"drain-timeout", "DURATION", "30s", "how long events are still delivered after SIGTERM, from the end of the last exchange. Exchanges have no time limit. A second SIGTERM ends exchanges and delivery at once",
 		func(a *Arguments, v string) (err error) { a.DrainTimeout, err = parseDuration(v); return err },
 	},
 	{

@@ -32,7 +32,7 @@ type Statement struct {
 	Pending      uint64            `json:"pending"`
 
 	// Skipped counts exchanges of the agent that were to give no event, and
-	// SkippedEvents, by their kind, events that were not to be sent.
+	// SkippedEvents, by their kind, events of kinds that are not selected.
 	Skipped       map[SkipReason]uint64 `json:"skipped"`
 	SkippedEvents map[string]uint64     `json:"skippedEvents"`
 	// Mode and Events say what was to give one.

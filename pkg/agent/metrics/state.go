@@ -109,7 +109,7 @@ func observeState(meter metric.Meter, state func() State) error {
 	spoolErrors := i.counter("sidenote.spool.errors", "{error}", "Failures of the spool's filesystem.")
 	refused := i.counter("sidenote.spool.refused", "{event}", "Events that found no room in the spool, and stayed in memory.")
 	corrupt := i.counter("sidenote.spool.corrupt_blocks", "{block}", "Blocks of the spool's files that are damaged.")
-	skippedEvents := i.counter("sidenote.events.skipped", "{event}", "Events that were not to be sent, by kind.")
+	skippedEvents := i.counter("sidenote.events.skipped", "{event}", "Events of kinds that are not selected, by kind.")
 	addressFailures := i.counter("sidenote.sink.address_failures", "{change}", "Changes of the sink's address file that could not be used.")
 	skipped := i.counter("sidenote.exchanges.skipped", "{exchange}", "Exchanges that were proxied but not observed, by reason.")
 	active := i.amount("sidenote.exchanges.active", "{exchange}", "Exchanges that are under way.")

@@ -100,7 +100,7 @@ func (s *Source) Run(ctx context.Context) {
 		case <-ticker.C:
 			if place := panics.Catch(s.refresh); place != "" {
 				s.failures.Add(1)
-				s.logger.Error("a panic: the last good metadata holds", zap.String("place", string(place)))
+				s.logger.Error("a panic: the last good metadata stays in force", zap.String("place", string(place)))
 			}
 		}
 	}

@@ -174,7 +174,7 @@ func (r *Reconciler) reconcileNamespaceTrust(ctx context.Context, namespace stri
 		if resources.IsNamespaceTrust(live) {
 			return nil
 		}
-		return fmt.Errorf("the ConfigMap %q is not Sidenote's: delete it, and the certificate authorities of the cluster reach the agents of this namespace", live.Name)
+		return fmt.Errorf("the ConfigMap %q is not Sidenote's, so the agents of this namespace don't get the cluster's certificate authorities: delete it, and Sidenote makes its own", live.Name)
 	})
 }
 

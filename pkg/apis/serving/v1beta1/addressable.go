@@ -24,7 +24,7 @@ func ValidateAddressable(ref *duckv1.KReference) error {
 	version, err := schema.ParseGroupVersion(ref.APIVersion)
 	switch {
 	case err != nil:
-		return fmt.Errorf("apiVersion %q is none: write for example eventing.knative.dev/v1", ref.APIVersion)
+		return fmt.Errorf("apiVersion %q is not valid: write for example eventing.knative.dev/v1", ref.APIVersion)
 	case version.Group == "" && (ref.Kind != "Service" || version.Version != "v1"):
 		return fmt.Errorf("a %s of %s has no address: name a Broker, a Knative Service, another addressable kind, or a Service of v1", ref.Kind, ref.APIVersion)
 	}

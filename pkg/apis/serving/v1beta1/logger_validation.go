@@ -48,7 +48,7 @@ func ValidateURL(url *apis.URL) error {
 		return fmt.Errorf("it has %d bytes: write at most %d", len(text), MaxURLBytes)
 	}
 	if strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return errors.New("it has characters that are not of a URL: write them with %, as %20")
+		return errors.New("it has characters that a URL can't have: percent-encode them, as %20")
 	}
 	return nil
 }

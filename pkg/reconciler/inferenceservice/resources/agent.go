@@ -198,7 +198,7 @@ func agentArguments(line *agentLine, is *v1beta1.InferenceService, port corev1.C
 		}
 	}
 	if refresh := logger.MetadataRefresh; refresh != v1beta1.RefreshByRevision && refresh != v1beta1.RefreshLive {
-		ignore("metadataRefresh", fmt.Errorf("%q is none: write %s or %s", refresh, v1beta1.RefreshByRevision, v1beta1.RefreshLive))
+		ignore("metadataRefresh", fmt.Errorf("%q is not supported: write %s or %s", refresh, v1beta1.RefreshByRevision, v1beta1.RefreshLive))
 	}
 
 	argument("port", strconv.Itoa(int(v1beta1.AgentPort)))

@@ -29,7 +29,7 @@ func addDelivery(option func(name, value string), ignore func(field string, why 
 		}
 		if policy := delivery.BackoffPolicy; policy != nil {
 			if *policy != eventingduckv1.BackoffPolicyLinear && *policy != eventingduckv1.BackoffPolicyExponential {
-				ignore("delivery.backoffPolicy", fmt.Errorf("%q is none: write linear or exponential", *policy))
+				ignore("delivery.backoffPolicy", fmt.Errorf("%q is not supported: write linear or exponential", *policy))
 			} else {
 				option("backoff-policy", string(*policy))
 			}

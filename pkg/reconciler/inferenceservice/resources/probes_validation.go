@@ -106,7 +106,7 @@ func validateProbe(field string, probe *corev1.Probe, portName string) (errs *ap
 		const name = ".terminationGracePeriodSeconds"
 		switch {
 		case field == readyToServe:
-			errs = errs.Also(&apis.FieldError{Message: "a readiness probe ends no container", Paths: []string{field + name}, Details: "remove it"})
+			errs = errs.Also(&apis.FieldError{Message: "a readiness probe doesn't end a container", Paths: []string{field + name}, Details: "remove it"})
 		case *grace < 1:
 			errs = errs.Also(apis.ErrInvalidValue(*grace, field+name, "write 1 or more, or remove it"))
 		}

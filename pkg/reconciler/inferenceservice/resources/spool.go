@@ -91,7 +91,7 @@ func addSpool(option func(name, value string), ignore func(field string, why err
 	case v1beta1.DropNewest:
 		whenFull = "newest"
 	default:
-		ignore("spool.whenFull", fmt.Errorf("%q is none: write %s or %s", spool.WhenFull, v1beta1.DropOldest, v1beta1.DropNewest))
+		ignore("spool.whenFull", fmt.Errorf("%q is not supported: write %s or %s", spool.WhenFull, v1beta1.DropOldest, v1beta1.DropNewest))
 	}
 	option("spool-when-full", whenFull)
 	option("spool-sync", strconv.FormatBool(spool.Sync))
