@@ -63,6 +63,9 @@ func TestFeatures(t *testing.T) {
 		"Admission":              features.Admission(),
 		"NoTokenForTheAPI":       features.NoTokenForTheAPI(),
 		"Privileges":             features.ControllerPrivileges(),
+		"LimitRange":             features.LimitRange(),
+		"RootModel":              features.RootModel(),
+		"NoWebhookSaw":           features.NoWebhookSaw(),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
