@@ -81,7 +81,7 @@ func addAgent(is *v1beta1.InferenceService, pod *corev1.PodSpec, inForce InForce
 		Env:             agentEnvironment(settings),
 		Ports:           []corev1.ContainerPort{{Name: port.Name, ContainerPort: v1beta1.AgentPort}},
 		Resources:       *settings.Resources.DeepCopy(),
-		SecurityContext: agentSecurity(pod.SecurityContext),
+		SecurityContext: restricted(),
 		ReadinessProbe: &corev1.Probe{ProbeHandler: corev1.ProbeHandler{
 			HTTPGet: &corev1.HTTPGetAction{Path: "/readyz", Port: intstr.FromInt32(v1beta1.AgentAdminPort)},
 		}},
@@ -132,7 +132,9 @@ func portOwner(containers []corev1.Container) int {
 }
 
 // restricted is what the restricted Pod security standard asks of a
-// container, whatever the pod's own containers may do.
+// container, whatever the pod's own containers may do. The pod, the image or
+// the platform names the user: OpenShift refuses a number that is outside of
+// the namespace's range.
 func restricted() *corev1.SecurityContext {
 	return &corev1.SecurityContext{
 		AllowPrivilegeEscalation: ptr.Bool(false),
@@ -141,21 +143,6 @@ func restricted() *corev1.SecurityContext {
 		Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
 		SeccompProfile:           &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
 	}
-}
-
-// agentUser is the user of the agent's image, and its group.
-const agentUser = 65532
-
-// agentSecurity gives the agent a user of its own where the pod's is root,
-// which a container that must not be root could not start as. Elsewhere the
-// pod, the image or the platform names the user: OpenShift refuses a number
-// that is outside of the namespace's range.
-func agentSecurity(pod *corev1.PodSecurityContext) *corev1.SecurityContext {
-	security := restricted()
-	if pod != nil && pod.RunAsUser != nil && *pod.RunAsUser == 0 {
-		security.RunAsUser, security.RunAsGroup = ptr.Int64(agentUser), ptr.Int64(agentUser)
-	}
-	return security
 }
 
 // mountToken gives the agent a token for a sink that wants one.

@@ -47,6 +47,7 @@ func makeService(is *v1beta1.InferenceService, ownerHash string, inForce InForce
 	is.SetDefaults(context.Background())
 	predictor := is.Spec.Predictor
 	pod := *predictor.PodSpec.DeepCopy()
+	moveRootToContainers(&pod)
 	if pod.EnableServiceLinks == nil {
 		// Serving sets its default only when a Service is created.
 		pod.EnableServiceLinks = ptr.Bool(false)

@@ -6,6 +6,7 @@ SPDX-License-Identifier: Apache-2.0
 package resources
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -72,36 +73,66 @@ func TestNoCPULimitByDefault(t *testing.T) {
 	}
 }
 
-// A pod that is root's must not keep an agent from starting that may not be.
-func TestAnAgentIsNeverRoot(t *testing.T) {
+// Neither the agent nor Serving's queue-proxy may be root, and both have the
+// pod's user where it names one.
+func TestOnlyTheOwnersContainersAreRoot(t *testing.T) {
+	const model, sidecar, loader = "kfserving-container", "sidecar", "loader"
 	for what, test := range map[string]struct {
-		pod  *corev1.PodSecurityContext
-		want *int64
+		pod *corev1.PodSecurityContext
+		// users are those of the pod and of the containers that name none.
+		wantPod, want *int64
 	}{
-		"no user":          {nil, nil},
-		"no user, a group": {&corev1.PodSecurityContext{FSGroup: ptr.Int64(1)}, nil},
-		"root":             {&corev1.PodSecurityContext{RunAsUser: ptr.Int64(0)}, ptr.Int64(65532)},
-		"another user":     {&corev1.PodSecurityContext{RunAsUser: ptr.Int64(1000)}, nil},
+		"no user":          {nil, nil, nil},
+		"no user, a group": {&corev1.PodSecurityContext{FSGroup: ptr.Int64(1)}, nil, nil},
+		"root":             {&corev1.PodSecurityContext{RunAsUser: ptr.Int64(0), FSGroup: ptr.Int64(1)}, nil, ptr.Int64(0)},
+		"another user":     {&corev1.PodSecurityContext{RunAsUser: ptr.Int64(1000)}, ptr.Int64(1000), nil},
 	} {
-		is := Seed(WithPredictor(func(p *v1beta1.PredictorSpec) { p.SecurityContext = test.pod }),
-			WithModel(func(c *corev1.Container) { c.SecurityContext = &corev1.SecurityContext{RunAsUser: ptr.Int64(0)} }))
-		features := map[string]string{"kubernetes.podspec-securitycontext": "enabled"}
-		if errs := Validate(withFeatures(t, features), is).Filter(apis.ErrorLevel); errs != nil {
-			t.Errorf("%s is refused: %v", what, errs)
+		for _, logger := range []*v1beta1.LoggerSpec{nil, {}} {
+			is := Seed(WithPredictor(func(p *v1beta1.PredictorSpec) {
+				p.SecurityContext, p.Logger = test.pod, logger
+				p.InitContainers = []corev1.Container{{Name: loader, Image: "sidecar"}}
+				p.Containers = append(p.Containers, corev1.Container{Name: sidecar, Image: "sidecar",
+					SecurityContext: &corev1.SecurityContext{RunAsUser: ptr.Int64(7)}})
+			}))
+			features := map[string]string{"kubernetes.podspec-securitycontext": "enabled", "kubernetes.podspec-init-containers": "enabled"}
+			if errs := Validate(withFeatures(t, features), is).Filter(apis.ErrorLevel); errs != nil {
+				t.Errorf("%s is refused: %v", what, errs)
+			}
+			pod := made(is).Spec.Template.Spec.PodSpec
+			got := map[string]*int64{}
+			if pod.SecurityContext != nil {
+				got["pod"] = pod.SecurityContext.RunAsUser
+				if pod.SecurityContext.FSGroup != test.pod.FSGroup && *pod.SecurityContext.FSGroup != *test.pod.FSGroup {
+					t.Errorf("%s: the pod's group became %v", what, pod.SecurityContext.FSGroup)
+				}
+			}
+			for _, container := range append(pod.InitContainers, pod.Containers...) {
+				if security := container.SecurityContext; security != nil {
+					got[container.Name] = security.RunAsUser
+				}
+			}
+			for name, want := range map[string]*int64{
+				"pod": test.wantPod, model: test.want, loader: test.want, sidecar: ptr.Int64(7), v1beta1.AgentContainerName: nil,
+			} {
+				if diff := cmp.Diff(want, got[name]); diff != "" {
+					t.Errorf("%s: the user of %s (-want, +got): %s", what, name, diff)
+				}
+			}
+			if logger != nil && !*agentOf(t, made(is)).SecurityContext.RunAsNonRoot {
+				t.Errorf("%s: the agent may be root", what)
+			}
 		}
-		service := made(is)
-		security := agentOf(t, service).SecurityContext
-		if diff := cmp.Diff(test.want, security.RunAsUser); diff != "" {
-			t.Errorf("%s: user (-want, +got): %s", what, diff)
-		}
-		if diff := cmp.Diff(test.want, security.RunAsGroup); diff != "" {
-			t.Errorf("%s: group (-want, +got): %s", what, diff)
-		}
-		if !*security.RunAsNonRoot {
-			t.Errorf("%s: it may be root", what)
-		}
-		if got := containerOf(t, service, "kfserving-container").SecurityContext.RunAsUser; *got != 0 {
-			t.Errorf("%s: the model's user became %d", what, *got)
-		}
+	}
+}
+
+// Without the feature, admission refuses a pod's security context as Serving
+// does, also one that names nothing but root.
+func TestRootOfAPodNeedsTheFeature(t *testing.T) {
+	is := Seed(WithPredictor(func(p *v1beta1.PredictorSpec) {
+		p.SecurityContext = &corev1.PodSecurityContext{RunAsUser: ptr.Int64(0)}
+	}))
+	errs := Validate(withFeatures(t, nil), is)
+	if errs == nil || !strings.Contains(errs.Error(), "spec.predictor.securityContext") || !strings.Contains(errs.Error(), "kubernetes.podspec-securitycontext") {
+		t.Errorf("the answer is %v", errs)
 	}
 }
