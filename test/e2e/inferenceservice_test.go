@@ -25,6 +25,7 @@ func TestSteadyControlPlane(t *testing.T) {
 		features.NewAgentImage(),
 		features.NewDefaultSink(),
 		features.OneRevisionForTheOwner(),
+		features.RootPod(),
 		features.WithoutTheWebhook(),
 	} {
 		env.Test(ctx, t, f)

@@ -197,7 +197,12 @@ func awaitSink(ctx context.Context, t feature.T, name, want string) {
 // setConfig sets one key of a ConfigMap of ours and gives what sets it back,
 // which is also done at the step's end.
 func setConfig(ctx context.Context, t feature.T, name, key, value string) (restore func()) {
-	client := kubeclient.Get(ctx).CoreV1().ConfigMaps(systemNamespace)
+	return setConfigIn(ctx, t, systemNamespace, name, key, value)
+}
+
+// setConfigIn does so in another namespace.
+func setConfigIn(ctx context.Context, t feature.T, namespace, name, key, value string) (restore func()) {
+	client := kubeclient.Get(ctx).CoreV1().ConfigMaps(namespace)
 	original, err := client.Get(ctx, name, metav1.GetOptions{})
 	if err != nil {
 		t.Fatal(err)

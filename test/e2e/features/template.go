@@ -96,6 +96,34 @@ func RootModel() *feature.Feature {
 	return f
 }
 
+// servingNamespace and servingFeatures are where Knative Serving is told which
+// fields of a pod it takes.
+const servingNamespace, servingFeatures = "knative-serving", "config-features"
+
+// RootPod is that a model logs in a pod whose user is root. Serving takes the
+// pod's user only with a feature of its own, so nothing else may run beside it.
+func RootPod() *feature.Feature {
+	const service, all = "root-pod", "every-event"
+	f := feature.NewFeatureNamed("a pod that runs as root")
+	f.Setup("there is a subscriber "+all, subscriber.Install(all))
+	f.Assert("it serves, and its events arrive", func(ctx context.Context, t feature.T) {
+		restore := setConfigIn(ctx, t, servingNamespace, servingFeatures, "kubernetes.podspec-securitycontext", "enabled")
+		eventually(ctx, t, "admission to take the user of a pod", func(ctx context.Context) error {
+			_, err := inferenceServices(ctx).Create(ctx, example("dry-run", nil, fields{"securityContext": fields{"runAsUser": int64(0)}}, nil),
+				metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+			return err
+		})
+		inferenceservice.Install(service,
+			inferenceservice.WithPredictor("securityContext", map[string]any{"runAsUser": 0}),
+			inferenceservice.WithLogger(map[string]any{"url": urlOf(ctx, all)}))(ctx, t)
+		answers(service)(ctx, t)
+		predictUntilSeen(ctx, t, service, all)
+		restore()
+		predictOnce(ctx, t, service)
+	})
+	return f
+}
+
 // NoWebhookSaw is that a model serves and logs whatever its logger says, where
 // no webhook saw it: the agent is not given what it would refuse.
 func NoWebhookSaw() *feature.Feature {
