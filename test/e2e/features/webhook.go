@@ -70,7 +70,14 @@ func WithoutTheWebhook() *feature.Feature {
 			t.Fatal(err)
 		}
 		scale(ctx, 0)
-		defer scale(context.WithoutCancel(ctx), 2)
+		defer func(ctx context.Context) {
+			scale(ctx, 2)
+			// A replica is ready some time before the Service's address leads to it.
+			eventually(ctx, t, "the webhook to answer", func(ctx context.Context) error {
+				_, err := inferenceServices(ctx).Create(ctx, example("dry-run", nil, nil, nil), metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+				return err
+			})
+		}(context.WithoutCancel(ctx))
 
 		// Its sink appears, and the controller says so.
 		broker.Install(broken, broker.WithEnvConfig()...)(ctx, t)
