@@ -361,7 +361,7 @@ func TestWhatCannotServeIsRefusedWithTheFieldAndTheRemedy(t *testing.T) {
 		},
 		"a URL with characters that are none of a URL's": {
 			Seed(WithLogger(WithURL("http://h/?q=\U000f0000"))),
-			refused("write them with %", logger+".url"),
+			refused("percent-encode them", logger+".url"),
 		},
 		"resources that are not the agent's": {
 			fromManifest(t, `predictor: {containers: [{image: a}], logger: {resources: {limits: {nvidia.com/gpu: 1}}}}`),
@@ -425,7 +425,7 @@ func TestWhatCannotServeIsRefusedWithTheFieldAndTheRemedy(t *testing.T) {
 		},
 		"a query beside a sink's ref that has no JSON form": {
 			fromManifest(t, `predictor: {containers: [{image: a}], logger: {sink: {ref: {apiVersion: eventing.knative.dev/v1, kind: Broker, name: a}, uri: "?q=\U000F0000"}}}`),
-			refused("write them with %", logger+".sink.uri"),
+			refused("percent-encode them", logger+".sink.uri"),
 		},
 		"a fragment beside a sink's ref": {
 			fromManifest(t, `predictor: {containers: [{image: a}], logger: {sink: {ref: {apiVersion: eventing.knative.dev/v1, kind: Broker, name: a}, uri: "/a#b"}}}`),
