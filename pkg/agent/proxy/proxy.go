@@ -153,7 +153,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if recorder != nil {
 		proxy.Transport = patience
 	}
+	var rest unread
 	proxy.Rewrite = func(p *httputil.ProxyRequest) {
+		if p.In.ProtoMajor == 1 && p.Out.Body != nil {
+			p.Out.Body = rest.watch(p.Out.Body)
+		}
 		h.rewrite(p, extra)
 		if recorder != nil {
 			watchRequest(p.Out, recorder, &added)
@@ -171,6 +175,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			// Nothing to flush: an answer of a head alone, such as a gRPC
 			// error's, must not become a head and an empty body.
 			proxy.FlushInterval = 0
+		}
+		if res.StatusCode != http.StatusSwitchingProtocols {
+			rest.endConnection(w)
 		}
 		if recorder == nil {
 			return nil
@@ -196,6 +203,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if recorder != nil {
 			recorder.Unanswered(http.StatusBadGateway)
 		}
+		rest.endConnection(w)
 		// As queue-proxy, which would meet the same error without the agent.
 		http.Error(w, err.Error(), http.StatusBadGateway)
 	}

@@ -1,0 +1,49 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package proxy
+
+import (
+	"io"
+	"net/http"
+	"sync/atomic"
+)
+
+// unread says whether the body of an HTTP/1 request was not read to its end. It
+// is safe for concurrent use.
+//
+// A server that answers while it reads (EnableFullDuplex) leaves such a body
+// where it is, and goes on with the connection all the same. Then the end of the
+// body makes net/http panic (golang/go#68560), and the rest of a chunked body,
+// of which reading was broken off, is read as the next request. So the answer
+// says that the connection ends with it.
+type unread struct{ atomic.Bool }
+
+// watch gives a body of which the end is noticed. The model can't have all of
+// the body before that.
+func (u *unread) watch(body io.ReadCloser) io.ReadCloser {
+	u.Store(true)
+	return unreadBody{body, u}
+}
+
+// endConnection is to be called before the head of the answer is written.
+func (u *unread) endConnection(w http.ResponseWriter) {
+	if u.Load() {
+		w.Header().Set("Connection", "close")
+	}
+}
+
+type unreadBody struct {
+	io.ReadCloser
+	unread *unread
+}
+
+func (b unreadBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err == io.EOF {
+		b.unread.Store(false)
+	}
+	return n, err
+}
