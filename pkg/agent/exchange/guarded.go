@@ -57,8 +57,11 @@ func (g *guarded) Unanswered(status int) { g.do(func() { g.recorder.Unanswered(s
 
 func (g *guarded) End(trailer http.Header) { g.do(func() { g.recorder.End(trailer) }) }
 
-// observe hands one side to the pipeline.
+// observe hands one side to the pipeline, unless it was counted as lost.
 func (r *recorder) observe(observation event.Observation, lease *capture.Lease) {
+	if r.lost {
+		return
+	}
 	switch observation.Side {
 	case event.Request:
 		r.observed.request = true
@@ -78,6 +81,8 @@ func (r *recorder) observe(observation event.Observation, lease *capture.Lease) 
 func (r *recorder) lose() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	// The other direction may have come this far before it knew.
+	defer func() { r.lost, r.request.ended, r.response.ended = true, true, true }()
 	switch lose := r.pipeline.loseSide; {
 	case r.skipped:
 	case r.tunnel && !r.observed.tunnel:

@@ -140,3 +140,42 @@ func exchange(p *Pipeline, request func(*http.Request), beforeRequest, beforeAns
 	watching.ResponseDone()
 	watching.End(nil)
 }
+
+// TestWhatIsLostCountsOnce: the other direction of an exchange may be at work
+// while a panic is counted.
+func TestWhatIsLostCountsOnce(t *testing.T) {
+	for name, goOn := range map[string]func(*recorder){
+		"the request ends": func(r *recorder) { r.RequestBytes([]byte("{}")); r.RequestDone() },
+		"the answer flows": func(r *recorder) { r.ResponseHead(http.StatusOK, http.Header{}, -1); r.ResponseBytes([]byte("{}")) },
+		"it ends":          func(r *recorder) { r.End(nil) },
+		"a tunnel ends":    func(r *recorder) { r.tunnel = true; r.End(nil) },
+		"it turns out to be a probe": func(r *recorder) {
+			r.ifEmpty = ledger.SkipProbe
+			r.RequestDone()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			sink := new(takingSink)
+			budget := capture.NewBudget(1 << 20)
+			p := NewPipeline(Settings{
+				Selection:  event.Select(event.ModeAll, event.Kinds()),
+				Builder:    event.Builder{MaxPayloadBytes: 1 << 10},
+				Attributes: func() []metadata.Attribute { return nil },
+			}, budget, []Sink{sink}, new(ledger.Account))
+			r := httptest.NewRequest(http.MethodPost, "/v1/models/m:predict", strings.NewReader("{}"))
+			watching, _ := p.Begin(r, nil)
+			inner := watching.(*guarded).recorder
+			inner.lose()
+			goOn(inner)
+			if got := sink.account.Snapshot(); got.Observed != 2 || got.Dropped[ledger.ReasonInvalid] != 2 {
+				t.Errorf("the ledger says %+v, want 2 observed, both of them invalid", got)
+			}
+			if skipped := p.Skips().Snapshot().Exchanges; len(skipped) > 0 {
+				t.Errorf("it is skipped, too: %v", skipped)
+			}
+			if budget.Used() != 0 {
+				t.Errorf("%d bytes of the budget are still held", budget.Used())
+			}
+		})
+	}
+}

@@ -116,8 +116,9 @@ type recorder struct {
 	// loop is what the request was recognised by as one that carries an event of
 	// an agent. Then the whole exchange gives one event, at its end.
 	loop event.Loop
-	// skipped says that the request turned out to be one that isn't observed.
-	skipped bool
+	// skipped says that the request turned out to be one that isn't observed, and
+	// lost that a panic was counted in the place of what wasn't observed yet.
+	skipped, lost bool
 	// holds says that the request's side waits for the head of the answer, for
 	// the request asks for a tunnel. held is what it holds back.
 	holds  bool
