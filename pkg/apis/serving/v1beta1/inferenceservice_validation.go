@@ -43,6 +43,13 @@ func WithChildValidation(ctx context.Context, validate ChildValidation) context.
 	return context.WithValue(ctx, childValidationKey{}, validate)
 }
 
+type everyViolationKey struct{}
+
+// WantsEveryViolation reports whether a ChildValidation is to name also what
+// comes of a violation that it names already. An update is compared by it: who
+// mends one violation must not be refused for another that it hid.
+func WantsEveryViolation(ctx context.Context) bool { return ctx.Value(everyViolationKey{}) != nil }
+
 // Validate implements apis.Validatable. It refuses only what the request
 // brings in: what the object had before is a warning, and an object that is
 // being deleted or whose status alone is written is let through.
@@ -60,7 +67,13 @@ func (is *InferenceService) Validate(ctx context.Context) *apis.FieldError {
 	}
 	old = old.DeepCopy()
 	old.SetDefaults(ctx)
-	return warnOfOld(errs, old.violations(ctx))
+	every := context.WithValue(ctx, everyViolationKey{}, true)
+	before := old.violations(every)
+	if errs = warnOfOld(errs, before); errs.Filter(apis.ErrorLevel) != nil {
+		return errs
+	}
+	// An old violation hides no new one either.
+	return warnOfOld(is.violations(every), before)
 }
 
 // warnOfOld turns every error that was there before into a warning: path by
@@ -101,7 +114,7 @@ func (is *InferenceService) violations(ctx context.Context) *apis.FieldError {
 	errs = errs.Also(is.validateKServeAnnotations())
 	errs = errs.Also(is.validateMetadata(ctx))
 	errs = errs.Also(is.validateSinkIsNotSelf())
-	if validate, found := ctx.Value(childValidationKey{}).(ChildValidation); found && errs.Filter(apis.ErrorLevel) == nil {
+	if validate, found := ctx.Value(childValidationKey{}).(ChildValidation); found && (errs.Filter(apis.ErrorLevel) == nil || WantsEveryViolation(ctx)) {
 		// What is refused already would only be refused again, less plainly.
 		errs = errs.Also(validate(ctx, is))
 	}

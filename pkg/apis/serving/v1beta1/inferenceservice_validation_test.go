@@ -787,6 +787,21 @@ func TestWhatServingSaysIsAskedOnlyOfWhatWeTake(t *testing.T) {
 	assertRefused(t, Seed(WithImage("v2")).Validate(ctx).Filter(apis.ErrorLevel))
 }
 
+// Of an object that has a violation of ours Serving is not asked. Who mends that
+// must not be refused for what Serving has said of the object all along.
+func TestAMendedViolationBringsNoOtherToLight(t *testing.T) {
+	ctx := v1beta1.WithChildValidation(t.Context(), func(context.Context, *v1beta1.InferenceService) *apis.FieldError {
+		return apis.ErrGeneric("Serving says no", "spec.predictor.nodeSelector")
+	})
+	old := Seed(WithAnnotation("serving.kserve.io/deploymentMode", "RawDeployment"))
+	updated := Seed()
+	ctx = apis.WithinUpdate(ctx, old)
+	updated.SetDefaults(ctx)
+	errs := updated.Validate(ctx)
+	assertRefused(t, errs.Filter(apis.ErrorLevel))
+	assertRefused(t, errs.Filter(apis.WarningLevel), refused("Serving says no", "spec.predictor.nodeSelector"))
+}
+
 func TestDeletionAndStatusUpdatesAreNeverRefused(t *testing.T) {
 	broken := func(options ...Option) *v1beta1.InferenceService {
 		return Seed(append(options, WithContainers(), WithName("-"), WithLogger(WithMode("both")))...)

@@ -32,8 +32,10 @@ var childPaths = strings.NewReplacer(
 // config-features and config-defaults, which the context carries. Of type
 // v1beta1.ChildValidation.
 func Validate(ctx context.Context, is *v1beta1.InferenceService) *apis.FieldError {
-	if errs := validateProbes(ctx, &is.Spec.Predictor).Also(validateEmptyDir(ctx, is.Spec.Predictor.Logger)); errs != nil {
-		return errs.ViaField("spec", "predictor")
+	every := v1beta1.WantsEveryViolation(ctx)
+	errs := validateProbes(ctx, &is.Spec.Predictor).Also(validateEmptyDir(ctx, is.Spec.Predictor.Logger)).ViaField("spec", "predictor")
+	if errs != nil && !every {
+		return errs
 	}
 	is = is.DeepCopy()
 	is.SetDefaults(ctx)
@@ -57,11 +59,15 @@ func Validate(ctx context.Context, is *v1beta1.InferenceService) *apis.FieldErro
 	// model's port and probes.
 	bare := is.DeepCopy()
 	bare.Spec.Predictor.Logger = nil
-	errs := validate(bare)
-	if errs.Filter(apis.ErrorLevel) != nil || is.Spec.Predictor.Logger == nil {
-		return errs
+	ofServing := validate(bare)
+	switch {
+	case is.Spec.Predictor.Logger == nil:
+	case every:
+		ofServing = ofServing.Also(validate(is))
+	case ofServing.Filter(apis.ErrorLevel) == nil:
+		ofServing = validate(is)
 	}
-	return validate(is)
+	return errs.Also(ofServing)
 }
 
 // features names the feature of Knative Serving that allows a field of a Pod's

@@ -10,10 +10,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	eventingduckv1 "knative.dev/eventing/pkg/apis/duck/v1"
 	"knative.dev/pkg/apis"
+	duckv1 "knative.dev/pkg/apis/duck/v1"
 	servingconfig "knative.dev/serving/pkg/apis/config"
 
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
@@ -164,5 +168,87 @@ func TestWhatServingTakesIsTaken(t *testing.T) {
 		if errs := Validate(ctx, is).Filter(apis.ErrorLevel); errs != nil {
 			t.Errorf("%s is refused: %v", what, errs)
 		}
+	}
+}
+
+// What this release refuses and an earlier one took is warned of in an update
+// of something else, and so is what it hid until it is mended.
+func TestAnUpdateOfWhatAnEarlierReleaseTookIsTaken(t *testing.T) {
+	startup := WithModel(func(c *corev1.Container) {
+		c.StartupProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{Port: intstr.FromInt32(8080)}}}
+	})
+	selector := WithPredictor(func(p *v1beta1.PredictorSpec) { p.NodeSelector = map[string]string{"gpu": "a100"} })
+	raw := WithAnnotation("serving.kserve.io/deploymentMode", "RawDeployment")
+	sink := func(destination duckv1.Destination) Option {
+		return WithLogger(func(l *v1beta1.LoggerSpec) {
+			l.Sink = destination.DeepCopy()
+			l.Delivery = &eventingduckv1.DeliverySpec{DeadLetterSink: destination.DeepCopy()}
+		})
+	}
+	audience := "mine"
+	concurrency := WithPredictor(func(p *v1beta1.PredictorSpec) { many := int64(5000); p.ContainerConcurrency = &many })
+	emptyDirOff := withFeatures(t, map[string]string{"kubernetes.podspec-volumes-emptydir": "disabled"})
+	for what, test := range map[string]struct {
+		ctx     context.Context
+		options []Option
+		// warnings are parts of what is said.
+		warnings []string
+	}{
+		"a startup probe":             {nil, []Option{startup}, []string{"startupProbe"}},
+		"another deployment":          {nil, []Option{raw}, []string{"deploymentMode"}},
+		"an audience":                 {nil, []Option{sink(duckv1.Destination{Ref: broker("a").Ref, Audience: &audience})}, []string{"allowed-audiences"}},
+		"a kind without an address":   {nil, []Option{sink(duckv1.Destination{Ref: &duckv1.KReference{APIVersion: "v1", Kind: "ConfigMap", Name: "a"}})}, []string{"has no address"}},
+		"odd characters":              {nil, []Option{sink(duckv1.Destination{URI: &apis.URL{Scheme: "http", Host: "h", RawQuery: "a b"}})}, []string{"characters"}},
+		"odd characters beside one":   {nil, []Option{sink(duckv1.Destination{Ref: broker("a").Ref, URI: &apis.URL{RawQuery: "a b"}})}, []string{"characters"}},
+		"a long URL":                  {nil, []Option{sink(duckv1.Destination{URI: &apis.URL{Scheme: "http", Host: "h", Path: "/" + strings.Repeat("a", 5000)}})}, []string{"bytes"}},
+		"more than the agent has":     {nil, []Option{concurrency}, []string{"containerConcurrency"}},
+		"a denied annotation":         {nil, []Option{WithLogger(WithMetadataAnnotations("example.com/api-key"))}, []string{"must not be sent"}},
+		"a feature that is off":       {emptyDirOff, nil, []string{"kubernetes.podspec-volumes-emptydir"}},
+		"two, of which one is mended": {nil, []Option{startup, selector}, []string{"startupProbe", "nodeSelector"}},
+		"several":                     {nil, []Option{startup, raw, selector, concurrency}, []string{"startupProbe", "nodeSelector", "deploymentMode", "containerConcurrency"}},
+	} {
+		t.Run(what, func(t *testing.T) {
+			if test.ctx == nil {
+				test.ctx = t.Context()
+			}
+			ctx := v1beta1.WithChildValidation(test.ctx, Validate)
+			old := Seed(test.options...)
+			created := old.DeepCopy()
+			created.SetDefaults(ctx)
+			if created.Validate(apis.WithinCreate(ctx)).Filter(apis.ErrorLevel) == nil {
+				t.Error("a new object is taken")
+			}
+			ctx = apis.WithinUpdate(ctx, old)
+			updated := Seed(append(test.options, WithImage("v2"))...)
+			updated.SetDefaults(ctx)
+			errs := updated.Validate(ctx)
+			if refused := errs.Filter(apis.ErrorLevel); refused != nil {
+				t.Errorf("the update is refused: %v", refused)
+			}
+			for _, want := range test.warnings {
+				if !strings.Contains(errs.Filter(apis.WarningLevel).Error(), want) {
+					t.Errorf("it warns %v, want %q", errs, want)
+				}
+			}
+			// Each of the violations can be mended alone.
+			for i := range test.options {
+				mended := Seed(append(slices.Delete(slices.Clone(test.options), i, i+1), WithImage("v2"))...)
+				mended.SetDefaults(ctx)
+				if refused := mended.Validate(ctx).Filter(apis.ErrorLevel); refused != nil {
+					t.Errorf("mending %d is refused: %v", i, refused)
+				}
+			}
+			// What the request brings in is refused all the same.
+			added := Seed(append(test.options, WithPredictor(func(p *v1beta1.PredictorSpec) { p.HostNetwork = true }))...)
+			added.SetDefaults(ctx)
+			if refused := added.Validate(ctx).Filter(apis.ErrorLevel); refused == nil || !strings.Contains(refused.Error(), "hostNetwork") {
+				t.Errorf("what the request brings in: %v", refused)
+			}
+			deleted := updated.DeepCopy()
+			deleted.DeletionTimestamp = &metav1.Time{Time: time.Unix(1, 0)}
+			if errs := deleted.Validate(ctx); errs != nil {
+				t.Errorf("of an object that is being deleted it says %v", errs)
+			}
+		})
 	}
 }
