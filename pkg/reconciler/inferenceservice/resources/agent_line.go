@@ -84,7 +84,7 @@ func (l *agentLine) acceptedOneByOne() []string {
 		switch {
 		case err == nil:
 			accepted = candidate
-			hasSink = hasSink || first.name == "sink"
+			hasSink = hasSink || first.name == "sink" || first.name == "sink.default.address-file"
 		case strings.HasPrefix(first.name, "sink.") && !hasSink:
 			// Its sink is left out, and that was said.
 		default:

@@ -202,6 +202,23 @@ func TestASinkThatTheAgentWouldRefuse(t *testing.T) {
 	}
 }
 
+// A sink may have no address yet: a file makes it, and its options count.
+func TestASinkWithoutAnAddressKeepsItsOptions(t *testing.T) {
+	is := unseen(t, `{mode: x, delivery: {retry: 3}, spool: {sizeLimit: 1Gi}}`, "", nil)
+	wanted := Wanted{Agent: agentSettings(), Sink: WantedSink{Destination: broker("a")}, DeadLetterSink: &WantedSink{Destination: broker("b")}}
+	inForce := Decide(nil, true, wanted)
+	// It is refused, which must be said also where no URL makes the sink.
+	inForce.DeadLetterSink.Address.URL = &apis.URL{Scheme: "ftp", Host: "h"}
+	read := readByTheAgent(t, is, inForce)
+	if len(read.Sinks) != 1 || read.Sinks[0].URL != nil || read.Sinks[0].AddressFile == "" || *read.Sinks[0].Schedule.Retries != 3 ||
+		read.Sinks[0].Spool == nil || read.Sinks[0].DeadLetter == nil || read.Sinks[0].DeadLetter.AddressFile == "" {
+		t.Errorf("the agent reads %+v", read.Sinks)
+	}
+	if ignored := Ignored(is, inForce); !slices.ContainsFunc(ignored, func(said string) bool { return strings.Contains(said, "logger.delivery.deadLetterSink") }) {
+		t.Errorf("it says %q", ignored)
+	}
+}
+
 // Beside a model on the agent's own port neither could start.
 func TestAModelOnTheAgentsPortServesAlone(t *testing.T) {
 	for _, port := range []int32{v1beta1.AgentPort, v1beta1.AgentAdminPort} {
