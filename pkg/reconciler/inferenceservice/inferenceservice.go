@@ -99,13 +99,14 @@ func (r *Reconciler) reconcileWithLogger(ctx context.Context, is *v1beta1.Infere
 	}
 
 	var before *resources.InForce
-	renew := true
+	renew, unchanged := true, false
 	if live != nil {
 		var recordedHash string
 		before, recordedHash = resources.Recorded(live)
+		unchanged = resources.OwnerUnchanged(recordedHash, is, listed)
 		// A template whose Revision failed serves nobody: a mended image of the
 		// agent may replace it at once.
-		renew = !resources.OwnerUnchanged(recordedHash, is, listed) || resources.Failed(live)
+		renew = !unchanged || resources.Failed(live)
 		var revoked bool
 		before, revoked = resources.WithoutForeignAudiences(before, wanted, settings.Logger.AllowedAudiences)
 		renew = renew || revoked
@@ -115,7 +116,8 @@ func (r *Reconciler) reconcileWithLogger(ctx context.Context, is *v1beta1.Infere
 	// Before the pods that mount them, which start without them too: serving
 	// never depends on logging.
 	metadataErr := r.reconcileMetadata(ctx, is, attributes)
-	trustErr := r.reconcileTrust(ctx, is, inForce, wanted)
+	others := live != nil && (!resources.ServesAlone(live) || !resources.Holds(live, unchanged, inForce))
+	trustErr := r.reconcileTrust(ctx, is, inForce, wanted, others)
 	if err := r.reconcileService(ctx, is, live, listed, inForce); err != nil {
 		return errors.Join(err, metadataErr, trustErr)
 	}

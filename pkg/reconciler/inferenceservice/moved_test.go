@@ -18,7 +18,10 @@ import (
 	"knative.dev/pkg/apis"
 	duckv1 "knative.dev/pkg/apis/duck/v1"
 
+	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
+
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
+	"github.com/sidenote-dev/sidenote/pkg/reconciler/inferenceservice/resources"
 	. "github.com/sidenote-dev/sidenote/pkg/testing/v1beta1"
 )
 
@@ -233,6 +236,63 @@ func TestAUriBesideARefThatCannotBeRecordedRollsNothing(t *testing.T) {
 			w.settle()
 			if w.revisions() != 1 {
 				t.Errorf("%d Revisions, want 1", w.revisions())
+			}
+		})
+	}
+}
+
+// Until the Revision of another sink is ready, pods of the one before serve, and
+// so they keep the authorities and the address of their sink.
+func TestARevisionThatStillServesKeepsWhatItReads(t *testing.T) {
+	authority := Authority("eventing", 0)
+	for what, earlier := range map[string]bool{"a template of this controller": false, "a template of an older one": true} {
+		t.Run(what, func(t *testing.T) {
+			w := running(t)
+			w.put(w.bundles, TrustBundle("knative-eventing", "ca", map[string]string{"ca.crt": Authority("ca", 0)}))
+			secured := ingress("default")
+			secured.URL.Scheme, secured.CACerts = "https", &authority
+			w.appear(brokers, "default", secured)
+			w.appear(brokers, "other", ingress("other"))
+			w.settle()
+			if earlier {
+				w.older(func(inForce *resources.InForce) {
+					inForce.Sink.Address = ingress("default")
+					inForce.Sink.Address.URL.Scheme = "https"
+				})
+				w.settle()
+			}
+			before := w.service().DeepCopy()
+			files := func() (found []string) {
+				for _, path := range []string{"sink/cluster.pem", "sink/own.pem", "sink-address"} {
+					if _, has := w.mountedBy(before, path); has {
+						found = append(found, path)
+					}
+				}
+				return found
+			}
+			read := files()
+			if len(read) < 2 {
+				t.Fatalf("the pods read %q", read)
+			}
+			w.owner(WithLogger(WithBroker("other")))
+			w.settle()
+			if got := files(); !slices.Equal(got, read) {
+				t.Errorf("before the new Revision is ready, pods read %q, want %q", got, read)
+			}
+			w.change(func(service *servingv1.Service) {
+				service.Status.ObservedGeneration, service.Status.LatestCreatedRevisionName = service.Generation, "new"
+			})
+			w.settle()
+			if got := files(); !slices.Equal(got, read) {
+				t.Errorf("while the new Revision starts, pods read %q, want %q", got, read)
+			}
+			w.serve()
+			w.settle()
+			if got := files(); slices.Contains(got, "sink/own.pem") || slices.Contains(got, "sink-address") {
+				t.Errorf("what nobody reads any more stays: %q", got)
+			}
+			if w.sink() != ingress("other").URL.String() {
+				t.Errorf("events go to %q", w.sink())
 			}
 		})
 	}

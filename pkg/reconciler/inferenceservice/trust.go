@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -102,13 +103,17 @@ func (b *trustBundles) trust() (resources.Trust, error) {
 }
 
 // reconcileTrust has running agents get the authorities that the cluster's
-// administrators trust, and where the sinks are.
-func (r *Reconciler) reconcileTrust(ctx context.Context, is *v1beta1.InferenceService, inForce resources.InForce, wanted resources.Wanted) error {
+// administrators trust, and where the sinks are. Others says that pods of
+// another template serve, which keep what they read.
+func (r *Reconciler) reconcileTrust(ctx context.Context, is *v1beta1.InferenceService, inForce resources.InForce, wanted resources.Wanted, others bool) error {
 	cluster, err := r.trustBundles.trust()
 	if err != nil {
 		return err
 	}
 	desired, kept := resources.MakeTrust(is, cluster, inForce, wanted)
+	if others {
+		kept = append(kept, r.othersKeys(is, desired, kept)...)
+	}
 	updated, sharedErr := r.reconcileNamespaceTrust(ctx, is.Namespace)
 	if updated {
 		recordUpdated(ctx, is, resources.NamespaceTrustName, "TrustUpdated")
@@ -124,6 +129,24 @@ func (r *Reconciler) reconcileTrust(ctx context.Context, is *v1beta1.InferenceSe
 		is.Status.MarkTrust(cluster.LeftOut)
 	}
 	return err
+}
+
+// maxOthersKeys bounds what Revisions leave that never become ready. Fingerprints
+// tell as many keys apart.
+const maxOthersKeys = maxFingerprintKeys / 2
+
+// othersKeys gives the keys that running agents have beside the desired ones.
+func (r *Reconciler) othersKeys(is *v1beta1.InferenceService, desired *corev1.ConfigMap, kept []string) (keys []string) {
+	cached, err := r.configMapLister.ConfigMaps(is.Namespace).Get(desired.Name)
+	if err != nil {
+		return nil
+	}
+	for _, key := range slices.Sorted(maps.Keys(cached.Data)) {
+		if _, isDesired := desired.Data[key]; !isDesired && !slices.Contains(kept, key) && resources.IsTrustKey(key) && len(keys) < maxOthersKeys {
+			keys = append(keys, key)
+		}
+	}
+	return keys
 }
 
 func (r *Reconciler) removeTrust(ctx context.Context, is *v1beta1.InferenceService) error {

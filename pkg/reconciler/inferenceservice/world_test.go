@@ -382,6 +382,11 @@ func (w *world) arguments() []string {
 // mounted gives the content of a file in the agent's volume of addresses and
 // authorities, as the kubelet makes it.
 func (w *world) mounted(path string) (content string, found bool) {
+	return w.mountedBy(w.service(), path)
+}
+
+// mountedBy does so for the pods of a Knative Service as it is or was.
+func (w *world) mountedBy(service *servingv1.Service, path string) (content string, found bool) {
 	read := func(name string, items []corev1.KeyToPath) {
 		stored, exists, _ := w.configMaps.GetByKey(Namespace + "/" + name)
 		for _, item := range items {
@@ -393,7 +398,7 @@ func (w *world) mounted(path string) (content string, found bool) {
 			}
 		}
 	}
-	for _, volume := range w.service().Spec.Template.Spec.Volumes {
+	for _, volume := range service.Spec.Template.Spec.Volumes {
 		switch {
 		case volume.Name != "sidenote-trust":
 		case volume.ConfigMap != nil:

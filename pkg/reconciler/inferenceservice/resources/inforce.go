@@ -297,6 +297,13 @@ func Holds(live *servingv1.Service, ownerUnchanged bool, inForce InForce) bool {
 	return ownerUnchanged && equality.Semantic.DeepEqual(*recorded, inForce)
 }
 
+// ServesAlone reports whether no pods but those of the latest Revision serve, as
+// far as Serving has seen the latest generation.
+func ServesAlone(service *servingv1.Service) bool {
+	return service.Generation == service.Status.ObservedGeneration &&
+		service.Status.LatestCreatedRevisionName == service.Status.LatestReadyRevisionName
+}
+
 // Failed reports whether the latest Revision of a Knative Service has failed,
 // as far as Serving has seen its latest generation.
 func Failed(service *servingv1.Service) bool {

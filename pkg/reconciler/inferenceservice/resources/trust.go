@@ -214,6 +214,12 @@ const (
 func keyedTrust(role string, sink *Sink) string   { return role + "-" + sink.Key + ".pem" }
 func keyedAddress(role string, sink *Sink) string { return role + "-" + sink.Key + ".json" }
 
+// IsTrustKey reports whether a key of the ConfigMap of MakeTrust is one that some
+// template reads.
+func IsTrustKey(key string) bool {
+	return key == clusterTrustKey || strings.HasPrefix(key, sinkRole) || strings.HasPrefix(key, deadLetterRole)
+}
+
 // reach is what is known of where a sink in force is.
 type reach uint8
 
