@@ -7,6 +7,7 @@ package faults
 
 import (
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -133,6 +134,8 @@ func TestASecondSignalCuts(t *testing.T) {
 			eventually(t, "the sink has what there is", func() bool { return r.agent.ledger().Pending == 0 })
 		}
 		r.agent.signal(syscall.SIGTERM)
+		// Two signals that the process hasn't handled yet are one.
+		eventually(t, "the agent drains", func() bool { return strings.Contains(r.agent.logs.String(), "agent drains") })
 		through.speak()
 		r.agent.signal(syscall.SIGTERM)
 		if code := r.agent.exit(); code != 0 {
