@@ -218,4 +218,9 @@ var mutants = []mutant{
 		"frameSize = streamWindow", "frameSize = 1 << 20",
 		"pkg/agent/proxy", "TestTheWindowsOfHTTP2",
 	},
+	{
+		"the Retry-After of an attempt beside another", "pkg/agent/delivery/gate.go",
+		"\twait := retryAfter\n", "\twait := time.Duration(0)\n",
+		deliveryTests, "TestTheRetryAfterOfEachAttemptCounts",
+	},
 }
