@@ -34,7 +34,7 @@ type Item struct {
 	Release func()
 
 	attempts int
-	epoch    uint64
+	ticket   ticket
 	// notBefore is when the schedule allows the next attempt.
 	notBefore time.Time
 	// failure is what came of the last attempt, and lostFor why the event became
@@ -204,7 +204,7 @@ func (c *Core) Next(now time.Time) (*Item, time.Time) {
 	if c.gate.hangs() {
 		c.overflow.failing(now)
 	}
-	item.epoch = c.gate.begin(now)
+	item.ticket = c.gate.begin(now)
 	c.flyingBytes += item.Bytes
 	if c.flying != nil {
 		c.flying[item] = struct{}{}
@@ -255,18 +255,18 @@ func (c *Core) Done(item *Item, result Result, now time.Time) {
 	}
 	switch Judge(result) {
 	case Delivered:
-		c.gate.succeeded(item.epoch)
+		c.gate.succeeded(item.ticket)
 		c.successes++
 		c.held -= item.Bytes
 		c.taken()
 		item.end()
 	case Rejected:
 		// The sink is there and has answered: that opens its gate as well.
-		c.gate.succeeded(item.epoch)
+		c.gate.succeeded(item.ticket)
 		c.giveUp(item, rejection(result), now)
 	case Retry:
 		c.overflow.failing(now)
-		c.gate.failed(item.epoch, now, result.RetryAfter, c.config.Random())
+		c.gate.failed(item.ticket, now, result.RetryAfter, c.config.Random())
 		c.lastFailure = result
 		c.again(item, now)
 		c.loseImpatient(&c.backlog, now)

@@ -26,8 +26,21 @@ type gate struct {
 	// since is when it closed.
 	since time.Time
 	// epoch tells attempts that began before the gate closed from its probes:
-	// what they come to says nothing new.
+	// their results say nothing new.
 	epoch uint64
+	// begun counts attempts. failedProbe is the last attempt whose failure counted,
+	// and told says that the sink has said since then when to come back.
+	begun, failedProbe uint64
+	told               bool
+}
+
+// ticket is what the gate gives an attempt, to be given back with its result.
+type ticket struct {
+	epoch uint64
+	// number is the attempt's place among all, from 1, and probe says that it
+	// began while the gate was closed.
+	number uint64
+	probe  bool
 }
 
 func newGate(first, most int, hangsAfter time.Duration) gate {
@@ -73,17 +86,18 @@ func (g *gate) opens() time.Time {
 	return opens
 }
 
-// begin counts an attempt in, and gives the epoch to end it with.
-func (g *gate) begin(now time.Time) uint64 {
+// begin counts an attempt in, and gives the ticket to end it with.
+func (g *gate) begin(now time.Time) ticket {
 	g.inFlight++
 	g.lastBegun = now
-	return g.epoch
+	g.begun++
+	return ticket{epoch: g.epoch, number: g.begun, probe: g.closed}
 }
 
 // succeeded ends an attempt that the sink answered for good.
-func (g *gate) succeeded(epoch uint64) {
+func (g *gate) succeeded(t ticket) {
 	g.inFlight--
-	if epoch != g.epoch {
+	if t.epoch != g.epoch && !g.outlives(t) {
 		return
 	}
 	more := g.limit
@@ -97,19 +111,34 @@ func (g *gate) succeeded(epoch uint64) {
 	g.limit = min(g.limit+more, g.most)
 }
 
+// outlives says whether a probe's success counts although a probe failed while
+// it was in flight: the one that failed is older, and hung until its timeout.
+func (g *gate) outlives(t ticket) bool {
+	return g.closed && t.probe && t.number > g.failedProbe && !g.told
+}
+
 // failed ends an attempt that is to be tried again, and closes the gate.
-func (g *gate) failed(epoch uint64, now time.Time, retryAfter time.Duration, random float64) {
+func (g *gate) failed(t ticket, now time.Time, retryAfter time.Duration, random float64) {
 	g.inFlight--
-	wait := retryAfter
-	if epoch == g.epoch {
+	until := now.Add(retryAfter)
+	g.told = g.told || retryAfter > 0
+	if t.epoch == g.epoch {
 		g.epoch++
 		if !g.closed {
 			g.closed, g.since = true, now
 		}
 		g.failures++
-		wait = max(retryAfter, Backoff(g.failures, random))
+		g.failedProbe, g.told = t.number, retryAfter > 0
+		from := now
+		if t.probe && t.number < g.begun {
+			// The sink was probed again while this attempt hung.
+			from = g.lastBegun
+		}
+		if next := from.Add(Backoff(g.failures, random)); next.After(until) {
+			until = next
+		}
 	}
-	if until := now.Add(wait); until.After(g.notBefore) {
+	if until.After(g.notBefore) {
 		g.notBefore = until
 	}
 }
