@@ -147,6 +147,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}()
 	}
 
+	if !inference.AsksForTunnel(r) {
+		// ReverseProxy would pass any other protocol on, or refuse the request
+		// because of it.
+		r.Header.Del("Upgrade")
+	}
+
 	proxy := h.proxy
 	proxy.Transport = meteredTransport{h.proxy.Transport, &added}
 	patience := &linger{RoundTripper: proxy.Transport, recorder: recorder}
@@ -245,10 +251,6 @@ func (h *Handler) rewrite(p *httputil.ProxyRequest, extra http.Header) {
 		out.Header[name] = values
 	}
 	forwardTrailer(out, in)
-	if upgrade := out.Header.Get("Upgrade"); upgrade != "" && !strings.EqualFold(upgrade, inference.TunnelProtocol) {
-		out.Header.Del("Upgrade")
-		out.Header.Del("Connection")
-	}
 }
 
 // unescaped gives the path of a request as the client wrote it, where net/http
