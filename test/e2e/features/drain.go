@@ -27,9 +27,10 @@ import (
 	"github.com/sidenote-dev/sidenote/test/rekt/resources/subscriber"
 )
 
-// draining has a service scaled to zero soon after its last request.
+// draining has a service scaled to zero soon after its last request. A shorter
+// window may end between two steps of a feature on a busy machine.
 var draining = inferenceservice.WithAnnotations(map[string]string{
-	"autoscaling.knative.dev/window":                             "15s",
+	"autoscaling.knative.dev/window":                             "30s",
 	"autoscaling.knative.dev/scale-to-zero-pod-retention-period": "0s",
 })
 
