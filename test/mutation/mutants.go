@@ -220,7 +220,12 @@ var mutants = []mutant{
 	},
 	{
 		"the Retry-After of an attempt beside another", "pkg/agent/delivery/gate.go",
-		"\twait := retryAfter\n", "\twait := time.Duration(0)\n",
+		"until := now.Add(retryAfter)", "until := now",
 		deliveryTests, "TestTheRetryAfterOfEachAttemptCounts",
+	},
+	{
+		"the success of a probe that outlives another", "pkg/agent/delivery/gate.go",
+		"t.epoch != g.epoch && !g.outlives(t)", "t.epoch != g.epoch",
+		deliveryTests, "TestAYoungerProbesSuccessCounts",
 	},
 }

@@ -38,3 +38,39 @@ func TestARefusedNameIsAskedForAgain(t *testing.T) {
 		t.Errorf("after 10 s the address is %q", got)
 	}
 }
+
+// TestAYoungerProbesSuccessCounts although an older one, which hung, failed
+// while it was in flight; unless the sink has said when to come back.
+func TestAYoungerProbesSuccessCounts(t *testing.T) {
+	for name, test := range map[string]struct {
+		retryAfter time.Duration
+		opens      bool
+	}{
+		"the older one hung until its timeout": {0, true},
+		"the older one's answer names a time":  {time.Second, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			now := time.Unix(0, 0)
+			g := newGate(4, 8, 10*time.Second)
+			g.failed(g.begin(now), now, 0, 0)
+			older := g.begin(now)
+			now = now.Add(10 * time.Second)
+			younger := g.begin(now)
+			probed := now
+			now = now.Add(5 * time.Second)
+			g.failed(older, now, test.retryAfter, 0.999)
+			if most := probed.Add(20 * time.Second); test.opens && g.notBefore.After(most) {
+				t.Errorf("the next probe is %s after the last", g.notBefore.Sub(probed))
+			}
+			g.succeeded(younger)
+			if g.closed == test.opens {
+				t.Errorf("the gate is closed: %v", g.closed)
+			}
+			// What failed before tells nothing about a gate that has opened.
+			g.failed(older, now, 0, 0)
+			if g.closed == test.opens {
+				t.Errorf("after a late failure the gate is closed: %v", g.closed)
+			}
+		})
+	}
+}
