@@ -60,7 +60,8 @@ func FuzzRawHTTP(f *testing.F) {
 		if strings.EqualFold(method, http.MethodConnect) {
 			t.Skip("a CONNECT is for a proxy, which the agent is none of to its client")
 		}
-		if scheme, _, found := strings.Cut(target, ":"); found && !strings.Contains(scheme, "/") && !strings.EqualFold(scheme, "http") {
+		if scheme, rest, found := strings.Cut(target, ":"); found && !strings.Contains(scheme, "/") &&
+			(!strings.EqualFold(scheme, "http") || !strings.HasPrefix(rest, "//")) {
 			t.Skip("the target has none of the forms of RFC 9112, 3.2, that a server gets")
 		}
 		raw := method + " " + target + " HTTP/1.1\r\nHost: h\r\n" + header + "\r\n" + body +
