@@ -16,7 +16,7 @@ import (
 )
 
 // TestAStreamThatItsClientLeavesAtDoneIsOne, each time: the model's last chunk
-// comes late, or never, for the agent tells it that the client has left.
+// comes late, or never, because the agent tells it that the client has left.
 func TestAStreamThatItsClientLeavesAtDoneIsOne(t *testing.T) {
 	const streams = 20
 	for name, clientOf := range map[string]func(*testing.T) *http.Client{"HTTP/1.1": http1Client, "HTTP/2": http2Client} {

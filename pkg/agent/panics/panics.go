@@ -4,7 +4,7 @@ SPDX-License-Identifier: Apache-2.0
 */
 
 // Package panics decides what a panic ends: the work on one event, or the
-// agent. What a goroutine panicked with is never told, for it may quote what a
+// agent. What a goroutine panicked with is never told, because it may quote what a
 // client or the model sent.
 package panics
 

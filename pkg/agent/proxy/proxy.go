@@ -63,7 +63,7 @@ type Handler struct {
 	// OnOverhead may be told what the agent itself added to an exchange that a
 	// recorder watched and the model answered, as overhead says.
 	OnOverhead func(added time.Duration)
-	// onRefused is told of an exchange that was answered with 503, for there was
+	// onRefused is told of an exchange that was answered with 503, because there was
 	// no room for it.
 	onRefused func()
 

@@ -81,7 +81,7 @@ func stillSent(is *v1beta1.InferenceService, observed []metadata.Attribute, deni
 }
 
 // reportIgnored says in the status what of the specification the template is
-// made without, for the agent would not start with it.
+// made without, because the agent would not start with it.
 func reportIgnored(is *v1beta1.InferenceService, inForce resources.InForce, attributes []error) {
 	if reason := resources.NoAgent(is); reason != "" {
 		is.Status.MarkNotLogging("NoAgent", reason+"; until then no event is sent")

@@ -48,7 +48,7 @@ const (
 // addAgent puts the agent in front of the model: it takes the model's port
 // and probes, and the model keeps listening without declaring it. The agent
 // comes last, so that every other container keeps its index, by which errors
-// name it. It returns what of the logger it leaves out, for the agent would
+// name it. It returns what of the logger it leaves out, because the agent would
 // refuse it, and an agent that doesn't start takes its model down.
 func addAgent(is *v1beta1.InferenceService, pod *corev1.PodSpec, inForce InForce) (ignored []string) {
 	owner := portOwner(pod.Containers)
