@@ -168,12 +168,17 @@ func TestDenylist(t *testing.T) {
 func FuzzArgumentRoundTrips(f *testing.F) {
 	f.Add("team", "ai-platform")
 	f.Add("team", `a=b,"c" $(D) 東京`)
+	f.Add("a=", "0")
 	f.Fuzz(func(t *testing.T, name, value string) {
-		attribute, err := ParseArgument(Attribute{Name: name, Value: value}.Argument())
-		if err != nil {
-			return
-		}
-		if attribute.Name != name || attribute.Value != value {
+		given := Attribute{Name: name, Value: value}
+		valid := Validate([]Attribute{given}) == nil
+		attribute, err := ParseArgument(given.Argument())
+		switch {
+		case err != nil && valid:
+			t.Fatalf("%q=%q is valid and was refused: %v", name, value, err)
+		case err == nil && Validate([]Attribute{attribute}) != nil:
+			t.Fatalf("%q=%q came back as %q=%q, which is invalid", name, value, attribute.Name, attribute.Value)
+		case err == nil && valid && attribute != given:
 			t.Fatalf("%q=%q came back as %q=%q", name, value, attribute.Name, attribute.Value)
 		}
 	})
