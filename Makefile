@@ -62,7 +62,7 @@ soak: SOAK_TIME ?= 1h
 soak: ## Fuzzing, kills of the spool, an outage and the battery in rounds, for SOAK_TIME=1h.
 	@./hack/soak.sh $(SOAK_TIME)
 
-# What of it has room in CI: a short outage, and a moment for every fuzz target.
+# The part of it that runs in CI: a short outage.
 .PHONY: soak-short
 soak-short:
 	@./hack/soak.sh 2m

@@ -2,16 +2,14 @@
 # Copyright 2026 The Sidenote Authors
 # SPDX-License-Identifier: Apache-2.0
 
-# Runs every fuzz target of the repository for the time that is given, except
-# the one that is named as the second argument. What
-# fails is written to the target's testdata, to be kept with the code: unit
+# Runs every fuzz target of the repository for the time that is given. An input
+# that fails is written to the target's testdata, to be kept with the code: unit
 # tests run it from then on.
 
 set -o errexit -o nounset -o pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 time="${1:?say for how long, as 20s}"
-without="${2:-}"
 
 # On a busy machine go test may call its own end of the time a failure, without
 # an input that fails.
@@ -27,9 +25,6 @@ try() {
 
 git grep --untracked --files-with-matches '^func Fuzz' -- '*_test.go' | while read -r file; do
   sed -n 's/^func \(Fuzz[A-Za-z0-9]*\).*/\1/p' "${file}" | while read -r target; do
-    if [[ ${target} == "${without}" ]]; then
-      continue
-    fi
     echo "== ${target} in $(dirname "${file}")"
     try "./$(dirname "${file}")" "${target}"
   done
