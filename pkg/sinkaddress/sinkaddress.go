@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"unicode/utf8"
 )
 
 // What is wrong with a URL. None of them quotes it: a query may be a secret.
@@ -37,11 +38,12 @@ type file struct {
 	Audience string `json:"audience,omitempty"`
 }
 
-// ParseURL reads the URL of a sink.
+// ParseURL reads the URL of a sink. It refuses text that is not UTF-8, because
+// the file could not carry it unchanged.
 func ParseURL(text string) (*url.URL, error) {
 	parsed, err := url.Parse(text)
 	switch {
-	case err != nil, parsed.Scheme != "http" && parsed.Scheme != "https", parsed.Host == "":
+	case err != nil, !utf8.ValidString(text), parsed.Scheme != "http" && parsed.Scheme != "https", parsed.Host == "":
 		return nil, ErrNoURL
 	case parsed.User != nil:
 		return nil, ErrUser

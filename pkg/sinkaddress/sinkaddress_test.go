@@ -54,6 +54,7 @@ func TestWhatTheFileSays(t *testing.T) {
 func FuzzTheFileRoundTrips(f *testing.F) {
 	f.Add("https://broker.example/a?b=c%20d", "eventing.knative.dev/broker/models/default")
 	f.Add("http://[::1%25eth0]:80/%2f", "")
+	f.Add("http://0?\x80", "")
 	f.Fuzz(func(t *testing.T, text, audience string) {
 		parsed, err := ParseURL(text)
 		if err != nil {
