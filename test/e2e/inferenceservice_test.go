@@ -26,6 +26,7 @@ func TestSteadyControlPlane(t *testing.T) {
 		features.NewDefaultSink(),
 		features.OneRevisionForTheOwner(),
 		features.RootPod(),
+		features.MultiContainerProbing(),
 		features.WithoutTheWebhook(),
 	} {
 		env.Test(ctx, t, f)
