@@ -223,7 +223,7 @@ func (s *HTTPSender) post(ctx context.Context, to attemptAddress, message *event
 		if unsound.Load() {
 			return Result{Unsendable: true}
 		}
-		return s.unanswered(err, time.Now())
+		return s.unanswered(to.url, err, time.Now())
 	}
 	defer answer.Body.Close()
 	result := Result{
@@ -256,14 +256,17 @@ func (b guardedBody) Read(p []byte) (n int, err error) {
 	return n, err
 }
 
-// unanswered says what an attempt without an answer means.
-func (s *HTTPSender) unanswered(err error, now time.Time) Result {
+// unanswered says what an attempt at an address means that had no answer.
+func (s *HTTPSender) unanswered(to *url.URL, err error, now time.Time) Result {
 	var refusal *refusedAddressError
 	var untrusted *tls.CertificateVerificationError
 	switch {
 	case errors.As(err, &refusal):
 		s.mu.Lock()
-		s.refused, s.refusedUntil = refusal.class, now.Add(refusalRefresh)
+		// The sink may have moved since the attempt began.
+		if equalURLs(to, s.location.url) {
+			s.refused, s.refusedUntil = refusal.class, now.Add(refusalRefresh)
+		}
 		s.mu.Unlock()
 		if s.options.OnRefused != nil {
 			s.options.OnRefused(refusal.class)

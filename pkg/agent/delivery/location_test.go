@@ -6,8 +6,10 @@ SPDX-License-Identifier: Apache-2.0
 package delivery
 
 import (
+	"context"
 	"crypto/tls"
 	"encoding/pem"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -157,6 +159,33 @@ func TestEventsFollowASinkThatMoves(t *testing.T) {
 	if want := first.URL + " " + second.URL; strings.Join(l.moves, " ") != want {
 		t.Errorf("moves: %q, want %q", l.moves, want)
 	}
+}
+
+// The refusal of the old address says nothing about the new one.
+func TestASinkThatMovesWhileItsOldAddressIsRefusedGetsEvents(t *testing.T) {
+	sink := newPlace(t, (*httptest.Server).Start)
+	l := newLocated(t, nil)
+	dial := l.sender.dial
+	dialled, refuse := make(chan struct{}), make(chan struct{})
+	l.sender.dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+		if address != "metadata.example:80" {
+			return dial(ctx, network, address)
+		}
+		close(dialled)
+		<-refuse
+		return nil, &refusedAddressError{class: AddressMetadata}
+	}
+	l.says(`{"url":"http://metadata.example"}`)
+	underWay := make(chan Result, 1)
+	go func() { underWay <- l.send() }()
+	<-dialled
+	l.says(at(sink, ""))
+	l.mustSend(http.StatusAccepted)
+	close(refuse)
+	if got := <-underWay; got.Refused != AddressMetadata {
+		t.Errorf("the attempt under way came to %+v", got)
+	}
+	l.mustSend(http.StatusAccepted)
 }
 
 // Between two looks the file isn't read.

@@ -30,7 +30,7 @@ func TestTheRetryAfterOfEachAttemptCounts(t *testing.T) {
 func TestARefusedNameIsAskedForAgain(t *testing.T) {
 	now := time.Now()
 	sender := new(HTTPSender)
-	sender.unanswered(&refusedAddressError{class: AddressMetadata}, now)
+	sender.unanswered(nil, &refusedAddressError{class: AddressMetadata}, now)
 	if got := sender.refusedNow(now.Add(10*time.Second - 1)); got != AddressMetadata {
 		t.Errorf("before 10 s the address is %q", got)
 	}
