@@ -7,6 +7,7 @@ package inferenceservice
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 
@@ -109,8 +110,20 @@ func (r *Reconciler) deleteConfigMap(ctx context.Context, live *corev1.ConfigMap
 	return err
 }
 
-// removeConfigMap removes a ConfigMap that no agent needs any more. Pods that
-// mount it do so as optional, and go on with what they have.
+// removeConfigMaps removes what only agents read, once there are none. The
+// change of the Knative Service's status by which the last of them stops serving
+// leads here again.
+func (r *Reconciler) removeConfigMaps(ctx context.Context, is *v1beta1.InferenceService, hasAgents bool) error {
+	_, err := r.reconcileNamespaceTrust(ctx, is.Namespace)
+	if hasAgents {
+		return err
+	}
+	return errors.Join(err,
+		r.removeConfigMap(ctx, is, is.TrustName(v1beta1.PredictorComponent)),
+		r.removeConfigMap(ctx, is, is.MetadataName(v1beta1.PredictorComponent)))
+}
+
+// removeConfigMap removes a ConfigMap that no agent needs any more.
 func (r *Reconciler) removeConfigMap(ctx context.Context, is *v1beta1.InferenceService, name string) error {
 	live, err := r.configMapLister.ConfigMaps(is.Namespace).Get(name)
 	if apierrors.IsNotFound(err) {

@@ -67,7 +67,7 @@ func (r *Reconciler) ReconcileKind(ctx context.Context, is *v1beta1.InferenceSer
 	}
 	if is.Spec.Predictor.Logger == nil {
 		is.Status.ClearLogger()
-		configMapErr := errors.Join(r.removeMetadata(ctx, is), r.removeTrust(ctx, is))
+		configMapErr := r.removeConfigMaps(ctx, is, resources.MayHaveAgents(live))
 		return errors.Join(r.reconcileService(ctx, is, live, nil, resources.InForce{}), configMapErr)
 	}
 	before := is.DeepCopy()
@@ -115,8 +115,8 @@ func (r *Reconciler) reconcileWithLogger(ctx context.Context, is *v1beta1.Infere
 
 	// Before the pods that mount them, which start without them too: serving
 	// never depends on logging.
-	metadataErr := r.reconcileMetadata(ctx, is, attributes)
-	others := live != nil && (!resources.ServesAlone(live) || !resources.Holds(live, unchanged, inForce))
+	others := resources.OthersServe(live, unchanged, inForce)
+	metadataErr := r.reconcileMetadata(ctx, is, attributes, others)
 	trustErr := r.reconcileTrust(ctx, is, inForce, wanted, others)
 	if err := r.reconcileService(ctx, is, live, listed, inForce); err != nil {
 		return errors.Join(err, metadataErr, trustErr)

@@ -14,14 +14,15 @@ import (
 )
 
 // reconcileMetadata has running agents get the attributes where the metadata
-// is live, and nothing otherwise.
-func (r *Reconciler) reconcileMetadata(ctx context.Context, is *v1beta1.InferenceService, attributes []metadata.Attribute) error {
-	if is.Spec.Predictor.Logger.MetadataRefresh != v1beta1.RefreshLive {
-		return r.removeMetadata(ctx, is)
+// is live, and nothing otherwise. Others says that pods of another template
+// serve, which keep what they read.
+func (r *Reconciler) reconcileMetadata(ctx context.Context, is *v1beta1.InferenceService, attributes []metadata.Attribute, others bool) error {
+	switch {
+	case is.Spec.Predictor.Logger.MetadataRefresh == v1beta1.RefreshLive:
+		return r.reconcileConfigMap(ctx, is, resources.MakeMetadata(is, attributes), nil, "MetadataUpdated")
+	case others:
+		return nil
+	default:
+		return r.removeConfigMap(ctx, is, is.MetadataName(v1beta1.PredictorComponent))
 	}
-	return r.reconcileConfigMap(ctx, is, resources.MakeMetadata(is, attributes), nil, "MetadataUpdated")
-}
-
-func (r *Reconciler) removeMetadata(ctx context.Context, is *v1beta1.InferenceService) error {
-	return r.removeConfigMap(ctx, is, is.MetadataName(v1beta1.PredictorComponent))
 }

@@ -149,11 +149,6 @@ func (r *Reconciler) othersKeys(is *v1beta1.InferenceService, desired *corev1.Co
 	return keys
 }
 
-func (r *Reconciler) removeTrust(ctx context.Context, is *v1beta1.InferenceService) error {
-	_, err := r.reconcileNamespaceTrust(ctx, is.Namespace)
-	return errors.Join(err, r.removeConfigMap(ctx, is, is.TrustName(v1beta1.PredictorComponent)))
-}
-
 // isFiled reports whether running agents have a file of that key.
 func (r *Reconciler) isFiled(is *v1beta1.InferenceService, key string) bool {
 	cached, err := r.configMapLister.ConfigMaps(is.Namespace).Get(is.TrustName(v1beta1.PredictorComponent))
@@ -173,8 +168,9 @@ func (r *Reconciler) ObserveDeletion(ctx context.Context, key types.NamespacedNa
 }
 
 // reconcileNamespaceTrust has a namespace have the cluster's authorities as
-// long as an InferenceService in it has a logger. All of them share one
-// ConfigMap: a bundle can have a megabyte. None of them owns it.
+// long as an InferenceService in it has a logger, or pods from when it had one.
+// All of them share one ConfigMap: a bundle can have a megabyte. None of them
+// owns it.
 func (r *Reconciler) reconcileNamespaceTrust(ctx context.Context, namespace string) (updated bool, err error) {
 	cluster, err := r.trustBundles.trust()
 	if err != nil {
@@ -184,9 +180,7 @@ func (r *Reconciler) reconcileNamespaceTrust(ctx context.Context, namespace stri
 	if err != nil {
 		return false, fmt.Errorf("list the InferenceServices of the namespace: %w", err)
 	}
-	if !slices.ContainsFunc(all, func(is *v1beta1.InferenceService) bool {
-		return is.Spec.Predictor.Logger != nil && is.DeletionTimestamp == nil
-	}) {
+	if !slices.ContainsFunc(all, hasLogger) && !r.stillReadsTrust(namespace, all) {
 		cluster = resources.Trust{}
 	}
 	desired := resources.MakeNamespaceTrust(namespace, cluster)
@@ -198,6 +192,25 @@ func (r *Reconciler) reconcileNamespaceTrust(ctx context.Context, namespace stri
 			return nil
 		}
 		return fmt.Errorf("the ConfigMap %q is not Sidenote's, so the agents of this namespace don't get the cluster's certificate authorities: delete it, and Sidenote makes its own", live.Name)
+	})
+}
+
+func hasLogger(is *v1beta1.InferenceService) bool {
+	return is.Spec.Predictor.Logger != nil && is.DeletionTimestamp == nil
+}
+
+// stillReadsTrust reports whether a namespace has the cluster's authorities, and
+// InferenceServices without a logger may have pods that read them.
+func (r *Reconciler) stillReadsTrust(namespace string, all []*v1beta1.InferenceService) bool {
+	if _, err := r.configMapLister.ConfigMaps(namespace).Get(resources.NamespaceTrustName); err != nil {
+		return false
+	}
+	return slices.ContainsFunc(all, func(is *v1beta1.InferenceService) bool {
+		if is.DeletionTimestamp != nil {
+			return false
+		}
+		live, err := r.serviceLister.Services(namespace).Get(is.ServiceName(v1beta1.PredictorComponent))
+		return err == nil && metav1.IsControlledBy(live, is) && resources.MayHaveAgents(live)
 	})
 }
 

@@ -110,7 +110,9 @@ func TestTheAuthoritiesGoWithTheLogger(t *testing.T) {
 	w.put(w.bundles, TrustBundle("knative-eventing", "ca", map[string]string{"ca.crt": Authority("ca", 0)}))
 	w.settle()
 	w.owner(WithoutLogger())
-	w.assertWritten(w.settle(), "delete ConfigMap", "delete ConfigMap", "update Knative Service", "status")
+	w.assertWritten(w.settle(), "update Knative Service", "status")
+	w.serve()
+	w.assertWritten(w.settle(), "delete ConfigMap", "delete ConfigMap", "status")
 	if _, found := w.trusted(); found {
 		t.Error("the ConfigMap stays")
 	}

@@ -10,7 +10,9 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	duckv1 "knative.dev/pkg/apis/duck/v1"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
@@ -298,10 +300,26 @@ func Holds(live *servingv1.Service, ownerUnchanged bool, inForce InForce) bool {
 }
 
 // ServesAlone reports whether no pods but those of the latest Revision serve, as
-// far as Serving has seen the latest generation.
+// far as Serving has seen the latest generation. In a gradual rollout a part of
+// the traffic goes to the Revision before.
 func ServesAlone(service *servingv1.Service) bool {
+	latest := service.Status.LatestReadyRevisionName
 	return service.Generation == service.Status.ObservedGeneration &&
-		service.Status.LatestCreatedRevisionName == service.Status.LatestReadyRevisionName
+		service.Status.LatestCreatedRevisionName == latest &&
+		!slices.ContainsFunc(service.Status.Traffic, func(target servingv1.TrafficTarget) bool { return target.RevisionName != latest })
+}
+
+// OthersServe reports whether pods may serve of another template than the one
+// that is made from these inputs.
+func OthersServe(live *servingv1.Service, ownerUnchanged bool, inForce InForce) bool {
+	return live != nil && (!ServesAlone(live) || !Holds(live, ownerUnchanged, inForce))
+}
+
+// MayHaveAgents reports whether pods with an agent may serve: the template has
+// one, or a Revision from before it serves.
+func MayHaveAgents(live *servingv1.Service) bool {
+	return live != nil && (!ServesAlone(live) ||
+		slices.ContainsFunc(live.Spec.Template.Spec.Containers, func(c corev1.Container) bool { return c.Name == v1beta1.AgentContainerName }))
 }
 
 // Failed reports whether the latest Revision of a Knative Service has failed,
