@@ -152,6 +152,12 @@ func keepSecrets(t *testing.T, choose *rand.Rand, metricsProtocol string) {
 			t.Errorf("the %s said nothing, so nothing could leak", where)
 		}
 	}
+	// What such an exchange would have leaked is not there to be found.
+	for line := range strings.Lines(pages["log"]) {
+		if strings.Contains(line, "a panic") {
+			t.Errorf("the agent panicked: %s", line)
+		}
+	}
 	if !strings.Contains(pages["metrics"], "observed") || !strings.Contains(files, body) {
 		t.Error("there are no metrics, or there is nothing in the spool, so nothing could leak")
 	}
