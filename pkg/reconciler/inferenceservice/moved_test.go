@@ -230,7 +230,7 @@ func TestAUriBesideARefThatCannotBeRecordedRollsNothing(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			w := running(t, WithLogger(WithBroker("default"), func(l *v1beta1.LoggerSpec) { l.Sink.URI = uri }))
-			w.assertSaid(v1beta1.SinkResolved, isFalse, "SinkUnusable", "has a uri that the agent can't use")
+			w.assertSaid(v1beta1.SinkResolved, isFalse, "SinkUnusable", "has a URL that the agent can't use, in spec.predictor.logger.sink.uri")
 			w.assertSaid(v1beta1.LoggerReady, isFalse, "NoSink", "")
 			w.config.Agent.Image = "agent:v2"
 			w.settle()

@@ -26,11 +26,14 @@ import (
 // it has an address.
 func (r *Reconciler) resolveSink(ctx context.Context, is *v1beta1.InferenceService, cluster *config.Logger) resources.WantedSink {
 	sink := wantedSink(is, cluster)
-	who := "the sink"
-	if sink.ByDefault {
-		who = "the cluster's default sink"
+	who, field := "the sink", "spec.predictor.logger.sink.uri"
+	switch {
+	case sink.ByDefault:
+		who, field = "the cluster's default sink", "default-sink of the ConfigMap "+config.LoggerConfigName
+	case is.Spec.Predictor.Logger.Sink == nil:
+		field = "spec.predictor.logger.url"
 	}
-	if reason, message := r.resolve(ctx, is, who, &sink, cluster.AllowedAudiences); reason != "" {
+	if reason, message := r.resolve(ctx, is, who, field, &sink, cluster.AllowedAudiences); reason != "" {
 		is.Status.MarkSinkNotResolved(reason, message)
 	} else {
 		is.Status.MarkSinkResolved()
@@ -47,7 +50,7 @@ func (r *Reconciler) resolveDeadLetterSink(ctx context.Context, is *v1beta1.Infe
 		return nil
 	}
 	sink := &resources.WantedSink{Destination: inNamespace(*delivery.DeadLetterSink.DeepCopy(), is.Namespace)}
-	if reason, message := r.resolve(ctx, is, "the dead letter sink", sink, cluster.AllowedAudiences); reason != "" {
+	if reason, message := r.resolve(ctx, is, "the dead letter sink", "spec.predictor.logger.delivery.deadLetterSink.uri", sink, cluster.AllowedAudiences); reason != "" {
 		is.Status.MarkDeadLetterSinkNotResolved(reason, message)
 	} else {
 		is.Status.MarkDeadLetterSinkResolved()
@@ -57,7 +60,8 @@ func (r *Reconciler) resolveDeadLetterSink(ctx context.Context, is *v1beta1.Infe
 
 // resolve sets a sink's address, without an audience that the sink may not
 // have, has the controller woken when that changes, and says why there is none.
-func (r *Reconciler) resolve(ctx context.Context, is *v1beta1.InferenceService, who string, sink *resources.WantedSink, allowedAudiences []string) (reason, message string) {
+// Who and field are names of the sink and of the field with its URL.
+func (r *Reconciler) resolve(ctx context.Context, is *v1beta1.InferenceService, who, field string, sink *resources.WantedSink, allowedAudiences []string) (reason, message string) {
 	described := describe(who, sink.Destination)
 	// Before anything of that kind is listed.
 	if err := v1beta1.ValidateAddressable(sink.Destination.Ref); err != nil {
@@ -66,7 +70,7 @@ func (r *Reconciler) resolve(ctx context.Context, is *v1beta1.InferenceService, 
 	}
 	// Beside a ref it may resolve to an address that is usable.
 	if err := v1beta1.ValidateURL(sink.Destination.URI); err != nil {
-		return "SinkUnusable", fmt.Sprintf("%s has a uri that the agent can't use: %v", described, err)
+		return "SinkUnusable", fmt.Sprintf("%s has a URL that the agent can't use, in %s: %v", described, field, err)
 	}
 	address, err := r.resolver.AddressableFromDestinationV1(ctx, sink.Destination, is)
 	switch {

@@ -363,6 +363,14 @@ func TestWhatCannotServeIsRefusedWithTheFieldAndTheRemedy(t *testing.T) {
 			Seed(WithLogger(WithURL("http://h/?q=\U000f0000"))),
 			refused("percent-encode them", logger+".url"),
 		},
+		"a query with a space": {
+			fromManifest(t, `predictor: {containers: [{image: a}], logger: {url: "http://h/?q=a b"}}`),
+			refused("percent-encode them, as %20", logger+".url"),
+		},
+		"a query with a letter that is not ASCII": {
+			fromManifest(t, `predictor: {containers: [{image: a}], logger: {delivery: {deadLetterSink: {uri: "http://h/?q=\u00e9"}}}}`),
+			refused("percent-encode them, as %20", logger+".delivery.deadLetterSink.uri"),
+		},
 		"resources that are not the agent's": {
 			fromManifest(t, `predictor: {containers: [{image: a}], logger: {resources: {limits: {nvidia.com/gpu: 1}}}}`),
 			refused("write cpu, memory or ephemeral-storage", logger+".resources.limits.nvidia.com/gpu"),
