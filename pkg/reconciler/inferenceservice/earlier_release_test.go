@@ -113,9 +113,7 @@ var platformChanges = []struct {
 		w.put(w.bundles, TrustBundle("knative-eventing", "ca", map[string]string{"ca.crt": Authority(fmt.Sprint("ca", r.Intn(9)), 0)}))
 	}},
 	{"probing of several containers", func(r *rand.Rand, w *world) {
-		settings := servingconfig.FromContextOrDefaults(w.t.Context())
-		settings.Features.MultiContainerProbing = []servingconfig.Flag{servingconfig.Enabled, servingconfig.Disabled}[r.Intn(2)]
-		w.ctx = servingconfig.ToContext(w.ctx, settings)
+		w.multiContainerProbing([]servingconfig.Flag{servingconfig.Enabled, servingconfig.Disabled}[r.Intn(2)])
 	}},
 	{"sinks that go away", func(r *rand.Rand, w *world) {
 		for _, name := range []string{"default", "letters", "secured", "other"} {

@@ -16,6 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	corev1listers "k8s.io/client-go/listers/core/v1"
+	"knative.dev/pkg/apis"
 	"knative.dev/pkg/controller"
 	pkgreconciler "knative.dev/pkg/reconciler"
 	"knative.dev/pkg/resolver"
@@ -144,7 +145,7 @@ func (r *Reconciler) reconcileService(ctx context.Context, is *v1beta1.Inference
 	if live == nil {
 		created, err := client.Create(ctx, desired, metav1.CreateOptions{})
 		if err != nil {
-			is.Status.MarkServiceRefused(err)
+			is.Status.MarkServiceRefused(explained(ctx, is, err))
 			return fmt.Errorf("create Knative Service %q: %w", desired.Name, err)
 		}
 		recorder.Eventf(is, corev1.EventTypeNormal, "Created", "Created Knative Service %q", desired.Name)
@@ -164,7 +165,7 @@ func (r *Reconciler) reconcileService(ctx context.Context, is *v1beta1.Inference
 	written, err := client.Update(ctx, updated, metav1.UpdateOptions{})
 	if err != nil {
 		if !apierrors.IsConflict(err) {
-			is.Status.MarkServiceRefused(err)
+			is.Status.MarkServiceRefused(explained(ctx, is, err))
 		}
 		return fmt.Errorf("update Knative Service %q: %w", desired.Name, err)
 	}
@@ -173,4 +174,15 @@ func (r *Reconciler) reconcileService(ctx context.Context, is *v1beta1.Inference
 	}
 	is.Status.PropagateService(v1beta1.PredictorComponent, written)
 	return nil
+}
+
+// explained adds to the refusal of a Knative Service what admission would say of
+// its InferenceService now: it names fields that the owner has, and remedies.
+// Serving's configuration may have changed since admission, or no webhook saw the
+// object.
+func explained(ctx context.Context, is *v1beta1.InferenceService, refusal error) error {
+	if violations := resources.Validate(ctx, is).Filter(apis.ErrorLevel); violations != nil {
+		return fmt.Errorf("%w; %w", refusal, violations)
+	}
+	return refusal
 }

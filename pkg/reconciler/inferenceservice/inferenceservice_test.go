@@ -18,10 +18,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	eventingduckv1 "knative.dev/eventing/pkg/apis/duck/v1"
 	"knative.dev/pkg/apis"
 	duckv1 "knative.dev/pkg/apis/duck/v1"
 	"knative.dev/pkg/ptr"
 	"knative.dev/pkg/tracker"
+	servingconfig "knative.dev/serving/pkg/apis/config"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving"
@@ -437,6 +439,76 @@ func TestServingsRefusalIsSaid(t *testing.T) {
 		t.Error("no error")
 	}
 	w.assertSaid(apis.ConditionReady, isFalse, "ServiceNotWritten", message)
+}
+
+// Such a URL was admitted by an earlier release, and no webhook sees the cluster's
+// default in an InferenceService.
+func TestAURLThatMustBePercentEncodedIsSaidByItsField(t *testing.T) {
+	odd := func() *apis.URL { return &apis.URL{Scheme: "http", Host: "sink.example", RawQuery: "q=a b\u00e9"} }
+	for field, test := range map[string]struct {
+		option    Option
+		byDefault bool
+		condition apis.ConditionType
+	}{
+		"spec.predictor.logger.url": {
+			WithLogger(func(l *v1beta1.LoggerSpec) { l.URL = odd() }), false, v1beta1.SinkResolved,
+		},
+		"spec.predictor.logger.sink.uri": {
+			WithLogger(func(l *v1beta1.LoggerSpec) { l.Sink = &duckv1.Destination{URI: odd()} }), false, v1beta1.SinkResolved,
+		},
+		"spec.predictor.logger.delivery.deadLetterSink.uri": {
+			WithLogger(WithDelivery(eventingduckv1.DeliverySpec{DeadLetterSink: &duckv1.Destination{URI: odd()}})), false, v1beta1.DeadLetterSinkResolved,
+		},
+		"default-sink of the ConfigMap config-logger": {WithLogger(), true, v1beta1.SinkResolved},
+	} {
+		t.Run(field, func(t *testing.T) {
+			w := newWorld(t, Seed(test.option))
+			w.appear(brokers, "default", ingress("default"))
+			if test.byDefault {
+				w.config.Logger.DefaultSink = duckv1.Destination{URI: odd()}
+			}
+			w.settle()
+			for _, part := range []string{field, "percent-encode them, as %20"} {
+				w.assertSaid(test.condition, isFalse, "SinkUnusable", part)
+			}
+		})
+	}
+}
+
+// Serving takes a probe of a model behind an agent only with a feature of its
+// own, which may be switched off again.
+func TestAProbeThatServingTakesNoMoreIsSaid(t *testing.T) {
+	probe := &corev1.Probe{ProbeHandler: corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{}}}
+	w := newWorld(t, Seed(WithModel(func(c *corev1.Container) { c.LivenessProbe, c.StartupProbe = probe, probe })))
+	w.appear(brokers, "default", ingress("default"))
+	w.multiContainerProbing(servingconfig.Enabled)
+	w.settle()
+	w.serve()
+	w.settle()
+	w.assertSaid(v1beta1.AgentCurrent, isTrue, "", "")
+
+	w.multiContainerProbing(servingconfig.Disabled)
+	w.assertWritten(w.settle(), "status")
+	w.assertSaid(v1beta1.AgentCurrent, isFalse, "Behind", "multi-container-probing")
+	w.assertSaid(apis.ConditionReady, isTrue, "", "")
+
+	w.owner(WithImage("model:v2"))
+	if err := w.reconcile(); err == nil {
+		t.Error("no error")
+	}
+	for _, part := range []string{"spec.predictor.containers[0].livenessProbe", "have multi-container-probing set to enabled"} {
+		w.assertSaid(v1beta1.PredictorReady, isFalse, "ServiceNotWritten", part)
+	}
+	if w.revisions() != 1 {
+		t.Errorf("%d Revisions, want 1", w.revisions())
+	}
+
+	w.owner(WithModel(func(c *corev1.Container) { c.LivenessProbe, c.StartupProbe = nil, nil }))
+	w.settle()
+	w.serve()
+	w.settle()
+	w.assertSaid(v1beta1.AgentCurrent, isTrue, "", "")
+	w.assertSaid(apis.ConditionReady, isTrue, "", "")
 }
 
 func TestAConflictIsTriedAgainAndNotSaid(t *testing.T) {

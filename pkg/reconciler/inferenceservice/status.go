@@ -51,7 +51,7 @@ func reportLogger(is *v1beta1.InferenceService, inForce resources.InForce, wante
 	is.Status.Logger = status
 	is.Status.ObservedMetadata = metadata.Hash(observed)
 	is.Status.MarkMetadata(missing, denied, stillSent(is, observed, denied))
-	if differences := resources.Behind(inForce, wanted); len(differences) > 0 {
+	if differences := resources.Behind(is, inForce, wanted); len(differences) > 0 {
 		is.Status.MarkAgentBehind(differences)
 	} else {
 		is.Status.MarkAgentCurrent()

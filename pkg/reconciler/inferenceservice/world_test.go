@@ -36,6 +36,7 @@ import (
 	"knative.dev/pkg/reconciler"
 	reconcilertesting "knative.dev/pkg/reconciler/testing"
 	"knative.dev/pkg/resolver"
+	servingconfig "knative.dev/serving/pkg/apis/config"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 	fakeserving "knative.dev/serving/pkg/client/clientset/versioned/fake"
 	servingv1listers "knative.dev/serving/pkg/client/listers/serving/v1"
@@ -190,6 +191,13 @@ func (w *world) writeService(action clienttesting.Action) (bool, runtime.Object,
 	}
 	w.put(w.services, service)
 	return true, service.DeepCopy(), nil
+}
+
+// multiContainerProbing switches Serving's feature.
+func (w *world) multiContainerProbing(flag servingconfig.Flag) {
+	settings := servingconfig.FromContextOrDefaults(w.t.Context())
+	settings.Features.MultiContainerProbing = flag
+	w.ctx = servingconfig.ToContext(w.ctx, settings)
 }
 
 func conflict() error {

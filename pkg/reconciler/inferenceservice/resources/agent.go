@@ -223,7 +223,7 @@ func agentArguments(line *agentLine, is *v1beta1.InferenceService, port corev1.C
 		argument("startup-probe", probeJSON(startup))
 		if !inForce.MultiContainerProbing {
 			line.ignoreOfModel("startupProbe.failureThreshold", errors.New("the agent runs the probe and can't restart the model: "+
-				"have "+featureMultiContainerProbing+" set to enabled in Knative Serving's ConfigMap config-features"))
+				"have "+featureMultiContainerProbing+" set to enabled in Knative Serving's ConfigMap config-features, and change the specification then"))
 		}
 	}
 	if sink := inForce.Sink; sink != nil {

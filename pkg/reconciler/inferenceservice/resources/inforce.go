@@ -244,8 +244,9 @@ func WithoutForeignAudiences(inForce *InForce, wanted Wanted, allowed []string) 
 	return &without, changed
 }
 
-// Behind names what a template made anew would have otherwise.
-func Behind(inForce InForce, wanted Wanted) []string {
+// Behind names what a template made anew of an InferenceService would have
+// otherwise.
+func Behind(is *v1beta1.InferenceService, inForce InForce, wanted Wanted) []string {
 	var differences []string
 	if inForce.Agent.Image != wanted.Agent.Image {
 		differences = append(differences, "agent image")
@@ -257,6 +258,9 @@ func Behind(inForce InForce, wanted Wanted) []string {
 	}
 	if inForce.Observability != wanted.Observability {
 		differences = append(differences, "metrics and traces")
+	}
+	if inForce.MultiContainerProbing != wanted.MultiContainerProbing && needsMultiContainerProbing(is.Spec.Predictor.Containers) {
+		differences = append(differences, "setting of "+featureMultiContainerProbing)
 	}
 	if inForce.Sink != nil && inForce.Sink.ByDefault && wanted.Sink.ByDefault &&
 		!equality.Semantic.DeepEqual(inForce.Sink.Destination, wanted.Sink.Destination) {

@@ -203,8 +203,38 @@ func TestBehindNamesWhatANewTemplateWouldHave(t *testing.T) {
 			[]string{"agent image", "agent configuration", "default sink"},
 		},
 	} {
-		if diff := cmp.Diff(test.want, Behind(inForceFor(defaulted(Seed())), test.wanted)); diff != "" {
+		if diff := cmp.Diff(test.want, Behind(Seed(), inForceFor(defaulted(Seed())), test.wanted)); diff != "" {
 			t.Errorf("%s (-want, +got): %s", what, diff)
+		}
+	}
+}
+
+// Without such a probe the feature changes no template.
+func TestBehindNamesTheFeatureThatAProbeDependsOn(t *testing.T) {
+	tcp, command := "{tcpSocket: {port: 8080}}", "{exec: {command: [\"true\"]}}"
+	for what, test := range map[string]struct {
+		option Option
+		behind bool
+	}{
+		"no probe":             {WithModel(func(*corev1.Container) {}), false},
+		"a readiness probe":    {WithModel(func(c *corev1.Container) { c.ReadinessProbe = probeFrom(t, tcp) }), false},
+		"a startup probe":      {WithModel(func(c *corev1.Container) { c.StartupProbe = probeFrom(t, tcp) }), true},
+		"a liveness probe":     {WithModel(func(c *corev1.Container) { c.LivenessProbe = probeFrom(t, tcp) }), true},
+		"a command":            {WithModel(func(c *corev1.Container) { c.ReadinessProbe = probeFrom(t, command) }), true},
+		"a probe of a sidecar": {WithSidecar(corev1.Container{Name: "s", Image: "s", ReadinessProbe: probeFrom(t, tcp)}), true},
+	} {
+		for _, on := range []bool{false, true} {
+			is := Seed(test.option)
+			inForce := inForceFor(defaulted(is.DeepCopy()))
+			wanted := Wanted{Agent: inForce.Agent, MultiContainerProbing: on}
+			inForce.Sink, inForce.MultiContainerProbing = nil, !on
+			if got := slices.Equal(Behind(is, inForce, wanted), []string{"setting of multi-container-probing"}); got != test.behind {
+				t.Errorf("%s, with the feature on: %v, is behind: %v", what, on, got)
+			}
+			inForce.MultiContainerProbing = on
+			if got := Behind(is, inForce, wanted); got != nil {
+				t.Errorf("%s, without a switch, is behind in %q", what, got)
+			}
 		}
 	}
 }
@@ -568,7 +598,7 @@ func TestOnlyTheOwnersChangeRollsARevision(t *testing.T) {
 					continue
 				}
 				wanted := c.wanted(is)
-				if behind := Behind(inForce, wanted); len(behind) > 0 && wanted.Sink.Address != nil {
+				if behind := Behind(is, inForce, wanted); len(behind) > 0 && wanted.Sink.Address != nil {
 					t.Fatalf("under %s, seed %d: still behind in %q after %q", refresh, seed, behind, history)
 				}
 				if wanted.Sink.Address == nil {

@@ -59,8 +59,8 @@ func TestTheKubeletRunsWhatRestartsTheModel(t *testing.T) {
 		"no port for gRPC":      {"{grpc: {service: model, port: 0}}", "{grpc: {service: model, port: 8080}}"},
 		"a command":             {"{exec: {command: [cat, /ready]}, periodSeconds: 3}", "{exec: {command: [cat, /ready]}, periodSeconds: 3}"},
 		"every field": {
-			"{httpGet: {path: /, port: 1, host: h, scheme: HTTPS, httpHeaders: [{name: a, value: b}]}, initialDelaySeconds: 1, timeoutSeconds: 2, periodSeconds: 3, successThreshold: 1, failureThreshold: 4, terminationGracePeriodSeconds: 5}",
-			"{httpGet: {path: /, port: 1, host: h, scheme: HTTPS, httpHeaders: [{name: a, value: b}]}, initialDelaySeconds: 1, timeoutSeconds: 2, periodSeconds: 3, successThreshold: 1, failureThreshold: 4, terminationGracePeriodSeconds: 5}",
+			"{httpGet: {path: /, port: 1, host: h, scheme: HTTPS, httpHeaders: [{name: a, value: b}]}, initialDelaySeconds: 1, timeoutSeconds: 2, periodSeconds: 3, successThreshold: 1, failureThreshold: 4}",
+			"{httpGet: {path: /, port: 1, host: h, scheme: HTTPS, httpHeaders: [{name: a, value: b}]}, initialDelaySeconds: 1, timeoutSeconds: 2, periodSeconds: 3, successThreshold: 1, failureThreshold: 4}",
 		},
 	} {
 		is := Seed(WithPort("http1", 8080), WithModel(func(c *corev1.Container) {
@@ -136,7 +136,7 @@ func TestAProbeThatCannotWorkIsRefusedByName(t *testing.T) {
 		"a threshold below none":       {"{tcpSocket: {port: 1}, failureThreshold: -1}", every, ".failureThreshold", "write 0 or more"},
 		"a success below none":         {"{tcpSocket: {port: 1}, successThreshold: -1}", every, ".successThreshold", "write 0 or more"},
 		"two successes":                {"{tcpSocket: {port: 1}, successThreshold: 2}", restarting, ".successThreshold", "takes only 1"},
-		"no grace":                     {"{tcpSocket: {port: 1}, terminationGracePeriodSeconds: 0}", restarting, ".terminationGracePeriodSeconds", "write 1 or more"},
+		"a grace that Serving drops":   {"{tcpSocket: {port: 1}, terminationGracePeriodSeconds: 3}", restarting, ".terminationGracePeriodSeconds", "Knative Serving drops this field"},
 		"a grace where nothing ends":   {"{tcpSocket: {port: 1}, terminationGracePeriodSeconds: 3}", []string{readyToServe}, ".terminationGracePeriodSeconds", "remove it"},
 		"another port's name":          {"{tcpSocket: {port: metrics}}", every, "", "write its number"},
 		"a port that is none":          {"{tcpSocket: {port: 65536}}", every, "", "write a number from 1 to 65535"},

@@ -33,6 +33,20 @@ const (
 	readyToServe = "readinessProbe"
 )
 
+// needsMultiContainerProbing reports whether one of the containers has a probe
+// that Knative Serving takes only with its feature.
+func needsMultiContainerProbing(containers []corev1.Container) bool {
+	owner := portOwner(containers)
+	for i := range containers {
+		for field, probe := range probeFields(&containers[i]) {
+			if probe != nil && (i != owner || field != readyToServe || !runsInAgent(probe)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // probeFields are the probes of a container by their fields' names.
 func probeFields(container *corev1.Container) map[string]*corev1.Probe {
 	return map[string]*corev1.Probe{
@@ -102,14 +116,15 @@ func validateProbe(field string, probe *corev1.Probe, portName string) (errs *ap
 	if field != readyToServe && probe.SuccessThreshold > 1 {
 		errs = errs.Also(apis.ErrInvalidValue(probe.SuccessThreshold, field+".successThreshold", "Kubernetes takes only 1 here: remove it"))
 	}
-	if grace := probe.TerminationGracePeriodSeconds; grace != nil {
-		const name = ".terminationGracePeriodSeconds"
-		switch {
-		case field == readyToServe:
-			errs = errs.Also(&apis.FieldError{Message: "a readiness probe doesn't end a container", Paths: []string{field + name}, Details: "remove it"})
-		case *grace < 1:
-			errs = errs.Also(apis.ErrInvalidValue(*grace, field+name, "write 1 or more, or remove it"))
+	if probe.TerminationGracePeriodSeconds != nil {
+		refused := &apis.FieldError{Message: "a readiness probe doesn't end a container", Paths: []string{field + ".terminationGracePeriodSeconds"}, Details: "remove it"}
+		if field != readyToServe {
+			// Its types and its validation have the field, its CustomResourceDefinitions
+			// don't.
+			refused.Message = "Knative Serving drops this field"
+			refused.Details = "remove it: spec.predictor.timeout is the grace period of the whole pod"
 		}
+		errs = errs.Also(refused)
 	}
 	if name := unknownPort(probe, portName); name != "" {
 		return errs.Also(apis.ErrInvalidValue(name, field, "the container has no port of that name: write its number"))
