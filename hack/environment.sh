@@ -50,8 +50,14 @@ quietly() {
 install_sidenote() {
   say 'Installing Sidenote (the first time builds its images: a minute or two)'
   quietly ko apply --sbom=none -Rf config/
-  local deployment
+  local deployment ending pod
   for deployment in controller webhook; do
     kubectl -n sidenote-system rollout status "deployment/$deployment" --timeout=180s
+  done
+  # On connections that the API server keeps, a webhook that ends goes on
+  # answering by the configuration that it had.
+  ending=$(kubectl -n sidenote-system get pods -o 'jsonpath={range .items[?(@.metadata.deletionTimestamp)]}{.metadata.name}{" "}{end}')
+  for pod in $ending; do
+    kubectl -n sidenote-system wait "pod/$pod" --for=delete --timeout=330s
   done
 }

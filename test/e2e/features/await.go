@@ -22,15 +22,20 @@ func eventually(ctx context.Context, t feature.T, what string, check func(contex
 	defer cancel()
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
+	var last error
 	for {
 		err := check(ctx)
 		if err == nil {
 			return
 		}
+		if last == nil || ctx.Err() == nil {
+			// The context's own end says nothing about what is awaited.
+			last = err
+		}
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
-			t.Fatalf("waited %v in vain for %s: %v", timeout, what, err)
+			t.Fatalf("waited %v in vain for %s: %v", timeout, what, last)
 		}
 	}
 }

@@ -16,13 +16,16 @@ import (
 	"knative.dev/reconciler-test/pkg/environment"
 	"knative.dev/reconciler-test/pkg/feature"
 
+	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
 	"github.com/sidenote-dev/sidenote/test/rekt/resources/inferenceservice"
 )
 
 // MultiContainerProbing is that the kubelet runs the startup and liveness
-// probes of a model where Serving's feature of that name is on, and that
-// switching it makes no Revision. Serving replaces every pod of the cluster's
-// Revisions when it is switched, so nothing else may run beside it.
+// probes of a model if Serving's feature of that name is on, and that switching
+// it makes no Revision. With the feature off again Serving takes no update of a
+// model that has such a probe, and a condition says so. Serving replaces every
+// pod of the cluster's Revisions when it is switched, so nothing else may run
+// beside it.
 func MultiContainerProbing() *feature.Feature {
 	const existing, starts, never = "before-probing", "starts", "never-starts"
 	const model = "kfserving-container"
@@ -30,10 +33,10 @@ func MultiContainerProbing() *feature.Feature {
 	sink := inferenceservice.WithLogger(map[string]any{"url": "http://elsewhere.example"})
 	f.Setup("there is an InferenceService from before", inferenceservice.Install(existing, sink))
 	f.Requirement("it answers", answers(existing))
-	f.Assert("the kubelet restarts a model that never starts, and no service gets a Revision", func(ctx context.Context, t feature.T) {
+	f.Assert("the kubelet runs the probes, and a switch makes no Revision", func(ctx context.Context, t feature.T) {
 		restore := setConfigIn(ctx, t, servingNamespace, servingFeatures, "multi-container-probing", "enabled")
 		probe := func(path string, port any) fields {
-			return fields{"httpGet": fields{"path": path, "port": port}, "periodSeconds": int64(1), "terminationGracePeriodSeconds": int64(1)}
+			return fields{"httpGet": fields{"path": path, "port": port}, "periodSeconds": int64(1)}
 		}
 		awaitProbing(ctx, t, probe("/", int64(8080)))
 
@@ -79,6 +82,10 @@ func MultiContainerProbing() *feature.Feature {
 			return fmt.Errorf("none of its %d pods has two restarts", len(pods.Items))
 		})
 
+		if err := inferenceServices(ctx).Delete(ctx, never, metav1.DeleteOptions{}); err != nil {
+			t.Error(err)
+		}
+
 		restore()
 		// Admission hears of it as the controller does.
 		eventually(ctx, t, "admission to refuse a startup probe", func(ctx context.Context) error {
@@ -91,6 +98,27 @@ func MultiContainerProbing() *feature.Feature {
 			answers(service)(ctx, t)
 			awaitRevisions(ctx, t, service, 1)
 		}
+
+		change := func(change func(*corev1.Container)) {
+			if err := inferenceservice.Update(ctx, starts, func(service *v1beta1.InferenceService) {
+				change(&service.Spec.Predictor.Containers[0])
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		awaitCondition(ctx, t, starts, v1beta1.AgentCurrent, corev1.ConditionFalse)
+		change(func(container *corev1.Container) {
+			container.Env = append(container.Env, corev1.EnvVar{Name: "CHANGED", Value: "true"})
+		})
+		eventually(ctx, t, "PredictorReady to name the probe and the feature", func(ctx context.Context) error {
+			return conditionSays(ctx, starts, v1beta1.PredictorReady, "ServiceNotWritten",
+				"spec.predictor.containers[0].livenessProbe", "have multi-container-probing set to enabled")
+		})
+		predictOnce(ctx, t, starts)
+		awaitRevisions(ctx, t, starts, 1)
+		change(func(container *corev1.Container) { container.LivenessProbe, container.StartupProbe = nil, nil })
+		answers(starts)(ctx, t)
+		awaitRevisions(ctx, t, starts, 2)
 	})
 	return f
 }
