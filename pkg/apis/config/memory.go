@@ -25,9 +25,9 @@ const (
 	// threads and sockets have theirs.
 	leastOutside = 16 << 20
 	// exchangeBytes is what an exchange under way takes of the runtime's memory
-	// beside the budget: 75 KiB were measured of an idle stream, 84 of a request
-	// whose body doesn't end, and an HTTP/2 stream that nobody reads has a window
-	// of 64 KiB more on the side of the model.
+	// beside the budget. Up to 93 KiB were measured (docs/operations.md has the
+	// figures), and an HTTP/2 stream that nobody reads has a window of 64 KiB more
+	// on the side of the model.
 	exchangeBytes = 96 << 10
 	// minMaxExchanges lets a model be asked and probed at the same time.
 	minMaxExchanges = 8
