@@ -178,7 +178,7 @@ func (a *Agent) settings(given *arguments.Arguments, environment Environment) ex
 	return exchange.Settings{
 		Paths:     given.Paths,
 		Selection: event.Select(given.Mode, given.Events),
-		Builder: event.Builder{
+		Builder: &event.Builder{
 			Identity: event.Identity{
 				Source:           given.Source,
 				InferenceService: given.InferenceService,

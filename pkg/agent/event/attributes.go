@@ -7,7 +7,6 @@ package event
 
 import (
 	"mime"
-	"regexp"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -22,19 +21,11 @@ const (
 	maxTraceParentBytes = 256
 	maxTraceStateBytes  = 512
 	maxContentTypeBytes = 512
+	// maxCodingAttributeBytes is of the attribute contentencoding.
+	maxCodingAttributeBytes = 64
 
 	// CloudEvents takes names of at most 20 characters.
 	inferenceHeaderAttribute = "inferenceheaderlen"
-)
-
-var (
-	clientRequestIDPattern = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,128}$`)
-	// A version 00 traceparent; of a later version what 00 defines of it
-	// (W3C Trace Context, 3.2).
-	traceParentPattern = regexp.MustCompile(`^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-[\x21-\x7e]+)?$`)
-	codingPattern      = regexp.MustCompile(`^[a-z0-9._+,-]{1,64}$`)
-	// At most 9 digits, which an Integer of CloudEvents holds.
-	decimalBytesPattern = regexp.MustCompile(`^[0-9]{1,9}$`)
 )
 
 // replacements collects the attributes that don't say what the client or the
@@ -47,8 +38,8 @@ func (r *replacements) String() string { return strings.Join(*r, ",") }
 
 // contentType gives a content type that every receiver can parse.
 func (r *replacements) contentType(contentType string) string {
-	if contentType == "" {
-		return ""
+	if contentType == "" || len(contentType) <= maxContentTypeBytes && plainMediaType(contentType) {
+		return contentType
 	}
 	mediaType, _, err := mime.ParseMediaType(contentType)
 	if mediaType == "" {
@@ -108,15 +99,36 @@ func (r *replacements) traceContext(parents, states []string) (traceParent, trac
 	return parents[0], r.traceState(states)
 }
 
+// validTraceParent takes a traceparent of version 00, and of a later version what
+// 00 defines of it, with more after another hyphen (W3C Trace Context, 3.2).
 func validTraceParent(value string) bool {
-	if len(value) > maxTraceParentBytes || !traceParentPattern.MatchString(value) {
+	const length = len("00-00000000000000000000000000000000-0000000000000000-00")
+	if len(value) < length || len(value) > maxTraceParentBytes {
 		return false
 	}
-	version, traceID, parentID := value[:2], value[3:35], value[36:52]
-	if version == "ff" || (version == "00" && len(value) != 55) {
+	version, traceID, parentID, flags, more := value[:2], value[3:35], value[36:52], value[53:55], value[length:]
+	if value[2] != '-' || value[35] != '-' || value[52] != '-' ||
+		!all(version, isHexadecimal) || !all(traceID, isHexadecimal) || !all(parentID, isHexadecimal) || !all(flags, isHexadecimal) {
 		return false
 	}
-	return strings.Trim(traceID, "0") != "" && strings.Trim(parentID, "0") != ""
+	if version == "ff" || strings.Trim(traceID, "0") == "" || strings.Trim(parentID, "0") == "" {
+		return false
+	}
+	return more == "" || version != "00" && len(more) > 1 && more[0] == '-' && all(more, isGraphic)
+}
+
+// isHexadecimal takes the digits of a trace context, which are in lower case.
+func isHexadecimal(c byte) bool { return isDigit(c) || 'a' <= c && c <= 'f' }
+
+func isGraphic(c byte) bool { return ' ' < c && c <= '~' }
+
+func all(text string, is func(c byte) bool) bool {
+	for i := range len(text) {
+		if !is(text[i]) {
+			return false
+		}
+	}
+	return true
 }
 
 // traceState joins the list members and drops whole ones from its end where
@@ -145,19 +157,26 @@ func (r *replacements) traceState(states []string) string {
 // clientRequestID is left out where it doesn't match: it is an identifier, and
 // half of one identifies nothing.
 func (r *replacements) clientRequestID(id string) string {
-	if id == "" || clientRequestIDPattern.MatchString(id) {
+	if len(id) <= maxClientRequestIDBytes && all(id, inClientRequestID) {
 		return id
 	}
 	r.add("clientrequestid")
 	return ""
 }
 
+func inClientRequestID(c byte) bool { return isAlphanumeric(c) || strings.IndexByte("._:-", c) >= 0 }
+
 func (r *replacements) coding(coding string) string {
-	if coding == "" || codingPattern.MatchString(coding) {
+	if len(coding) <= maxCodingAttributeBytes && all(coding, inCoding) {
 		return coding
 	}
 	r.add("contentencoding")
 	return "unknown"
+}
+
+// inCoding takes no upper case: a coding comes in lower case.
+func inCoding(c byte) bool {
+	return isDigit(c) || 'a' <= c && c <= 'z' || strings.IndexByte("._+,-", c) >= 0
 }
 
 // inferenceHeaderLength gives the length of the JSON in front of the binary
@@ -167,7 +186,8 @@ func (r *replacements) inferenceHeaderLength(text string, most int64) (length in
 	if text == "" {
 		return 0, false
 	}
-	if decimalBytesPattern.MatchString(text) {
+	// So many digits fit an Integer of CloudEvents.
+	if len(text) <= maxDecimalBytes && all(text, isDigit) {
 		if parsed, err := strconv.ParseInt(text, 10, 32); err == nil && parsed <= most {
 			return int32(parsed), true
 		}
@@ -178,10 +198,5 @@ func (r *replacements) inferenceHeaderLength(text string, most int64) (length in
 
 // printable says whether a value is printable ASCII, spaces included.
 func printable(value string) bool {
-	for i := range len(value) {
-		if value[i] < ' ' || value[i] > '~' {
-			return false
-		}
-	}
-	return true
+	return all(value, func(c byte) bool { return c == ' ' || isGraphic(c) })
 }

@@ -11,10 +11,8 @@ import (
 	"io"
 	"math"
 	"strconv"
+	"sync/atomic"
 	"time"
-
-	cloudevents "github.com/cloudevents/sdk-go/v2/event"
-	"github.com/cloudevents/sdk-go/v2/types"
 
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
 )
@@ -35,8 +33,16 @@ type Identity struct {
 type Event struct {
 	Kind Kind
 
-	attributes cloudevents.Event
-	data       []byte
+	id, source string
+	// subject and contentType are empty where they are absent.
+	subject, contentType string
+	at                   time.Time
+	// shared has the extensions that other events have, too, and own the others.
+	// No name is in both.
+	shared *shared
+	own    extensions
+	data   []byte
+
 	mode       ContentMode
 	structured bool
 	headerSize int
@@ -46,123 +52,89 @@ type Event struct {
 func (e *Event) Data() []byte { return e.data }
 
 // ID is the event's id.
-func (e *Event) ID() string { return e.attributes.ID() }
+func (e *Event) ID() string { return e.id }
 
 // TraceContext gives the attributes traceparent and tracestate, empty where they
 // are absent.
 func (e *Event) TraceContext() (traceParent, traceState string) {
-	extensions := e.attributes.Extensions()
-	traceParent, _ = extensions["traceparent"].(string)
-	traceState, _ = extensions["tracestate"].(string)
-	return traceParent, traceState
+	return e.own.text("traceparent"), e.own.text("tracestate")
 }
 
-// Builder makes events of observations.
+// Builder makes events of observations. It is safe for concurrent use, and must
+// not be copied once it is used.
 type Builder struct {
 	Identity    Identity
 	ContentMode ContentMode
 	// MaxPayloadBytes bounds an event's data.
 	MaxPayloadBytes int64
+
+	lastShared atomic.Pointer[shared]
 }
+
+// usualExtensions is how many extensions of its own an event seldom exceeds.
+const usualExtensions = 6
 
 // Build makes the event of an observation that Classify gave a kind. The
 // event's kind is another one only where the body turned out not to be
 // decodable. An error means that the event can't be expressed in CloudEvents,
 // which no input should bring about.
 func (b *Builder) Build(o *Observation, kind Kind, attributes []metadata.Attribute) (*Event, error) {
-	var replaced replacements
-	content := b.content(o, kind)
-	context, err := b.context(o.Exchange.CorrelationID+"-"+o.Side.String(), content.kind, o.At)
+	shared, err := b.sharedBy(attributes)
 	if err != nil {
 		return nil, err
 	}
-	if subject := replaced.subject(o.Exchange.Path); subject != "" {
-		context.Subject = &subject
-	}
-	if contentType := replaced.contentType(content.contentType); contentType != "" {
-		context.DataContentType = &contentType
-	}
+	var replaced replacements
+	content := b.content(o, kind)
+	subject := replaced.subject(o.Exchange.Path)
+	contentType := replaced.contentType(content.contentType)
 
-	text := func(name, value string) { setText(context, name, value) }
-	// The owner's metadata first: nothing of it can replace what is ours.
-	for _, attribute := range attributes {
-		text(attribute.Name, attribute.Value)
-	}
-	text("correlationid", o.Exchange.CorrelationID)
-	text("clientrequestid", replaced.clientRequestID(o.Exchange.ClientRequestID))
-	text("contentencoding", replaced.coding(content.coding))
+	own := make(extensions, 0, usualExtensions)
+	own.setText("correlationid", o.Exchange.CorrelationID)
+	own.setText("clientrequestid", replaced.clientRequestID(o.Exchange.ClientRequestID))
+	own.setText("contentencoding", replaced.coding(content.coding))
 	if length, given := replaced.inferenceHeaderLength(o.Coding.InferenceHeaderLength, content.size); given {
-		context.Extensions[inferenceHeaderAttribute] = length
+		own.setInteger(inferenceHeaderAttribute, length)
 	}
-	b.Identity.set(context)
-	traceParent, traceState := replaced.traceContext(o.Exchange.TraceParent, o.Exchange.TraceState)
-	text("traceparent", traceParent)
-	text("tracestate", traceState)
 	if o.Side != Request {
-		if o.Status != NoStatus {
-			context.Extensions["statuscode"] = int32(o.Status)
-		}
+		own.setInteger("durationms", milliseconds(o.At.Sub(o.Exchange.Received)))
 		if o.GRPCStatus != NoStatus {
-			context.Extensions["grpcstatus"] = int32(o.GRPCStatus)
+			own.setInteger("grpcstatus", int32(o.GRPCStatus))
 		}
-		context.Extensions["durationms"] = milliseconds(o.At.Sub(o.Exchange.Received))
+		if o.Status != NoStatus {
+			own.setInteger("statuscode", int32(o.Status))
+		}
 	}
+	traceParent, traceState := replaced.traceContext(o.Exchange.TraceParent, o.Exchange.TraceState)
+	own.setText("traceparent", traceParent)
+	own.setText("tracestate", traceState)
 	if o.Side == Tunnel {
-		text("bytesfromclient", strconv.FormatInt(o.Flow.FromClient, 10))
-		text("bytesfrommodel", strconv.FormatInt(o.Flow.FromModel, 10))
+		own.setText("bytesfromclient", strconv.FormatInt(o.Flow.FromClient, 10))
+		own.setText("bytesfrommodel", strconv.FormatInt(o.Flow.FromModel, 10))
 	}
 	if o.Side == Looped {
-		text("loopreason", string(o.Loop))
+		own.setText("loopreason", string(o.Loop))
 	}
 	if o.Side == Looped || !o.Body.Whole() {
 		// A String: CloudEvents' Integer has 32 bits, a body may be larger.
-		text("bodysize", strconv.FormatInt(o.Body.Size, 10))
-		text("bodysha256", o.Body.hash())
+		own.setText("bodysize", strconv.FormatInt(o.Body.Size, 10))
+		own.setText("bodysha256", o.Body.hash())
 	}
-	text("replaced", replaced.String())
-	return b.finish(content.kind, context, content.data)
+	own.setText("replaced", replaced.String())
+	return finish(&Event{
+		Kind: content.kind, id: o.Exchange.CorrelationID + "-" + o.Side.String(), source: shared.source,
+		subject: subject, contentType: contentType, at: o.At.UTC(),
+		shared: shared, own: own, data: content.data, mode: b.ContentMode,
+	})
 }
 
-// context gives the attributes that every event has, but for the Identity's.
-func (b *Builder) context(id string, kind Kind, at time.Time) (*cloudevents.EventContextV1, error) {
-	source := types.ParseURIRef(b.Identity.Source)
-	if source == nil {
-		return nil, fmt.Errorf("the source %q is no URI reference", b.Identity.Source)
-	}
-	return &cloudevents.EventContextV1{
-		ID:         id,
-		Source:     *source,
-		Type:       TypePrefix + string(kind),
-		Time:       &types.Timestamp{Time: at.UTC()},
-		Extensions: make(map[string]any, 24),
-	}, nil
-}
-
-func (i *Identity) set(context *cloudevents.EventContextV1) {
-	setText(context, "inferenceservicename", i.InferenceService)
-	setText(context, "namespace", i.Namespace)
-	setText(context, "component", i.Component)
-	setText(context, "revision", i.Revision)
-	setText(context, "agentinstance", i.AgentInstance)
-}
-
-func setText(context *cloudevents.EventContextV1, name, value string) {
-	if value != "" {
-		context.Extensions[name] = value
-	}
-}
-
-func (b *Builder) finish(kind Kind, context *cloudevents.EventContextV1, data []byte) (*Event, error) {
-	built := &Event{
-		Kind: kind, data: data, mode: b.ContentMode,
-		attributes: cloudevents.Event{Context: context},
-		headerSize: headerSize(context),
-	}
-	if err := built.attributes.Validate(); err != nil {
+// finish decides how an event goes out, and checks it.
+func finish(e *Event) (*Event, error) {
+	if err := e.validate(); err != nil {
 		return nil, fmt.Errorf("building an event: %w", err)
 	}
-	built.structured = b.ContentMode.structured(built)
-	return built, nil
+	headersCarry := e.measure()
+	e.structured = e.mode.structured(e, headersCarry)
+	return e, nil
 }
 
 // content is an event's data, and what is said of it.

@@ -5,10 +5,7 @@ SPDX-License-Identifier: Apache-2.0
 
 package event
 
-import (
-	"encoding/base64"
-	"fmt"
-)
+import "encoding/base64"
 
 const (
 	// MaxErrorBytes is how much of a sink's answer an event carries: what is
@@ -42,22 +39,16 @@ type Failure struct {
 // shared, not copied.
 func (e *Event) DeadLetter(failure Failure) (*Event, error) {
 	letter := *e
-	letter.attributes = e.attributes.Clone()
-	context := letter.attributes.Context.AsV1()
+	letter.own = make(extensions, len(e.own), len(e.own)+3)
+	copy(letter.own, e.own)
 	code := int32(failure.Status)
 	if failure.Status == 0 {
 		code = noErrorCode
 	}
-	context.Extensions[errorDestination] = failure.Destination
-	context.Extensions[errorCode] = code
+	letter.own.set(extension{name: errorDestination, text: failure.Destination})
+	letter.own.setInteger(errorCode, code)
 	if len(failure.Body) > 0 {
-		context.Extensions[errorData] = base64.StdEncoding.EncodeToString(failure.Body[:min(len(failure.Body), MaxErrorBytes)])
+		letter.own.setText(errorData, base64.StdEncoding.EncodeToString(failure.Body[:min(len(failure.Body), MaxErrorBytes)]))
 	}
-	letter.attributes.Context = context
-	if err := letter.attributes.Validate(); err != nil {
-		return nil, fmt.Errorf("making a dead letter: %w", err)
-	}
-	letter.headerSize = headerSize(context)
-	letter.structured = letter.mode.structured(&letter)
-	return &letter, nil
+	return finish(&letter)
 }

@@ -12,17 +12,15 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/textproto"
 	"strings"
+	"time"
 	"unicode/utf8"
-
-	cloudevents "github.com/cloudevents/sdk-go/v2/event"
-	"github.com/cloudevents/sdk-go/v2/types"
 )
 
 const (
 	sequenceAttribute = "agentsequence"
-	structuredType    = cloudevents.ApplicationCloudEventsJSON + "; charset=utf-8"
+	specVersion       = "1.0"
+	structuredType    = "application/cloudevents+json; charset=utf-8"
 )
 
 // Message is an event as an HTTP message.
@@ -57,53 +55,18 @@ func (m *Message) Body() io.Reader {
 	return io.MultiReader(readers...)
 }
 
-// formatSequence pads a count, so that the order of the text is that of the
-// numbers.
-func formatSequence(sequence uint64) string { return fmt.Sprintf("%012d", sequence) }
-
 // Message gives the event as the sequence-th one of the agent to a sink, in
 // the content mode that was chosen when it was built.
 func (e *Event) Message(sequence uint64) (*Message, error) {
 	if e.structured {
-		return e.structuredMessage(sequence)
+		return e.structuredMessage(sequence), nil
 	}
-	return e.binaryMessage(sequence)
+	return &Message{Header: e.httpHeader(sequence), Length: int64(len(e.data)), parts: []part{{data: e.data}}}, nil
 }
 
-func (e *Event) binaryMessage(sequence uint64) (*Message, error) {
-	context := e.attributes.Context
-	header := make(http.Header, 8+len(context.GetExtensions()))
-	set := func(name, value string) {
-		if value != "" {
-			header["Ce-"+textproto.CanonicalMIMEHeaderKey(name)] = []string{percentEncode(value)}
-		}
-	}
-	set("specversion", context.GetSpecVersion())
-	set("id", context.GetID())
-	set("type", context.GetType())
-	set("source", context.GetSource())
-	set("subject", context.GetSubject())
-	set("time", types.FormatTime(context.GetTime()))
-	set(sequenceAttribute, formatSequence(sequence))
-	for name, value := range context.GetExtensions() {
-		text, err := types.Format(value)
-		if err != nil {
-			return nil, fmt.Errorf("attribute %q: %w", name, err)
-		}
-		set(name, text)
-	}
-	if contentType := context.GetDataContentType(); contentType != "" {
-		header["Content-Type"] = []string{contentType}
-	}
-	return &Message{Header: header, Length: int64(len(e.data)), parts: []part{{data: e.data}}}, nil
-}
-
-func (e *Event) structuredMessage(sequence uint64) (*Message, error) {
-	attributes, err := e.attributesJSON(sequence)
-	if err != nil {
-		return nil, err
-	}
-	message := &Message{Header: http.Header{"Content-Type": {structuredType}}}
+func (e *Event) structuredMessage(sequence uint64) *Message {
+	attributes := e.attributesJSON(sequence)
+	message := &Message{Header: http.Header{"Content-Type": {structuredType}}, parts: make([]part, 0, 3)}
 	switch {
 	case len(e.data) == 0:
 		message.add(append(attributes, '}'), false)
@@ -116,7 +79,7 @@ func (e *Event) structuredMessage(sequence uint64) (*Message, error) {
 		message.add(e.data, true)
 		message.add([]byte(`"}`), false)
 	}
-	return message, nil
+	return message
 }
 
 func (m *Message) add(data []byte, inBase64 bool) {
@@ -129,23 +92,43 @@ func (m *Message) add(data []byte, inBase64 bool) {
 }
 
 // attributesJSON gives the JSON object of all attributes, still open.
-func (e *Event) attributesJSON(sequence uint64) ([]byte, error) {
-	var object bytes.Buffer
-	if err := cloudevents.WriteJson(&e.attributes, &object); err != nil {
-		return nil, fmt.Errorf("writing an event as JSON: %w", err)
+func (e *Event) attributesJSON(sequence uint64) []byte {
+	// The text that JSON escapes is rare, and the slice grows for it.
+	b := make([]byte, 0, e.headerSize+64)
+	b = append(b, `{"specversion":"`+specVersion+`"`...)
+	b = appendTextMember(b, "id", e.id)
+	b = appendTextMember(b, "source", e.source)
+	b = append(b, `,"type":"`+TypePrefix...)
+	b = append(b, e.Kind...)
+	b = append(b, '"')
+	if e.subject != "" {
+		b = appendTextMember(b, "subject", e.subject)
 	}
-	object.Truncate(object.Len() - 1)
-	fmt.Fprintf(&object, `,%q:%q`, sequenceAttribute, formatSequence(sequence))
-	return object.Bytes(), nil
+	if e.contentType != "" {
+		b = appendTextMember(b, "datacontenttype", e.contentType)
+	}
+	b = append(b, `,"time":"`...)
+	b = e.at.AppendFormat(b, time.RFC3339Nano)
+	b = append(b, '"')
+	for extension, member := range e.extensions() {
+		if member != "" {
+			b = append(b, member...)
+		} else {
+			b = appendMember(b, extension)
+		}
+	}
+	b = append(b, `,"`+sequenceAttribute+`":"`...)
+	b = appendSequence(b, sequence)
+	return append(b, '"')
 }
 
 // carriesJSON says whether a receiver reads the data as the JSON that it is:
 // the SDK does so for these content types in lower case, or for none, and takes
 // the data of any other for a string.
 func (e *Event) carriesJSON() bool {
-	mediaType, _, _ := strings.Cut(e.attributes.DataContentType(), ";")
+	mediaType, _, _ := strings.Cut(e.contentType, ";")
 	switch mediaType {
-	case "", cloudevents.ApplicationJSON, cloudevents.TextJSON:
+	case "", "application/json", "text/json":
 		return json.Valid(e.data) && utf8.Valid(e.data)
 	default:
 		return false
@@ -154,10 +137,7 @@ func (e *Event) carriesJSON() bool {
 
 // Line gives the event in structured mode on one line, with its newline.
 func (e *Event) Line(sequence uint64) ([]byte, error) {
-	message, err := e.structuredMessage(sequence)
-	if err != nil {
-		return nil, err
-	}
+	message := e.structuredMessage(sequence)
 	line := bytes.NewBuffer(make([]byte, 0, message.Length+1))
 	for i, p := range message.parts {
 		switch {

@@ -453,9 +453,9 @@ func TestOurAttributesAreReserved(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	names := append([]string{sequenceAttribute}, slices.Collect(maps.Keys(tunnel.attributes.Extensions()))...)
-	names = append(names, slices.Collect(maps.Keys(loop.attributes.Extensions()))...)
-	for name := range built.attributes.Extensions() {
+	names := append([]string{sequenceAttribute}, slices.Collect(maps.Keys(extensionsOf(tunnel)))...)
+	names = append(names, slices.Collect(maps.Keys(extensionsOf(loop)))...)
+	for name := range extensionsOf(built) {
 		names = append(names, name)
 	}
 	if len(names) < 27 {
@@ -465,7 +465,7 @@ func TestOurAttributesAreReserved(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name := range letter.attributes.Extensions() {
+	for name := range extensionsOf(letter) {
 		names = append(names, name)
 	}
 	// CloudEvents 1.0, Attribute Naming Convention. Some SDKs refuse others.

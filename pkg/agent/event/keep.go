@@ -18,7 +18,7 @@ const (
 )
 
 // overlongCoding stands for a coding that is too long to be one. It is neither
-// a coding that can be decoded nor one that codingPattern takes.
+// a coding that can be decoded nor one that an event names.
 const overlongCoding = "(overlong)"
 
 // keep gives a copy of a value that may have most bytes. Of a longer one the
@@ -88,14 +88,12 @@ func (c Coding) kept() Coding {
 	}
 }
 
-// AttributeBytes is how long the values of the event's attributes are together.
+// AttributeBytes is how long the values of the event's attributes are together,
+// but for those that it shares with other events.
 func (e *Event) AttributeBytes() int64 {
-	context := e.attributes.Context
-	length := len(context.GetID()) + len(context.GetSubject()) + len(context.GetDataContentType())
-	for _, value := range context.GetExtensions() {
-		if text, ok := value.(string); ok {
-			length += len(text)
-		}
+	length := len(e.id) + len(e.subject) + len(e.contentType)
+	for i := range e.own {
+		length += len(e.own[i].text)
 	}
 	return int64(length)
 }

@@ -7,10 +7,9 @@ package event
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
-
-	cloudevents "github.com/cloudevents/sdk-go/v2/event"
-	"github.com/cloudevents/sdk-go/v2/types"
+	"time"
 )
 
 // ContentMode says how an event goes into an HTTP message (CloudEvents HTTP
@@ -38,11 +37,15 @@ func ParseContentMode(text string) (ContentMode, error) {
 	}
 }
 
-func (m ContentMode) structured(e *Event) bool {
+// structured says whether an event goes out in structured mode. headersCarry says
+// whether a header carries its attributes unchanged: the binding would have the
+// others percent-encoded, but neither the SDK nor a Broker decodes that, so no
+// Trigger would match the value.
+func (m ContentMode) structured(e *Event, headersCarry bool) bool {
 	switch {
 	case m == ContentModeStructured:
 		return true
-	case strings.HasPrefix(mediaTypeOf(e.attributes.DataContentType()), "application/cloudevents"):
+	case strings.HasPrefix(mediaTypeOf(e.contentType), "application/cloudevents"):
 		// In binary mode it would be read as an event in structured mode.
 		return true
 	case e.headerSize > maxHeaderBytes:
@@ -50,23 +53,8 @@ func (m ContentMode) structured(e *Event) bool {
 	case m == ContentModeBinary:
 		return false
 	default:
-		return !headersCarry(e.attributes.Context)
+		return !headersCarry
 	}
-}
-
-// headersCarry says whether an HTTP header carries every attribute unchanged.
-// The binding would have the others percent-encoded, but neither the SDK nor a
-// Broker decodes that, so no Trigger would match the value.
-func headersCarry(context cloudevents.EventContext) bool {
-	if !headerSafe(context.GetSubject()) {
-		return false
-	}
-	for _, value := range context.GetExtensions() {
-		if text, ok := value.(string); ok && !headerSafe(text) {
-			return false
-		}
-	}
-	return true
 }
 
 func headerSafe(value string) bool {
@@ -88,35 +76,63 @@ func percentEncode(value string) string {
 	if headerSafe(value) {
 		return value
 	}
-	var encoded strings.Builder
-	for i := range len(value) {
-		if unsafeInHeader(value[i]) {
-			fmt.Fprintf(&encoded, "%%%02X", value[i])
-		} else {
-			encoded.WriteByte(value[i])
-		}
-	}
-	return encoded.String()
+	return string(appendPercentEncoded(nil, value))
 }
 
-// headerSize is what the attributes take as headers: name, value, and four
-// bytes between and after.
-func headerSize(context *cloudevents.EventContextV1) int {
-	const perHeader = len("Ce-") + len(": \r\n")
-	size := len("specversion") + len(cloudevents.CloudEventsVersionV1) + perHeader
-	add := func(name, value string) { size += perHeader + len(name) + len(percentEncode(value)) }
-	add("id", context.ID)
-	add("type", context.Type)
-	add("source", context.Source.String())
-	add("time", context.Time.String())
-	add("subject", context.GetSubject())
-	add("datacontenttype", context.GetDataContentType())
-	add(sequenceAttribute, formatSequence(0))
-	for name, value := range context.Extensions {
-		text, err := types.Format(value)
-		if err == nil {
-			add(name, text)
+func appendPercentEncoded(b []byte, value string) []byte {
+	const digits = "0123456789ABCDEF"
+	start := 0
+	for i := range len(value) {
+		if c := value[i]; unsafeInHeader(c) {
+			b = append(b, value[start:i]...)
+			b = append(b, '%', digits[c>>4], digits[c&0xf])
+			start = i + 1
 		}
 	}
-	return size
+	return append(b, value[start:]...)
+}
+
+// encodedLength is how long a value is that is percent-encoded.
+func encodedLength(value string) int {
+	length := len(value)
+	for i := range len(value) {
+		if unsafeInHeader(value[i]) {
+			length += len("%00") - 1
+		}
+	}
+	return length
+}
+
+// measure takes the size of the attributes as headers: name, value, and four bytes
+// between and after. It says whether those carry the subject and every extension
+// unchanged.
+func (e *Event) measure() (headersCarry bool) {
+	var room [64]byte
+	subject := encodedLength(e.subject)
+	size := e.shared.headerSize +
+		lineSize("specversion", len(specVersion)) +
+		lineSize("id", encodedLength(e.id)) +
+		lineSize("type", len(TypePrefix)+len(e.Kind)) +
+		lineSize("source", encodedLength(e.source)) +
+		lineSize("time", len(e.at.AppendFormat(room[:0], time.RFC3339Nano))) +
+		lineSize("subject", subject) +
+		lineSize("datacontenttype", encodedLength(e.contentType)) +
+		lineSize(sequenceAttribute, len(appendSequence(room[:0], 0)))
+	headersCarry = e.shared.headerSafe && subject == len(e.subject)
+	for i := range e.own {
+		own := &e.own[i]
+		if own.integer {
+			size += lineSize(own.name, len(strconv.AppendInt(room[:0], int64(own.number), 10)))
+			continue
+		}
+		value := encodedLength(own.text)
+		size += lineSize(own.name, value)
+		headersCarry = headersCarry && value == len(own.text)
+	}
+	e.headerSize = size
+	return headersCarry
+}
+
+func lineSize(name string, valueLength int) int {
+	return len("Ce-") + len(name) + len(": \r\n") + valueLength
 }

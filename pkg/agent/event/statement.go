@@ -10,8 +10,6 @@ import (
 	"fmt"
 	"time"
 
-	cloudevents "github.com/cloudevents/sdk-go/v2/event"
-
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
 )
 
@@ -24,12 +22,15 @@ func (b *Builder) Ledger(statement ledger.Statement, id string, at time.Time) (*
 	if err != nil {
 		return nil, fmt.Errorf("writing a statement: %w", err)
 	}
-	context, err := b.context(id+"-"+string(KindLedger), KindLedger, at)
+	// Not by sharedBy: ledger events are few, and would take the place of what
+	// the other events share.
+	shared, err := newShared(b.Identity, nil)
 	if err != nil {
 		return nil, err
 	}
-	contentType := cloudevents.ApplicationJSON
-	context.DataContentType = &contentType
-	b.Identity.set(context)
-	return b.finish(KindLedger, context, data)
+	return finish(&Event{
+		Kind: KindLedger, id: id + "-" + string(KindLedger), source: shared.source,
+		contentType: "application/json", at: at.UTC(),
+		shared: shared, data: data, mode: b.ContentMode,
+	})
 }

@@ -9,12 +9,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
+	"strings"
 	"time"
-
-	cloudevents "github.com/cloudevents/sdk-go/v2/event"
-	"github.com/cloudevents/sdk-go/v2/types"
 )
 
 // The stored form of an event, which isn't one of CloudEvents': none of those
@@ -36,6 +33,9 @@ const storedVersion = 1
 const (
 	storedString  = 's'
 	storedInteger = 'i'
+
+	// leastStoredExtension is an extension with an empty name and value.
+	leastStoredExtension = 4 + 1 + 4
 )
 
 var errStored = errors.New("the bytes are no stored event")
@@ -44,33 +44,23 @@ var errStored = errors.New("the bytes are no stored event")
 // read by ReadStored. The second is its data, not copied. The first is appended
 // to head.
 func (e *Event) Stored(head []byte) (attributes, data []byte, err error) {
-	context, ok := e.attributes.Context.(*cloudevents.EventContextV1)
-	if !ok || context.Time == nil || context.DataSchema != nil {
-		return nil, nil, errors.New("storing an event: it isn't one that a Builder made")
-	}
 	b := append(head, storedVersion)
 	b = appendFlag(b, e.structured)
-	for _, text := range []string{string(e.Kind), string(e.mode), context.ID, context.Source.String()} {
-		b = appendString(b, text)
-	}
-	b = binary.LittleEndian.AppendUint64(b, uint64(context.Time.Unix()))
-	b = binary.LittleEndian.AppendUint32(b, uint32(context.Time.Nanosecond()))
-	for _, text := range []*string{context.Subject, context.DataContentType} {
-		b = appendFlag(b, text != nil)
-		if text != nil {
-			b = appendString(b, *text)
-		}
-	}
-	b = binary.LittleEndian.AppendUint16(b, uint16(len(context.Extensions)))
-	for _, name := range slices.Sorted(maps.Keys(context.Extensions)) {
-		b = appendString(b, name)
-		switch value := context.Extensions[name].(type) {
-		case string:
-			b = appendString(append(b, storedString), value)
-		case int32:
-			b = binary.LittleEndian.AppendUint32(append(b, storedInteger), uint32(value))
-		default:
-			return nil, nil, fmt.Errorf("storing an event: attribute %q is of type %T", name, value)
+	b = appendString(b, string(e.Kind))
+	b = appendString(b, string(e.mode))
+	b = appendString(b, e.id)
+	b = appendString(b, e.source)
+	b = binary.LittleEndian.AppendUint64(b, uint64(e.at.Unix()))
+	b = binary.LittleEndian.AppendUint32(b, uint32(e.at.Nanosecond()))
+	b = appendOptionalString(b, e.subject)
+	b = appendOptionalString(b, e.contentType)
+	b = binary.LittleEndian.AppendUint16(b, uint16(len(e.shared.extensions)+len(e.own)))
+	for extension := range e.extensions() {
+		b = appendString(b, extension.name)
+		if extension.integer {
+			b = binary.LittleEndian.AppendUint32(append(b, storedInteger), uint32(extension.number))
+		} else {
+			b = appendString(append(b, storedString), extension.text)
 		}
 	}
 	return b, e.data, nil
@@ -87,6 +77,13 @@ func appendString(b []byte, text string) []byte {
 	return append(binary.LittleEndian.AppendUint32(b, uint32(len(text))), text...)
 }
 
+func appendOptionalString(b []byte, text string) []byte {
+	if text == "" {
+		return appendFlag(b, false)
+	}
+	return appendString(appendFlag(b, true), text)
+}
+
 // ReadStored gives the event of what Stored gave. Its data are bytes of stored,
 // which must not change any more. What it takes beside is bounded by stored's
 // length.
@@ -95,7 +92,7 @@ func ReadStored(stored []byte) (*Event, error) {
 	if r.byte() != storedVersion {
 		return nil, errStored
 	}
-	e := &Event{structured: r.flag()}
+	e := &Event{shared: noneShared, structured: r.flag()}
 	var err error
 	if e.Kind, err = parseKind(r.string()); err != nil {
 		return nil, errStored
@@ -103,25 +100,22 @@ func ReadStored(stored []byte) (*Event, error) {
 	if e.mode, err = ParseContentMode(r.string()); err != nil {
 		return nil, errStored
 	}
-	context := &cloudevents.EventContextV1{Type: TypePrefix + string(e.Kind), ID: r.string()}
-	source := types.ParseURIRef(r.string())
-	if source == nil {
+	e.id = r.string()
+	if e.source, err = NormalizeSource(r.string()); err != nil {
 		return nil, errStored
 	}
-	context.Source = *source
-	context.Time = &types.Timestamp{Time: r.time()}
-	context.Subject = r.optionalString()
-	context.DataContentType = r.optionalString()
-	context.Extensions = r.extensions()
+	e.at = r.time()
+	e.subject = r.optionalString()
+	e.contentType = r.optionalString()
+	e.own = r.extensions()
 	if r.failed {
 		return nil, errStored
 	}
 	e.data = r.rest
-	e.attributes = cloudevents.Event{Context: context}
-	if err := e.attributes.Validate(); err != nil {
+	if err := e.validate(); err != nil {
 		return nil, fmt.Errorf("%w: %w", errStored, err)
 	}
-	e.headerSize = headerSize(context)
+	e.measure()
 	return e, nil
 }
 
@@ -164,12 +158,15 @@ func (r *storedReader) uint32() uint32 {
 
 func (r *storedReader) string() string { return string(r.take(uint64(r.uint32()))) }
 
-func (r *storedReader) optionalString() *string {
+// optionalString gives an empty string for an absent one, and takes none that is
+// there and empty.
+func (r *storedReader) optionalString() string {
 	if !r.flag() {
-		return nil
+		return ""
 	}
 	text := r.string()
-	return &text
+	r.failed = r.failed || text == ""
+	return text
 }
 
 func (r *storedReader) time() time.Time {
@@ -182,7 +179,12 @@ func (r *storedReader) time() time.Time {
 		r.failed = true
 		return time.Time{}
 	}
-	return time.Unix(int64(seconds), int64(nanoseconds)).UTC()
+	at := time.Unix(int64(seconds), int64(nanoseconds)).UTC()
+	// RFC 3339 has years of four digits.
+	if at.Year() < 0 || at.Year() > 9999 {
+		r.failed = true
+	}
+	return at
 }
 
 // currentName gives an attribute that an earlier agent stored its present name:
@@ -194,28 +196,33 @@ func currentName(name string) string {
 	return name
 }
 
-func (r *storedReader) extensions() map[string]any {
+func (r *storedReader) extensions() extensions {
 	count := 0
 	if b := r.take(2); b != nil {
 		count = int(binary.LittleEndian.Uint16(b))
 	}
-	extensions := make(map[string]any)
+	// Each takes leastStoredExtension bytes or more of what is left.
+	read := make(extensions, 0, min(count, len(r.rest)/leastStoredExtension))
 	for range count {
-		name := currentName(r.string())
+		next := extension{name: currentName(r.string())}
 		switch r.byte() {
 		case storedString:
-			extensions[name] = r.string()
+			next.text = r.string()
 		case storedInteger:
-			extensions[name] = int32(r.uint32())
+			next.integer, next.number = true, int32(r.uint32())
 		default:
 			r.failed = true
 		}
-		if r.failed {
+		if r.failed || !validExtensionName(next.name) {
+			r.failed = true
 			return nil
 		}
+		read = append(read, next)
 	}
-	if len(extensions) != count {
+	byName := func(a, b extension) int { return strings.Compare(a.name, b.name) }
+	slices.SortFunc(read, byName)
+	if len(slices.CompactFunc(read, func(a, b extension) bool { return a.name == b.name })) != count {
 		r.failed = true
 	}
-	return extensions
+	return read
 }

@@ -9,6 +9,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -62,7 +63,7 @@ func TestAStoredEventGoesOutAsItWouldHave(t *testing.T) {
 		if got, want := wire(t, back), wire(t, e); got != want {
 			t.Errorf("%s:\n%s\nwas\n%s", name, got, want)
 		}
-		if got, want := back.attributes.Extensions(), e.attributes.Extensions(); !reflect.DeepEqual(got, want) {
+		if got, want := extensionsOf(back), extensionsOf(e); !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: the attributes are %v, and were %v", name, got, want)
 		}
 		if back.Kind != e.Kind || back.ID() != e.ID() {
@@ -141,6 +142,76 @@ func TestAnAttributeOfAnEarlierAgentIsRenamed(t *testing.T) {
 	}
 }
 
+// TestAnEventThatAnEarlierAgentStoredGoesOutAsItWouldHave: testdata/stored has one
+// that the first agent with a spool wrote, and the line that it wrote of it.
+func TestAnEventThatAnEarlierAgentStoredGoesOutAsItWouldHave(t *testing.T) {
+	earlier, err := os.ReadFile("testdata/stored/v1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := os.ReadFile("testdata/stored/v1.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := ReadStored(earlier)
+	if err != nil {
+		t.Fatal("ReadStored:", err)
+	}
+	line, err := e.Line(7)
+	if err != nil {
+		t.Fatal("Line:", err)
+	}
+	if !bytes.Equal(line, want) {
+		t.Errorf("it goes out as\n%s\nand not as\n%s", line, want)
+	}
+	if _, again := stored(t, e); !bytes.Equal(again, earlier) {
+		t.Errorf("it is stored as\n%q\nand not as\n%q", again, earlier)
+	}
+}
+
+// TestAStoredEventHasNoExtensionInThePlaceOfAnAttribute: such a name would be twice
+// in one event, and one with odd characters could end a line of a header.
+func TestAStoredEventHasNoExtensionInThePlaceOfAnAttribute(t *testing.T) {
+	read := func(name string) error {
+		e := *build(t, ContentModeAuto, observation(), metadata.Attribute{Name: "team", Value: "x"})
+		e.own = append(slices.Clip(e.own), extension{name: name, text: "y"})
+		attributes, data, err := e.Stored(nil)
+		if err != nil {
+			t.Fatal("Stored:", err)
+		}
+		_, err = ReadStored(slices.Concat(attributes, data))
+		return err
+	}
+	if err := read("zone"); err != nil {
+		t.Fatal("an extension is refused:", err)
+	}
+	for _, name := range []string{
+		"specversion", "id", "source", "type", "subject", "datacontenttype", "dataschema", "time", "data", sequenceAttribute,
+		"team", "statuscode", "", "Zone", "a b", "a\r\nb", "a:b", `a"b`, "é",
+	} {
+		if read(name) == nil {
+			t.Errorf("%q is taken", name)
+		}
+	}
+}
+
+// TestAStoredContentTypeCanBeALineOfAHeader, or the event is none.
+func TestAStoredContentTypeCanBeALineOfAHeader(t *testing.T) {
+	for contentType, readable := range map[string]bool{
+		"text/plain; a=b": true, "text/plain; a=\"\x01\"": false, "text/plain\r\nA: b": false, "text": true, "a/b/c": false, " ": false,
+	} {
+		e := *build(t, ContentModeAuto, observation())
+		e.contentType = contentType
+		attributes, data, err := e.Stored(nil)
+		if err != nil {
+			t.Fatal("Stored:", err)
+		}
+		if _, err := ReadStored(slices.Concat(attributes, data)); (err == nil) != readable {
+			t.Errorf("%q: %v", contentType, err)
+		}
+	}
+}
+
 // TestWhatIsNoStoredEventIsRefused: every prefix of one, and every byte of one
 // changed, is an error or another event, never a panic.
 func TestWhatIsNoStoredEventIsRefused(t *testing.T) {
@@ -191,7 +262,17 @@ func FuzzReadStored(f *testing.F) {
 		if got, want := wire(t, back), wire(t, e); got != want {
 			t.Errorf("stored again:\n%s\nwas\n%s", got, want)
 		}
-		_, _ = e.DeadLetter(Failure{Destination: "d", Status: 1})
+		meant := meantByFields(e)
+		if err := meant.Validate(); err != nil {
+			t.Errorf("an event was read that the SDK finds invalid: %v", err)
+		}
+		judge(t, e, meant, 1)
+		failure := Failure{Destination: "d", Status: 1}
+		letter, err := e.DeadLetter(failure)
+		if err != nil {
+			t.Fatal("DeadLetter:", err)
+		}
+		judge(t, letter, meantByLetter(meant, failure), 1)
 	})
 }
 

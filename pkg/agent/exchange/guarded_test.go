@@ -64,7 +64,7 @@ func TestAPanicCostsAnEventAndNoMore(t *testing.T) {
 			var places []panics.Place
 			settings := Settings{
 				Selection:  event.Select(event.ModeAll, event.Kinds()),
-				Builder:    event.Builder{Identity: event.Identity{Source: "m", AgentInstance: "i"}, ContentMode: event.ContentModeAuto, MaxPayloadBytes: 1 << 10},
+				Builder:    &event.Builder{Identity: event.Identity{Source: "m", AgentInstance: "i"}, ContentMode: event.ContentModeAuto, MaxPayloadBytes: 1 << 10},
 				Deadline:   time.Minute,
 				Attributes: func() []metadata.Attribute { return nil },
 			}
@@ -159,7 +159,7 @@ func TestWhatIsLostCountsOnce(t *testing.T) {
 			budget := capture.NewBudget(1 << 20)
 			p := NewPipeline(Settings{
 				Selection:  event.Select(event.ModeAll, event.Kinds()),
-				Builder:    event.Builder{MaxPayloadBytes: 1 << 10},
+				Builder:    &event.Builder{MaxPayloadBytes: 1 << 10},
 				Attributes: func() []metadata.Attribute { return nil },
 			}, budget, []Sink{sink}, new(ledger.Account))
 			r := httptest.NewRequest(http.MethodPost, "/v1/models/m:predict", strings.NewReader("{}"))

@@ -75,7 +75,7 @@ func TestTheBudgetHasAllThatAQueuedEventHolds(t *testing.T) {
 			settings := Settings{
 				Paths:      inference.Paths{},
 				Selection:  event.Select(event.ModeAll, event.Kinds()),
-				Builder:    event.Builder{Identity: event.Identity{Source: "m", InferenceService: "m", Namespace: "n", AgentInstance: "i"}, ContentMode: event.ContentModeAuto, MaxPayloadBytes: 1 << 20},
+				Builder:    &event.Builder{Identity: event.Identity{Source: "m", InferenceService: "m", Namespace: "n", AgentInstance: "i"}, ContentMode: event.ContentModeAuto, MaxPayloadBytes: 1 << 20},
 				Deadline:   time.Minute,
 				Attributes: func() []metadata.Attribute { return attributes },
 			}

@@ -36,7 +36,7 @@ type Settings struct {
 	// Paths say which requests are observed.
 	Paths     inference.Paths
 	Selection event.Selection
-	Builder   event.Builder
+	Builder   *event.Builder
 	// Deadline is how long after it was observed an event is given up.
 	Deadline time.Duration
 	// Attributes gives the metadata in force.
@@ -252,7 +252,7 @@ func (p *Pipeline) build(o *observed) {
 	}
 	// What the event holds from now on. The body as it came is garbage where it
 	// was decoded, and nothing may refer to it: neither built nor release does.
-	held := heldBy(built, o.attributes)
+	held := heldBy(built)
 	if !o.lease.Resize(held) {
 		p.drop(o, ledger.ReasonBudget)
 		return
@@ -276,18 +276,12 @@ const (
 	// delivery.OverheadBytes. Without any, an event takes 2.2 KiB, and a sink's
 	// last answer up to 0.8.
 	usualAttributeBytes = 768
-	// sharedAttributeBytes is what an attribute of the owner's metadata takes in
-	// each event: its value is that of all events.
-	sharedAttributeBytes = 64
 )
 
-// heldBy is what an event holds of the budget.
-func heldBy(e *event.Event, shared []metadata.Attribute) int64 {
-	attributes := e.AttributeBytes()
-	for _, attribute := range shared {
-		attributes += sharedAttributeBytes - int64(len(attribute.Value))
-	}
-	return delivery.OverheadBytes + max(attributes-usualAttributeBytes, 0) + int64(cap(e.Data()))
+// heldBy is what an event holds of the budget. The owner's metadata are those of
+// all events, and held once.
+func heldBy(e *event.Event) int64 {
+	return delivery.OverheadBytes + max(e.AttributeBytes()-usualAttributeBytes, 0) + int64(cap(e.Data()))
 }
 
 // releaseAfter gives a function that releases a lease when it has been called so

@@ -35,7 +35,7 @@ func TestAnEventIsHandedOverOnceItsSinkHasIt(t *testing.T) {
 		budget := capture.NewBudget(5 * delivery.OverheadBytes)
 		settings := Settings{
 			Selection:  event.Select(event.ModeAll, event.Kinds()),
-			Builder:    event.Builder{Identity: event.Identity{Source: "m", AgentInstance: "i"}, ContentMode: event.ContentModeAuto, MaxPayloadBytes: 100},
+			Builder:    &event.Builder{Identity: event.Identity{Source: "m", AgentInstance: "i"}, ContentMode: event.ContentModeAuto, MaxPayloadBytes: 100},
 			Deadline:   time.Minute,
 			Attributes: func() []metadata.Attribute { return nil },
 		}

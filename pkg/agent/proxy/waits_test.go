@@ -230,7 +230,7 @@ func newStage(t *testing.T, state sinkState, fill queueFill) *stage {
 	}
 	sink := delivery.NewSink("default", sender{state.answer}, options)
 	budget := capture.NewBudget(budgetBytes)
-	builder := event.Builder{
+	builder := &event.Builder{
 		Identity:        event.Identity{Source: "m-predictor-default", AgentInstance: "i"},
 		ContentMode:     event.ContentModeAuto,
 		MaxPayloadBytes: 200_000,
@@ -258,7 +258,7 @@ func newStage(t *testing.T, state sinkState, fill queueFill) *stage {
 }
 
 // fillQueue has events wait, and takes of the budget what they hold and more.
-func fillQueue(t *testing.T, sink *delivery.Sink, budget *capture.Budget, builder event.Builder, fill queueFill) {
+func fillQueue(t *testing.T, sink *delivery.Sink, budget *capture.Budget, builder *event.Builder, fill queueFill) {
 	t.Helper()
 	built, err := builder.Ledger(ledger.Statement{}, "waiting", time.Now())
 	if err != nil {

@@ -24,7 +24,7 @@ import (
 
 // Settings say what statements say beside the figures, and when.
 type Settings struct {
-	Builder   event.Builder
+	Builder   *event.Builder
 	Selection event.Selection
 	Mode      event.Mode
 	// Interval is the pace of statements.

@@ -56,7 +56,7 @@ func newStage(t *testing.T) *stage {
 			return ctx, func(delivery.Result) {}
 		},
 	})
-	builder := event.Builder{Identity: event.Identity{Source: "m-predictor-default", AgentInstance: "i-1", Namespace: "models"}, ContentMode: event.ContentModeAuto}
+	builder := &event.Builder{Identity: event.Identity{Source: "m-predictor-default", AgentInstance: "i-1", Namespace: "models"}, ContentMode: event.ContentModeAuto}
 	s.issuer = NewIssuer(Settings{
 		Builder:   builder,
 		Selection: event.Select(event.ModeRequest, []event.Kind{event.KindRequest, event.KindResponse, event.KindLedger}),

@@ -1,0 +1,103 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package event
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+
+	"github.com/sidenote-dev/sidenote/pkg/metadata"
+)
+
+// shared is what all events have in common that an agent makes while the same
+// metadata are in force: encoded once, referred to by each of them, and never
+// changed.
+type shared struct {
+	// identity and metadata are what it was made of.
+	identity Identity
+	metadata []metadata.Attribute
+
+	source     string
+	extensions extensions
+	// members are the extensions as members of a JSON object, each with a comma
+	// in front.
+	members []string
+	// header has the extensions as lines of a header, and fields for http.Header.
+	header []byte
+	fields []field
+	// headerSize is that of the extensions, as measure takes it.
+	headerSize int
+	// headerSafe says that a header carries every extension unchanged.
+	headerSafe bool
+}
+
+// field is one field of a header.
+type field struct {
+	key    string
+	values []string
+}
+
+// noneShared is for events that have all their attributes themselves.
+var noneShared = &shared{headerSafe: true}
+
+// sharedBy gives what the events with an owner's metadata share. It keeps what it
+// gave last: the metadata in force seldom change.
+func (b *Builder) sharedBy(attributes []metadata.Attribute) (*shared, error) {
+	last := b.lastShared.Load()
+	if last != nil && last.identity == b.Identity && slices.Equal(last.metadata, attributes) {
+		return last, nil
+	}
+	made, err := newShared(b.Identity, attributes)
+	if err != nil {
+		return nil, err
+	}
+	b.lastShared.Store(made)
+	return made, nil
+}
+
+func newShared(identity Identity, attributes []metadata.Attribute) (*shared, error) {
+	source, err := NormalizeSource(identity.Source)
+	if err != nil {
+		return nil, err
+	}
+	s := &shared{identity: identity, metadata: slices.Clone(attributes), source: source, headerSafe: true}
+	for _, attribute := range attributes {
+		// Nothing of the owner's can replace what is ours, whether an event has
+		// it or not.
+		if metadata.Reserved(attribute.Name) {
+			continue
+		}
+		if !validExtensionName(attribute.Name) {
+			return nil, fmt.Errorf("%q is no name of an attribute", attribute.Name)
+		}
+		s.extensions.setText(attribute.Name, attribute.Value)
+	}
+	s.extensions.setText("inferenceservicename", identity.InferenceService)
+	s.extensions.setText("namespace", identity.Namespace)
+	s.extensions.setText("component", identity.Component)
+	s.extensions.setText("revision", identity.Revision)
+	s.extensions.setText("agentinstance", identity.AgentInstance)
+	for i := range s.extensions {
+		e := &s.extensions[i]
+		s.members = append(s.members, string(appendMember(nil, e)))
+		s.header = appendExtensionLine(s.header, e)
+		s.fields = append(s.fields, field{key: headerKey(e.name), values: []string{percentEncode(e.text)}})
+		s.headerSize += lineSize(e.name, encodedLength(e.text))
+		s.headerSafe = s.headerSafe && headerSafe(e.text)
+	}
+	return s, nil
+}
+
+// NormalizeSource gives the form of a URI reference that is an event's source.
+// Text that is no URI reference is an error.
+func NormalizeSource(text string) (string, error) {
+	parsed, err := url.Parse(text)
+	if err != nil || text == "" {
+		return "", fmt.Errorf("the source %q is no URI reference", text)
+	}
+	return parsed.String(), nil
+}
