@@ -15,7 +15,6 @@ import (
 	"strings"
 	"time"
 
-	cloudevents "github.com/cloudevents/sdk-go/v2/types"
 	"go.uber.org/zap/zapcore"
 
 	"github.com/sidenote-dev/sidenote/pkg/agent/event"
@@ -240,7 +239,7 @@ func portOf(target *url.URL) (int32, error) {
 }
 
 func parseSource(source *string, text string) error {
-	if cloudevents.ParseURIRef(text) == nil || !headerSafe(text) || text == "" {
+	if _, err := event.NormalizeSource(text); err != nil || !headerSafe(text) {
 		return errors.New("is no URI reference: write the name of the service, such as my-model-predictor-default")
 	}
 	*source = text
