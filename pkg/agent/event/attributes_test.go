@@ -31,7 +31,7 @@ func FuzzValuesAreTakenByTheirPatterns(f *testing.F) {
 	for _, value := range []string{
 		"", "a", "Z", "A-1.b:c_d", "gzip", "gzip,br", "GZIP", "1", "999999999", "1000000000", "-1", "+1", "é", "a\n", "\n", "\x00", "~", "[", "/", ":", "@", "`", "{",
 		strings.Repeat("a", 64), strings.Repeat("a", 65), strings.Repeat("a", 128), strings.Repeat("a", 129),
-		parent, parent + "-", parent + "-x", parent[:54], "01" + parent[2:] + "-", "01" + parent[2:] + "-x y", "01" + parent[2:] + "-x", "01" + parent[2:] + "x",
+		parent, parent + "-", parent + "-x", parent[:54], parent[:2] + "_" + parent[3:], parent[:35] + "_" + parent[36:], parent[:52] + "_" + parent[53:], "01" + parent[2:] + "-", "01" + parent[2:] + "-x y", "01" + parent[2:] + "-x", "01" + parent[2:] + "x",
 		"ff" + parent[2:], strings.ToUpper(parent), strings.ReplaceAll(parent, "-", "_"), "00-" + strings.Repeat("0", 32) + parent[35:], parent[:36] + strings.Repeat("0", 16) + "-01",
 		"application/json", "application/json; charset=utf-8", "application/json;charset=utf-8", "a/b; charset=utf-8; charset=utf-8", "; charset=utf-8",
 		"a/", "/b", "a/b/c", "a b/c", "A/B", "a/b ", " a/b", "a/b;", "!#$%&'*+-.^_`|~/a", "a/(", "text",

@@ -252,6 +252,33 @@ func judgeBinary(t *testing.T, e *Event, meant *cloudevents.Event, sequence uint
 	}
 }
 
+// judgeMode compares the content mode that was chosen with the one that the
+// attributes ask for.
+func judgeMode(t *testing.T, e *Event, meant *cloudevents.Event) {
+	t.Helper()
+	const perHeader = len("Ce-") + len(": \r\n")
+	size := len("agentsequence") + len("000000000000") + perHeader
+	texts := textsOf(meant, asItIs)
+	texts["subject"], texts["datacontenttype"] = meant.Subject(), meant.DataContentType()
+	for name, value := range meant.Extensions() {
+		texts[name], _ = types.Format(value)
+	}
+	carried := true
+	for name, text := range texts {
+		size += perHeader + len(name) + len(bindingEncoded(text))
+		_, isExtension := meant.Extensions()[name]
+		carried = carried && (!isExtension && name != "subject" || bindingEncoded(text) == text)
+	}
+	if e.headerSize != size {
+		t.Errorf("the header's size is %d, and not %d", e.headerSize, size)
+	}
+	want := isEventInStructuredMode(meant.DataContentType()) || size > 7<<10 ||
+		e.mode == ContentModeStructured || e.mode == ContentModeAuto && !carried
+	if e.structured != want {
+		t.Errorf("in mode %s it goes out structured: %v, of %d bytes, carried %v", e.mode, e.structured, size, carried)
+	}
+}
+
 // judgeStored compares the stored form, byte for byte, and what is read of it.
 func judgeStored(t *testing.T, e *Event, meant *cloudevents.Event, sequence uint64) {
 	t.Helper()
@@ -494,6 +521,33 @@ type fuzzed struct {
 	failed                                            uint16
 }
 
+// TestTheBoundOfAHeaderIsExact: an event of just as many bytes goes in binary mode,
+// and one of one more in structured mode.
+func TestTheBoundOfAHeaderIsExact(t *testing.T) {
+	of := func(length int) (*Event, *cloudevents.Event) {
+		builder := &Builder{
+			Identity:    Identity{Source: "s", InferenceService: strings.Repeat("x", length)},
+			ContentMode: ContentModeAuto, MaxPayloadBytes: maxBytes,
+		}
+		o := observation(grpcStatus(3))
+		built, err := builder.Build(o, KindResponse, nil)
+		if err != nil {
+			t.Fatal("Build:", err)
+		}
+		meant, _ := meantBy(builder, o, KindResponse, nil)
+		return built, meant
+	}
+	shortest, _ := of(1)
+	most := 7<<10 - shortest.headerSize + 1
+	for length := most - 2; length <= most+2; length++ {
+		built, meant := of(length)
+		judgeMode(t, built, meant)
+		if built.structured != (length > most) {
+			t.Errorf("%d bytes go out structured: %v", built.headerSize, built.structured)
+		}
+	}
+}
+
 // FuzzEveryEventIsReadAsMeant has the SDK read every form of an event and of its
 // dead letter. It compares that with what is meant, and says what can be no event.
 func FuzzEveryEventIsReadAsMeant(f *testing.F) {
@@ -509,12 +563,23 @@ func FuzzEveryEventIsReadAsMeant(f *testing.F) {
 			data: `{"a": [1, 2]}`, answer: "no", shape: shape, status: 200, at: 1234567890, sequence: 7, failed: 503,
 		})
 	}
-	for _, value := range []string{"two words", `a"b\c`, "50%", "東京", "<b>&</b>", "\x00\x1f\x7f\r\n\t", "\u2028\u2029\u0085", "\xff\xc3", ""} {
-		add(fuzzed{
-			source: "/" + value, service: value, attributeName: "zone", attributeValue: value, contentType: value, coding: value,
-			path: "/" + value, traceParent: parent, state: value, id: value, tensors: value, data: value, answer: value,
-			shape: 3, status: -1, grpcStatus: -5, at: -1, sequence: 1e12, failed: 0,
-		})
+	for _, value := range []string{"two words", `a"b\c`, "50%", "東京", "<b>&</b>", "\x00\x1f\x7f", "\r", "\n\t", "\u2028\u2029\u0085", "\xff\xc3", ""} {
+		for mode := range uint64(3) {
+			odd := fuzzed{
+				source: "my-model-predictor-default", service: value, attributeName: "zone", attributeValue: value, contentType: value, coding: value,
+				path: "/" + value, traceParent: parent, state: value, id: value, tensors: value, data: value, answer: value,
+				shape: mode<<5 | 3, status: -1, grpcStatus: -5, at: -1, sequence: 1e12, failed: 0,
+			}
+			add(odd)
+			odd.shape |= 1
+			odd.source = "/" + value
+			add(odd)
+		}
+	}
+	for _, state := range []string{"a=b c", "a=b"} {
+		for _, answer := range []string{"", "no"} {
+			add(fuzzed{source: "s", path: "/", traceParent: parent, state: state, data: "{}", answer: answer, shape: 1, status: 200})
+		}
 	}
 	for _, contentType := range []string{"application/cloudevents+json", "Application/JSON; charset=utf-8", "text/json;a=b", "a; b", "a/b; charset=utf-8; charset=utf-8", `a/b; c="\` + "\x01" + `"`} {
 		add(fuzzed{source: "s", attributeName: "a", attributeValue: "b", contentType: contentType, path: "/", data: "[]", shape: 1, status: 200})
@@ -558,6 +623,7 @@ func FuzzEveryEventIsReadAsMeant(f *testing.F) {
 			return
 		}
 		judge(t, built, meant, sequence)
+		judgeMode(t, built, meant)
 		if again, err := builder.Build(o, kind, slices.Clone(attributes)); err != nil || wire(t, again) != wire(t, built) {
 			t.Errorf("a second time the event is another: %v", err)
 		}
@@ -566,7 +632,17 @@ func FuzzEveryEventIsReadAsMeant(f *testing.F) {
 		if err != nil {
 			t.Fatal("DeadLetter:", err)
 		}
-		judge(t, letter, meantByLetter(meant, failure), sequence)
+		meantLetter := meantByLetter(meant, failure)
+		judge(t, letter, meantLetter, sequence)
+		judgeMode(t, letter, meantLetter)
 		judge(t, built, meant, sequence)
+		// It may have been a dead letter before.
+		failure.Destination, failure.Status = service, int(failed)+1
+		letterAgain, err := letter.DeadLetter(failure)
+		if err != nil {
+			t.Fatal("DeadLetter:", err)
+		}
+		judge(t, letterAgain, meantByLetter(meantLetter, failure), sequence)
+		judge(t, letter, meantLetter, sequence)
 	})
 }

@@ -118,7 +118,7 @@ func TestWhatHasNoSourceIsNoEvent(t *testing.T) {
 }
 
 func TestTheSequenceIsPaddedToTwelveDigits(t *testing.T) {
-	for _, sequence := range []uint64{0, 7, 1e11, 1e12 - 1, 1e12, 1<<64 - 1} {
+	for _, sequence := range []uint64{0, 7, 1e11 - 1, 1e11, 1e12 - 1, 1e12, 1<<64 - 1} {
 		if got, want := string(appendSequence(nil, sequence)), fmt.Sprintf("%012d", sequence); got != want {
 			t.Errorf("%d is %s, and not %s", sequence, got, want)
 		}

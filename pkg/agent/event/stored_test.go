@@ -114,7 +114,7 @@ func TestAStoredEventGoesOutAsItWouldHave(t *testing.T) {
 			}
 		}
 	}
-	told, err := (&Builder{Identity: Identity{Source: "s"}, ContentMode: ContentModeAuto}).Ledger(ledger.Statement{Sequence: 7, Final: true}, "id", time.Unix(1, 0))
+	told, err := (&Builder{Identity: Identity{Source: "s"}, ContentMode: ContentModeAuto}).Ledger(ledger.Statement{Sequence: 7, Final: true}, "id", time.Unix(1, 0).In(time.FixedZone("", 3600)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,6 +193,70 @@ func TestAStoredEventHasNoExtensionInThePlaceOfAnAttribute(t *testing.T) {
 			t.Errorf("%q is taken", name)
 		}
 	}
+}
+
+// TestAStoredEventIsAsValidAsABuiltOne: what the SDK refuses is no event.
+func TestAStoredEventIsAsValidAsABuiltOne(t *testing.T) {
+	for what, change := range map[string]func(*Event){
+		"a blank id":             func(e *Event) { e.id = " " },
+		"a blank subject":        func(e *Event) { e.subject = " " },
+		"an empty source":        func(e *Event) { e.source = "" },
+		"a source of a fragment": func(e *Event) { e.source = "#" },
+		"a year of five digits":  func(e *Event) { e.at = time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC) },
+		"a negative year":        func(e *Event) { e.at = time.Date(-1, 1, 1, 0, 0, 0, 0, time.UTC) },
+	} {
+		e := *build(t, ContentModeAuto, observation())
+		change(&e)
+		attributes, data, err := e.Stored(nil)
+		if err != nil {
+			t.Fatal("Stored:", err)
+		}
+		if _, err := ReadStored(slices.Concat(attributes, data)); err == nil {
+			t.Errorf("%s is taken", what)
+		}
+	}
+}
+
+// TestAStoredAttributeIsAbsentOrNotEmpty.
+func TestAStoredAttributeIsAbsentOrNotEmpty(t *testing.T) {
+	_, whole := stored(t, build(t, ContentModeAuto, observation(path("/subject"))))
+	there := appendOptionalString(nil, "/subject")
+	if bytes.Count(whole, there) != 1 {
+		t.Fatalf("%q has no subject", whole)
+	}
+	if _, err := ReadStored(bytes.Replace(whole, there, []byte{0}, 1)); err != nil {
+		t.Error("an event without a subject is refused:", err)
+	}
+	if _, err := ReadStored(bytes.Replace(whole, there, []byte{1, 0, 0, 0, 0}, 1)); err == nil {
+		t.Error("an empty subject is taken")
+	}
+}
+
+// TestStoredExtensionsMayHaveAnyOrder: they go out sorted.
+func TestStoredExtensionsMayHaveAnyOrder(t *testing.T) {
+	sorted := build(t, ContentModeAuto, observation(grpcStatus(3)))
+	turned := *sorted
+	turned.own = slices.Clone(sorted.own)
+	slices.Reverse(turned.own)
+	attributes, data, err := turned.Stored(nil)
+	if err != nil {
+		t.Fatal("Stored:", err)
+	}
+	back, err := ReadStored(slices.Concat(attributes, data))
+	if err != nil {
+		t.Fatal("ReadStored:", err)
+	}
+	if got, want := wire(t, back), wire(t, sorted); got != want {
+		t.Errorf("%s\nwant\n%s", got, want)
+	}
+}
+
+// TestAnEmptyExtensionIsNoLineOfAHeader, and a member of the JSON.
+func TestAnEmptyExtensionIsNoLineOfAHeader(t *testing.T) {
+	e := build(t, ContentModeAuto, observation())
+	e.own.set(extension{name: "empty"})
+	e.measure()
+	judge(t, e, meantByFields(e), 1)
 }
 
 // TestAStoredContentTypeCanBeALineOfAHeader, or the event is none.
