@@ -45,8 +45,8 @@ type Recorder struct {
 }
 
 // NewRecorder gives a recorder that reserves what it keeps of the lease.
-func NewRecorder(lease *Lease, settings Settings) *Recorder {
-	return &Recorder{settings: settings, lease: lease}
+func NewRecorder(lease *Lease, settings Settings) Recorder {
+	return Recorder{settings: settings, lease: lease}
 }
 
 // Write takes the next bytes of the body; it keeps a copy of them.

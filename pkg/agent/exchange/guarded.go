@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"sync/atomic"
 
-	"github.com/sidenote-dev/sidenote/pkg/agent/capture"
 	"github.com/sidenote-dev/sidenote/pkg/agent/event"
 )
 
@@ -17,7 +16,7 @@ import (
 // neither the exchange nor the agent: bodies are read in goroutines of
 // net/http, where nobody else recovers.
 type guarded struct {
-	recorder *recorder
+	recorder recorder
 	lost     atomic.Bool
 }
 
@@ -57,12 +56,13 @@ func (g *guarded) Unanswered(status int) { g.do(func() { g.recorder.Unanswered(s
 
 func (g *guarded) End(trailer http.Header) { g.do(func() { g.recorder.End(trailer) }) }
 
-// observe hands one side to the pipeline, unless it was counted as lost.
-func (r *recorder) observe(observation event.Observation, lease *capture.Lease) {
+// observe hands the event of one side to the pipeline, unless it was counted as
+// lost.
+func (r *recorder) observe(of *side) {
 	if r.lost {
 		return
 	}
-	switch observation.Side {
+	switch of.event.observation.Side {
 	case event.Request:
 		r.observed.request = true
 	case event.Response:
@@ -73,7 +73,8 @@ func (r *recorder) observe(observation event.Observation, lease *capture.Lease) 
 		r.observed.loop = true
 	case event.Agent:
 	}
-	r.pipeline.observe(observation, lease)
+	of.handOver()
+	r.pipeline.observe(&of.event)
 }
 
 // lose counts the sides of an exchange that the pipeline never got. Nothing is
@@ -100,10 +101,10 @@ func (r *recorder) lose() {
 		}
 	}
 	// What was observed is the pipeline's.
-	if lease := r.request.lease; lease != nil && !r.observed.request && !r.observed.loop {
+	if lease := r.request.event.lease; lease != nil && !r.observed.request && !r.observed.loop {
 		lease.Release()
 	}
-	if lease := r.response.lease; lease != nil && !r.observed.response {
+	if lease := r.response.event.lease; lease != nil && !r.observed.response && !r.observed.tunnel {
 		lease.Release()
 	}
 }

@@ -126,7 +126,7 @@ func exchange(p *Pipeline, request func(*http.Request), beforeRequest, beforeAns
 	if watching == nil {
 		return
 	}
-	inner := watching.(*guarded).recorder
+	inner := &watching.(*guarded).recorder
 	if beforeRequest != nil {
 		beforeRequest(inner)
 	}
@@ -164,7 +164,7 @@ func TestWhatIsLostCountsOnce(t *testing.T) {
 			}, budget, []Sink{sink}, new(ledger.Account))
 			r := httptest.NewRequest(http.MethodPost, "/v1/models/m:predict", strings.NewReader("{}"))
 			watching, _ := p.Begin(r, nil)
-			inner := watching.(*guarded).recorder
+			inner := &watching.(*guarded).recorder
 			inner.lose()
 			goOn(inner)
 			if got := sink.account.Snapshot(); got.Observed != 2 || got.Dropped[ledger.ReasonInvalid] != 2 {
@@ -175,6 +175,40 @@ func TestWhatIsLostCountsOnce(t *testing.T) {
 			}
 			if budget.Used() != 0 {
 				t.Errorf("%d bytes of the budget are still held", budget.Used())
+			}
+		})
+	}
+}
+
+// TestWhatWasObservedIsNotGivenBack by a panic that follows: the events are the
+// pipeline's, which counts what they hold.
+func TestWhatWasObservedIsNotGivenBack(t *testing.T) {
+	for name, end := range map[string]func(*recorder){
+		"a tunnel": func(r *recorder) { r.RequestDone(); r.TunnelOpened(); r.End(nil) },
+		"two sides": func(r *recorder) {
+			r.RequestDone()
+			r.ResponseHead(http.StatusOK, nil, 0)
+			r.ResponseDone()
+			r.End(nil)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			budget := capture.NewBudget(1 << 20)
+			p := NewPipeline(Settings{
+				Selection:  event.Select(event.ModeAll, event.Kinds()),
+				Builder:    event.Builder{MaxPayloadBytes: 1 << 10},
+				Attributes: func() []metadata.Attribute { return nil },
+			}, budget, []Sink{new(takingSink)}, new(ledger.Account))
+			r := httptest.NewRequest(http.MethodPost, "/m", strings.NewReader(""))
+			r.Header.Set("Connection", "upgrade")
+			r.Header.Set("Upgrade", "websocket")
+			watching, _ := p.Begin(r, nil)
+			inner := &watching.(*guarded).recorder
+			end(inner)
+			held := budget.Used()
+			inner.lose()
+			if held == 0 || budget.Used() != held {
+				t.Errorf("%d of %d bytes are held", budget.Used(), held)
 			}
 		})
 	}

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"weak"
 
 	"github.com/sidenote-dev/sidenote/pkg/agent/capture"
 	"github.com/sidenote-dev/sidenote/pkg/agent/delivery"
@@ -84,10 +85,7 @@ func TestTheBudgetHasAllThatAQueuedEventHolds(t *testing.T) {
 			before := heap()
 			for range exchanges {
 				converse(p, test.path, test.header, test.body)
-				for range p.queue {
-					p.build(p.next())
-					clear(p.building)
-				}
+				buildAll(p)
 			}
 			held := heap() - before
 			if dropped := sink.account.Snapshot().DroppedTotal(); len(sink.items) != 2*exchanges || dropped != 0 {
@@ -107,6 +105,53 @@ func TestTheBudgetHasAllThatAQueuedEventHolds(t *testing.T) {
 			}
 			runtime.KeepAlive(sink)
 		})
+	}
+}
+
+// weakSink remembers the data of events, and keeps none.
+type weakSink struct {
+	account ledger.Account
+	data    []weak.Pointer[byte]
+}
+
+func (s *weakSink) Account() *ledger.Account { return &s.account }
+
+func (s *weakSink) Enqueue(item *delivery.Item) {
+	s.data = append(s.data, weak.Make(&item.Event.Data()[0]))
+	item.Release()
+}
+
+// TestAnExchangeHoldsNoBodyOfAnEventThatHasEnded: a model may take minutes for
+// its answer, and the budget has nothing of the request any more by then.
+func TestAnExchangeHoldsNoBodyOfAnEventThatHasEnded(t *testing.T) {
+	sink := new(weakSink)
+	budget := capture.NewBudget(1 << 20)
+	p := NewPipeline(Settings{
+		Selection:  event.Select(event.ModeAll, event.Kinds()),
+		Builder:    event.Builder{Identity: event.Identity{Source: "m"}, ContentMode: event.ContentModeAuto, MaxPayloadBytes: 1 << 20},
+		Attributes: func() []metadata.Attribute { return nil },
+	}, budget, []Sink{sink}, new(ledger.Account))
+	body := randomBytes(60_000)
+	watching, _ := p.Begin(httptest.NewRequest(http.MethodPost, "/m", bytes.NewReader(body)), nil)
+	watching.RequestBytes(body)
+	watching.RequestDone()
+	buildAll(p)
+	if used := budget.Used(); len(sink.data) != 1 || used != 0 {
+		t.Fatalf("%d events came to the sink, and %d bytes are held", len(sink.data), used)
+	}
+	runtime.GC()
+	if sink.data[0].Value() != nil {
+		t.Error("the request's body is still there")
+	}
+	runtime.KeepAlive(watching)
+}
+
+// buildAll builds the events of all that waits.
+func buildAll(p *Pipeline) {
+	for !p.Empty() {
+		next := p.next()
+		p.build(next)
+		p.built(next)
 	}
 }
 

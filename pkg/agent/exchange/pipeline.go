@@ -10,6 +10,7 @@ package exchange
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -55,12 +56,27 @@ type Pipeline struct {
 	discard *ledger.Account
 	skips   ledger.Skips
 
+	// wants has what the selection says of the request and of the response.
+	wants [2]wanted
+
 	mu      sync.Mutex
 	changed sync.Cond
-	queue   []*observed
-	// building are those of which the events are being built.
-	building map[*observed]struct{}
+	// first and last are the ends of the queue, nil where it is empty.
+	first, last *observed
+	// building are those of which the events are being built: one for each Run.
+	building []*observed
 	closed   bool
+}
+
+// wanted is what a selection says of one side.
+type wanted struct {
+	// any says that a kind of the side is selected, failure that its failure is,
+	// and partial that a kind is that may go out without its whole body.
+	any, failure, partial bool
+}
+
+func wantedOf(selection event.Selection, side event.Side) wanted {
+	return wanted{any: selection.Wants(side), failure: selection.WantsFailure(side), partial: selection.WantsPartial(side)}
 }
 
 // observed is one event before it is built.
@@ -68,16 +84,33 @@ type observed struct {
 	observation event.Observation
 	kind        event.Kind
 	attributes  []metadata.Attribute
-	// sequences has the event's place for each sink.
+	// sequences has the event's place for each sink. That of the only sink is in
+	// sequence.
 	sequences []uint64
+	sequence  [1]uint64
 	at        time.Time
 	lease     *capture.Lease
+	// next is the one behind it in the queue.
+	next *observed
 }
+
+// end gives back what is held for an event that ended before it came to a sink.
+func (o *observed) end() {
+	o.lease.Release()
+	o.forget()
+}
+
+// forget drops the body, for the exchange of an event may go on for long after
+// it.
+func (o *observed) forget() { o.observation = event.Observation{} }
 
 // NewPipeline gives a pipeline to sinks. Without any, every event is counted
 // in discard as dropped, and the exchanges go on. Nothing is built before Run.
 func NewPipeline(settings Settings, budget *capture.Budget, sinks []Sink, discard *ledger.Account) *Pipeline {
-	p := &Pipeline{settings: settings, budget: budget, sinks: sinks, discard: discard, building: make(map[*observed]struct{})}
+	p := &Pipeline{settings: settings, budget: budget, sinks: sinks, discard: discard}
+	for _, side := range []event.Side{event.Request, event.Response} {
+		p.wants[side] = wantedOf(settings.Selection, side)
+	}
 	p.changed.L = &p.mu
 	return p
 }
@@ -85,10 +118,12 @@ func NewPipeline(settings Settings, budget *capture.Budget, sinks []Sink, discar
 // Skips counts what was proxied and gave no event, because it was not to.
 func (p *Pipeline) Skips() *ledger.Skips { return &p.skips }
 
-// observe takes one side of an exchange, and its lease. It never blocks.
-func (p *Pipeline) observe(observation event.Observation, lease *capture.Lease) {
-	if !p.settings.Panics.Event(func() { p.take(observation, lease) }) {
-		p.lose(lease)
+// observe takes one side of an exchange: its observation and its lease. It never
+// blocks.
+func (p *Pipeline) observe(o *observed) {
+	if !p.settings.Panics.Event(func() { p.take(o) }) {
+		p.lose(o.lease)
+		o.forget()
 	}
 }
 
@@ -110,57 +145,75 @@ func (p *Pipeline) lose(lease *capture.Lease) {
 	}
 }
 
-func (p *Pipeline) take(observation event.Observation, lease *capture.Lease) {
-	kind := event.Classify(&observation, p.settings.Builder.MaxPayloadBytes)
+func (p *Pipeline) take(o *observed) {
+	o.kind = event.Classify(&o.observation, p.settings.Builder.MaxPayloadBytes)
 	starved := false
-	if !p.settings.Selection[kind] && event.Starved(&observation, p.settings.Builder.MaxPayloadBytes) {
+	if !p.settings.Selection[o.kind] && event.Starved(&o.observation, p.settings.Builder.MaxPayloadBytes) {
 		// It goes without its body where that kind is selected. Where it isn't,
 		// what it would have been is lost, which counts.
-		kind = event.ClassifyKept(&observation, p.settings.Builder.MaxPayloadBytes)
+		o.kind = event.ClassifyKept(&o.observation, p.settings.Builder.MaxPayloadBytes)
 		starved = true
 	}
-	if !p.settings.Selection[kind] {
-		p.skips.SkipEvent(string(kind))
-		lease.Release()
+	if !p.settings.Selection[o.kind] {
+		p.skips.SkipEvent(string(o.kind))
+		o.end()
 		return
 	}
 	if len(p.sinks) == 0 {
 		p.discard.Observe()
 		p.discard.Drop(ledger.ReasonNoSink)
-		lease.Release()
+		o.end()
 		return
 	}
-	next := &observed{
-		observation: observation,
-		kind:        kind,
-		attributes:  p.settings.Attributes(),
-		sequences:   make([]uint64, len(p.sinks)),
-		at:          time.Now(),
-		lease:       lease,
-	}
+	o.attributes = p.settings.Attributes()
+	o.sequences = o.sequence[:0]
+	o.at = time.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	// The sequence comes first: an event that is dropped leaves a gap.
-	for i, sink := range p.sinks {
-		next.sequences[i] = sink.Account().Observe()
+	for _, sink := range p.sinks {
+		o.sequences = append(o.sequences, sink.Account().Observe())
 	}
-	if starved || !lease.Grow(delivery.OverheadBytes) {
-		p.drop(next, ledger.ReasonBudget)
+	if starved || !o.lease.Grow(delivery.OverheadBytes) {
+		p.drop(o, ledger.ReasonBudget)
 		return
 	}
 	if p.closed {
-		p.drop(next, ledger.ReasonShutdown)
+		p.drop(o, ledger.ReasonShutdown)
 		return
 	}
-	p.queue = append(p.queue, next)
+	p.push(o)
 	p.changed.Signal()
+}
+
+// push puts an event at the end of the queue.
+func (p *Pipeline) push(o *observed) {
+	if p.first == nil {
+		p.first = o
+	} else {
+		p.last.next = o
+	}
+	p.last = o
+}
+
+// pop takes the first event off the queue: nil where it is empty.
+func (p *Pipeline) pop() *observed {
+	o := p.first
+	if o == nil {
+		return nil
+	}
+	p.first, o.next = o.next, nil
+	if p.first == nil {
+		p.last = nil
+	}
+	return o
 }
 
 func (p *Pipeline) drop(o *observed, reason ledger.Reason) {
 	for _, sink := range p.sinks {
 		sink.Account().Drop(reason)
 	}
-	o.lease.Release()
+	o.end()
 }
 
 // Run builds events and enqueues them until ctx is done. What is left then is
@@ -179,9 +232,7 @@ func (p *Pipeline) Run(ctx context.Context) {
 			return
 		}
 		p.build(next)
-		p.mu.Lock()
-		delete(p.building, next)
-		p.mu.Unlock()
+		p.built(next)
 	}
 }
 
@@ -189,28 +240,35 @@ func (p *Pipeline) Run(ctx context.Context) {
 func (p *Pipeline) next() *observed {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for len(p.queue) == 0 && !p.closed {
+	for p.first == nil && !p.closed {
 		p.changed.Wait()
 	}
 	if p.closed {
-		for _, o := range p.queue {
+		for o := p.pop(); o != nil; o = p.pop() {
 			p.drop(o, ledger.ReasonShutdown)
 		}
-		p.queue = nil
 		return nil
 	}
-	first := p.queue[0]
-	p.queue[0] = nil
-	p.queue = p.queue[1:]
-	p.building[first] = struct{}{}
-	return first
+	o := p.pop()
+	p.building = append(p.building, o)
+	return o
+}
+
+// built says that the event of an observation came to the sinks, or ended before
+// that.
+func (p *Pipeline) built(o *observed) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	i := slices.Index(p.building, o)
+	p.building = slices.Delete(p.building, i, i+1)
+	o.forget()
 }
 
 // Empty says whether every observation has gone to the sinks.
 func (p *Pipeline) Empty() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return len(p.queue) == 0 && len(p.building) == 0
+	return p.first == nil && len(p.building) == 0
 }
 
 // HandedOver gives for each sink the sequence up to which every event has come
@@ -221,10 +279,10 @@ func (p *Pipeline) HandedOver() []uint64 {
 	through := make([]uint64, len(p.sinks))
 	for i, sink := range p.sinks {
 		through[i] = sink.Account().Snapshot().Observed
-		if len(p.queue) > 0 {
-			through[i] = min(through[i], p.queue[0].sequences[i]-1)
+		if p.first != nil {
+			through[i] = min(through[i], p.first.sequences[i]-1)
 		}
-		for o := range p.building {
+		for _, o := range p.building {
 			through[i] = min(through[i], o.sequences[i]-1)
 		}
 	}
@@ -287,6 +345,9 @@ func heldBy(e *event.Event) int64 {
 // releaseAfter gives a function that releases a lease when it has been called so
 // often.
 func releaseAfter(calls int, lease *capture.Lease) func() {
+	if calls == 1 {
+		return lease.Release
+	}
 	var holders atomic.Int64
 	holders.Store(int64(calls))
 	return func() {

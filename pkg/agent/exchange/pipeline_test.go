@@ -41,10 +41,10 @@ func TestAnEventIsHandedOverOnceItsSinkHasIt(t *testing.T) {
 		}
 		p := NewPipeline(settings, budget, []Sink{sink}, new(ledger.Account))
 		observe := func() {
-			p.observe(event.Observation{
+			p.observe(&observed{lease: budget.Lease(), observation: event.Observation{
 				Exchange: &event.Exchange{CorrelationID: "c"}, Side: event.Request, Complete: true,
 				Status: event.NoStatus, GRPCStatus: event.NoStatus, At: time.Now(),
-			}, budget.Lease())
+			}})
 		}
 		handedOver := func(want uint64, when string) {
 			t.Helper()

@@ -32,7 +32,6 @@ func (p *Pipeline) Begin(r *http.Request, origin *event.TraceContext) (recorder 
 }
 
 func (p *Pipeline) begin(r *http.Request, origin *event.TraceContext) (proxy.Recorder, http.Header) {
-	received := time.Now()
 	correlationID := uuid.NewString()
 	var extra http.Header
 	if _, present := r.Header[requestIDHeader]; !present {
@@ -50,38 +49,38 @@ func (p *Pipeline) begin(r *http.Request, origin *event.TraceContext) (proxy.Rec
 		return nil, extra
 	}
 
-	recorder := &recorder{
+	watching := &guarded{recorder: recorder{
 		pipeline: p,
-		exchange: event.NewExchange(r, correlationID, received),
+		exchange: event.NewExchange(r, correlationID, time.Now()),
 		loop:     sign,
 		mayLoop:  sign == event.NoLoop && event.MayLoop(r.Header.Get("Content-Type")),
 		holds:    inference.AsksForTunnel(r),
 		ifEmpty:  ifEmpty,
 		status:   event.NoStatus,
-	}
+	}}
 	if origin != nil {
-		recorder.exchange.KeepTraceContext(*origin)
+		watching.recorder.exchange.KeepTraceContext(*origin)
 	}
-	recorder.beginRequest(event.CodingOf(r.Header), r.ContentLength)
-	return &guarded{recorder: recorder}, extra
+	watching.recorder.beginRequest(event.CodingOf(r.Header), r.ContentLength)
+	return watching, extra
 }
 
 // beginRequest says what is kept of the request's body.
 func (r *recorder) beginRequest(coding event.Coding, expected int64) {
-	selection := r.pipeline.settings.Selection
-	keep := r.pipeline.settingsOf(event.Request, expected)
+	p := r.pipeline
+	r.request.begin(p, coding, expected)
+	keep := p.settingsOf(event.Request, expected)
 	switch {
 	case r.loop != event.NoLoop:
 		// Its size and hash are enough.
-		keep.MaxBytes, keep.KeepOverCap, keep.Hash = 0, false, selection[event.KindLoop]
+		keep.MaxBytes, keep.KeepOverCap, keep.Hash = 0, false, p.settings.Selection[event.KindLoop]
 	case r.mayLoop:
 		// Its beginning says whether anything of the exchange is wanted.
-		keep.KeepOverCap, keep.Hash = true, keep.Hash || selection[event.KindLoop]
-	case !selection.Wants(event.Request):
-		r.request.init(r.pipeline, coding, expected, nil)
+		keep.KeepOverCap, keep.Hash = true, keep.Hash || p.settings.Selection[event.KindLoop]
+	case !p.wants[event.Request].any:
 		return
 	}
-	r.request.init(r.pipeline, coding, expected, &keep)
+	r.request.keep(keep)
 }
 
 var skipReasons = map[inference.Verdict]ledger.SkipReason{
@@ -120,13 +119,12 @@ type recorder struct {
 	// lost that a panic was counted in the place of what wasn't observed yet.
 	skipped, lost bool
 	// holds says that the request's side waits for the head of the answer, for
-	// the request asks for a tunnel. held is what it holds back.
-	holds  bool
-	held   *event.Observation
-	tunnel bool
-	flow   event.Flow
-	status int
-	header http.Header
+	// the request asks for a tunnel. held says that its event is held back.
+	holds, held bool
+	tunnel      bool
+	flow        event.Flow
+	status      int
+	header      http.Header
 
 	// observed are the sides that the pipeline has got.
 	observed struct{ request, response, tunnel, loop bool }
@@ -134,36 +132,49 @@ type recorder struct {
 
 // side is one direction of an exchange.
 type side struct {
-	coding event.Coding
-	lease  *capture.Lease
+	// event is what the pipeline gets when the side has ended. Its lease is nil
+	// before the side begins.
+	event observed
 	// kept is what is kept of the body, nil where no kind of the side is
 	// selected. What isn't kept is counted all the same.
 	kept     *capture.Recorder
-	messages *event.Messages
+	recorded capture.Recorder
 	stream   *event.ServerSent
 	size     int64
 	// expected is the announced length of the body, or -1.
-	expected int64
-	complete bool
-	// byContent says that the side is complete by its content alone.
-	byContent bool
-	ended     bool
+	expected        int64
+	complete, ended bool
 }
 
-func (s *side) init(p *Pipeline, coding event.Coding, expected int64, keep *capture.Settings) {
-	s.coding = coding
+// begin is called once the head of a side is there.
+func (s *side) begin(p *Pipeline, coding event.Coding, expected int64) {
 	s.expected = expected
-	s.messages = event.NewMessages(coding)
 	s.stream = event.NewServerSent(coding)
-	s.lease = p.budget.Lease()
-	if keep != nil {
-		s.kept = capture.NewRecorder(s.lease, *keep)
-	}
+	s.event.lease = p.budget.Lease()
+	s.event.observation.Coding = coding
+	s.event.observation.Messages = event.NewMessages(coding)
+}
+
+// keep has the body kept from now on.
+func (s *side) keep(settings capture.Settings) {
+	s.recorded = capture.NewRecorder(s.event.lease, settings)
+	s.kept = &s.recorded
+}
+
+// end gives back what is held for a side that gives no event.
+func (s *side) end() {
+	s.handOver()
+	s.event.end()
+}
+
+// handOver leaves the body to the event: an exchange may go on for long after it.
+func (s *side) handOver() {
+	s.kept, s.recorded = nil, capture.Recorder{}
 }
 
 func (s *side) write(p []byte) {
 	s.size += int64(len(p))
-	s.messages.Write(p)
+	s.event.observation.Messages.Write(p)
 	s.stream.Write(p)
 	if s.kept != nil {
 		s.kept.Write(p)
@@ -183,13 +194,13 @@ func (s *side) endedByContent(maxBytes int64) bool {
 	if s.expected >= 0 {
 		return s.expected > 0 && s.size == s.expected
 	}
-	body := s.body()
-	room := s.coding.DecodingBytes(maxBytes)
-	if !s.lease.Grow(room) {
+	body, coding, lease := s.body(), s.event.observation.Coding, s.event.lease
+	room := coding.DecodingBytes(maxBytes)
+	if !lease.Grow(room) {
 		return false
 	}
-	defer s.lease.Shrink(room)
-	return event.Ended(s.coding, body, s.stream, maxBytes)
+	defer lease.Shrink(room)
+	return event.Ended(coding, body, s.stream, maxBytes)
 }
 
 // settingsOf says what is kept of a side's body where one of its kinds is
@@ -197,8 +208,8 @@ func (s *side) endedByContent(maxBytes int64) bool {
 func (p *Pipeline) settingsOf(which event.Side, expected int64) capture.Settings {
 	return capture.Settings{
 		MaxBytes:    p.settings.Builder.MaxPayloadBytes,
-		KeepOverCap: p.settings.Selection.WantsFailure(which),
-		Hash:        p.settings.Selection.WantsPartial(which),
+		KeepOverCap: p.wants[which].failure,
+		Hash:        p.wants[which].partial,
 		Expected:    expected,
 	}
 }
@@ -233,28 +244,19 @@ func (r *recorder) requestDone(complete bool) {
 	if reason != "" {
 		r.skipped = true
 		r.pipeline.skips.Skip(reason)
-		r.request.lease.Release()
+		r.request.end()
 	}
 	if r.skipped || r.loop != event.NoLoop {
 		return
 	}
-	observation := event.Observation{
-		Exchange:   r.exchange,
-		Side:       event.Request,
-		Coding:     r.request.coding,
-		Body:       body,
-		Messages:   r.request.messages,
-		Complete:   complete,
-		ByContent:  r.request.byContent,
-		Status:     event.NoStatus,
-		GRPCStatus: event.NoStatus,
-		At:         r.exchange.Received,
-	}
+	o := &r.request.event.observation
+	o.Exchange, o.Side, o.Body, o.Complete = r.exchange, event.Request, body, complete
+	o.Status, o.GRPCStatus, o.At = event.NoStatus, event.NoStatus, r.exchange.Received
 	if r.holds {
-		r.held = &observation
+		r.held = true
 		return
 	}
-	r.observe(observation, r.request.lease)
+	r.observe(&r.request)
 }
 
 // recognise reads what only the request's body tells. It gives the reason for
@@ -276,9 +278,9 @@ func (r *recorder) recognise(body event.Body) ledger.SkipReason {
 // release ends the wait for the head of the answer: there is no tunnel.
 func (r *recorder) release() {
 	r.holds = false
-	if r.held != nil {
-		r.observe(*r.held, r.request.lease)
-		r.held = nil
+	if r.held {
+		r.held = false
+		r.observe(&r.request)
 	}
 }
 
@@ -288,12 +290,10 @@ func (r *recorder) ResponseHead(status int, header http.Header, contentLength in
 	r.release()
 	r.status = status
 	r.header = header
-	if !r.pipeline.settings.Selection.Wants(event.Response) || r.skipped || r.loop != event.NoLoop {
-		r.response.init(r.pipeline, event.CodingOf(header), contentLength, nil)
-		return
+	r.response.begin(r.pipeline, event.CodingOf(header), contentLength)
+	if r.pipeline.wants[event.Response].any && !r.skipped && r.loop == event.NoLoop {
+		r.response.keep(r.pipeline.settingsOf(event.Response, contentLength))
 	}
-	keep := r.pipeline.settingsOf(event.Response, contentLength)
-	r.response.init(r.pipeline, event.CodingOf(header), contentLength, &keep)
 }
 
 func (r *recorder) ResponseBytes(p []byte) {
@@ -307,13 +307,13 @@ func (r *recorder) ResponseBytes(p []byte) {
 func (r *recorder) ResponseMayBeWhole() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s := &r.response
+	s, o := &r.response, &r.response.event.observation
 	// Of gRPC the trailer tells, and a failure stays one. What nobody wants is not
 	// waited for.
-	if s.lease == nil || s.ended || s.expected >= 0 || s.messages != nil || s.kept == nil || r.status < 200 || r.status > 299 {
+	if s.event.lease == nil || s.ended || s.expected >= 0 || o.Messages != nil || s.kept == nil || r.status < 200 || r.status > 299 {
 		return false
 	}
-	return event.MayBeWhole(s.coding, s.body(), s.stream)
+	return event.MayBeWhole(o.Coding, s.body(), s.stream)
 }
 
 func (r *recorder) ResponseDone() {
@@ -327,9 +327,9 @@ func (r *recorder) TunnelOpened() {
 	defer r.mu.Unlock()
 	r.tunnel = true
 	r.status = http.StatusSwitchingProtocols
-	r.held = nil
+	r.held = false
 	r.request.ended = true
-	r.request.lease.Release()
+	r.request.end()
 }
 
 func (r *recorder) TunnelBytes(fromClient, fromModel int) {
@@ -339,8 +339,10 @@ func (r *recorder) TunnelBytes(fromClient, fromModel int) {
 	r.flow.FromModel += int64(fromModel)
 }
 
+// endTunnel gives the one event of a tunnel.
 func (r *recorder) endTunnel() {
-	r.observe(event.Observation{
+	r.response.event.lease = r.pipeline.budget.Lease()
+	r.response.event.observation = event.Observation{
 		Exchange:   r.exchange,
 		Side:       event.Tunnel,
 		Flow:       r.flow,
@@ -348,7 +350,8 @@ func (r *recorder) endTunnel() {
 		Status:     r.status,
 		GRPCStatus: event.NoStatus,
 		At:         time.Now(),
-	}, r.pipeline.budget.Lease())
+	}
+	r.observe(&r.response)
 }
 
 func (r *recorder) Unanswered(status int) {
@@ -368,47 +371,41 @@ func (r *recorder) End(trailer http.Header) {
 		return
 	}
 	r.response.ended = true
+	request, response := &r.request.event.observation, &r.response.event.observation
 	most := r.pipeline.settings.Builder.MaxPayloadBytes
-	if !r.response.complete && r.response.lease != nil {
-		r.response.byContent = r.response.endedByContent(most)
+	if !r.response.complete && r.response.event.lease != nil {
+		response.ByContent = r.response.endedByContent(most)
 	}
-	complete := r.response.complete || r.response.byContent
-	if !r.request.ended && complete {
+	response.Complete = r.response.complete || response.ByContent
+	if !r.request.ended {
 		// A model may answer when it has what it needs, before it has seen the end
 		// of the request.
-		r.request.byContent = r.request.messages.Whole() || r.request.endedByContent(most)
+		request.ByContent = response.Complete && (request.Messages.Whole() || r.request.endedByContent(most))
+		r.requestDone(request.ByContent)
 	}
-	r.requestDone(r.request.byContent)
-	if r.response.lease == nil {
+	if r.response.event.lease == nil {
 		// The exchange ended before there was an answer.
-		r.response.init(r.pipeline, event.Coding{}, 0, nil)
+		r.response.begin(r.pipeline, event.Coding{}, 0)
 	}
 	switch {
 	case r.skipped:
-		r.response.lease.Release()
+		r.response.end()
 		return
 	case r.loop != event.NoLoop:
-		r.response.lease.Release()
+		r.response.end()
 		r.endLoop(trailer)
 		return
 	}
-	r.observe(event.Observation{
-		Exchange:   r.exchange,
-		Side:       event.Response,
-		Coding:     r.response.coding,
-		Body:       r.response.body(),
-		Messages:   r.response.messages,
-		Complete:   complete,
-		ByContent:  r.response.byContent,
-		Status:     r.status,
-		GRPCStatus: event.GRPCStatusOf(r.header, trailer),
-		At:         time.Now(),
-	}, r.response.lease)
+	response.Exchange, response.Side, response.Body = r.exchange, event.Response, r.response.body()
+	response.Status, response.GRPCStatus, response.At = r.status, event.GRPCStatusOf(r.header, trailer), time.Now()
+	// The event holds the recorder until it is built.
+	r.header = nil
+	r.observe(&r.response)
 }
 
 // endLoop gives the one event of an exchange that may be part of a loop.
 func (r *recorder) endLoop(trailer http.Header) {
-	r.observe(event.Observation{
+	r.request.event.observation = event.Observation{
 		Exchange:   r.exchange,
 		Side:       event.Looped,
 		Body:       r.request.body(),
@@ -417,5 +414,7 @@ func (r *recorder) endLoop(trailer http.Header) {
 		Status:     r.status,
 		GRPCStatus: event.GRPCStatusOf(r.header, trailer),
 		At:         time.Now(),
-	}, r.request.lease)
+	}
+	r.header = nil
+	r.observe(&r.request)
 }
