@@ -48,8 +48,14 @@ const (
 	// maxZstdWindow is what RFC 9659 allows the content coding. It takes no
 	// memory here: the window is the decoded body.
 	maxZstdWindow = 8 << 20
-	// zstdBytes is what a zstd decoder takes for its blocks and tables.
-	zstdBytes = 1 << 20
+	// zstdBytes is what a zstd decoder takes for its blocks and tables, and
+	// flateBytes what one of gzip or deflate takes, window included. Both have
+	// what the allocator adds.
+	zstdBytes  = 1 << 20
+	flateBytes = 128 << 10
+
+	// firstPieceBytes is the first piece that a decoded body is read in.
+	firstPieceBytes = 4 << 10
 )
 
 var (
@@ -133,7 +139,29 @@ func decodeOne(coding string, data []byte, limit int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return io.ReadAll(io.LimitReader(reader, limit+1))
+	return readUpTo(reader, limit+1)
+}
+
+// readUpTo reads at most limit bytes. It takes twice what it reads: once in
+// pieces and once in one. io.ReadAll takes up to two and a half times that.
+func readUpTo(reader io.Reader, limit int64) ([]byte, error) {
+	var pieces [][]byte
+	piece := make([]byte, 0, min(firstPieceBytes, limit))
+	var err error
+	for err == nil && limit > 0 {
+		if len(piece) == cap(piece) {
+			pieces = append(pieces, piece)
+			piece = make([]byte, 0, min(2*int64(cap(piece)), limit))
+		}
+		var n int
+		n, err = reader.Read(piece[len(piece):cap(piece)])
+		piece = piece[:len(piece)+n]
+		limit -= int64(n)
+	}
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return slices.Concat(append(pieces, piece)...), err
 }
 
 func decoderFor(coding string, data []byte) (io.Reader, error) {
@@ -210,14 +238,14 @@ func (c Coding) DecodingBytes(maxBytes int64) int64 {
 	}
 	total := int64(0)
 	for coding := range strings.SplitSeq(codings, ",") {
+		// The decoded body is there twice: as it is read, and as the event has it.
 		switch coding {
 		case "gzip", "deflate":
-			total += maxBytes
+			total += 2*maxBytes + flateBytes
 		case "zstd":
-			// The room, and the copy out of it.
 			total += 2*maxBytes + zstdBytes
 		case "br":
-			total += maxBytes + maxBrotliWindow
+			total += 2*maxBytes + maxBrotliWindow + flateBytes
 		}
 	}
 	return total

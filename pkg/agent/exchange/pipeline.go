@@ -290,7 +290,7 @@ func (p *Pipeline) HandedOver() []uint64 {
 }
 
 func (p *Pipeline) build(o *observed) {
-	// Decoding may take as much as a whole body more, and a window.
+	// Decoding may take as much as two whole bodies more, and a window.
 	if !o.lease.Grow(o.observation.Coding.DecodingBytes(p.settings.Builder.MaxPayloadBytes)) {
 		p.drop(o, ledger.ReasonBudget)
 		return
