@@ -9,6 +9,7 @@ import (
 	"bytes"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"testing"
 	"time"
 
@@ -73,6 +74,60 @@ func costOf(tb testing.TB, size int, path string) (*Pipeline, *promptSink, func(
 	}
 }
 
+// TestWhatAnExchangeAllocates bounds the allocations of one exchange, with a
+// margin over what there are.
+func TestWhatAnExchangeAllocates(t *testing.T) {
+	const runs = 200
+	for _, test := range []struct {
+		name, path string
+		// build says that the events are built and come to their sink.
+		build bool
+		most  float64
+		bytes uint64
+	}{
+		{name: "a path that is not inference", path: "/other", most: 4, bytes: 600},
+		{name: "recorded", path: "/v1/models/m:predict", most: 17, bytes: 4800},
+		{name: "recorded and built", path: "/v1/models/m:predict", build: true, most: 90, bytes: 13_000},
+	} {
+		p, sink, exchange := costOf(t, 1<<10, test.path)
+		once := func() {
+			exchange()
+			if test.build {
+				buildAll(p)
+			} else {
+				dropAll(p)
+			}
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		allocations := testing.AllocsPerRun(runs, once)
+		runtime.ReadMemStats(&after)
+		// AllocsPerRun has one run more.
+		taken := (after.TotalAlloc - before.TotalAlloc) / (runs + 1)
+		t.Logf("%s: %.0f allocations, %d bytes", test.name, allocations, taken)
+		if allocations > test.most || taken > test.bytes {
+			t.Errorf("%s: %.0f allocations and %d bytes, want at most %.0f and %d", test.name, allocations, taken, test.most, test.bytes)
+		}
+		want := uint64(0)
+		if test.build {
+			want = 2 * (runs + 1)
+		}
+		if delivered := sink.account.Snapshot().Delivered; delivered != want {
+			t.Errorf("%s: %d events are delivered, want %d", test.name, delivered, want)
+		}
+		if used := p.budget.Used(); used != 0 {
+			t.Errorf("%s: %d bytes are held", test.name, used)
+		}
+	}
+}
+
+// dropAll drops all that waits.
+func dropAll(p *Pipeline) {
+	for o := p.pop(); o != nil; o = p.pop() {
+		p.drop(o, ledger.ReasonShutdown)
+	}
+}
+
 func BenchmarkExchange(b *testing.B) {
 	for _, arm := range []struct {
 		name, path string
@@ -82,23 +137,13 @@ func BenchmarkExchange(b *testing.B) {
 		{"1KiB", "/v1/models/m:predict", 1 << 10},
 		{"64KiB", "/v1/models/m:predict", 64 << 10},
 	} {
-		b.Run(arm.name, func(b *testing.B) {
-			p, _, exchange := costOf(b, arm.size, arm.path)
-			b.ReportAllocs()
-			for b.Loop() {
-				exchange()
-				buildAll(p)
-			}
-		})
-		if arm.path != "/other" {
-			b.Run(arm.name+" recorder alone", func(b *testing.B) {
+		for what, end := range map[string]func(*Pipeline){"recorded": dropAll, "recorded and built": buildAll} {
+			b.Run(arm.name+" "+what, func(b *testing.B) {
 				p, _, exchange := costOf(b, arm.size, arm.path)
 				b.ReportAllocs()
 				for b.Loop() {
 					exchange()
-					for o := p.pop(); o != nil; o = p.pop() {
-						o.lease.Release()
-					}
+					end(p)
 				}
 			})
 		}
