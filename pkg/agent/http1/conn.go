@@ -27,6 +27,9 @@ type Conn struct {
 	Reader *bufio.Reader
 
 	reused bool
+	// maxHeadBytes is what an exchange may read up to the end of the response's
+	// head, and room what is left of that. The body has no limit.
+	maxHeadBytes, room int64
 	// ends is when the connection takes no further exchange, zero for never.
 	ends, idleSince time.Time
 
@@ -38,9 +41,9 @@ type Conn struct {
 	found bool
 }
 
-func newConn(dialed net.Conn) *Conn {
-	conn := &Conn{Conn: dialed, Reader: readers.Get().(*bufio.Reader)}
-	conn.Reader.Reset(dialed)
+func newConn(dialed net.Conn, maxHeadBytes int64) *Conn {
+	conn := &Conn{Conn: dialed, maxHeadBytes: maxHeadBytes}
+	conn.takeReader()
 	if socket, ok := dialed.(syscall.Conn); ok {
 		if raw, err := socket.SyscallConn(); err == nil {
 			conn.raw = raw
@@ -60,10 +63,11 @@ func (c *Conn) Reused() bool { return c.reused }
 // the connection is no socket, it looks at the Reader's buffer only.
 func (c *Conn) Readable() bool { return c.Reader.Buffered() > 0 || !c.quiet() }
 
-// Bind gives the exchange the deadline of ctx, and has its reads and writes
-// fail once ctx is done. The caller must call release at the end of the
-// exchange; it reports whether the connection may be used again.
+// Bind begins an exchange: it gives it the deadline of ctx, and has its reads
+// and writes fail once ctx is done. The caller must call release at the end of
+// the exchange; it reports whether the connection may be used again.
 func (c *Conn) Bind(ctx context.Context) (release func() bool) {
+	c.room = c.maxHeadBytes
 	deadline, _ := ctx.Deadline()
 	_ = c.SetDeadline(deadline)
 	return context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
@@ -93,7 +97,11 @@ func (c *Conn) rest(now time.Time) bool {
 }
 
 func (c *Conn) reuse() {
-	c.Reader = readers.Get().(*bufio.Reader)
-	c.Reader.Reset(c.Conn)
+	c.takeReader()
 	c.reused = true
+}
+
+func (c *Conn) takeReader() {
+	c.Reader = readers.Get().(*bufio.Reader)
+	c.Reader.Reset((*limited)(c))
 }

@@ -27,6 +27,9 @@ type Options struct {
 	// MaxAge is how long after its dial a connection is used for another
 	// exchange, 0 for ever. Each connection gets a random part of AgeJitter more.
 	MaxAge, AgeJitter time.Duration
+	// MaxHeadBytes is how long the head of a response may be, together with the
+	// interim responses before it.
+	MaxHeadBytes int64
 }
 
 // Pool has the idle connections to one server. It is safe for concurrent use.
@@ -64,7 +67,7 @@ func (p *Pool) Dial(ctx context.Context) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn := newConn(dialed)
+	conn := newConn(dialed, p.options.MaxHeadBytes)
 	if p.options.MaxAge > 0 {
 		conn.ends = time.Now().Add(p.options.MaxAge + rand.N(p.options.AgeJitter+1))
 	}

@@ -20,6 +20,9 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/agent/http1"
 )
 
+// maxHeadBytes is more than a Reader reads at once.
+const maxHeadBytes = 10 << 10
+
 // pipe is a connection without a socket, which says whether it was closed.
 type pipe struct {
 	net.Conn
@@ -166,7 +169,7 @@ func socket(t *testing.T) (pool *http1.Pool, accept func() net.Conn) {
 		Dial: func(ctx context.Context) (net.Conn, error) {
 			return dialer.DialContext(ctx, "tcp", listener.Addr().String())
 		},
-		MaxIdle: 100, IdleTimeout: time.Minute,
+		MaxIdle: 100, IdleTimeout: time.Minute, MaxHeadBytes: maxHeadBytes,
 	})
 	t.Cleanup(pool.CloseIdle)
 	return pool, func() net.Conn {
@@ -224,6 +227,7 @@ func TestAResponseLongerThanItSaidEndsTheConnection(t *testing.T) {
 	if _, err := io.WriteString(peer, "onetwo"); err != nil {
 		t.Fatal(err)
 	}
+	defer conn.Bind(t.Context())()
 	one := make([]byte, 3)
 	if _, err := io.ReadFull(conn.Reader, one); err != nil {
 		t.Fatal(err)
@@ -243,7 +247,7 @@ func TestAResponseLongerThanItSaidEndsTheConnection(t *testing.T) {
 
 func TestAnExchangeEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		pool := http1.NewPool(http1.Options{Dial: pipes(), MaxIdle: 1, IdleTimeout: time.Minute})
+		pool := http1.NewPool(http1.Options{Dial: pipes(), MaxIdle: 1, IdleTimeout: time.Hour, MaxHeadBytes: maxHeadBytes})
 		defer pool.CloseIdle()
 		conn := get(t, pool)
 
@@ -268,9 +272,20 @@ func TestAnExchangeEndsWithItsContext(t *testing.T) {
 		release()
 
 		conn = get(t, pool)
-		if release = conn.Bind(t.Context()); !release() {
+		ctx, cancel = context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if release = conn.Bind(ctx); !release() {
 			t.Error("the connection counts as unsound although its context goes on")
 		}
+		time.Sleep(time.Minute)
+		ctx, cancel = context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		began = time.Now()
+		release = conn.Bind(ctx)
+		if _, err := conn.Write([]byte("x")); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(began) != time.Minute {
+			t.Errorf("in the exchange after, a write gives %v after %s", err, time.Since(began))
+		}
+		release()
 		conn.Close()
 	})
 }
