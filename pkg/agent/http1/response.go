@@ -41,6 +41,10 @@ func (c *Conn) ReadResponse(request *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
+// AllowHead gives what is read next as long a head as Options say. An exchange
+// that is bound has it from Bind.
+func (c *Conn) AllowHead() { c.room = c.maxHeadBytes }
+
 // Interim says whether another response follows. None follows 101, with which
 // the connection changes its protocol.
 func Interim(response *http.Response) bool {

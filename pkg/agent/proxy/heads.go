@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -46,15 +47,19 @@ func (l *headListener) Accept() (net.Conn, error) {
 	if !ok {
 		return accepted, nil
 	}
-	return &headConn{TCPConn: connection, long: l.long, closed: make(chan struct{})}, nil
+	return &headConn{TCPConn: connection, instant: newInstant(connection), long: l.long, closed: make(chan struct{})}, nil
 }
 
 // headConn is a connection that counts the bytes of each head.
 type headConn struct {
 	*net.TCPConn
-	long   chan struct{}
-	closed chan struct{}
-	close  sync.Once
+	// waitless says that a read of the request's body gives 0 bytes, and no error,
+	// where it would wait.
+	waitless atomic.Bool
+	instant  *instant
+	long     chan struct{}
+	closed   chan struct{}
+	close    sync.Once
 
 	mu sync.Mutex
 	// inExchange says that what is read is no head, and read is how much of a
@@ -66,6 +71,13 @@ type headConn struct {
 }
 
 func (c *headConn) Read(p []byte) (int, error) {
+	// A read of one byte is the server's watch for a client that leaves, which
+	// begins at the end of the body.
+	if c.waitless.Load() && len(p) > 1 {
+		if n, waits := c.instant.Read(p); n > 0 || waits {
+			return n, nil
+		}
+	}
 	if c.isLong() {
 		if err := c.hold(); err != nil {
 			return 0, err
@@ -142,11 +154,17 @@ func withHead(ctx context.Context, connection net.Conn) context.Context {
 	return ctx
 }
 
+// headConnOf gives the connection of a request, nil for one that nobody counts.
+func headConnOf(r *http.Request) *headConn {
+	counted, _ := r.Context().Value(headKey{}).(*headConn)
+	return counted
+}
+
 // leaveHead says that the head of a request is read. The streams of HTTP/2 come
 // beside each other: after the first head of a connection only the bound of the
 // exchanges is left.
 func leaveHead(r *http.Request) {
-	if counted, ok := r.Context().Value(headKey{}).(*headConn); ok {
+	if counted := headConnOf(r); counted != nil {
 		counted.leave(true)
 		if r.ProtoMajor == 2 {
 			counted.free()

@@ -82,10 +82,10 @@ func New(target *url.URL, begin func(*http.Request) (Recorder, http.Header), onE
 		OnError: onError,
 		target:  target,
 		proxy: httputil.ReverseProxy{
-			Transport: newTransport(),
+			Transport: newTransport(target),
 			// At once: the model decides on its chunks, as without the agent.
 			FlushInterval: -1,
-			BufferPool:    newBufferPool(),
+			BufferPool:    copyBuffers,
 			// Its lines quote what the model or the client sent.
 			ErrorLog: log.New(io.Discard, "", 0),
 		},

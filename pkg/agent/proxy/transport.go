@@ -8,6 +8,7 @@ package proxy
 import (
 	"net"
 	"net/http"
+	"net/url"
 	"sync"
 	"time"
 )
@@ -49,15 +50,16 @@ func http2Windows() *http.HTTP2Config {
 // mirror speaks to the model the protocol in which the request came, as
 // queue-proxy does.
 type mirror struct {
+	inline       *inline
 	http1, http2 *http.Transport
 }
 
-func newTransport() *mirror {
+func newTransport(target *url.URL) *mirror {
 	http1, http2 := new(http.Protocols), new(http.Protocols)
 	http1.SetHTTP1(true)
 	http2.SetUnencryptedHTTP2(true)
 	connect := dial((&net.Dialer{Timeout: dialTimeout}).DialContext)
-	return &mirror{http1: transportFor(http1, connect.readFirst), http2: transportFor(http2, connect)}
+	return &mirror{newInline(target, connect), transportFor(http1, connect.readFirst), transportFor(http2, connect)}
 }
 
 func transportFor(protocols *http.Protocols, connect dial) *http.Transport {
@@ -80,20 +82,27 @@ func (m *mirror) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.ProtoMajor == 2 {
 		return m.http2.RoundTrip(r)
 	}
+	if target, takes := m.inline.takes(r); takes {
+		return m.inline.exchange(r, target)
+	}
 	return m.http1.RoundTrip(r)
 }
 
 func (m *mirror) CloseIdleConnections() {
+	m.inline.pool.CloseIdle()
 	m.http1.CloseIdleConnections()
 	m.http2.CloseIdleConnections()
 }
 
-// bufferPool keeps the buffers that answers are copied through.
+// bufferPool keeps buffers of one size.
 type bufferPool struct{ pool sync.Pool }
 
-func newBufferPool() *bufferPool {
+// copyBuffers are those that bodies are copied through.
+var copyBuffers = newBufferPool(copyBufferBytes)
+
+func newBufferPool(bytes int) *bufferPool {
 	return &bufferPool{pool: sync.Pool{New: func() any {
-		buffer := make([]byte, copyBufferBytes)
+		buffer := make([]byte, bytes)
 		return &buffer
 	}}}
 }
