@@ -43,7 +43,7 @@ func costOf(tb testing.TB, size int, path string) (*Pipeline, *promptSink, func(
 	p := NewPipeline(Settings{
 		Paths:      paths,
 		Selection:  event.Select(event.ModeAll, event.DefaultKinds()),
-		Builder:    event.Builder{Identity: event.Identity{Source: "m", InferenceService: "m", Namespace: "n", AgentInstance: "i"}, ContentMode: event.ContentModeAuto, MaxPayloadBytes: 700 << 10},
+		Builder:    &event.Builder{Identity: event.Identity{Source: "m", InferenceService: "m", Namespace: "n", AgentInstance: "i"}, ContentMode: event.ContentModeAuto, MaxPayloadBytes: 700 << 10},
 		Deadline:   time.Minute,
 		Attributes: func() []metadata.Attribute { return attributes },
 	}, capture.NewBudget(32<<20), []Sink{sink}, new(ledger.Account))

@@ -196,7 +196,7 @@ func TestWhatWasObservedIsNotGivenBack(t *testing.T) {
 			budget := capture.NewBudget(1 << 20)
 			p := NewPipeline(Settings{
 				Selection:  event.Select(event.ModeAll, event.Kinds()),
-				Builder:    event.Builder{MaxPayloadBytes: 1 << 10},
+				Builder:    &event.Builder{MaxPayloadBytes: 1 << 10},
 				Attributes: func() []metadata.Attribute { return nil },
 			}, budget, []Sink{new(takingSink)}, new(ledger.Account))
 			r := httptest.NewRequest(http.MethodPost, "/m", strings.NewReader(""))

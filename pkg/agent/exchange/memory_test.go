@@ -128,7 +128,7 @@ func TestAnExchangeHoldsNoBodyOfAnEventThatHasEnded(t *testing.T) {
 	budget := capture.NewBudget(1 << 20)
 	p := NewPipeline(Settings{
 		Selection:  event.Select(event.ModeAll, event.Kinds()),
-		Builder:    event.Builder{Identity: event.Identity{Source: "m"}, ContentMode: event.ContentModeAuto, MaxPayloadBytes: 1 << 20},
+		Builder:    &event.Builder{Identity: event.Identity{Source: "m"}, ContentMode: event.ContentModeAuto, MaxPayloadBytes: 1 << 20},
 		Attributes: func() []metadata.Attribute { return nil },
 	}, budget, []Sink{sink}, new(ledger.Account))
 	body := randomBytes(60_000)
