@@ -96,6 +96,8 @@ type HTTPSender struct {
 	trust     trust
 	transport *http.Transport
 	expires   time.Time
+	// plain posts to an http URL, in the place of the transport.
+	plain *plainHTTP
 	// refused is the class of the sink's address until refusedUntil: its name
 	// isn't asked for with each event.
 	refused      AddressClass
@@ -142,9 +144,6 @@ func (s *HTTPSender) Send(ctx context.Context, e *event.Event, sequence uint64) 
 	if err != nil {
 		return Result{Unsendable: true}
 	}
-	message.Header["User-Agent"] = []string{userAgent}
-	// Of the attempt's span, where it has one: the sink's own spans are below it.
-	propagation.TraceContext{}.Inject(ctx, propagation.HeaderCarrier(message.Header))
 	result := s.post(ctx, to, message, false)
 	if result.Status == http.StatusUnauthorized && to.token {
 		result = s.post(ctx, to, message, true)
@@ -156,6 +155,8 @@ func (s *HTTPSender) Send(ctx context.Context, e *event.Event, sequence uint64) 
 type attemptAddress struct {
 	url   *url.URL
 	token bool
+	// plain is nil where net/http sends the event.
+	plain *plainHTTP
 }
 
 // where looks up where the sink is. Attempts under way stay where they went.
@@ -172,13 +173,32 @@ func (s *HTTPSender) where(now time.Time) attemptAddress {
 	if moved {
 		// New connections, by the authorities that came with the address.
 		s.expires, s.trust.read, s.refusedUntil = now, time.Time{}, time.Time{}
+		s.leavePlain()
 		if s.options.OnMoved != nil {
 			s.options.OnMoved(s.location.url)
 		}
 	}
-	to := attemptAddress{url: s.location.url}
+	to := attemptAddress{url: s.location.url, plain: s.currentPlain()}
 	to.token = s.token != nil && to.url != nil && SendsToken(to.url, s.options.ClusterDomain) && s.location.asksFor(s.options.TokenAudience)
 	return to
+}
+
+// currentPlain gives what posts to the sink's URL without net/http, nil where
+// nothing does: net/http then says what is wrong with the URL. It needs the lock.
+func (s *HTTPSender) currentPlain() *plainHTTP {
+	if to := s.location.url; s.plain == nil && to != nil && to.Scheme == "http" {
+		s.plain, _ = newPlainHTTP(to, s.options, s.dial)
+	}
+	return s.plain
+}
+
+// leavePlain needs the lock.
+func (s *HTTPSender) leavePlain() {
+	if s.plain != nil {
+		// Those in use are closed by idleTimeout soon after.
+		s.plain.pool.CloseIdle()
+		s.plain = nil
+	}
 }
 
 // URL is where the sink is now, or nil.
@@ -192,19 +212,49 @@ func (s *HTTPSender) AddressFailures() uint64 {
 }
 
 func (s *HTTPSender) post(ctx context.Context, to attemptAddress, message *event.Message, freshToken bool) Result {
-	header := message.Header
+	authorization := ""
 	if to.token {
 		token, err := s.token.get(time.Now(), freshToken)
 		if err != nil {
 			return NoAnswer
 		}
-		header = header.Clone()
-		header.Set("Authorization", "Bearer "+token)
+		authorization = "Bearer " + token
 	}
+	unsendable := true
+	var result Result
+	var err error
+	if to.plain != nil {
+		s.options.Panics.Event(func() {
+			result, err = to.plain.post(ctx, message, authorization)
+			unsendable = false
+		})
+	} else {
+		result, unsendable, err = s.postByTransport(ctx, to.url, message, authorization)
+	}
+	switch {
+	case unsendable:
+		return Result{Unsendable: true}
+	case err != nil:
+		return s.unanswered(to.url, err, time.Now())
+	default:
+		return result
+	}
+}
+
+// postByTransport has net/http post the event. unsendable says that its body
+// panicked.
+func (s *HTTPSender) postByTransport(ctx context.Context, to *url.URL, message *event.Message, authorization string) (result Result, unsendable bool, err error) {
+	header := message.Header.Clone()
+	header["User-Agent"] = []string{userAgent}
+	if authorization != "" {
+		header["Authorization"] = []string{authorization}
+	}
+	// Of the attempt's span, where it has one: the sink's own spans are below it.
+	propagation.TraceContext{}.Inject(ctx, propagation.HeaderCarrier(header))
 	request := (&http.Request{
 		Method:        http.MethodPost,
-		URL:           to.url,
-		Host:          to.url.Host,
+		URL:           to,
+		Host:          to.Host,
 		Header:        header,
 		ContentLength: message.Length,
 		Body:          http.NoBody,
@@ -218,24 +268,28 @@ func (s *HTTPSender) post(ctx context.Context, to attemptAddress, message *event
 		request.GetBody = func() (io.ReadCloser, error) { return body(), nil }
 	}
 	// Not a client: it would follow redirects.
-	answer, err := s.current(to.url, time.Now()).RoundTrip(request)
+	answer, err := s.current(to, time.Now()).RoundTrip(request)
 	if err != nil {
-		if unsound.Load() {
-			return Result{Unsendable: true}
-		}
-		return s.unanswered(to.url, err, time.Now())
+		return NoAnswer, unsound.Load(), err
 	}
 	defer answer.Body.Close()
-	result := Result{
+	result, _ = readAnswer(answer, s.options.RetryAfterMax)
+	return result, false, nil
+}
+
+// readAnswer reads what of an answer counts. whole says that its body was read
+// to its end.
+func readAnswer(answer *http.Response, retryAfterMax time.Duration) (result Result, whole bool) {
+	result = Result{
 		Status:     answer.StatusCode,
-		RetryAfter: ParseRetryAfter(answer.StatusCode, answer.Header.Get("Retry-After"), time.Now(), s.options.RetryAfterMax),
+		RetryAfter: ParseRetryAfter(answer.StatusCode, answer.Header.Get("Retry-After"), time.Now(), retryAfterMax),
 	}
 	if Judge(result) != Delivered {
 		result.Body, _ = io.ReadAll(io.LimitReader(answer.Body, event.MaxErrorBytes))
 	}
 	// Read, so that the connection can be used again, but not for ever.
-	_, _ = io.Copy(io.Discard, io.LimitReader(answer.Body, maxAnswerBytes))
-	return result
+	read, err := io.Copy(io.Discard, io.LimitReader(answer.Body, maxAnswerBytes))
+	return result, err == nil && read < maxAnswerBytes
 }
 
 // guardedBody is a message's body. It is read in a goroutine of net/http, where
@@ -339,6 +393,9 @@ func (s *HTTPSender) Close() {
 	defer s.mu.Unlock()
 	if s.transport != nil {
 		s.transport.CloseIdleConnections()
+	}
+	if s.plain != nil {
+		s.plain.pool.CloseIdle()
 	}
 }
 

@@ -1,0 +1,175 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel/propagation"
+	"golang.org/x/net/http/httpguts"
+
+	"github.com/sidenote-dev/sidenote/pkg/agent/event"
+	"github.com/sidenote-dev/sidenote/pkg/agent/http1"
+)
+
+const (
+	// postBufferBytes has room for a head and a short body, which then go out in
+	// one write. A longer body is not copied.
+	postBufferBytes = 8 << 10
+	// earlyResponseWait is how long a write blocks before post looks whether the
+	// sink has responded without reading the rest.
+	earlyResponseWait = 100 * time.Millisecond
+)
+
+// errNotRead says that the sink has responded and reads no further.
+var errNotRead = errors.New("the sink doesn't read the rest of the event")
+
+// post writes one request, and reads the head of its response. Its buffer is
+// that of the next one after giveBack.
+type post struct {
+	// buffer has what goes out with the next write.
+	buffer []byte
+
+	ctx  context.Context
+	conn *http1.Conn
+	// pieces and unsent are those of one write.
+	pieces [2][]byte
+	unsent net.Buffers
+	// early is the response that came before the end of the request, and begun
+	// says that an interim one did.
+	early *http.Response
+	begun bool
+}
+
+var posts = sync.Pool{New: func() any { return &post{buffer: make([]byte, 0, postBufferBytes)} }}
+
+func borrowPost() *post { return posts.Get().(*post) }
+
+func (x *post) giveBack() {
+	// A buffer that a long token has grown is not worth keeping.
+	if cap(x.buffer) == postBufferBytes {
+		*x = post{buffer: x.buffer[:0]}
+		posts.Put(x)
+	}
+}
+
+// writeHead puts the head into the buffer. start is its first part, up to the
+// number of the Content-Length.
+func (x *post) writeHead(ctx context.Context, start []byte, message *event.Message, authorization string) error {
+	x.buffer = strconv.AppendInt(append(x.buffer[:0], start...), message.Length, 10)
+	x.buffer = append(x.buffer, "\r\n"...)
+	if authorization != "" {
+		x.Set("Authorization", authorization)
+	}
+	// Of the attempt's span, where it has one: the sink's own spans are below it.
+	propagation.TraceContext{}.Inject(ctx, x)
+	for name, values := range message.Header {
+		for _, value := range values {
+			if !httpguts.ValidHeaderFieldValue(value) {
+				return fmt.Errorf("the event has an invalid header %s", name)
+			}
+			x.Set(name, value)
+		}
+	}
+	x.buffer = append(x.buffer, "\r\n"...)
+	return nil
+}
+
+// Set adds a line to the head. With Get and Keys it makes a post a
+// propagation.TextMapCarrier.
+func (x *post) Set(name, value string) {
+	x.buffer = append(append(append(append(x.buffer, name...), ": "...), value...), "\r\n"...)
+}
+
+// Get is not used to write a trace context.
+func (x *post) Get(string) string { return "" }
+
+// Keys is not used to write a trace context.
+func (x *post) Keys() []string { return nil }
+
+// exchange writes the request, of which writeHead has written the head, and reads the head of the final response. sent
+// says whether the request was written in full: without that, the connection
+// can't be used again.
+func (x *post) exchange(ctx context.Context, conn *http1.Conn, message *event.Message) (response *http.Response, sent bool, err error) {
+	x.ctx, x.conn, x.early, x.begun = ctx, conn, nil, false
+	_, err = io.Copy(x, message.Body())
+	if err == nil {
+		err = x.flush(nil)
+	}
+	// Where the request could not be written, its response may have come first.
+	for sent = err == nil; x.early == nil; {
+		if err := x.readResponse(); err != nil {
+			return nil, sent, err
+		}
+	}
+	return x.early, sent, nil
+}
+
+// Write puts data into the buffer, or sends both.
+func (x *post) Write(data []byte) (int, error) {
+	if len(data) <= cap(x.buffer)-len(x.buffer) {
+		x.buffer = append(x.buffer, data...)
+		return len(data), nil
+	}
+	return len(data), x.flush(data)
+}
+
+// flush sends the buffer and data. While a write blocks it looks for a
+// response: after a failure the sink need not get the rest, and after a success
+// it gets what it reads.
+func (x *post) flush(data []byte) error {
+	x.pieces = [2][]byte{x.buffer, data}
+	x.unsent = x.pieces[:]
+	x.buffer = x.buffer[:0]
+	for {
+		deadline, _ := x.ctx.Deadline()
+		_ = x.conn.SetWriteDeadline(soonest(deadline, time.Now().Add(earlyResponseWait)))
+		n, err := x.unsent.WriteTo(x.conn.Conn)
+		switch {
+		case err == nil:
+			return nil
+		case !errors.Is(err, os.ErrDeadlineExceeded):
+			return err
+		case x.ctx.Err() != nil:
+			return x.ctx.Err()
+		case x.early != nil && n == 0:
+			return errNotRead
+		case x.early == nil && x.conn.Readable():
+			if err := x.readResponse(); err != nil {
+				return err
+			}
+			if x.early != nil && Judge(Result{Status: x.early.StatusCode}) != Delivered {
+				return errNotRead
+			}
+		}
+	}
+}
+
+// readResponse reads one more response, interim or final.
+func (x *post) readResponse() error {
+	response, err := x.conn.ReadResponse(nil)
+	switch {
+	case errors.Is(err, http1.ErrNoResponse) && x.begun:
+		// Something has come.
+		return io.ErrUnexpectedEOF
+	case err != nil:
+		return err
+	case http1.Interim(response):
+		x.begun = true
+	default:
+		x.early = response
+	}
+	return nil
+}
