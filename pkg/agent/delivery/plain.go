@@ -98,7 +98,7 @@ func (p *plainHTTP) exchange(ctx context.Context, conn *http1.Conn, x *post, mes
 	if err := x.writeHead(ctx, p.start, message, authorization); err != nil {
 		return NoAnswer, err
 	}
-	response, sent, err := x.exchange(ctx, conn, message)
+	response, sent, err := x.exchange(ctx, conn, message.Body())
 	if err != nil {
 		return NoAnswer, err
 	}

@@ -28,9 +28,11 @@ const (
 	// postBufferBytes has room for a head and a short body, which then go out in
 	// one write. A longer body is not copied.
 	postBufferBytes = 8 << 10
-	// earlyResponseWait is how long a write blocks before post looks whether the
-	// sink has responded without reading the rest.
-	earlyResponseWait = 100 * time.Millisecond
+	// blockedWrite is how long a write blocks before post looks whether the sink
+	// has responded already, and unreadAfterSuccess how often it blocks for so
+	// long after a success before the rest is kept back.
+	blockedWrite       = 100 * time.Millisecond
+	unreadAfterSuccess = 10
 )
 
 // errNotRead says that the sink has responded and reads no further.
@@ -102,9 +104,9 @@ func (x *post) Keys() []string { return nil }
 // exchange writes the request, of which writeHead has written the head, and reads the head of the final response. sent
 // says whether the request was written in full: without that, the connection
 // can't be used again.
-func (x *post) exchange(ctx context.Context, conn *http1.Conn, message *event.Message) (response *http.Response, sent bool, err error) {
+func (x *post) exchange(ctx context.Context, conn *http1.Conn, body io.Reader) (response *http.Response, sent bool, err error) {
 	x.ctx, x.conn, x.early, x.begun = ctx, conn, nil, false
-	_, err = io.Copy(x, message.Body())
+	_, err = io.Copy(x, body)
 	if err == nil {
 		err = x.flush(nil)
 	}
@@ -133,10 +135,13 @@ func (x *post) flush(data []byte) error {
 	x.pieces = [2][]byte{x.buffer, data}
 	x.unsent = x.pieces[:]
 	x.buffer = x.buffer[:0]
-	for {
+	for unread := 0; ; unread++ {
 		deadline, _ := x.ctx.Deadline()
-		_ = x.conn.SetWriteDeadline(soonest(deadline, time.Now().Add(earlyResponseWait)))
+		_ = x.conn.SetWriteDeadline(soonest(deadline, time.Now().Add(blockedWrite)))
 		n, err := x.unsent.WriteTo(x.conn.Conn)
+		if n > 0 {
+			unread = 0
+		}
 		switch {
 		case err == nil:
 			return nil
@@ -144,7 +149,7 @@ func (x *post) flush(data []byte) error {
 			return err
 		case x.ctx.Err() != nil:
 			return x.ctx.Err()
-		case x.early != nil && n == 0:
+		case x.early != nil && unread == unreadAfterSuccess:
 			return errNotRead
 		case x.early == nil && x.conn.Readable():
 			if err := x.readResponse(); err != nil {

@@ -1,0 +1,126 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package delivery
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sidenote-dev/sidenote/pkg/agent/event"
+)
+
+// thriftySink accepts every event, and allocates nothing for it.
+func thriftySink(t testing.TB) *url.URL {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		for {
+			connection, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			serving.Go(func() {
+				defer connection.Close()
+				reader := bufio.NewReader(connection)
+				answer := []byte("HTTP/1.1 202 Accepted\r\nDate: Wed, 25 Nov 2026 12:00:00 GMT\r\nContent-Length: 0\r\n\r\n")
+				for {
+					length := 0
+					for {
+						line, err := reader.ReadSlice('\n')
+						if err != nil {
+							return
+						}
+						if len(line) == 2 {
+							break
+						}
+						if value, found := bytesAfter(line, "Content-Length: "); found {
+							for _, digit := range value {
+								if digit >= '0' && digit <= '9' {
+									length = length*10 + int(digit-'0')
+								}
+							}
+						}
+					}
+					if _, err := reader.Discard(length); err != nil {
+						return
+					}
+					if _, err := connection.Write(answer); err != nil {
+						return
+					}
+				}
+			})
+		}
+	})
+	t.Cleanup(func() {
+		listener.Close()
+		serving.Wait()
+	})
+	return &url.URL{Scheme: "http", Host: listener.Addr().String(), Path: "/in"}
+}
+
+func bytesAfter(line []byte, prefix string) ([]byte, bool) {
+	if len(line) < len(prefix) || string(line[:len(prefix)]) != prefix {
+		return nil, false
+	}
+	return line[len(prefix):], true
+}
+
+func eventOf(t testing.TB, bytes int) *event.Event {
+	t.Helper()
+	builder := event.Builder{Identity: event.Identity{Source: "my-model"}, ContentMode: event.ContentModeAuto, MaxPayloadBytes: 1 << 20}
+	built, err := builder.Build(&event.Observation{
+		Exchange: &event.Exchange{CorrelationID: "c", Path: "/v1/models/m:predict", Received: time.Now()},
+		Side:     event.Request, Coding: event.Coding{ContentType: "application/octet-stream"},
+		Body: event.Body{Data: make([]byte, bytes), Size: int64(bytes)}, Complete: true, At: time.Now(),
+	}, event.KindRequest, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return built
+}
+
+// BenchmarkAttempt is what one attempt costs with a sink that takes the event.
+func BenchmarkAttempt(b *testing.B) {
+	for _, bytes := range []int{1 << 10, 64 << 10} {
+		for _, arm := range []string{"plain", "net/http"} {
+			b.Run(fmt.Sprintf("%dKiB/%s", bytes>>10, arm), func(b *testing.B) {
+				sender, err := NewHTTPSender(HTTPOptions{URL: thriftySink(b), MaxInFlight: 1, AllowLoopback: true})
+				if err != nil {
+					b.Fatal(err)
+				}
+				b.Cleanup(sender.Close)
+				e := eventOf(b, bytes)
+				b.ReportAllocs()
+				began := processTime(b)
+				for b.Loop() {
+					var result Result
+					if arm == "plain" {
+						result = sender.Send(b.Context(), e, 1)
+					} else {
+						message, _ := e.Message(1)
+						result, _, _ = sender.postByTransport(b.Context(), sender.options.URL, message, "")
+					}
+					if result.Status != http.StatusAccepted {
+						b.Fatalf("got %+v", result)
+					}
+				}
+				b.ReportMetric(float64((processTime(b)-began).Nanoseconds())/float64(b.N), "cpu-ns/op")
+			})
+		}
+	}
+	_ = io.Discard
+}
