@@ -7,12 +7,14 @@ package delivery
 
 import (
 	"bufio"
+	"context"
 	"fmt"
-	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -122,5 +124,60 @@ func BenchmarkAttempt(b *testing.B) {
 			})
 		}
 	}
-	_ = io.Discard
+}
+
+// BenchmarkPair is what both events of an exchange cost, from the queue to the
+// sink's response.
+func BenchmarkPair(b *testing.B) {
+	for _, bytes := range []int{1 << 10, 64 << 10} {
+		b.Run(fmt.Sprintf("%dKiB", bytes>>10), func(b *testing.B) {
+			sender, err := NewHTTPSender(HTTPOptions{URL: thriftySink(b), MaxInFlight: 32, AllowLoopback: true})
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.Cleanup(sender.Close)
+			sink := NewSink("default", sender, Options{
+				Config:         Config{FirstInFlight: 4, MaxInFlight: 32, HangsAfter: 10 * time.Second, Random: rand.Float64},
+				AttemptTimeout: 30 * time.Second,
+				BeginAttempt: func(ctx context.Context, _ *event.Event, _ int) (context.Context, func(Result)) {
+					return ctx, func(Result) {}
+				},
+			})
+			ctx, cancel := context.WithCancel(b.Context())
+			var running sync.WaitGroup
+			running.Go(func() { sink.Run(ctx) })
+			b.Cleanup(func() {
+				cancel()
+				running.Wait()
+			})
+			e := eventOf(b, bytes)
+			ended := make(chan struct{}, 2)
+			b.ReportAllocs()
+			began := processTime(b)
+			for b.Loop() {
+				now := time.Now()
+				for range 2 {
+					sink.Enqueue(&Item{
+						Event: e, Sequence: sink.Account().Observe(), Observed: now, Deadline: now.Add(EventDeadline),
+						Bytes: OverheadBytes, Release: func() { ended <- struct{}{} },
+					})
+				}
+				<-ended
+				<-ended
+			}
+			b.ReportMetric(float64((processTime(b)-began).Nanoseconds())/float64(b.N), "cpu-ns/op")
+			if s := sink.Account().Snapshot(); s.Delivered != s.Observed {
+				b.Errorf("the ledger says %+v", s)
+			}
+		})
+	}
+}
+
+func processTime(t testing.TB) time.Duration {
+	t.Helper()
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }

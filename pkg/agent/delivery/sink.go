@@ -28,12 +28,24 @@ type BeginAttempt func(ctx context.Context, e *event.Event, n int) (context.Cont
 // Sink runs the core of one sink, and that of its dead letter sink: it makes
 // the attempts that they ask for and tells them what came of each. It is safe
 // for concurrent use.
+//
+// Whoever changes a core has the attempts begin that it now asks for. Each is
+// made by a worker, a goroutine that goes on with the next attempt after it and
+// ends when there is none. Run itself only keeps the time.
 type Sink struct {
 	name    string
 	account *ledger.Account
+	// wake has Run look for when to look again.
+	wake    chan struct{}
+	workers sync.WaitGroup
 
-	mu     sync.Mutex
-	closed bool
+	mu sync.Mutex
+	// running is nil before Run and at its end.
+	running context.Context
+	closed  bool
+	// again is when a core may ask for an attempt without being told anything,
+	// zero for never, and alarm is when Run looks by itself.
+	again, alarm time.Time
 	// routes are where events go: the sink, and where there is one the dead
 	// letter sink.
 	routes []*route
@@ -50,9 +62,6 @@ type route struct {
 	beginAttempt   BeginAttempt
 	// event gives what goes out of an item.
 	event func(*Item) (*event.Event, error)
-
-	wake     chan struct{}
-	attempts sync.WaitGroup
 }
 
 // Options are what a Sink can be told beside its core's Config.
@@ -83,14 +92,13 @@ type DeadLetterOptions struct {
 // NewSink gives a sink. Nothing goes out before Run.
 func NewSink(name string, sender Sender, options Options) *Sink {
 	account := new(ledger.Account)
-	s := &Sink{name: name, account: account, panics: options.Panics}
+	s := &Sink{name: name, account: account, panics: options.Panics, wake: make(chan struct{}, 1)}
 	first := &route{
 		core:           NewCore(options.Config, account),
 		sender:         sender,
 		attemptTimeout: options.AttemptTimeout,
 		beginAttempt:   options.BeginAttempt,
 		event:          func(item *Item) (*event.Event, error) { return item.Event, nil },
-		wake:           make(chan struct{}, 1),
 	}
 	s.routes = []*route{first}
 	if letters := options.DeadLetters; letters != nil {
@@ -109,7 +117,6 @@ func NewSink(name string, sender Sender, options Options) *Sink {
 					Body:        item.failure.Body,
 				})
 			},
-			wake: make(chan struct{}, 1),
 		}
 		first.core.SendDeadLettersTo(second.core)
 		s.routes = append(s.routes, second)
@@ -137,7 +144,7 @@ func (s *Sink) Enqueue(item *Item) {
 		return
 	}
 	s.routes[0].core.Add(item)
-	s.signal()
+	s.advance(nil)
 }
 
 // Oldest is when the oldest waiting item was observed, zero where none waits.
@@ -169,17 +176,14 @@ func (s *Sink) OldestFirst() {
 	for _, r := range s.routes {
 		r.core.OldestFirst()
 	}
-	s.signal()
+	s.advance(nil)
 }
 
 // Run delivers until ctx is done. Then it cuts off the attempts that are under
 // way, and drops what is left for shutdown.
 func (s *Sink) Run(ctx context.Context) {
-	var running sync.WaitGroup
-	for _, r := range s.routes {
-		running.Go(func() { s.panics.Agent(func() { s.run(ctx, r) }) })
-	}
-	running.Wait()
+	s.panics.Agent(func() { s.keepTime(ctx) })
+	s.workers.Wait()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
@@ -188,42 +192,86 @@ func (s *Sink) Run(ctx context.Context) {
 	}
 }
 
-func (s *Sink) run(ctx context.Context, r *route) {
+// keepTime has the cores asked when they said, until ctx is done.
+func (s *Sink) keepTime(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	s.begin(ctx)
+	defer s.begin(nil)
 	for ctx.Err() == nil {
-		s.mu.Lock()
-		now := time.Now()
-		waiting := r.core.Waiting()
-		item, again := r.core.Next(now)
-		if item == nil && r.core.Waiting() != waiting {
-			// What expired is the next route's.
-			s.signal()
-		}
-		if s.spooling != nil && r == s.routes[0] {
-			again = soonest(again, s.spooling.move(now))
-		}
-		s.mu.Unlock()
-		if item != nil {
-			r.attempts.Go(func() { s.panics.Agent(func() { s.attempt(ctx, r, item) }) })
-			continue
-		}
 		timer.Stop()
 		var timeout <-chan time.Time
-		if !again.IsZero() {
-			timer.Reset(again.Sub(now))
+		if alarm := s.look(); !alarm.IsZero() {
+			timer.Reset(time.Until(alarm))
 			timeout = timer.C
 		}
 		select {
-		case <-r.wake:
+		case <-s.wake:
 		case <-timeout:
 		case <-ctx.Done():
 		}
 	}
-	r.attempts.Wait()
 }
 
-func (s *Sink) attempt(ctx context.Context, r *route, item *Item) {
+func (s *Sink) begin(ctx context.Context) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.running = ctx
+}
+
+// look asks the cores, and gives the time of the next look.
+func (s *Sink) look() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.advance(nil)
+	s.alarm = s.again
+	return s.alarm
+}
+
+// advance has the attempts begin that the cores ask for now. The first one on a
+// worker's own route is that worker's. It needs the lock.
+func (s *Sink) advance(worker *route) (own *Item) {
+	if s.running == nil || s.running.Err() != nil {
+		return nil
+	}
+	now := time.Now()
+	s.again = time.Time{}
+	// What expires on the first route may be a dead letter on the second.
+	for _, r := range s.routes {
+		item, again := r.core.Next(now)
+		for ; item != nil; item, again = r.core.Next(now) {
+			if r == worker && own == nil {
+				own = item
+			} else {
+				s.startWorker(s.running, r, item)
+			}
+		}
+		s.again = soonest(s.again, again)
+	}
+	if s.spooling != nil {
+		s.again = soonest(s.again, s.spooling.move(now))
+	}
+	if !s.again.IsZero() && (s.alarm.IsZero() || s.again.Before(s.alarm)) {
+		select {
+		case s.wake <- struct{}{}:
+		default:
+		}
+	}
+	return own
+}
+
+func (s *Sink) startWorker(ctx context.Context, r *route, item *Item) {
+	s.workers.Go(func() {
+		s.panics.Agent(func() {
+			for item != nil {
+				item = s.attempt(ctx, r, item)
+			}
+		})
+	})
+}
+
+// attempt makes one attempt, and gives the item of the worker's next one.
+func (s *Sink) attempt(ctx context.Context, r *route, item *Item) *Item {
 	attemptContext, cancel := context.WithTimeout(ctx, r.attemptTimeout)
 	defer cancel()
 	result := Result{Unsendable: true}
@@ -242,11 +290,11 @@ func (s *Sink) attempt(ctx context.Context, r *route, item *Item) {
 	} else {
 		r.core.Done(item, result, time.Now())
 	}
-	s.signal()
+	return s.advance(r)
 }
 
-// change tells the cores something, unless the sink has ended, and has each
-// route look again.
+// change tells the cores something, unless the sink has ended, and has the
+// attempts begin that follow from it.
 func (s *Sink) change(tell func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -254,15 +302,5 @@ func (s *Sink) change(tell func()) {
 		return
 	}
 	tell()
-	s.signal()
-}
-
-// signal has each route look again.
-func (s *Sink) signal() {
-	for _, r := range s.routes {
-		select {
-		case r.wake <- struct{}{}:
-		default:
-		}
-	}
+	s.advance(nil)
 }
