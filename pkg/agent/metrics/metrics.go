@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/contrib/instrumentation/runtime"
@@ -40,6 +41,8 @@ type Metrics struct {
 	refused    metric.Int64Counter
 	unanswered metric.Int64Counter
 	overhead   metric.Float64Histogram
+	// labels has *labels for each name of a sink.
+	labels sync.Map
 }
 
 // New gives instruments that reader reads, nil for none. The resource says whose
@@ -98,9 +101,34 @@ func (m *Metrics) Shutdown(ctx context.Context) error { return m.provider.Shutdo
 
 // Attempt records one attempt to deliver an event; status 0 is no answer.
 func (m *Metrics) Attempt(sink string, took time.Duration, status int) {
-	ctx, to := context.Background(), attribute.String("sink", sink)
-	m.duration.Record(ctx, took.Seconds(), metric.WithAttributes(to))
-	m.attempts.Add(ctx, 1, metric.WithAttributes(to, attribute.String("status", statusClass(status))))
+	known, found := m.labels.Load(sink)
+	if !found {
+		known, _ = m.labels.LoadOrStore(sink, newLabels(sink))
+	}
+	labels := known.(*labels)
+	m.duration.Record(context.Background(), took.Seconds(), labels.ofDuration...)
+	m.attempts.Add(context.Background(), 1, labels.ofAttempts[statusClass(status)]...)
+}
+
+// labels are those of one sink's attempts, made once: an attribute set costs
+// more than to count with it.
+type labels struct {
+	ofDuration []metric.RecordOption
+	// ofAttempts has them for each class of status.
+	ofAttempts map[string][]metric.AddOption
+}
+
+func newLabels(sink string) *labels {
+	to := attribute.String("sink", sink)
+	l := &labels{
+		ofDuration: []metric.RecordOption{metric.WithAttributeSet(attribute.NewSet(to))},
+		ofAttempts: make(map[string][]metric.AddOption),
+	}
+	for _, class := range statusClasses {
+		set := attribute.NewSet(to, attribute.String("status", class))
+		l.ofAttempts[class] = []metric.AddOption{metric.WithAttributeSet(set)}
+	}
+	return l
 }
 
 // RefusedAddress records an attempt that wasn't made because of the class of
@@ -119,11 +147,14 @@ func (m *Metrics) Overhead(added time.Duration) {
 	m.overhead.Record(context.Background(), added.Seconds())
 }
 
-// statusClass is one of 2xx, 3xx, 4xx, 5xx and none, which is also that of a
+// statusClasses are those that label metrics, from that of no answer, or of a
 // status that no answer can end with.
+var statusClasses = [...]string{"none", "1xx", "2xx", "3xx", "4xx", "5xx"}
+
+// statusClass is one of 2xx, 3xx, 4xx, 5xx and none.
 func statusClass(status int) string {
 	if status < 200 || status > 599 {
-		return "none"
+		return statusClasses[0]
 	}
-	return string(rune('0'+status/100)) + "xx"
+	return statusClasses[status/100]
 }

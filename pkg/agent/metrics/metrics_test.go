@@ -35,3 +35,23 @@ func BenchmarkRecord(b *testing.B) {
 		}
 	})
 }
+
+// TestRecordingAllocatesNothing, once a sink is known.
+func TestRecordingAllocatesNothing(t *testing.T) {
+	reader, _, err := NewExposition()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := New(reader, resource.Empty())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, record := range map[string]func(){
+		"an attempt":  func() { m.Attempt("default", time.Millisecond, 202) },
+		"an exchange": func() { m.Overhead(time.Millisecond) },
+	} {
+		if got := testing.AllocsPerRun(100, record); got >= 1 {
+			t.Errorf("%s: %v allocations", name, got)
+		}
+	}
+}
