@@ -54,7 +54,7 @@ fuzz: ## Every fuzz target for a moment, FUZZ_TIME=20s each.
 	@./hack/fuzz.sh $(FUZZ_TIME)
 
 .PHONY: mutation
-mutation: ## Break the agent's promises one by one: a test must notice each.
+mutation: ## Break promises one by one: a test must notice each.
 	go run ./test/mutation
 
 .PHONY: soak

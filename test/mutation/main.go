@@ -3,7 +3,7 @@ Copyright 2026 The Sidenote Authors
 SPDX-License-Identifier: Apache-2.0
 */
 
-// Mutation breaks the agent's promises in its source, one at a time, and runs
+// Mutation breaks promises in the source, one at a time, and runs
 // the test that is to notice. A test that passes all the same shows nothing.
 //
 //	go run ./test/mutation          # all of them, some minutes

@@ -12,6 +12,8 @@ const (
 	eventTests    = "pkg/agent/event"
 	spoolTests    = "pkg/agent/spool"
 	faultsTests   = "test/faults"
+
+	reconcilerTests = "pkg/reconciler/inferenceservice"
 )
 
 // mutants are to outlive changes to the source around them: keep their texts
@@ -227,5 +229,25 @@ var mutants = []mutant{
 		"the success of a probe that outlives another", "pkg/agent/delivery/gate.go",
 		"t.epoch != g.epoch && !g.outlives(t)", "t.epoch != g.epoch",
 		deliveryTests, "TestAYoungerProbesSuccessCounts",
+	},
+	{
+		"the refusal of an address that the sink has left", "pkg/agent/delivery/http.go",
+		"if equalURLs(to, s.location.url) {", "if to != nil {",
+		deliveryTests, "TestASinkThatMovesWhileItsOldAddressIsRefusedGetsEvents",
+	},
+	{
+		"the ConfigMaps of earlier pods", "pkg/reconciler/inferenceservice/configmap.go",
+		"if hasAgents {", "if false {",
+		reconcilerTests, "TestEarlierPodsKeepTheirConfigMaps",
+	},
+	{
+		"the Revision before in a gradual rollout", "pkg/reconciler/inferenceservice/resources/inforce.go",
+		"return target.RevisionName != latest })", "return false })",
+		reconcilerTests, "TestEarlierPodsKeepTheirConfigMaps",
+	},
+	{
+		"the remedy of a refused Knative Service", "pkg/reconciler/inferenceservice/inferenceservice.go",
+		`return fmt.Errorf("%w; %w", refusal, violations)`, "return refusal",
+		reconcilerTests, "TestAProbeThatServingTakesNoMoreIsSaid",
 	},
 }
