@@ -45,23 +45,29 @@ var rollout = []struct {
 	status func(*servingv1.ServiceStatus)
 }{
 	{"before Serving has seen the change", false, func(*servingv1.ServiceStatus) {}},
+	{"before Serving has seen the change of the Configuration", false, func(status *servingv1.ServiceStatus) {
+		status.ObservedGeneration = 2
+		status.Conditions = duckv1.Conditions{{Type: apis.ConditionReady, Status: corev1.ConditionUnknown, Reason: "OutOfDate"}}
+	}},
 	{"while the new Revision starts", false, func(status *servingv1.ServiceStatus) {
-		status.ObservedGeneration, status.LatestCreatedRevisionName = 2, "two"
+		status.LatestCreatedRevisionName = "two"
 		status.LatestReadyRevisionName = "one"
 		status.Traffic = []servingv1.TrafficTarget{{RevisionName: "one", Percent: ptr.Int64(100)}}
 	}},
 	{"when the new Revision has failed", false, func(status *servingv1.ServiceStatus) {
-		status.Conditions = duckv1.Conditions{{Type: servingv1.ServiceConditionConfigurationsReady, Status: corev1.ConditionFalse}}
+		status.Conditions = duckv1.Conditions{
+			{Type: servingv1.ServiceConditionConfigurationsReady, Status: corev1.ConditionFalse},
+			{Type: apis.ConditionReady, Status: corev1.ConditionFalse},
+		}
 	}},
 	{"before the Route has seen that the new Revision is ready", false, func(status *servingv1.ServiceStatus) {
-		status.Conditions = duckv1.Conditions{{Type: apis.ConditionReady, Status: corev1.ConditionUnknown}}
+		status.Conditions = duckv1.Conditions{{Type: apis.ConditionReady, Status: corev1.ConditionTrue}}
 		status.LatestReadyRevisionName = "two"
 	}},
 	{"in a gradual rollout", false, func(status *servingv1.ServiceStatus) {
 		status.Traffic = []servingv1.TrafficTarget{{RevisionName: "one", Percent: ptr.Int64(90)}, {RevisionName: "two", Percent: ptr.Int64(10)}}
 	}},
 	{"when the new Revision serves alone", true, func(status *servingv1.ServiceStatus) {
-		status.Conditions = duckv1.Conditions{{Type: apis.ConditionReady, Status: corev1.ConditionTrue}}
 		status.Traffic = []servingv1.TrafficTarget{{RevisionName: "two", Percent: ptr.Int64(100)}}
 	}},
 }

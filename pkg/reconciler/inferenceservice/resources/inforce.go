@@ -303,13 +303,13 @@ func Holds(live *servingv1.Service, ownerUnchanged bool, inForce InForce) bool {
 	return ownerUnchanged && equality.Semantic.DeepEqual(*recorded, inForce)
 }
 
-// ServesAlone reports whether no pods but those of the latest Revision serve, as
-// far as Serving has seen the latest generation. In a gradual rollout a part of
-// the traffic goes to the Revision before.
+// ServesAlone reports whether no pods but those of the latest Revision serve.
+// Serving has seen the generation of the Service before that of its
+// Configuration: until that is ready, the latest Revision may be one from before.
+// In a gradual rollout a part of the traffic goes to the Revision before.
 func ServesAlone(service *servingv1.Service) bool {
 	latest := service.Status.LatestReadyRevisionName
-	return service.Generation == service.Status.ObservedGeneration &&
-		service.Status.LatestCreatedRevisionName == latest &&
+	return service.IsReady() && service.Status.LatestCreatedRevisionName == latest &&
 		!slices.ContainsFunc(service.Status.Traffic, func(target servingv1.TrafficTarget) bool { return target.RevisionName != latest })
 }
 
