@@ -246,6 +246,11 @@ var mutants = []mutant{
 		reconcilerTests, "TestEarlierPodsKeepTheirConfigMaps",
 	},
 	{
+		"the Revision before that is named the latest", "pkg/reconciler/inferenceservice/resources/inforce.go",
+		"return service.IsReady() &&", "return service.Generation == service.Status.ObservedGeneration &&",
+		reconcilerTests, "TestEarlierPodsKeepTheirConfigMaps",
+	},
+	{
 		"the remedy of a refused Knative Service", "pkg/reconciler/inferenceservice/inferenceservice.go",
 		`return fmt.Errorf("%w; %w", refusal, violations)`, "return refusal",
 		reconcilerTests, "TestAProbeThatServingTakesNoMoreIsSaid",
