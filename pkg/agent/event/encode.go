@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -26,10 +27,18 @@ const (
 // Message is an event as an HTTP message.
 type Message struct {
 	Header http.Header
+	MessageBody
+}
+
+// MessageBody is the body of an event's HTTP message. Nothing of the event's data
+// is copied, so a queue of messages takes no more memory than their data.
+type MessageBody struct {
 	// Length is the body's, in bytes.
 	Length int64
 
-	parts []part
+	// The first count parts are in use.
+	parts [3]part
+	count int
 }
 
 // part is a piece of a message's body: written as it is, or in base64.
@@ -38,11 +47,20 @@ type part struct {
 	base64 bool
 }
 
-// Body reads the message's body from its start. Nothing of it is copied, so a
-// queue of messages takes no more memory than their data.
-func (m *Message) Body() io.Reader {
-	readers := make([]io.Reader, 0, len(m.parts))
-	for _, p := range m.parts {
+func (b *MessageBody) add(data []byte, inBase64 bool) {
+	b.parts[b.count] = part{data: data, base64: inBase64}
+	b.count++
+	if inBase64 {
+		b.Length += int64(base64.StdEncoding.EncodedLen(len(data)))
+	} else {
+		b.Length += int64(len(data))
+	}
+}
+
+// Body reads the message's body from its start.
+func (b *MessageBody) Body() io.Reader {
+	readers := make([]io.Reader, 0, b.count)
+	for _, p := range b.parts[:b.count] {
 		if p.base64 {
 			readers = append(readers, &base64Reader{data: p.data})
 		} else {
@@ -55,45 +73,84 @@ func (m *Message) Body() io.Reader {
 	return io.MultiReader(readers...)
 }
 
-// Message gives the event as the sequence-th one of the agent to a sink, in
-// the content mode that was chosen when it was built.
-func (e *Event) Message(sequence uint64) (*Message, error) {
-	if e.structured {
-		return e.structuredMessage(sequence), nil
+// WriteTo writes the message's body from its start. Data that goes out as it is
+// goes in one Write.
+func (b *MessageBody) WriteTo(w io.Writer) (int64, error) {
+	written := int64(0)
+	for _, p := range b.parts[:b.count] {
+		n, err := p.writeTo(w)
+		written += n
+		if err != nil {
+			return written, err
+		}
 	}
-	return &Message{Header: e.httpHeader(sequence), Length: int64(len(e.data)), parts: []part{{data: e.data}}}, nil
+	return written, nil
 }
 
-func (e *Event) structuredMessage(sequence uint64) *Message {
+func (p *part) writeTo(w io.Writer) (written int64, err error) {
+	if !p.base64 {
+		n, err := w.Write(p.data)
+		return int64(n), err
+	}
+	// Whole groups of three bytes, so that only the last piece is padded.
+	const pieceBytes = 3 << 10
+	room := make([]byte, base64.StdEncoding.EncodedLen(min(pieceBytes, len(p.data))))
+	for piece := range slices.Chunk(p.data, pieceBytes) {
+		base64.StdEncoding.Encode(room, piece)
+		n, err := w.Write(room[:base64.StdEncoding.EncodedLen(len(piece))])
+		written += int64(n)
+		if err != nil {
+			return written, err
+		}
+	}
+	return written, nil
+}
+
+// Message gives the event as the sequence-th one of the agent to a sink, in
+// the content mode that was chosen when it was built. Other events share some of
+// the values of its header, which must not be changed in place.
+func (e *Event) Message(sequence uint64) (*Message, error) {
+	message := &Message{MessageBody: e.Body(sequence)}
+	if e.structured {
+		message.Header = http.Header{"Content-Type": {structuredType}}
+	} else {
+		message.Header = e.httpHeader(sequence)
+	}
+	return message, nil
+}
+
+// Body gives the body of the event's Message. It belongs to the lines of
+// AppendHeader, too.
+func (e *Event) Body(sequence uint64) MessageBody {
+	if e.structured {
+		return e.structuredBody(sequence)
+	}
+	var body MessageBody
+	body.add(e.data, false)
+	return body
+}
+
+func (e *Event) structuredBody(sequence uint64) MessageBody {
 	attributes := e.attributesJSON(sequence)
-	message := &Message{Header: http.Header{"Content-Type": {structuredType}}, parts: make([]part, 0, 3)}
+	var body MessageBody
 	switch {
 	case len(e.data) == 0:
-		message.add(append(attributes, '}'), false)
+		body.add(append(attributes, '}'), false)
 	case e.carriesJSON():
-		message.add(append(attributes, `,"data":`...), false)
-		message.add(e.data, false)
-		message.add([]byte("}"), false)
+		body.add(append(attributes, `,"data":`...), false)
+		body.add(e.data, false)
+		body.add([]byte("}"), false)
 	default:
-		message.add(append(attributes, `,"data_base64":"`...), false)
-		message.add(e.data, true)
-		message.add([]byte(`"}`), false)
+		body.add(append(attributes, `,"data_base64":"`...), false)
+		body.add(e.data, true)
+		body.add([]byte(`"}`), false)
 	}
-	return message
-}
-
-func (m *Message) add(data []byte, inBase64 bool) {
-	m.parts = append(m.parts, part{data: data, base64: inBase64})
-	if inBase64 {
-		m.Length += int64(base64.StdEncoding.EncodedLen(len(data)))
-	} else {
-		m.Length += int64(len(data))
-	}
+	return body
 }
 
 // attributesJSON gives the JSON object of all attributes, still open.
 func (e *Event) attributesJSON(sequence uint64) []byte {
-	// The text that JSON escapes is rare, and the slice grows for it.
+	// Text that JSON escapes is rare. The slice grows for it.
 	b := make([]byte, 0, e.headerSize+64)
 	b = append(b, `{"specversion":"`+specVersion+`"`...)
 	b = appendTextMember(b, "id", e.id)
@@ -137,9 +194,9 @@ func (e *Event) carriesJSON() bool {
 
 // Line gives the event in structured mode on one line, with its newline.
 func (e *Event) Line(sequence uint64) ([]byte, error) {
-	message := e.structuredMessage(sequence)
-	line := bytes.NewBuffer(make([]byte, 0, message.Length+1))
-	for i, p := range message.parts {
+	body := e.structuredBody(sequence)
+	line := bytes.NewBuffer(make([]byte, 0, body.Length+1))
+	for i, p := range body.parts[:body.count] {
 		switch {
 		case p.base64:
 			line.WriteString(base64.StdEncoding.EncodeToString(p.data))

@@ -508,6 +508,45 @@ func TestBase64ReaderIsAReader(t *testing.T) {
 	}
 }
 
+// failingWriter takes as many bytes as its value.
+type failingWriter int
+
+func (w *failingWriter) Write(p []byte) (int, error) {
+	n := min(len(p), int(*w))
+	if *w -= failingWriter(n); n < len(p) {
+		return n, io.ErrShortWrite
+	}
+	return n, nil
+}
+
+// TestABodyIsWrittenAsItIsRead, up to where the writer fails.
+func TestABodyIsWrittenAsItIsRead(t *testing.T) {
+	for _, data := range []string{"", "{}", "\xff", strings.Repeat("\xff", 3<<10), strings.Repeat("\xff", 3<<10+1), strings.Repeat("\xff\x00", 10_000)} {
+		for _, mode := range []ContentMode{ContentModeBinary, ContentModeStructured} {
+			e := *build(t, mode, observation())
+			e.data = []byte(data)
+			message, err := e.Message(1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want, err := io.ReadAll(message.Body())
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got bytes.Buffer
+			if n, err := message.WriteTo(&got); err != nil || n != message.Length || !bytes.Equal(got.Bytes(), want) {
+				t.Errorf("%s, %d bytes of data: %d bytes are written, %v, and %d are read", mode, len(data), n, err, len(want))
+			}
+			for most := range min(len(want), 10) {
+				writer := failingWriter(most)
+				if n, err := message.WriteTo(&writer); err == nil || n != int64(most) {
+					t.Errorf("%s: %d bytes of %d are written, %v", mode, n, most, err)
+				}
+			}
+		}
+	}
+}
+
 func FuzzEvent(f *testing.F) {
 	f.Add("application/json", "gzip", "/p", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "a=1", "id", `{"a":1}`, true)
 	f.Add("application/grpc", "", "", "", "", "", "\x00\x00\x00\x00\x01x", false)

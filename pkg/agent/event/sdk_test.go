@@ -32,12 +32,13 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
 )
 
-// The CloudEvents SDK is the judge of what this package encodes. What an event
-// means is written down here a second time, as a value of the SDK, and
-// everything that goes out is compared with what the SDK makes of that value.
+// The CloudEvents SDK judges the encodings of this package. The meaning of an event
+// is written down here a second time, as a value of the SDK. Each encoding of the
+// event must be the SDK's encoding of that value, or the SDK must read it as that
+// value.
 
-// meantBy gives what the event of an observation means. It doesn't use the
-// package's own extensions, encodings and checks.
+// meantBy gives the meaning of an observation's event. It doesn't use the package's
+// own extensions, encodings and checks of events.
 func meantBy(b *Builder, o *Observation, kind Kind, attributes []metadata.Attribute) (meant *cloudevents.Event, valid bool) {
 	var replaced replacements
 	content := b.content(o, kind)
@@ -108,7 +109,7 @@ func meantBy(b *Builder, o *Observation, kind Kind, attributes []metadata.Attrib
 	return meant, meant.Validate() == nil
 }
 
-// meantByLetter gives what a dead letter means.
+// meantByLetter gives the meaning of a dead letter.
 func meantByLetter(of *cloudevents.Event, failure Failure) *cloudevents.Event {
 	letter := of.Clone()
 	context := letter.Context.(*cloudevents.EventContextV1)
@@ -123,7 +124,7 @@ func meantByLetter(of *cloudevents.Event, failure Failure) *cloudevents.Event {
 	return &letter
 }
 
-// judge compares all forms of an event with what it means.
+// judge compares all forms of an event with its meaning.
 func judge(t *testing.T, e *Event, meant *cloudevents.Event, sequence uint64) {
 	t.Helper()
 	judgeStructured(t, e, meant, sequence)
@@ -144,8 +145,8 @@ func judge(t *testing.T, e *Event, meant *cloudevents.Event, sequence uint64) {
 	}
 }
 
-// judgeStructured compares the structured mode byte for byte with what the SDK
-// writes: that says all that there is to say of types and of escaping.
+// judgeStructured compares the structured mode with the SDK's own, byte for byte:
+// types and escaping are the same.
 func judgeStructured(t *testing.T, e *Event, meant *cloudevents.Event, sequence uint64) {
 	t.Helper()
 	structured := *e
@@ -194,8 +195,8 @@ func judgeStructured(t *testing.T, e *Event, meant *cloudevents.Event, sequence 
 	}
 }
 
-// judgeBinary compares the binary mode in both of its forms: lines, which are
-// read as net/http reads them, and http.Header.
+// judgeBinary compares both forms of the binary mode: http.Header, and lines, which
+// net/http reads here.
 func judgeBinary(t *testing.T, e *Event, meant *cloudevents.Event, sequence uint64) {
 	t.Helper()
 	if isEventInStructuredMode(meant.DataContentType()) {
@@ -279,7 +280,8 @@ func judgeMode(t *testing.T, e *Event, meant *cloudevents.Event) {
 	}
 }
 
-// judgeStored compares the stored form, byte for byte, and what is read of it.
+// judgeStored compares the stored form, byte for byte, and the event that is read
+// back.
 func judgeStored(t *testing.T, e *Event, meant *cloudevents.Event, sequence uint64) {
 	t.Helper()
 	attributes, data, err := e.Stored([]byte("before"))
@@ -351,6 +353,11 @@ func sent(t *testing.T, e *Event, sequence uint64) (*Message, []byte) {
 	}
 	if int64(len(body)) != message.Length {
 		t.Errorf("the body has %d bytes, its announced length is %d", len(body), message.Length)
+	}
+	var written bytes.Buffer
+	alone := e.Body(sequence)
+	if n, err := alone.WriteTo(&written); err != nil || n != alone.Length || !bytes.Equal(written.Bytes(), body) {
+		t.Errorf("the body is written as %q, %d bytes, %v, and read as %q", written.Bytes(), n, err, body)
 	}
 	return message, body
 }
@@ -442,8 +449,7 @@ func textsOf(e *cloudevents.Event, encoded func(string) string) map[string]strin
 	return texts
 }
 
-// meantByFields gives what an event means by its own fields, of one that was made
-// of anything.
+// meantByFields gives the meaning of an event that was made of no observation.
 func meantByFields(e *Event) *cloudevents.Event {
 	context := &cloudevents.EventContextV1{
 		ID: e.id, Source: *types.ParseURIRef(e.source), Type: TypePrefix + string(e.Kind),
@@ -509,7 +515,7 @@ func extensionsOf(e *Event) map[string]any {
 	return all
 }
 
-// fuzzed is what the fuzzer makes an event of.
+// fuzzed are the fuzzer's inputs for one event.
 type fuzzed struct {
 	source, service, attributeName, attributeValue    string
 	contentType, coding, path, traceParent, state, id string
@@ -549,7 +555,8 @@ func TestTheBoundOfAHeaderIsExact(t *testing.T) {
 }
 
 // FuzzEveryEventIsReadAsMeant has the SDK read every form of an event and of its
-// dead letter. It compares that with what is meant, and says what can be no event.
+// dead letter, and compares the result with the event's meaning. It holds, too, that
+// Build refuses the events that the SDK refuses, and no other.
 func FuzzEveryEventIsReadAsMeant(f *testing.F) {
 	add := func(z fuzzed) {
 		f.Add(z.source, z.service, z.attributeName, z.attributeValue, z.contentType, z.coding, z.path, z.traceParent, z.state, z.id,
