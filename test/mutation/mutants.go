@@ -81,6 +81,16 @@ var mutants = []mutant{
 		eventTests, "FuzzDecode",
 	},
 	{
+		"the version of the metadata", "pkg/agent/event/shared.go",
+		"slices.Equal(last.metadata, attributes)", "true",
+		eventTests, "TestAnEventHasTheMetadataThatItIsBuiltWith",
+	},
+	{
+		"the encoding of a header's values", "pkg/agent/event/mode.go",
+		`return c <= ' ' || c > '~'`, `return c > '~'`,
+		eventTests, "FuzzEveryEventIsReadAsMeant",
+	},
+	{
 		"the byte budget", "pkg/agent/capture/budget.go",
 		"if n > b.limit-used {", "if n > 2*b.limit-used {",
 		captureTests, "TestTheBudgetIsNeverExceededAndAlwaysReturned",
