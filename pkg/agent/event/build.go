@@ -37,8 +37,8 @@ type Event struct {
 	// subject and contentType are empty where they are absent.
 	subject, contentType string
 	at                   time.Time
-	// shared has the extensions that other events have, too, and own the others.
-	// No name is in both.
+	// shared has the extensions that other events have, too, and own has the
+	// others. No name is in both.
 	shared *shared
 	own    extensions
 	data   []byte
@@ -127,7 +127,7 @@ func (b *Builder) Build(o *Observation, kind Kind, attributes []metadata.Attribu
 	})
 }
 
-// finish decides how an event goes out, and checks it.
+// finish checks an event and chooses its content mode.
 func finish(e *Event) (*Event, error) {
 	if err := e.validate(); err != nil {
 		return nil, fmt.Errorf("building an event: %w", err)

@@ -16,7 +16,7 @@ import (
 type extension struct {
 	name string
 	text string
-	// number counts where integer says so, text where it doesn't.
+	// An Integer has a number, a String a text.
 	number  int32
 	integer bool
 }
@@ -53,8 +53,8 @@ func (e extensions) text(name string) string {
 	return ""
 }
 
-// extensions gives the event's extensions sorted by name, and the member of a JSON
-// object that each of the shared ones is.
+// extensions gives the event's extensions sorted by name. Of a shared one it gives
+// the encoded member of a JSON object, too.
 func (e *Event) extensions() iter.Seq2[*extension, string] {
 	return func(yield func(*extension, string) bool) {
 		own := e.own
@@ -80,9 +80,9 @@ func (e *Event) extensions() iter.Seq2[*extension, string] {
 
 func compareName(e extension, name string) int { return strings.Compare(e.name, name) }
 
-// validExtensionName says whether an extension can have a name: that of an
-// attribute (CloudEvents 1.0, Attribute Naming Convention) which is no attribute
-// or member of an event's JSON by itself.
+// validExtensionName says whether an extension can have a name. It must follow
+// CloudEvents 1.0, Attribute Naming Convention, and must not be the name of another
+// attribute or of a member of an event's JSON.
 func validExtensionName(name string) bool {
 	switch name {
 	case "", "specversion", "id", "source", "type", "subject", "datacontenttype", "dataschema", "time", "data", sequenceAttribute:

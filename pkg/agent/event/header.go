@@ -83,8 +83,8 @@ func headerKey(name string) string {
 	return string(line[:len(line)-len(": ")])
 }
 
-// httpHeader gives the header of binary mode as net/http takes it. Values are
-// shared with other events.
+// httpHeader gives the header of binary mode as net/http takes it. Other events
+// share some of its values.
 func (e *Event) httpHeader(sequence uint64) http.Header {
 	header := make(http.Header, 8+len(e.shared.fields)+len(e.own))
 	for _, field := range e.shared.fields {

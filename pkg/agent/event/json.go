@@ -21,16 +21,15 @@ func appendTextMember(b []byte, name, text string) []byte {
 	return appendQuoted(appendMemberName(b, name), text)
 }
 
-// appendMemberName takes names of attributes only, in which nothing is to be
-// escaped.
+// appendMemberName takes names of attributes only: they need no escaping.
 func appendMemberName(b []byte, name string) []byte {
 	b = append(b, `,"`...)
 	b = append(b, name...)
 	return append(b, `":`...)
 }
 
-// appendQuoted appends text as a JSON string. Only what JSON doesn't allow in a
-// string is escaped: no character of HTML, and no byte that isn't UTF-8.
+// appendQuoted appends text as a JSON string. It escapes only the characters that
+// JSON doesn't allow in a string: none of HTML, and no byte that isn't UTF-8.
 func appendQuoted(b []byte, text string) []byte {
 	const digits = "0123456789abcdef"
 	b = append(b, '"')

@@ -88,8 +88,8 @@ func (c Coding) kept() Coding {
 	}
 }
 
-// AttributeBytes is how long the values of the event's attributes are together,
-// but for those that it shares with other events.
+// AttributeBytes is the length of the values of all attributes that the event
+// doesn't share with other events.
 func (e *Event) AttributeBytes() int64 {
 	length := len(e.id) + len(e.subject) + len(e.contentType)
 	for i := range e.own {

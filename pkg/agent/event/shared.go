@@ -13,11 +13,11 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
 )
 
-// shared is what all events have in common that an agent makes while the same
-// metadata are in force: encoded once, referred to by each of them, and never
-// changed.
+// shared has the attributes that are the same in all events of an agent while the
+// same metadata are in force. They are encoded once. Events refer to it, and it
+// doesn't change once it is made.
 type shared struct {
-	// identity and metadata are what it was made of.
+	// It was made of identity and metadata.
 	identity Identity
 	metadata []metadata.Attribute
 
@@ -41,11 +41,11 @@ type field struct {
 	values []string
 }
 
-// noneShared is for events that have all their attributes themselves.
+// noneShared is for events that share no attribute.
 var noneShared = &shared{headerSafe: true}
 
-// sharedBy gives what the events with an owner's metadata share. It keeps what it
-// gave last: the metadata in force seldom change.
+// sharedBy gives the shared attributes of events with an owner's metadata. It keeps
+// the last ones, because the metadata in force seldom change.
 func (b *Builder) sharedBy(attributes []metadata.Attribute) (*shared, error) {
 	last := b.lastShared.Load()
 	if last != nil && last.identity == b.Identity && slices.Equal(last.metadata, attributes) {
@@ -66,8 +66,8 @@ func newShared(identity Identity, attributes []metadata.Attribute) (*shared, err
 	}
 	s := &shared{identity: identity, metadata: slices.Clone(attributes), source: source, headerSafe: true}
 	for _, attribute := range attributes {
-		// Nothing of the owner's can replace what is ours, whether an event has
-		// it or not.
+		// The owner's attributes never replace ours, whether an event has ours or
+		// not.
 		if metadata.Reserved(attribute.Name) {
 			continue
 		}

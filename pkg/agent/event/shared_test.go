@@ -14,8 +14,8 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
 )
 
-// TestAnEventHasTheMetadataThatItIsBuiltWith, whatever was in force before, and
-// however many build at once.
+// TestAnEventHasTheMetadataThatItIsBuiltWith, also when several goroutines build
+// events with different metadata at once.
 func TestAnEventHasTheMetadataThatItIsBuiltWith(t *testing.T) {
 	builder := &Builder{Identity: Identity{Source: "s"}, MaxPayloadBytes: maxBytes}
 	versions := [][]metadata.Attribute{
@@ -54,7 +54,8 @@ func TestAnEventHasTheMetadataThatItIsBuiltWith(t *testing.T) {
 	building.Wait()
 }
 
-// TestMetadataInForceAreEncodedOnce, by whoever changes what the slice is of.
+// TestMetadataInForceAreEncodedOnce, and again when the slice or the identity has
+// changed.
 func TestMetadataInForceAreEncodedOnce(t *testing.T) {
 	builder := &Builder{Identity: Identity{Source: "s"}, MaxPayloadBytes: maxBytes}
 	attributes := []metadata.Attribute{{Name: "team", Value: "a"}}
@@ -83,8 +84,8 @@ func TestMetadataInForceAreEncodedOnce(t *testing.T) {
 	}
 }
 
-// TestMetadataNeverReplaceWhatIsOurs, not even where an event lacks it.
-func TestMetadataNeverReplaceWhatIsOurs(t *testing.T) {
+// TestMetadataNeverReplaceOurAttributes, not even those that an event lacks.
+func TestMetadataNeverReplaceOurAttributes(t *testing.T) {
 	const odd = "mine"
 	for _, name := range []string{
 		"specversion", "id", "source", "type", "subject", "datacontenttype", "dataschema", "time", "data", sequenceAttribute,
@@ -99,7 +100,7 @@ func TestMetadataNeverReplaceWhatIsOurs(t *testing.T) {
 	}
 }
 
-func TestMetadataWithANameThatCannotGoGiveNoEvent(t *testing.T) {
+func TestMetadataWithAnInvalidNameAreRefused(t *testing.T) {
 	builder := &Builder{Identity: Identity{Source: "s"}, MaxPayloadBytes: maxBytes}
 	for _, name := range []string{"", "Team", "a b", "a\r\nb", "a:b", `a"b`, "é"} {
 		if _, err := builder.Build(observation(), KindResponse, []metadata.Attribute{{Name: name, Value: "x"}}); err == nil {
@@ -108,7 +109,7 @@ func TestMetadataWithANameThatCannotGoGiveNoEvent(t *testing.T) {
 	}
 }
 
-func TestWhatHasNoSourceIsNoEvent(t *testing.T) {
+func TestAnEventWithoutASourceIsRefused(t *testing.T) {
 	for _, source := range []string{"", "#", ":", "%zz"} {
 		builder := &Builder{Identity: Identity{Source: source}, MaxPayloadBytes: maxBytes}
 		if _, err := builder.Build(observation(), KindResponse, nil); err == nil {

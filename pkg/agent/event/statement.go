@@ -22,7 +22,7 @@ func (b *Builder) Ledger(statement ledger.Statement, id string, at time.Time) (*
 	if err != nil {
 		return nil, fmt.Errorf("writing a statement: %w", err)
 	}
-	// Not by sharedBy: ledger events are few, and would take the place of what
+	// Not by sharedBy: the few ledger events would replace the attributes that
 	// the other events share.
 	shared, err := newShared(b.Identity, nil)
 	if err != nil {

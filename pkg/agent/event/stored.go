@@ -158,8 +158,8 @@ func (r *storedReader) uint32() uint32 {
 
 func (r *storedReader) string() string { return string(r.take(uint64(r.uint32()))) }
 
-// optionalString gives an empty string for an absent one, and takes none that is
-// there and empty.
+// optionalString gives an empty string for an absent one. It refuses one that is
+// present and empty.
 func (r *storedReader) optionalString() string {
 	if !r.flag() {
 		return ""
@@ -201,7 +201,7 @@ func (r *storedReader) extensions() extensions {
 	if b := r.take(2); b != nil {
 		count = int(binary.LittleEndian.Uint16(b))
 	}
-	// Each takes leastStoredExtension bytes or more of what is left.
+	// Each extension takes leastStoredExtension bytes or more of the rest.
 	read := make(extensions, 0, min(count, len(r.rest)/leastStoredExtension))
 	for range count {
 		next := extension{name: currentName(r.string())}

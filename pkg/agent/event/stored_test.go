@@ -169,8 +169,8 @@ func TestAnEventThatAnEarlierAgentStoredGoesOutAsItWouldHave(t *testing.T) {
 	}
 }
 
-// TestAStoredEventHasNoExtensionInThePlaceOfAnAttribute: such a name would be twice
-// in one event, and one with odd characters could end a line of a header.
+// TestAStoredEventHasNoExtensionInThePlaceOfAnAttribute: the event would have such
+// a name twice. A name with odd characters could end a line of a header.
 func TestAStoredEventHasNoExtensionInThePlaceOfAnAttribute(t *testing.T) {
 	read := func(name string) error {
 		e := *build(t, ContentModeAuto, observation(), metadata.Attribute{Name: "team", Value: "x"})
@@ -195,7 +195,7 @@ func TestAStoredEventHasNoExtensionInThePlaceOfAnAttribute(t *testing.T) {
 	}
 }
 
-// TestAStoredEventIsAsValidAsABuiltOne: what the SDK refuses is no event.
+// TestAStoredEventIsAsValidAsABuiltOne: an event that the SDK refuses can't be read.
 func TestAStoredEventIsAsValidAsABuiltOne(t *testing.T) {
 	for what, change := range map[string]func(*Event){
 		"a blank id":             func(e *Event) { e.id = " " },
@@ -217,7 +217,6 @@ func TestAStoredEventIsAsValidAsABuiltOne(t *testing.T) {
 	}
 }
 
-// TestAStoredAttributeIsAbsentOrNotEmpty.
 func TestAStoredAttributeIsAbsentOrNotEmpty(t *testing.T) {
 	_, whole := stored(t, build(t, ContentModeAuto, observation(path("/subject"))))
 	there := appendOptionalString(nil, "/subject")
@@ -259,8 +258,8 @@ func TestAnEmptyExtensionIsNoLineOfAHeader(t *testing.T) {
 	judge(t, e, meantByFields(e), 1)
 }
 
-// TestAStoredContentTypeCanBeALineOfAHeader, or the event is none.
-func TestAStoredContentTypeCanBeALineOfAHeader(t *testing.T) {
+// TestAStoredContentTypeIsPrintable, because it goes into a header as it is.
+func TestAStoredContentTypeIsPrintable(t *testing.T) {
 	for contentType, readable := range map[string]bool{
 		"text/plain; a=b": true, "text/plain; a=\"\x01\"": false, "text/plain\r\nA: b": false, "text": true, "a/b/c": false, " ": false,
 	} {

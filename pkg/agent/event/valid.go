@@ -12,8 +12,8 @@ import (
 	"strings"
 )
 
-// validate refuses an event that the SDK's Validate refuses, and a content type
-// that can't be a line of a header.
+// validate refuses an event that the CloudEvents SDK finds invalid, and one with a
+// content type that no line of a header can carry.
 func (e *Event) validate() error {
 	switch {
 	case blank(e.id):
@@ -44,8 +44,8 @@ func validateContentType(contentType string) error {
 	return nil
 }
 
-// plainMediaType says whether a content type is valid without parsing it: it has
-// no parameter but the usual one. Parsing takes a map for the parameters of each.
+// plainMediaType says whether a content type has no parameter but the usual one,
+// and is valid. The others are parsed, which allocates a map of their parameters.
 func plainMediaType(contentType string) bool {
 	mediaType := strings.TrimSuffix(contentType, "; charset=utf-8")
 	kind, subtype, _ := strings.Cut(mediaType, "/")

@@ -331,13 +331,13 @@ func (p *Pipeline) build(o *observed) {
 
 const (
 	// usualAttributeBytes is what an event's own attributes may take within
-	// delivery.OverheadBytes. Without any, an event takes 2.2 KiB, and a sink's
+	// delivery.OverheadBytes. Without any, an event takes 0.8 KiB, and a sink's
 	// last answer up to 0.8.
 	usualAttributeBytes = 768
 )
 
-// heldBy is what an event holds of the budget. The owner's metadata are those of
-// all events, and held once.
+// heldBy is what an event holds of the budget. All events share the owner's
+// metadata, which are held once.
 func heldBy(e *event.Event) int64 {
 	return delivery.OverheadBytes + max(e.AttributeBytes()-usualAttributeBytes, 0) + int64(cap(e.Data()))
 }
