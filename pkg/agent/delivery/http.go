@@ -144,9 +144,10 @@ func (s *HTTPSender) Send(ctx context.Context, e *event.Event, sequence uint64) 
 	if err != nil {
 		return Result{Unsendable: true}
 	}
-	result := s.post(ctx, to, message, false)
+	out := outgoing{event: e, sequence: sequence, message: message}
+	result := s.post(ctx, to, out, false)
 	if result.Status == http.StatusUnauthorized && to.token {
-		result = s.post(ctx, to, message, true)
+		result = s.post(ctx, to, out, true)
 	}
 	return result
 }
@@ -211,7 +212,7 @@ func (s *HTTPSender) AddressFailures() uint64 {
 	return s.failures
 }
 
-func (s *HTTPSender) post(ctx context.Context, to attemptAddress, message *event.Message, freshToken bool) Result {
+func (s *HTTPSender) post(ctx context.Context, to attemptAddress, out outgoing, freshToken bool) Result {
 	authorization := ""
 	if to.token {
 		token, err := s.token.get(time.Now(), freshToken)
@@ -225,11 +226,11 @@ func (s *HTTPSender) post(ctx context.Context, to attemptAddress, message *event
 	var err error
 	if to.plain != nil {
 		s.options.Panics.Event(func() {
-			result, err = to.plain.post(ctx, message, authorization)
+			result, err = to.plain.post(ctx, out, authorization)
 			unsendable = false
 		})
 	} else {
-		result, unsendable, err = s.postByTransport(ctx, to.url, message, authorization)
+		result, unsendable, err = s.postByTransport(ctx, to.url, out.message, authorization)
 	}
 	switch {
 	case unsendable:

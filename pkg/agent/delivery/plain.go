@@ -17,7 +17,6 @@ import (
 
 	"golang.org/x/net/http/httpguts"
 
-	"github.com/sidenote-dev/sidenote/pkg/agent/event"
 	"github.com/sidenote-dev/sidenote/pkg/agent/http1"
 )
 
@@ -67,24 +66,24 @@ func newPlainHTTP(to *url.URL, options HTTPOptions, dial func(ctx context.Contex
 // post sends one event. Where a reused connection ends without a response, the
 // server may just have closed it as idle: then the event goes out once more, on
 // a new one.
-func (p *plainHTTP) post(ctx context.Context, message *event.Message, authorization string) (Result, error) {
+func (p *plainHTTP) post(ctx context.Context, out outgoing, authorization string) (Result, error) {
 	x := borrowPost()
 	defer x.giveBack()
 	conn, err := p.pool.Get(ctx)
 	if err != nil {
 		return NoAnswer, err
 	}
-	result, err := p.exchange(ctx, conn, x, message, authorization)
+	result, err := p.exchange(ctx, conn, x, out, authorization)
 	if errors.Is(err, http1.ErrNoResponse) && conn.Reused() && ctx.Err() == nil {
 		if conn, err = p.pool.Dial(ctx); err != nil {
 			return NoAnswer, err
 		}
-		result, err = p.exchange(ctx, conn, x, message, authorization)
+		result, err = p.exchange(ctx, conn, x, out, authorization)
 	}
 	return result, err
 }
 
-func (p *plainHTTP) exchange(ctx context.Context, conn *http1.Conn, x *post, message *event.Message, authorization string) (Result, error) {
+func (p *plainHTTP) exchange(ctx context.Context, conn *http1.Conn, x *post, out outgoing, authorization string) (Result, error) {
 	release := conn.Bind(ctx)
 	again := false
 	// Deferred, because a message's body may panic.
@@ -95,10 +94,8 @@ func (p *plainHTTP) exchange(ctx context.Context, conn *http1.Conn, x *post, mes
 			conn.Close()
 		}
 	}()
-	if err := x.writeHead(ctx, p.start, message, authorization); err != nil {
-		return NoAnswer, err
-	}
-	response, sent, err := x.exchange(ctx, conn, message.Body())
+	x.writeHead(ctx, p.start, out, authorization)
+	response, sent, err := x.exchange(ctx, conn, out.message.Body())
 	if err != nil {
 		return NoAnswer, err
 	}

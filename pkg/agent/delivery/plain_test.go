@@ -306,12 +306,16 @@ func TestAnAttemptThatPanicsEndsItsConnection(t *testing.T) {
 	})
 	told := newTold()
 	s.sender.options.Panics = told.handler()
-	// There is no message to write.
-	if got := s.sender.post(t.Context(), s.sender.where(time.Now()), nil, false); !got.Unsendable {
+	message, err := eventOf(t, 10).Message(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// There is no event whose header could be written.
+	if got := s.sender.post(t.Context(), s.sender.where(time.Now()), outgoing{message: message}, false); !got.Unsendable {
 		t.Errorf("got %+v", got)
 	}
 	<-closed
-	told.mustName(t, "delivery.")
+	told.mustName(t, "event.")
 }
 
 // TestARequestIsTheSameWithoutNetHTTP, whatever the sink's URL is.
@@ -341,12 +345,13 @@ func TestARequestIsTheSameWithoutNetHTTP(t *testing.T) {
 							t.Fatal(err)
 						}
 						ctx := trace.ContextWithSpanContext(t.Context(), spanContext)
-						message, err := eventOf(t, bytes).Message(7)
+						e := eventOf(t, bytes)
+						message, err := e.Message(7)
 						if err != nil {
 							t.Fatal(err)
 						}
 						got = nil
-						if _, err := sender.where(time.Now()).plain.post(ctx, message, token); err != nil {
+						if _, err := sender.where(time.Now()).plain.post(ctx, outgoing{e, 7, message}, token); err != nil {
 							t.Fatal(err)
 						}
 						if _, _, err := sender.postByTransport(ctx, to, message, token); err != nil {

@@ -8,7 +8,6 @@ package delivery
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -18,7 +17,6 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/propagation"
-	"golang.org/x/net/http/httpguts"
 
 	"github.com/sidenote-dev/sidenote/pkg/agent/event"
 	"github.com/sidenote-dev/sidenote/pkg/agent/http1"
@@ -34,6 +32,13 @@ const (
 	blockedWrite       = 100 * time.Millisecond
 	unreadAfterSuccess = 10
 )
+
+// outgoing is an event as the sequence-th one of the agent to a sink.
+type outgoing struct {
+	event    *event.Event
+	sequence uint64
+	message  *event.Message
+}
 
 // errNotRead says that the sink has responded and reads no further.
 var errNotRead = errors.New("the sink doesn't read the rest of the event")
@@ -69,24 +74,15 @@ func (x *post) giveBack() {
 
 // writeHead puts the head into the buffer. start is its first part, up to the
 // number of the Content-Length.
-func (x *post) writeHead(ctx context.Context, start []byte, message *event.Message, authorization string) error {
-	x.buffer = strconv.AppendInt(append(x.buffer[:0], start...), message.Length, 10)
+func (x *post) writeHead(ctx context.Context, start []byte, out outgoing, authorization string) {
+	x.buffer = strconv.AppendInt(append(x.buffer[:0], start...), out.message.Length, 10)
 	x.buffer = append(x.buffer, "\r\n"...)
 	if authorization != "" {
 		x.Set("Authorization", authorization)
 	}
 	// Of the attempt's span, where it has one: the sink's own spans are below it.
 	propagation.TraceContext{}.Inject(ctx, x)
-	for name, values := range message.Header {
-		for _, value := range values {
-			if !httpguts.ValidHeaderFieldValue(value) {
-				return fmt.Errorf("the event has an invalid header %s", name)
-			}
-			x.Set(name, value)
-		}
-	}
-	x.buffer = append(x.buffer, "\r\n"...)
-	return nil
+	x.buffer = append(out.event.AppendHeader(x.buffer, out.sequence), "\r\n"...)
 }
 
 // Set adds a line to the head. With Get and Keys it makes a post a
