@@ -333,9 +333,7 @@ func (c *Core) giveUp(item *Item, reason ledger.Reason, now time.Time) {
 
 func (c *Core) expire(now time.Time) {
 	for _, lane := range c.lanes() {
-		lane.removeWhere(
-			func(item *Item) bool { return !now.Before(item.Deadline) },
-			func(item *Item) { c.giveUp(item, ledger.ReasonExpired, now) })
+		lane.removeExpired(now, func(item *Item) { c.giveUp(item, ledger.ReasonExpired, now) })
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"runtime"
 	"sync"
 	"syscall"
 	"testing"
@@ -93,6 +94,38 @@ func eventOf(t testing.TB, bytes int) *event.Event {
 		t.Fatal(err)
 	}
 	return built
+}
+
+// TestWhatAnAttemptAllocates, beside the event's wire form. The body is never
+// copied, so its size doesn't count.
+func TestWhatAnAttemptAllocates(t *testing.T) {
+	const most, mostBytes, runs = 20, 4 << 10, 100
+	for _, bytes := range []int{1 << 10, 64 << 10} {
+		sender, err := NewHTTPSender(HTTPOptions{URL: thriftySink(t), MaxInFlight: 1, AllowLoopback: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(sender.Close)
+		e := eventOf(t, bytes)
+		message, err := e.Message(1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		got := testing.AllocsPerRun(runs, func() {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			result := sender.post(ctx, sender.where(time.Now()), outgoing{event: e, sequence: 1, message: message}, false)
+			if result.Status != http.StatusAccepted {
+				t.Fatalf("got %+v", result)
+			}
+		})
+		runtime.ReadMemStats(&after)
+		if each := (after.TotalAlloc - before.TotalAlloc) / runs; got > most || each > mostBytes {
+			t.Errorf("%d bytes: %v allocations of %d bytes, want %d of %d at most", bytes, got, each, most, mostBytes)
+		}
+	}
 }
 
 // BenchmarkAttempt is what one attempt costs with a sink that takes the event.

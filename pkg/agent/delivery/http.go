@@ -285,6 +285,9 @@ func readAnswer(answer *http.Response, retryAfterMax time.Duration) (result Resu
 		Status:     answer.StatusCode,
 		RetryAfter: ParseRetryAfter(answer.StatusCode, answer.Header.Get("Retry-After"), time.Now(), retryAfterMax),
 	}
+	if answer.Body == http.NoBody {
+		return result, true
+	}
 	if Judge(result) != Delivered {
 		result.Body, _ = io.ReadAll(io.LimitReader(answer.Body, event.MaxErrorBytes))
 	}

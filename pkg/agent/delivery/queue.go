@@ -113,18 +113,18 @@ func (q *queue) pop() *Item {
 	return item
 }
 
-// removeWhere takes out what has expired and gives it to removed.
-func (q *queue) removeWhere(expired func(*Item) bool, removed func(*Item)) {
-	if q.len() == 0 || !expired(&Item{Deadline: q.deadline}) {
+// removeExpired takes out what has expired and gives it to removed.
+func (q *queue) removeExpired(now time.Time, removed func(*Item)) {
+	if q.len() == 0 || now.Before(q.deadline) {
 		return
 	}
 	kept := queue{items: make([]*Item, 0, q.len())}
 	for _, item := range q.waiting() {
-		if expired(item) {
+		if now.Before(item.Deadline) {
+			kept.push(item)
+		} else {
 			removed(item)
-			continue
 		}
-		kept.push(item)
 	}
 	*q = kept
 }
