@@ -15,10 +15,14 @@ import (
 )
 
 // leastProcs is how many threads run Go code at once in an agent without a CPU
-// limit, at least. Without a bound it would be the number of the node's CPUs,
-// and the memory of an agent would depend on the node: the Go runtime keeps a
-// cache for each.
-const leastProcs = 4
+// limit, at least: as many as the Go runtime takes with a limit. Without a bound
+// it would be the number of the node's CPUs, and the memory and the CPU time of
+// an agent would depend on the node. The Go runtime keeps a cache for each, wakes
+// idle ones to look for work, and has all idle ones collect garbage. Four cost
+// between 7 and 49 % more CPU time than two. One alone costs about a tenth less
+// still, but then an event that is decoded for some milliseconds holds up the
+// exchanges (docs/performance.md).
+const leastProcs = 2
 
 // agentSettingsOf gives the settings of a service's agent: those in force, with
 // the resources that the service sets. Resources that validation refuses count

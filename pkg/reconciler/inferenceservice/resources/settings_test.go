@@ -64,7 +64,7 @@ func TestNoCPULimitByDefault(t *testing.T) {
 	if limit, found := agent.Resources.Limits[corev1.ResourceCPU]; found {
 		t.Errorf("the CPU limit is %s", limit.String())
 	}
-	if diff := cmp.Diff(map[string]string{"GOMEMLIMIT": "96MiB", "GOMAXPROCS": "4"}, environmentOf(agent)); diff != "" {
+	if diff := cmp.Diff(map[string]string{"GOMEMLIMIT": "96MiB", "GOMAXPROCS": "2"}, environmentOf(agent)); diff != "" {
 		t.Errorf("environment (-want, +got): %s", diff)
 	}
 	inForce.Agent.Resources.Requests[corev1.ResourceCPU] = resource.MustParse("5500m")
