@@ -61,6 +61,32 @@ func TestRecorder(t *testing.T) {
 	}
 }
 
+// TestAnAnnouncedLengthReservesWithWhatFlows: a body is copied seldom as it
+// grows, and who only announces a long one takes little of the budget.
+func TestAnAnnouncedLengthReservesWithWhatFlows(t *testing.T) {
+	const announced = 700 << 10
+	budget := NewBudget(1 << 20)
+	lease := budget.Lease()
+	recorder := NewRecorder(lease, Settings{MaxBytes: 1 << 20, Expected: announced})
+	chunk := make([]byte, 1<<10)
+	copies, last := 0, int64(0)
+	for flowed := int64(0); flowed < announced; {
+		recorder.Write(chunk)
+		flowed += int64(len(chunk))
+		held := lease.Held()
+		if most := max(maxFirstBytes, maxGrowth*flowed); held > most {
+			t.Fatalf("%d bytes are held when %d of %d have flowed", held, flowed, announced)
+		}
+		if held != last {
+			copies++
+			last = held
+		}
+	}
+	if copies != 3 || last >= announced+announced/8 {
+		t.Errorf("the buffer has %d bytes, and is the one after %d others", last, copies-1)
+	}
+}
+
 // TestTheBudgetIsNeverExceededAndAlwaysReturned, whatever many leases do at
 // the same time.
 func TestTheBudgetIsNeverExceededAndAlwaysReturned(t *testing.T) {

@@ -19,6 +19,8 @@ const (
 	firstBytes = 1 << 10
 	// maxFirstBytes bounds what a length that was only announced reserves.
 	maxFirstBytes = 64 << 10
+	// maxGrowth is how many times what has flowed an announced length reserves.
+	maxGrowth = 4
 )
 
 // Settings say what a Recorder keeps of one body.
@@ -97,8 +99,8 @@ func (r *Recorder) grow(need int) bool {
 		return true
 	}
 	size := max(need, 2*old, firstBytes)
-	if expected := r.settings.Expected; old == 0 && expected > 0 {
-		size = max(need, int(min(expected, maxFirstBytes)))
+	if expected := r.settings.Expected; expected >= int64(need) {
+		size = max(need, int(min(expected, max(maxGrowth*int64(old), maxFirstBytes))))
 	}
 	size = int(min(int64(size), r.settings.MaxBytes))
 	if !r.lease.Grow(int64(size)) {

@@ -136,6 +136,7 @@ func BenchmarkExchange(b *testing.B) {
 		{"not inference", "/other", 1 << 10},
 		{"1KiB", "/v1/models/m:predict", 1 << 10},
 		{"64KiB", "/v1/models/m:predict", 64 << 10},
+		{"256KiB", "/v1/models/m:predict", 256 << 10},
 	} {
 		for what, end := range map[string]func(*Pipeline){"recorded": dropAll, "recorded and built": buildAll} {
 			b.Run(arm.name+" "+what, func(b *testing.B) {
