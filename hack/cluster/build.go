@@ -32,26 +32,28 @@ type build struct {
 
 const kubernetesVersion = "1.35.6"
 
+var kubernetes = build{
+	module: "kubernetes",
+	hint:   "about 5 min the first time",
+	packages: []string{
+		"./etcd",
+		"k8s.io/kubernetes/cmd/kube-apiserver",
+		"k8s.io/kubernetes/cmd/kube-controller-manager",
+		"k8s.io/kubernetes/cmd/kube-proxy",
+		"k8s.io/kubernetes/cmd/kube-scheduler",
+		"k8s.io/kubernetes/cmd/kubectl",
+		"k8s.io/kubernetes/cmd/kubelet",
+	},
+	// Without these the node says v0.0.0, and clients draw conclusions.
+	ldflags: "-s -w" +
+		" -X k8s.io/component-base/version.gitVersion=v" + kubernetesVersion +
+		" -X k8s.io/component-base/version.gitMajor=1" +
+		" -X k8s.io/component-base/version.gitMinor=35",
+}
+
 // builds are in the order in which they are needed.
 var builds = []build{
-	{
-		module: "kubernetes",
-		hint:   "about 5 min the first time",
-		packages: []string{
-			"./etcd",
-			"k8s.io/kubernetes/cmd/kube-apiserver",
-			"k8s.io/kubernetes/cmd/kube-controller-manager",
-			"k8s.io/kubernetes/cmd/kube-proxy",
-			"k8s.io/kubernetes/cmd/kube-scheduler",
-			"k8s.io/kubernetes/cmd/kubectl",
-			"k8s.io/kubernetes/cmd/kubelet",
-		},
-		// Without these the node says v0.0.0, and clients draw conclusions.
-		ldflags: "-s -w" +
-			" -X k8s.io/component-base/version.gitVersion=v" + kubernetesVersion +
-			" -X k8s.io/component-base/version.gitMajor=1" +
-			" -X k8s.io/component-base/version.gitMinor=35",
-	},
+	kubernetes,
 	{
 		module:   "ko",
 		hint:     "about 1 min the first time",

@@ -25,6 +25,7 @@ import (
 const usage = `Usage: go run ./hack/cluster COMMAND
 
   up              bring the cluster up, or what of it isn't
+  build           build Kubernetes' programs and start nothing; needs no root
   down            end it and drop its state; what was built stays
   down --purge    and remove the folder .cluster too
   status          say what runs
@@ -62,6 +63,8 @@ func run(ctx context.Context, arguments []string) error {
 			fmt.Printf("\nThe cluster is up. To use it from this shell:\n\n%s\nor: eval \"$(go run ./hack/cluster env)\"\n", exports(s, ""))
 			return nil
 		})
+	case "build":
+		return locked(l, func() error { return kubernetes.run(ctx, newProgress(os.Stderr), l) })
 	case "down":
 		return locked(l, func() error { return down(l) })
 	case "down --purge", "clean":
