@@ -57,6 +57,10 @@ fuzz: ## Every fuzz target for a moment, FUZZ_TIME=20s each.
 mutation: ## Break promises one by one: a test must notice each.
 	go run ./test/mutation
 
+.PHONY: bench-lookup
+bench-lookup: ## What looking annotations up for each event would cost, some 8 minutes. Needs a quiet machine.
+	go run ./test/performance/lookup $(BENCH)
+
 .PHONY: soak
 soak: SOAK_TIME ?= 1h
 soak: ## Fuzzing, kills of the spool, an outage and the battery in rounds, for SOAK_TIME=1h.

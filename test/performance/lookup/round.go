@@ -1,0 +1,201 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"time"
+)
+
+const (
+	startLimit = 30 * time.Second
+	// arrivalLimit bounds the wait for the last events of a load.
+	arrivalLimit = 30 * time.Second
+	// maxLateness is that of the generator at p99: a round that is later is
+	// repeated, at most maxRepeats times.
+	maxLateness = 2 * time.Millisecond
+	maxRepeats  = 2
+	// bodyBytes is the length of requests and answers.
+	bodyBytes = 1 << 10
+)
+
+// bench has what all rounds need.
+type bench struct {
+	place    place
+	peers    *peers
+	counter  counter
+	schedule schedule
+	// begun counts rounds.
+	begun int
+}
+
+// figures are those of one arm in one round. Times are in microseconds.
+type figures struct {
+	// Response is from the model's sending its answer to the arrival of the
+	// response's event, and Request from the client's sending its request to the
+	// arrival of the request's event.
+	Response quantiles `json:"response"`
+	Request  quantiles `json:"request"`
+	// Lateness is that of the generator.
+	Lateness quantiles `json:"lateness"`
+	Events   int       `json:"events"`
+	// UnderLoad are the requests for InferenceServices that the API server
+	// counted during the load, AtStart those until the process served, and AtEnd
+	// those after the load until it had gone.
+	UnderLoad requests `json:"requestsUnderLoad"`
+	AtStart   requests `json:"requestsAtStart"`
+	AtEnd     requests `json:"requestsAtEnd"`
+	// The CPU time of each process for each event of the load.
+	APIServer float64 `json:"apiServer"`
+	Etcd      float64 `json:"etcd"`
+	Own       float64 `json:"own"`
+	// Memory is what the arm's process has resident and not mapped from a file
+	// after the load, in bytes.
+	Memory int64 `json:"memory"`
+	// Repeats counts rounds before this one that were discarded.
+	Repeats int `json:"repeats"`
+}
+
+// round measures an arm, and repeats that where the generator was late.
+func (b *bench) round(ctx context.Context, a arm) (figures, error) {
+	for repeats := 0; ; repeats++ {
+		f, err := b.once(ctx, a)
+		if err != nil {
+			return f, fmt.Errorf("arm %q: %w", a.Name, err)
+		}
+		if f.Lateness.P99 <= microseconds(maxLateness) || repeats == maxRepeats {
+			f.Repeats = repeats
+			return f, nil
+		}
+	}
+}
+
+// once starts an arm's process, puts the load on it, and ends it: no other arm
+// runs meanwhile, so that what the API server counts is this one's.
+func (b *bench) once(ctx context.Context, a arm) (figures, error) {
+	atFirst, err := b.counter.settled(ctx)
+	if err != nil {
+		return figures{}, err
+	}
+	addresses, err := freeAddresses(2)
+	if err != nil {
+		return figures{}, err
+	}
+	line, environment := a.command(b.place, portOf(addresses[0]), portOf(addresses[1]))
+	p, err := start(environment, line...)
+	if err != nil {
+		return figures{}, err
+	}
+	defer p.kill()
+	if err := p.await(func() error { return dial(addresses[0]) }, startLimit); err != nil {
+		return figures{}, err
+	}
+	atStart, err := b.counter.read(ctx)
+	if err != nil {
+		return figures{}, err
+	}
+	url := "http://" + addresses[0]
+	if _, _, err := b.drive(ctx, p, url, schedule{b.schedule.rate, time.Second}); err != nil {
+		return figures{}, fmt.Errorf("warming up: %w", err)
+	}
+	f, counted, err := b.measure(ctx, p, url)
+	if err != nil {
+		return figures{}, err
+	}
+	p.kill()
+	atLast, err := b.counter.settled(ctx)
+	if err != nil {
+		return figures{}, err
+	}
+	f.AtStart, f.AtEnd = atStart.since(atFirst), atLast.since(counted)
+	return f, nil
+}
+
+// measure gives the figures of a load, and what the API server has counted after
+// it.
+func (b *bench) measure(ctx context.Context, p *process, url string) (figures, requests, error) {
+	before, err := b.counter.read(ctx)
+	if err != nil {
+		return figures{}, nil, err
+	}
+	// Between the reading of the metrics, which costs the API server time.
+	used, err := b.used(p)
+	if err != nil {
+		return figures{}, nil, err
+	}
+	t, lateness, err := b.drive(ctx, p, url, b.schedule)
+	if err != nil {
+		return figures{}, nil, err
+	}
+	usedThen, err := b.used(p)
+	if err != nil {
+		return figures{}, nil, err
+	}
+	after, err := b.counter.read(ctx)
+	if err != nil {
+		return figures{}, nil, err
+	}
+	var f figures
+	answered, err := t.delays(response)
+	if err != nil {
+		return figures{}, nil, err
+	}
+	asked, err := t.delays(request)
+	if err != nil {
+		return figures{}, nil, err
+	}
+	f.Response, f.Request, f.Lateness = quantilesOf(answered), quantilesOf(asked), quantilesOf(lateness)
+	f.Events = len(answered) + len(asked)
+	f.UnderLoad = after.since(before)
+	each := func(i int) float64 { return microseconds(usedThen[i]-used[i]) / float64(f.Events) }
+	f.APIServer, f.Etcd, f.Own = each(0), each(1), each(2)
+	f.Memory, err = p.memory()
+	return f, after, err
+}
+
+// used gives the CPU time of the API server, etcd and an arm's process.
+func (b *bench) used(p *process) (used [3]time.Duration, err error) {
+	for i, of := range []*process{b.place.cluster.apiServer, b.place.cluster.etcd, p} {
+		if used[i], err = of.cpu(); err != nil {
+			return used, err
+		}
+	}
+	return used, nil
+}
+
+// drive makes exchanges, and waits for both events of each.
+func (b *bench) drive(ctx context.Context, p *process, url string, s schedule) (*timeline, []time.Duration, error) {
+	b.begun++
+	t := b.peers.begin()
+	lateness, err := load(ctx, url, fmt.Sprintf("%d-", b.begun), s, jsonBody(bodyBytes), func(id string) {
+		t.sends(request, id, time.Now())
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	want := 2 * s.count()
+	err = p.await(func() error {
+		arrived, odd := t.state()
+		if odd == nil && arrived < want && ctx.Err() == nil {
+			return fmt.Errorf("%d of %d events have arrived", arrived, want)
+		}
+		return nil
+	}, arrivalLimit)
+	if err != nil {
+		return nil, nil, err
+	}
+	if _, odd := t.state(); odd != nil {
+		return nil, nil, odd
+	}
+	return t, lateness, ctx.Err()
+}
+
+func portOf(address string) string {
+	_, port, _ := net.SplitHostPort(address)
+	return port
+}
