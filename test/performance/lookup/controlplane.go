@@ -42,7 +42,7 @@ type controlPlane struct {
 // it fails has ended.
 func startControlPlane(ctx context.Context, binaries, directory string) (*controlPlane, error) {
 	c := &controlPlane{directory: directory}
-	if err := c.start(binaries); err != nil {
+	if err := c.start(ctx, binaries); err != nil {
 		c.end()
 		return nil, err
 	}
@@ -64,7 +64,7 @@ func (c *controlPlane) path(name string) string { return filepath.Join(c.directo
 func (c *controlPlane) authorityFile() string { return c.path("apiserver.crt") }
 func (c *controlPlane) tokenFile() string     { return c.path("token") }
 
-func (c *controlPlane) start(binaries string) error {
+func (c *controlPlane) start(ctx context.Context, binaries string) error {
 	addresses, err := freeAddresses(3)
 	if err != nil {
 		return err
@@ -93,7 +93,7 @@ func (c *controlPlane) start(binaries string) error {
 	); err != nil {
 		return err
 	}
-	if err := c.etcd.await(func() error { return dial(addresses[0]) }, etcdLimit); err != nil {
+	if err := c.etcd.await(ctx, func() error { return dial(addresses[0]) }, etcdLimit); err != nil {
 		return err
 	}
 	if c.apiServer, err = start([]string{"HOME=" + c.directory}, filepath.Join(binaries, "kube-apiserver"),
@@ -116,8 +116,8 @@ func (c *controlPlane) start(binaries string) error {
 	if err != nil {
 		return fmt.Errorf("setting up the administrator's client: %w", err)
 	}
-	return c.apiServer.await(func() error {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	return c.apiServer.await(ctx, func() error {
+		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 		defer cancel()
 		return client.RESTClient().Get().AbsPath("/readyz").Do(ctx).Error()
 	}, apiServerLimit)

@@ -144,27 +144,42 @@ func (b *bench) rounds(ctx context.Context, count int) ([]armResult, error) {
 // build builds what is measured, as it ships: stripped and without C. Etcd and
 // the API server are built where hack/cluster has not done so.
 func build(ctx context.Context, binaries string, at place) error {
-	const module = "github.com/sidenote-dev/sidenote/"
-	for to, of := range map[string]string{at.agent: "cmd/agent", at.enricher: "test/performance/lookup/enricher"} {
+	for to, of := range map[string]string{at.agent: "./cmd/agent", at.enricher: "./test/performance/lookup/enricher"} {
 		say("building %s", of)
-		if err := goRun(ctx, "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", to, module+of); err != nil {
+		if err := goBuild(ctx, to, of); err != nil {
 			return err
 		}
 	}
 	for _, name := range []string{"etcd", "kube-apiserver"} {
 		if _, err := os.Stat(filepath.Join(binaries, name)); err != nil {
-			say("building Kubernetes, which takes minutes the first time")
-			return goRun(ctx, "run", "-trimpath", "-buildvcs=false", "./hack/cluster", "build")
+			return buildKubernetes(ctx, filepath.Dir(at.agent))
 		}
 	}
 	return nil
 }
 
-func goRun(ctx context.Context, line ...string) error {
-	command := exec.CommandContext(ctx, "go", line...)
+func buildKubernetes(ctx context.Context, directory string) error {
+	cluster := filepath.Join(directory, "cluster")
+	if err := goBuild(ctx, cluster, "./hack/cluster"); err != nil {
+		return err
+	}
+	// Interrupted, it ends what it builds with.
+	command := exec.CommandContext(ctx, cluster, "build")
+	command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }
+	command.Stderr = os.Stderr
+	if err := command.Run(); err != nil {
+		return fmt.Errorf("building Kubernetes: %w", err)
+	}
+	return nil
+}
+
+func goBuild(ctx context.Context, to, of string) error {
+	command := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", to, of)
 	command.Env = append(os.Environ(), "CGO_ENABLED=0")
+	// Interrupted, it ends its compilers.
+	command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }
 	if output, err := command.CombinedOutput(); err != nil {
-		return fmt.Errorf("go %s: %w\n%s", strings.Join(line, " "), err, output)
+		return fmt.Errorf("building %s: %w\n%s", of, err, output)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ SPDX-License-Identifier: Apache-2.0
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -57,15 +58,17 @@ func (p *process) kill() {
 	<-p.ended
 }
 
-// await repeats a check until it succeeds. An error says that the process ended,
-// or that the limit has passed.
-func (p *process) await(check func() error, limit time.Duration) error {
+// await repeats a check until it succeeds. An error says that the process or ctx
+// ended, or that the limit has passed.
+func (p *process) await(ctx context.Context, check func() error, limit time.Duration) error {
 	for deadline := time.Now().Add(limit); ; {
 		err := check()
 		if err == nil {
 			return nil
 		}
 		select {
+		case <-ctx.Done():
+			return ctx.Err()
 		case <-p.ended:
 			return fmt.Errorf("%s ended: %s", p.name(), p.said)
 		case <-time.After(20 * time.Millisecond):

@@ -92,7 +92,7 @@ func (b *bench) once(ctx context.Context, a arm) (figures, error) {
 		return figures{}, err
 	}
 	defer p.kill()
-	if err := p.await(func() error { return dial(addresses[0]) }, startLimit); err != nil {
+	if err := p.await(ctx, func() error { return dial(addresses[0]) }, startLimit); err != nil {
 		return figures{}, err
 	}
 	atStart, err := b.counter.read(ctx)
@@ -179,9 +179,9 @@ func (b *bench) drive(ctx context.Context, p *process, url string, s schedule) (
 		return nil, nil, err
 	}
 	want := 2 * s.count()
-	err = p.await(func() error {
+	err = p.await(ctx, func() error {
 		arrived, odd := t.state()
-		if odd == nil && arrived < want && ctx.Err() == nil {
+		if odd == nil && arrived < want {
 			return fmt.Errorf("%d of %d events have arrived", arrived, want)
 		}
 		return nil
@@ -192,7 +192,7 @@ func (b *bench) drive(ctx context.Context, p *process, url string, s schedule) (
 	if _, odd := t.state(); odd != nil {
 		return nil, nil, odd
 	}
-	return t, lateness, ctx.Err()
+	return t, lateness, nil
 }
 
 func portOf(address string) string {
