@@ -57,6 +57,14 @@ fuzz: ## Every fuzz target for a moment, FUZZ_TIME=20s each.
 mutation: ## Break promises one by one: a test must notice each.
 	go run ./test/mutation
 
+.PHONY: bench
+bench: ## What the agent costs beside a bare proxy, half an hour at most. Needs a quiet machine.
+	go run ./test/performance $(BENCH)
+
+.PHONY: bench-full
+bench-full: ## The same with every arm and every kind of load.
+	go run ./test/performance -full $(BENCH)
+
 .PHONY: bench-lookup
 bench-lookup: ## What looking annotations up for each event would cost, some 8 minutes. Needs a quiet machine.
 	go run ./test/performance/lookup $(BENCH)

@@ -1,0 +1,72 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sidenote-dev/sidenote/test/performance/report"
+)
+
+const module = "github.com/sidenote-dev/sidenote/"
+
+// build builds what is measured, as it ships: stripped and without C.
+func build(ctx context.Context, directory string, o options) (binaries, error) {
+	peer, err := newPeer(os.Getenv("PEER"), os.Getenv("PEER_ARGS"), os.Getenv("PEER_ENV"))
+	if err != nil {
+		return binaries{}, err
+	}
+	b := binaries{
+		agent:            o.agent,
+		bareProxy:        filepath.Join(directory, "bareproxy"),
+		agentLine:        strings.Fields(o.agentLine),
+		agentEnvironment: strings.Fields(o.agentEnvironment),
+		peer:             peer,
+	}
+	if err := goBuild(ctx, b.bareProxy, "test/performance/bareproxy"); err != nil {
+		return b, err
+	}
+	if b.agent != "" {
+		return b, nil
+	}
+	b.agent = filepath.Join(directory, "agent")
+	return b, goBuild(ctx, b.agent, "cmd/agent")
+}
+
+func goBuild(ctx context.Context, to, of string) error {
+	command := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", to, module+of)
+	command.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if output, err := command.CombinedOutput(); err != nil {
+		return fmt.Errorf("building %s: %w\n%s", of, err, output)
+	}
+	return nil
+}
+
+func machine() report.Machine {
+	m := report.Machine{Processors: runtime.NumCPU(), Go: runtime.Version()}
+	var name unix.Utsname
+	if unix.Uname(&name) == nil {
+		m.Kernel = string(bytes.TrimRight(name.Release[:], "\x00"))
+	}
+	return m
+}
+
+func loadAverage() string {
+	content, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "unknown"
+	}
+	return strings.Join(strings.Fields(string(content))[:3], " ")
+}

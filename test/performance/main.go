@@ -1,0 +1,134 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+// Performance measures what the agent costs, beside a bare httputil.ReverseProxy
+// on the same machine in the same run: CPU time, latency, memory, system calls
+// and allocations of the process between generator and model.
+//
+//	go run ./test/performance                                      # make bench
+//	go run ./test/performance -cells='^http1-1KB$' -arms='^all$' -rounds=3
+//
+// Generator, model and sinks are in this process; what is measured is a process
+// of its own.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"regexp"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/sidenote-dev/sidenote/test/performance/report"
+)
+
+// The kernel ends the processes that this thread started together with it: the
+// main thread lives as long as the process.
+func init() { runtime.LockOSThread() }
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:])
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "performance:", err)
+		os.Exit(1)
+	}
+}
+
+type options struct {
+	cells, arms      string
+	rounds           int
+	length           time.Duration
+	rate             float64
+	agent, agentLine string
+	agentEnvironment string
+	environment      string
+	full             bool
+}
+
+func readOptions(line []string) (options, error) {
+	var o options
+	flags := flag.NewFlagSet("performance", flag.ContinueOnError)
+	flags.StringVar(&o.cells, "cells", "", "measure only cells whose name matches this expression")
+	flags.StringVar(&o.arms, "arms", "", "measure only arms whose name matches this expression, and the bare proxy")
+	flags.IntVar(&o.rounds, "rounds", 7, "how many rounds each cell has")
+	flags.DurationVar(&o.length, "length", 3*time.Second, "how long an arm is under load in a round")
+	flags.Float64Var(&o.rate, "rate", 0, "begin so many exchanges a second in every cell that has a rate")
+	flags.StringVar(&o.agent, "agent", "", "measure this agent's binary, without building one")
+	flags.StringVar(&o.agentLine, "agent-args", "", "further arguments of the agent, separated by white space")
+	flags.StringVar(&o.agentEnvironment, "agent-env", "", "further environment of the agent, as NAME=VALUE, separated by white space")
+	flags.StringVar(&o.environment, "env", "", "further environment of every process that is measured")
+	flags.BoolVar(&o.full, "full", false, "measure the cells that a run of half an hour has no time for, too")
+	if err := flags.Parse(line); err != nil {
+		return o, err
+	}
+	if flags.NArg() > 0 {
+		return o, fmt.Errorf("unknown argument %q", flags.Arg(0))
+	}
+	return o, nil
+}
+
+func run(ctx context.Context, line []string) error {
+	o, err := readOptions(line)
+	if err != nil {
+		return err
+	}
+	chosenArms, err := regexp.Compile(o.arms)
+	if err != nil {
+		return fmt.Errorf("-arms: %w", err)
+	}
+	cells, err := choose(cells(), o)
+	if err != nil {
+		return err
+	}
+	directory, err := os.MkdirTemp("", "performance")
+	if err != nil {
+		return fmt.Errorf("making a directory: %w", err)
+	}
+	defer os.RemoveAll(directory)
+	b, err := build(ctx, directory, o)
+	if err != nil {
+		return err
+	}
+	// One more for the thread of the pace, which sleeps.
+	runtime.GOMAXPROCS(runtime.NumCPU() + 1)
+	result := report.Result{Machine: machine()}
+	result.Machine.LoadBefore = loadAverage()
+	p := plan{binaries: b, cells: cells, arms: chosenArms, rounds: o.rounds, length: o.length, said: os.Stderr, tables: os.Stdout}
+	err = p.run(ctx, &result)
+	result.Machine.LoadAfter = loadAverage()
+	judgements := report.Judge(&result, append(report.Goals(), report.PeerGoals(&result)...))
+	fmt.Print(report.GoalTable(judgements), "\n", report.MachineLine(&result))
+	return err
+}
+
+// choose gives the cells that are to be measured.
+func choose(all []cell, o options) ([]cell, error) {
+	name, err := regexp.Compile(o.cells)
+	if err != nil {
+		return nil, fmt.Errorf("-cells: %w", err)
+	}
+	var chosen []cell
+	for _, c := range all {
+		if !name.MatchString(c.name) || c.full && !o.full && o.cells == "" {
+			continue
+		}
+		if o.rate > 0 && c.rate > 0 {
+			c.rate = o.rate
+		}
+		c.environment = append(c.environment, strings.Fields(o.environment)...)
+		chosen = append(chosen, c)
+	}
+	if len(chosen) == 0 {
+		return nil, fmt.Errorf("-cells: %w", errNothing)
+	}
+	return chosen, nil
+}

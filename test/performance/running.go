@@ -1,0 +1,125 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"time"
+
+	"github.com/sidenote-dev/sidenote/test/performance/backend"
+	"github.com/sidenote-dev/sidenote/test/performance/process"
+)
+
+// running is an arm whose process runs.
+type running struct {
+	arm
+	cell *cell
+	// process is nil where nothing is between generator and model.
+	process *process.Process
+	// address is where exchanges go.
+	address, admin string
+	sink           *backend.Sink
+	directory      string
+}
+
+const (
+	startLimit    = 30 * time.Second
+	startInterval = 5 * time.Millisecond
+	startAttempts = 3
+)
+
+// start starts an arm's process, and waits until it takes exchanges to the
+// model. Whatever was started when it fails has ended.
+func start(a arm, c *cell, m *models) (*running, error) {
+	r := &running{arm: a, cell: c, address: c.target(m)}
+	if a.command == nil {
+		return r, nil
+	}
+	var err error
+	if r.directory, err = os.MkdirTemp("", "performance"); err != nil {
+		return nil, fmt.Errorf("making a directory: %w", err)
+	}
+	if a.manner != "" {
+		if r.sink, err = backend.NewSink(a.manner); err != nil {
+			r.end()
+			return nil, err
+		}
+	}
+	// Another process may take a port between its choice and its use.
+	for range startAttempts {
+		if err = r.startProcess(c.target(m), startInterval); err == nil {
+			return r, nil
+		}
+	}
+	r.end()
+	return nil, fmt.Errorf("arm %q: %w", a.name, err)
+}
+
+func (r *running) startProcess(target string, interval time.Duration) error {
+	at := place{target: target, directory: r.directory, cell: r.cell}
+	if r.sink != nil {
+		at.sink = r.sink.Address()
+	}
+	var err error
+	if at.listen, err = freeAddress(); err != nil {
+		return err
+	}
+	if at.admin, err = freeAddress(); err != nil {
+		return err
+	}
+	if r.process, err = process.Start(r.command(at)); err != nil {
+		return err
+	}
+	r.address, r.admin = at.listen, at.admin
+	if err := r.process.Await(r.probe, interval, startLimit); err != nil {
+		r.process.Kill()
+		return err
+	}
+	return nil
+}
+
+// probe makes one exchange.
+func (r *running) probe() error {
+	sender, err := r.cell.sender(r.address, r.cell.size)
+	if err != nil {
+		return err
+	}
+	defer sender.Close()
+	return sender.Exchange()
+}
+
+// end ends the process and the sink. It may be called again.
+func (r *running) end() {
+	if r.process != nil {
+		r.process.Kill()
+	}
+	if r.sink != nil {
+		r.sink.Close()
+		r.sink = nil
+	}
+	if r.directory != "" {
+		_ = os.RemoveAll(r.directory)
+	}
+}
+
+// lastWords is the end of what the process wrote, after a colon.
+func (r *running) lastWords() string {
+	if r.process == nil || r.process.LastWords() == "" {
+		return ""
+	}
+	return ": " + r.process.LastWords()
+}
+
+func freeAddress() (string, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("looking for a port: %w", err)
+	}
+	defer listener.Close()
+	return listener.Addr().String(), nil
+}
