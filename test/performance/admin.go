@@ -92,6 +92,15 @@ type ledger struct {
 	Dropped                               map[string]int64
 }
 
+// lost counts events that the agent dropped.
+func (l ledger) lost() int64 {
+	sum := int64(0)
+	for _, dropped := range l.Dropped {
+		sum += dropped
+	}
+	return sum
+}
+
 func readStatus(admin string) (status, error) {
 	content, err := page(admin, "/status")
 	if err != nil {

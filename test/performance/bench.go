@@ -25,6 +25,8 @@ type plan struct {
 	arms   *regexp.Regexp
 	rounds int
 	length time.Duration
+	// syscalls says that they are to be counted.
+	syscalls bool
 	// said gets progress, and tables the table of each cell.
 	said, tables io.Writer
 }
@@ -95,6 +97,7 @@ func (p *plan) measure(ctx context.Context, c *cell, m *models) (report.Cell, er
 	for i, r := range arms {
 		r.finish(&measured.Arms[i], ledgers[i])
 	}
+	p.countSyscalls(ctx, arms, measured.Arms)
 	return measured, nil
 }
 
@@ -149,6 +152,26 @@ func (p *plan) warm(ctx context.Context, arms []*running) error {
 		}
 	}
 	return nil
+}
+
+const syscallLength = time.Second
+
+// countSyscalls adds the system calls of an exchange, where they can be counted.
+func (p *plan) countSyscalls(ctx context.Context, arms []*running, measured []report.Arm) {
+	if !p.syscalls {
+		return
+	}
+	for i, r := range arms {
+		if r.process == nil || measured[i].Failure != "" || r.cell.rate == 0 {
+			continue
+		}
+		count, err := r.syscalls(ctx, syscallLength)
+		if err != nil {
+			fmt.Fprintf(p.said, "   system calls are not counted: %v\n", err)
+			return
+		}
+		measured[i].Syscalls = count
+	}
 }
 
 // beginning is what an arm's process had allocated at some time.

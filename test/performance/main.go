@@ -8,7 +8,7 @@ SPDX-License-Identifier: Apache-2.0
 // and allocations of the process between generator and model.
 //
 //	go run ./test/performance                                      # make bench
-//	go run ./test/performance -cells='^http1-1KB$' -arms='^all$' -rounds=3
+//	go run ./test/performance -quick -cells='^http1-1KB$' -arms='^all$'
 //
 // Generator, model and sinks are in this process; what is measured is a process
 // of its own.
@@ -51,7 +51,8 @@ type options struct {
 	agent, agentLine string
 	agentEnvironment string
 	environment      string
-	full             bool
+	full, quick      bool
+	starts, syscalls bool
 }
 
 func readOptions(line []string) (options, error) {
@@ -60,15 +61,21 @@ func readOptions(line []string) (options, error) {
 	flags.StringVar(&o.cells, "cells", "", "measure only cells whose name matches this expression")
 	flags.StringVar(&o.arms, "arms", "", "measure only arms whose name matches this expression, and the bare proxy")
 	flags.IntVar(&o.rounds, "rounds", 7, "how many rounds each cell has")
-	flags.DurationVar(&o.length, "length", 3*time.Second, "how long an arm is under load in a round")
+	flags.DurationVar(&o.length, "length", 2*time.Second, "how long an arm is under load in a round")
 	flags.Float64Var(&o.rate, "rate", 0, "begin so many exchanges a second in every cell that has a rate")
 	flags.StringVar(&o.agent, "agent", "", "measure this agent's binary, without building one")
 	flags.StringVar(&o.agentLine, "agent-args", "", "further arguments of the agent, separated by white space")
 	flags.StringVar(&o.agentEnvironment, "agent-env", "", "further environment of the agent, as NAME=VALUE, separated by white space")
 	flags.StringVar(&o.environment, "env", "", "further environment of every process that is measured")
+	flags.BoolVar(&o.starts, "starts", true, "measure the agent's start and its binary")
+	flags.BoolVar(&o.syscalls, "syscalls", true, "count system calls, where perf is and may")
+	flags.BoolVar(&o.quick, "quick", false, "three rounds of a second, without starts and system calls")
 	flags.BoolVar(&o.full, "full", false, "measure the cells that a run of half an hour has no time for, too")
 	if err := flags.Parse(line); err != nil {
 		return o, err
+	}
+	if o.quick {
+		o.rounds, o.length, o.starts, o.syscalls = 3, time.Second, false, false
 	}
 	if flags.NArg() > 0 {
 		return o, fmt.Errorf("unknown argument %q", flags.Arg(0))
@@ -85,7 +92,7 @@ func run(ctx context.Context, line []string) error {
 	if err != nil {
 		return fmt.Errorf("-arms: %w", err)
 	}
-	cells, err := choose(cells(), o)
+	cells, err := choose(cells(o.full), o)
 	if err != nil {
 		return err
 	}
@@ -102,7 +109,16 @@ func run(ctx context.Context, line []string) error {
 	runtime.GOMAXPROCS(runtime.NumCPU() + 1)
 	result := report.Result{Machine: machine()}
 	result.Machine.LoadBefore = loadAverage()
-	p := plan{binaries: b, cells: cells, arms: chosenArms, rounds: o.rounds, length: o.length, said: os.Stderr, tables: os.Stdout}
+	p := plan{
+		binaries: b, cells: cells, arms: chosenArms, rounds: o.rounds, length: o.length, syscalls: o.syscalls,
+		said: os.Stderr, tables: os.Stdout,
+	}
+	if o.starts {
+		result.BinaryBytes = fileSize(b.agent)
+		if result.Starts, err = p.starts(ctx); err != nil {
+			return err
+		}
+	}
 	err = p.run(ctx, &result)
 	result.Machine.LoadAfter = loadAverage()
 	judgements := report.Judge(&result, append(report.Goals(), report.PeerGoals(&result)...))

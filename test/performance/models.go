@@ -10,7 +10,11 @@ import (
 )
 
 // models are the models of all protocols.
-type models struct{ http1 *backend.Model }
+type models struct {
+	http1   *backend.Model
+	streams *backend.Streams
+	grpc    *backend.GRPC
+}
 
 func startModels() (*models, error) {
 	m := new(models)
@@ -18,7 +22,23 @@ func startModels() (*models, error) {
 	if m.http1, err = backend.NewModel(); err != nil {
 		return nil, err
 	}
+	if m.streams, err = backend.NewStreams(); err != nil {
+		m.close()
+		return nil, err
+	}
+	if m.grpc, err = backend.NewGRPC(); err != nil {
+		m.close()
+		return nil, err
+	}
 	return m, nil
 }
 
-func (m *models) close() { m.http1.Close() }
+func (m *models) close() {
+	m.http1.Close()
+	if m.streams != nil {
+		m.streams.Close()
+	}
+	if m.grpc != nil {
+		m.grpc.Close()
+	}
+}

@@ -13,18 +13,23 @@ import (
 	"github.com/sidenote-dev/sidenote/test/performance/backend"
 )
 
-// A figure counts only where the arm did its work: proof compares what sink and
-// agent counted with the exchanges that were made.
+// proof compares what sink and agent counted with the exchanges that were made:
+// figures count only where the arm did its work.
 type proof struct {
 	arm    *running
 	events int64
 	status status
+	// lost are events that the agent counted as dropped, in a closed loop.
+	lost int64
 }
 
 const (
 	// settleLimit bounds the wait for events that are on their way.
 	settleLimit    = 30 * time.Second
 	settleInterval = time.Millisecond
+	// standstill is how long no event arrives before the agent is asked whether
+	// more will come.
+	standstill = 200 * time.Millisecond
 	// afterwards is the time given to work after the last answer where nothing
 	// tells its end.
 	afterwards = 50 * time.Millisecond
@@ -45,17 +50,29 @@ func (r *running) beginProof() (*proof, error) {
 }
 
 // settle waits until the events of so many exchanges have arrived, where they
-// are to arrive: their delivery is part of what the arm costs. It asks nothing
-// of the arm's process.
+// are to arrive: their delivery is part of what the arm costs.
 func (p *proof) settle(exchanges int) error {
 	if !p.delivers() {
 		time.Sleep(afterwards)
 		return nil
 	}
-	want := int64(exchanges * p.arm.events)
-	for deadline := time.Now().Add(settleLimit); p.arrived() < want; time.Sleep(settleInterval) {
-		if time.Now().After(deadline) {
-			return fmt.Errorf("the sink got %d events, want %d", p.arrived(), want)
+	want, begun := p.want(exchanges), time.Now()
+	for arrived, since := p.arrived(), begun; arrived < want; {
+		time.Sleep(settleInterval)
+		switch now := p.arrived(); {
+		case now > arrived:
+			arrived, since = now, time.Now()
+		case time.Since(begun) > settleLimit:
+			return fmt.Errorf("the sink got %d events, want %d", now, want)
+		case p.mayLose() && time.Since(since) > standstill:
+			told, err := readStatus(p.arm.admin)
+			if err != nil {
+				return err
+			}
+			if told.Sinks.Default.Pending == 0 {
+				return nil
+			}
+			since = time.Now()
 		}
 	}
 	return nil
@@ -66,15 +83,8 @@ func (p *proof) check(exchanges int) error {
 	if p.arm.sink == nil {
 		return nil
 	}
-	want := int64(0)
-	if p.delivers() {
-		want = int64(exchanges * p.arm.events)
-	}
-	if got := p.arrived(); got != want {
-		return fmt.Errorf("the sink got %d events, want %d", got, want)
-	}
 	if !p.arm.tells {
-		return nil
+		return p.checkArrived(exchanges)
 	}
 	// An exchange is counted a moment after its answer.
 	var err error
@@ -83,20 +93,35 @@ func (p *proof) check(exchanges int) error {
 		if now, err = readStatus(p.arm.admin); err != nil {
 			return err
 		}
-		if err = p.arm.account(p.status, now, int64(exchanges)); err == nil {
+		if p.mayLose() {
+			p.lost = now.Sinks.Default.lost() - p.status.Sinks.Default.lost()
+		}
+		if err = errors.Join(p.checkArrived(exchanges), account(p.status, now, p.want(exchanges), int64(exchanges))); err == nil {
 			return nil
 		}
 	}
 	return err
 }
 
-// account compares the agent's own counts with the exchanges.
-func (r *running) account(before, now status, exchanges int64) error {
-	observed := now.Sinks.Default.Observed - before.Sinks.Default.Observed
-	if want := exchanges * int64(r.events); observed != want {
-		return fmt.Errorf("the agent observed %d events, want %d", observed, want)
+// checkArrived compares the sink's count with the exchanges.
+func (p *proof) checkArrived(exchanges int) error {
+	want := int64(0)
+	if p.delivers() {
+		want = p.want(exchanges) - p.lost
 	}
-	if skipped := now.Skipped.Path - before.Skipped.Path; r.events == 0 && skipped != exchanges {
+	if got := p.arrived(); got != want {
+		return fmt.Errorf("the sink got %d events, want %d", got, want)
+	}
+	return nil
+}
+
+// account compares the agent's own counts with the events that are wanted of
+// some exchanges.
+func account(before, now status, events, exchanges int64) error {
+	if observed := now.Sinks.Default.Observed - before.Sinks.Default.Observed; observed != events {
+		return fmt.Errorf("the agent observed %d events, want %d", observed, events)
+	}
+	if skipped := now.Skipped.Path - before.Skipped.Path; events == 0 && skipped != exchanges {
 		return fmt.Errorf("the agent skipped %d exchanges, want %d", skipped, exchanges)
 	}
 	return nil
@@ -114,8 +139,21 @@ func (r *running) checkSpool() error {
 	return nil
 }
 
+// want is how many events exchanges give.
+func (p *proof) want(exchanges int) int64 {
+	events := p.arm.events
+	if p.arm.cell.tunnel {
+		events = min(events, 1)
+	}
+	return int64(exchanges * events)
+}
+
 func (p *proof) delivers() bool {
 	return p.arm.events > 0 && (p.arm.manner == backend.Up || p.arm.manner == backend.Slow)
 }
+
+// mayLose says whether events may be dropped without spoiling the figures: a
+// closed loop may overrun the sink.
+func (p *proof) mayLose() bool { return p.arm.cell.rate == 0 && p.arm.tells }
 
 func (p *proof) arrived() int64 { return p.arm.sink.Events() - p.events }

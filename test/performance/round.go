@@ -7,6 +7,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -48,14 +49,16 @@ func (r *running) once(ctx context.Context, length time.Duration) (report.Round,
 	if err != nil {
 		return report.Round{}, err
 	}
-	senders, err := r.connect()
-	defer disconnect(senders)
+	senders, err := r.connect(r.cell.connections)
+	defer func() { disconnect(senders) }()
 	if err != nil {
 		return report.Round{}, err
 	}
-	warm := len(senders)
-	if err := proof.settle(warm); err != nil {
-		return report.Round{}, err
+	made := len(senders)
+	if !r.cell.tunnel {
+		if err := proof.settle(made); err != nil {
+			return report.Round{}, err
+		}
 	}
 	accounts, err := r.beginAccounts()
 	if err != nil {
@@ -63,20 +66,15 @@ func (r *running) once(ctx context.Context, length time.Duration) (report.Round,
 	}
 	defer accounts.stop()
 	begun := time.Now()
-	var o load.Outcome
-	if r.cell.rate > 0 {
-		o = load.Open(ctx, load.Schedule{Rate: r.cell.rate, Length: length}, senders)
-	} else {
-		o = load.Closed(ctx, length, senders)
-	}
-	if ctx.Err() != nil {
-		return report.Round{}, ctx.Err()
-	}
-	if o.Failed > 0 {
-		return report.Round{}, fmt.Errorf("%d of %d exchanges failed, the first: %w%s", o.Failed, o.Exchanges, o.First, r.lastWords())
-	}
-	if err := proof.settle(warm + o.Exchanges); err != nil {
+	o, err := r.load(ctx, length, senders)
+	if err != nil {
 		return report.Round{}, err
+	}
+	if !r.cell.tunnel {
+		made += o.Exchanges
+		if err := proof.settle(made); err != nil {
+			return report.Round{}, err
+		}
 	}
 	elapsed := o.Elapsed
 	if r.cell.rate == 0 && proof.delivers() {
@@ -87,10 +85,68 @@ func (r *running) once(ctx context.Context, length time.Duration) (report.Round,
 	if err != nil {
 		return report.Round{}, err
 	}
-	if err := proof.check(warm + o.Exchanges); err != nil {
+	if r.cell.tunnel {
+		disconnect(senders)
+		senders = nil
+		if err := proof.settle(made); err != nil {
+			return report.Round{}, err
+		}
+	}
+	if err := proof.check(made); err != nil {
 		return report.Round{}, err
 	}
-	return newRound(o, elapsed, usage, peak, r.cell.units), nil
+	round := newRound(o, elapsed, usage, peak, r.cell.units)
+	if want := proof.want(made); want > 0 {
+		round.Lost = float64(proof.lost) / float64(want)
+	}
+	return round, nil
+}
+
+// load puts the cell's load on senders.
+func (r *running) load(ctx context.Context, length time.Duration, senders []load.Sender) (load.Outcome, error) {
+	var o load.Outcome
+	if r.cell.rate > 0 {
+		o = load.Open(ctx, load.Schedule{Rate: r.cell.rate, Length: length}, senders)
+	} else {
+		o = load.Closed(ctx, length, senders)
+	}
+	switch {
+	case ctx.Err() != nil:
+		return o, ctx.Err()
+	case o.Failed > 0:
+		return o, fmt.Errorf("%d of %d exchanges failed, the first: %w%s", o.Failed, o.Exchanges, o.First, r.lastWords())
+	case o.Exchanges == 0:
+		return o, errors.New("the round is too short for an exchange")
+	default:
+		return o, nil
+	}
+}
+
+// syscalls counts the system calls of an exchange, for a time, with perf. Its
+// figures of time are not to be used.
+func (r *running) syscalls(ctx context.Context, length time.Duration) (float64, error) {
+	senders, err := r.connect(r.cell.connections)
+	defer disconnect(senders)
+	if err != nil {
+		return 0, err
+	}
+	proof, err := r.beginProof()
+	if err != nil {
+		return 0, err
+	}
+	exchanges := 0
+	count, err := r.process.CountSyscalls(func() error {
+		o, err := r.load(ctx, length, senders)
+		if err != nil {
+			return err
+		}
+		exchanges = o.Exchanges
+		if r.cell.tunnel {
+			return nil
+		}
+		return proof.settle(exchanges)
+	})
+	return float64(count) / float64(max(exchanges*r.cell.units, 1)), err
 }
 
 // newRound makes costs of sums.
@@ -129,21 +185,20 @@ func inMicroseconds(durations []time.Duration) []float64 {
 
 func microseconds(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
 
-// connect makes the cell's connections, and an exchange on each, so that what a
-// new connection costs is in no figure.
-func (r *running) connect() ([]load.Sender, error) {
-	var senders []load.Sender
-	for range r.cell.connections {
-		sender, err := r.cell.sender(r.address, r.cell.size)
-		if err != nil {
-			return senders, err
-		}
-		senders = append(senders, sender)
-		if err := sender.Exchange(); err != nil {
-			return senders, err
-		}
+// connect makes connections, and an exchange on each, so that the cost of a new
+// connection is in no figure.
+func (r *running) connect(count int) ([]load.Sender, error) {
+	senders, err := r.cell.connect(r.address, r.cell.size, count)
+	if err != nil {
+		return senders, err
 	}
-	return senders, nil
+	errs := make([]error, len(senders))
+	var group sync.WaitGroup
+	for i, sender := range senders {
+		group.Go(func() { errs[i] = sender.Exchange() })
+	}
+	group.Wait()
+	return senders, errors.Join(errs...)
 }
 
 func disconnect(senders []load.Sender) {

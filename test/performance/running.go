@@ -36,19 +36,13 @@ const (
 // start starts an arm's process, and waits until it takes exchanges to the
 // model. Whatever was started when it fails has ended.
 func start(a arm, c *cell, m *models) (*running, error) {
-	r := &running{arm: a, cell: c, address: c.target(m)}
+	r, err := prepare(a, c)
+	if err != nil {
+		return nil, err
+	}
 	if a.command == nil {
+		r.address = c.target(m)
 		return r, nil
-	}
-	var err error
-	if r.directory, err = os.MkdirTemp("", "performance"); err != nil {
-		return nil, fmt.Errorf("making a directory: %w", err)
-	}
-	if a.manner != "" {
-		if r.sink, err = backend.NewSink(a.manner); err != nil {
-			r.end()
-			return nil, err
-		}
 	}
 	// Another process may take a port between its choice and its use.
 	for range startAttempts {
@@ -58,6 +52,23 @@ func start(a arm, c *cell, m *models) (*running, error) {
 	}
 	r.end()
 	return nil, fmt.Errorf("arm %q: %w", a.name, err)
+}
+
+// prepare makes what an arm's process needs.
+func prepare(a arm, c *cell) (*running, error) {
+	r := &running{arm: a, cell: c}
+	var err error
+	if a.manner == "" {
+		return r, nil
+	}
+	if r.directory, err = os.MkdirTemp("", "performance"); err != nil {
+		return nil, fmt.Errorf("making a directory: %w", err)
+	}
+	if r.sink, err = backend.NewSink(a.manner); err != nil {
+		r.end()
+		return nil, err
+	}
+	return r, nil
 }
 
 func (r *running) startProcess(target string, interval time.Duration) error {
@@ -85,12 +96,9 @@ func (r *running) startProcess(target string, interval time.Duration) error {
 
 // probe makes one exchange.
 func (r *running) probe() error {
-	sender, err := r.cell.sender(r.address, r.cell.size)
-	if err != nil {
-		return err
-	}
-	defer sender.Close()
-	return sender.Exchange()
+	senders, err := r.connect(1)
+	disconnect(senders)
+	return err
 }
 
 // end ends the process and the sink. It may be called again.

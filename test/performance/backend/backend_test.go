@@ -6,6 +6,7 @@ SPDX-License-Identifier: Apache-2.0
 package backend
 
 import (
+	"github.com/sidenote-dev/sidenote/test/performance/load"
 	"io"
 	"net"
 	"net/http"
@@ -87,5 +88,52 @@ func TestAHangingSinkReadsAndNeverAnswers(t *testing.T) {
 	s.Close()
 	if answer, _ := io.ReadAll(connection); len(answer) > 0 || s.Events() > 0 {
 		t.Errorf("answered %q, %d events", answer, s.Events())
+	}
+}
+
+// TestEverySenderUnderstandsItsModel: generator and models are made for each
+// other.
+func TestEverySenderUnderstandsItsModel(t *testing.T) {
+	model, err := NewModel()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer model.Close()
+	streams, err := NewStreams()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer streams.Close()
+	calls, err := NewGRPC()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer calls.Close()
+	one := func(sender load.Sender, err error) func() ([]load.Sender, error) {
+		return func() ([]load.Sender, error) { return []load.Sender{sender}, err }
+	}
+	for name, connect := range map[string]func() ([]load.Sender, error){
+		"HTTP/1.1":           one(load.NewHTTP1(model.Address(), load.Body(100))),
+		"HTTP/1.1, large":    one(load.NewHTTP1(model.Address(), load.Body(1<<20))),
+		"HTTP/2":             func() ([]load.Sender, error) { return load.NewHTTP2(streams.Address(), load.Body(100), 9), nil },
+		"gRPC":               func() ([]load.Sender, error) { return load.NewGRPC(calls.Address(), 100, 9) },
+		"server-sent events": one(load.NewEventStream(streams.Address())),
+		"WebSocket":          one(load.NewWebSocket(streams.Address(), 1000)),
+	} {
+		senders, err := connect()
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		for _, sender := range senders {
+			for range 2 {
+				if err := sender.Exchange(); err != nil {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
+		}
+		for _, sender := range senders {
+			sender.Close()
+		}
 	}
 }

@@ -34,6 +34,11 @@ type http1 struct {
 // NewHTTP1 gives a sender over HTTP/1.1. An answer is right where it is as long
 // as the request.
 func NewHTTP1(address string, body []byte) (Sender, error) {
+	return newHTTP1(address, PredictPath, body, int64(len(body)))
+}
+
+// newHTTP1 gives a sender of requests whose answers have a length.
+func newHTTP1(address, path string, body []byte, length int64) (Sender, error) {
 	connection, err := net.DialTimeout("tcp", address, exchangeTimeout)
 	if err != nil {
 		return nil, fmt.Errorf("connecting: %w", err)
@@ -41,16 +46,16 @@ func NewHTTP1(address string, body []byte) (Sender, error) {
 	return &http1{
 		connection: connection,
 		from:       bufio.NewReaderSize(connection, readBuffer),
-		request:    requestBytes(address, body),
-		length:     int64(len(body)),
+		request:    requestBytes(address, path, body),
+		length:     length,
 	}, nil
 }
 
 // requestBytes is a whole request, with the header fields that a client of a
 // model commonly sends.
-func requestBytes(address string, body []byte) []byte {
+func requestBytes(address, path string, body []byte) []byte {
 	return append(fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: performance/1\r\nAccept: */*\r\nX-Request-Id: 6f1c4a52-7d1e-4f0a-9d55-0a3c1c7f2b11\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n",
-		PredictPath, address, len(body)), body...)
+		path, address, len(body)), body...)
 }
 
 func (h *http1) Exchange() error {

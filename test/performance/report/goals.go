@@ -117,8 +117,8 @@ func Goals() []Goal {
 		ratioGoal("p50, 64 KB, both events", "http1-64KB", All, Bare, P50, 1.10, 0),
 		ratioGoal("p99, 64 KB, both events", "http1-64KB", All, Bare, P99, 1.10, 0),
 		ratioGoal("CPU of an SSE chunk", "sse-200", All, Bare, CPU, 1.10, 0),
-		atLeast(ratioGoal("exchanges a second, saturated, both cores", "saturation-1KB", All, Bare, PerSecond, 1.00, 0)),
-		atLeast(ratioGoal("exchanges a second, saturated, GOMAXPROCS=1", "saturation-1KB-1p", All, Bare, PerSecond, 1.00, 0)),
+		atLeast(ratioGoal("exchanges a second, saturated, both cores", "saturation-1KB", All, Bare, Logged, 1.00, 0)),
+		atLeast(ratioGoal("exchanges a second, saturated, GOMAXPROCS=1", "saturation-1KB-1p", All, Bare, Logged, 1.00, 0)),
 	}
 	for _, size := range []string{"1 KB", "64 KB"} {
 		cell := "http1-" + size[:len(size)-3] + "KB"

@@ -74,6 +74,9 @@ type Round struct {
 	// PerSecond is how many exchanges ended a second.
 	PerSecond float64 `json:"perSecond"`
 
+	// Lost is the share of events that a closed loop had the agent drop.
+	Lost float64 `json:"lost,omitempty"`
+
 	Voluntary   float64 `json:"voluntary"`
 	Involuntary float64 `json:"involuntary"`
 	ReadWrites  float64 `json:"readWrites"`

@@ -59,6 +59,10 @@ func P50(r Round) float64       { return r.P50 }
 func P99(r Round) float64       { return r.P99 }
 func PerSecond(r Round) float64 { return r.PerSecond }
 
+// Logged is how many exchanges a second ended with all of their events
+// delivered.
+func Logged(r Round) float64 { return r.PerSecond * (1 - r.Lost) }
+
 // Of gives a figure of each round.
 func (a *Arm) Of(metric Metric) []float64 {
 	values := make([]float64, 0, len(a.Rounds))

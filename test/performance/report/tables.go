@@ -55,7 +55,7 @@ func CellTable(cell *Cell) string {
 	}
 	title := fmt.Sprintf("**%s**: %s, %s; costs are for %s\n\n", cell.Name, cell.What, rate, cell.Unit)
 	rows := [][]string{{
-		"arm", "CPU, µs", "user + system", "CPU ratio", "p50, ms", "ratio", "p99, ms", "ratio", "exchanges/s",
+		"arm", "CPU, µs", "user + system", "CPU ratio", "p50, ms", "ratio", "p99, ms", "ratio", "exchanges/s", "ratio", "events lost",
 		"switches", "reads, writes", "syscalls", "allocations", "RssAnon, MiB", "VmHWM, MiB",
 	}}
 	for i := range cell.Arms {
@@ -88,7 +88,7 @@ func armRow(cell *Cell, arm *Arm) []string {
 		ratio(CPU),
 		positive("%.2f", median(P50)/1e3), ratio(P50),
 		positive("%.2f", median(P99)/1e3), ratio(P99),
-		positive("%.0f", median(PerSecond)),
+		positive("%.0f", median(PerSecond)), closedOnly(cell, ratio(Logged)), positive("%.1f %%", 100*median(func(r Round) float64 { return r.Lost })),
 		both("%.2f + %.2f", median(func(r Round) float64 { return r.Voluntary }), median(func(r Round) float64 { return r.Involuntary })),
 		positive("%.1f", median(func(r Round) float64 { return r.ReadWrites })),
 		positive("%.1f", arm.Syscalls),
@@ -133,6 +133,14 @@ func remarks(cell *Cell) string {
 		fmt.Fprintf(&text, "\nThe generator was late by at most %.2f ms at p99 of a round.\n", latest/1e3)
 	}
 	return text.String()
+}
+
+// closedOnly leaves a figure out where the rate is given.
+func closedOnly(cell *Cell, figure string) string {
+	if cell.Rate > 0 {
+		return ""
+	}
+	return figure
 }
 
 // positive writes a figure that is only there where it is positive.
