@@ -31,6 +31,22 @@ type plan struct {
 	said, tables io.Writer
 }
 
+// result measures all of it.
+func (p *plan) result(ctx context.Context, starts bool) (*report.Result, error) {
+	result := &report.Result{Machine: machine()}
+	result.Machine.LoadBefore = loadAverage()
+	if starts {
+		result.BinaryBytes = fileSize(p.binaries.agent)
+		var err error
+		if result.Starts, err = p.starts(ctx); err != nil {
+			return nil, err
+		}
+	}
+	err := p.run(ctx, result)
+	result.Machine.LoadAfter = loadAverage()
+	return result, err
+}
+
 // run measures cell after cell. Where an arm fails the others go on.
 func (p *plan) run(ctx context.Context, result *report.Result) error {
 	m, err := startModels()

@@ -8,10 +8,13 @@ SPDX-License-Identifier: Apache-2.0
 // and allocations of the process between generator and model.
 //
 //	go run ./test/performance                                      # make bench
+//	go run ./test/performance -from=test/performance/results/results.json -docs=docs
 //	go run ./test/performance -quick -cells='^http1-1KB$' -arms='^all$'
 //
 // Generator, model and sinks are in this process; what is measured is a process
-// of its own.
+// of its own. PEER in the environment is the path of another agent that sends
+// both sides of each exchange to a sink, and PEER_ARGS and PEER_ENV are what it
+// is started with (see peer).
 package main
 
 import (
@@ -20,6 +23,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"regexp"
 	"runtime"
 	"strings"
@@ -51,6 +55,7 @@ type options struct {
 	agent, agentLine string
 	agentEnvironment string
 	environment      string
+	out, docs, from  string
 	full, quick      bool
 	starts, syscalls bool
 }
@@ -71,6 +76,9 @@ func readOptions(line []string) (options, error) {
 	flags.BoolVar(&o.syscalls, "syscalls", true, "count system calls, where perf is and may")
 	flags.BoolVar(&o.quick, "quick", false, "three rounds of a second, without starts and system calls")
 	flags.BoolVar(&o.full, "full", false, "measure the cells that a run of half an hour has no time for, too")
+	flags.StringVar(&o.out, "out", "", "the directory for figures, tables and plots; without it results beside the source")
+	flags.StringVar(&o.docs, "docs", "", "the directory of documents whose plots and table of goals are written anew")
+	flags.StringVar(&o.from, "from", "", "measure nothing, and take the figures from this file of an earlier run")
 	if err := flags.Parse(line); err != nil {
 		return o, err
 	}
@@ -87,6 +95,13 @@ func run(ctx context.Context, line []string) error {
 	o, err := readOptions(line)
 	if err != nil {
 		return err
+	}
+	if o.from != "" {
+		result, err := readResult(o.from)
+		if err != nil {
+			return err
+		}
+		return present(ctx, result, o)
 	}
 	chosenArms, err := regexp.Compile(o.arms)
 	if err != nil {
@@ -107,23 +122,35 @@ func run(ctx context.Context, line []string) error {
 	}
 	// One more for the thread of the pace, which sleeps.
 	runtime.GOMAXPROCS(runtime.NumCPU() + 1)
-	result := report.Result{Machine: machine()}
-	result.Machine.LoadBefore = loadAverage()
 	p := plan{
 		binaries: b, cells: cells, arms: chosenArms, rounds: o.rounds, length: o.length, syscalls: o.syscalls,
 		said: os.Stderr, tables: os.Stdout,
 	}
-	if o.starts {
-		result.BinaryBytes = fileSize(b.agent)
-		if result.Starts, err = p.starts(ctx); err != nil {
+	result, err := p.result(ctx, o.starts)
+	if err != nil {
+		return err
+	}
+	return present(ctx, result, o)
+}
+
+// present prints the goals, and writes everything into files.
+func present(ctx context.Context, result *report.Result, o options) error {
+	judgements := report.Judge(result, append(report.Goals(), report.PeerGoals(result)...))
+	fmt.Print(report.GoalTable(judgements), "\n", report.MachineLine(result))
+	if o.out == "" {
+		source, err := sourceDirectory(ctx)
+		if err != nil {
 			return err
 		}
+		o.out = filepath.Join(source, "results")
 	}
-	err = p.run(ctx, &result)
-	result.Machine.LoadAfter = loadAverage()
-	judgements := report.Judge(&result, append(report.Goals(), report.PeerGoals(&result)...))
-	fmt.Print(report.GoalTable(judgements), "\n", report.MachineLine(&result))
-	return err
+	if err := write(ctx, result, judgements, o.out); err != nil {
+		return err
+	}
+	if o.docs == "" {
+		return nil
+	}
+	return publish(ctx, result, judgements, o.out, o.docs)
 }
 
 // choose gives the cells that are to be measured.

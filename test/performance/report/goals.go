@@ -66,7 +66,11 @@ func Judge(result *Result, goals []Goal) []Judgement {
 	return judgements
 }
 
+// judge goes by a ratio as it is shown, with two places.
 func (g Goal) judge(measured float64) Verdict {
+	if g.Unit == "" {
+		measured = math.Round(measured*100) / 100
+	}
 	reaches := func(limit float64) bool {
 		if g.AtLeast {
 			return measured >= limit

@@ -14,9 +14,10 @@ func TestGoalsAreJudgedByTheMedian(t *testing.T) {
 		want     Verdict
 	}{
 		{Goal{Limit: 1, Milestone: 1.2}, 1, Pass},
-		{Goal{Limit: 1, Milestone: 1.2}, 1.001, Milestone},
+		{Goal{Limit: 1, Milestone: 1.2}, 1.01, Milestone},
+		{Goal{Limit: 1}, 1.004, Pass},
 		{Goal{Limit: 1, Milestone: 1.2}, 1.21, Miss},
-		{Goal{Limit: 1}, 1.001, Miss},
+		{Goal{Limit: 1}, 1.006, Miss},
 		{Goal{Limit: 1, AtLeast: true}, 1, Pass},
 		{Goal{Limit: 1, AtLeast: true}, 0.99, Miss},
 	} {

@@ -15,9 +15,7 @@ import (
 // Markdown writes a whole run: goals first, then what each cell cost.
 func Markdown(result *Result, judgements []Judgement) string {
 	var text strings.Builder
-	if len(judgements) > 0 {
-		text.WriteString(GoalTable(judgements) + "\n")
-	}
+	text.WriteString(GoalTable(judgements) + "\n")
 	for i := range result.Cells {
 		text.WriteString(CellTable(&result.Cells[i]) + "\n")
 	}
@@ -33,6 +31,9 @@ func MachineLine(result *Result) string {
 
 // GoalTable has a goal in each row.
 func GoalTable(judgements []Judgement) string {
+	if len(judgements) == 0 {
+		return "No goal is about what was measured.\n"
+	}
 	rows := [][]string{{"goal", "limit", "measured", "lowest to highest", "verdict"}}
 	for _, j := range judgements {
 		verdict := string(j.Verdict)
