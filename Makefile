@@ -30,6 +30,8 @@ verify: ## Formatting, vet, staticcheck, generated code.
 	go vet ./...
 	go vet -tags=e2e ./test/...
 	go tool staticcheck -tags=e2e $$(go list -tags=e2e ./... | grep -v /pkg/client/)
+	@# A module of its own, because of what it is drawn with.
+	cd test/performance/plot && go vet ./... && $$(cd ../../.. && go tool -n staticcheck) ./...
 	go run ./test/mutation -check
 	@./hack/verify-codegen.sh
 
@@ -38,6 +40,7 @@ verify: ## Formatting, vet, staticcheck, generated code.
 unit: export CGO_ENABLED := 1
 unit: ## Unit tests with the race detector. Needs no root and no cluster.
 	go test -race $$(go list ./... | grep -v /test/faults)
+	cd test/performance/plot && go test -race ./...
 	@# Every crash point: under the race detector the same tests take one in ten.
 	CGO_ENABLED=0 go test ./pkg/agent/spool
 

@@ -71,50 +71,65 @@ func (p *plan) run(ctx context.Context, result *report.Result) error {
 // measure puts a cell's load on its arms, in rounds: each round has every arm,
 // and each begins with another, so that none has always the same before it.
 func (p *plan) measure(ctx context.Context, c *cell, m *models) (report.Cell, error) {
-	measured := report.Cell{Name: c.name, What: c.what, Unit: c.unit, Rate: c.rate, Connections: c.connections}
-	var arms []*running
+	arms, measured, err := p.startArms(ctx, c, m)
 	defer func() {
 		for _, r := range arms {
 			r.end()
 		}
 	}()
-	for _, a := range p.chosen(c) {
-		r, err := start(a, c, m)
-		if err != nil {
-			return measured, err
-		}
-		arms = append(arms, r)
-		measured.Arms = append(measured.Arms, report.Arm{Name: a.name})
+	result := report.Cell{Name: c.name, What: c.what, Unit: c.unit, Rate: c.rate, Connections: c.connections, Arms: measured}
+	if err != nil {
+		return result, err
 	}
-	if err := p.warm(ctx, arms); err != nil {
-		return measured, err
-	}
-	measured.Rate = c.rate
-	ledgers := beginLedgers(arms)
+	beginnings := beginAllocations(arms)
 	repeats := p.rounds
 	for round := range p.rounds {
 		for _, i := range rotated(len(arms), round) {
-			arm := &measured.Arms[i]
-			if arm.Failure != "" {
+			if measured[i].Failure != "" {
 				continue
 			}
 			figures, err := arms[i].round(ctx, p.length, &repeats)
 			switch {
 			case ctx.Err() != nil:
-				return measured, ctx.Err()
+				return result, ctx.Err()
 			case err != nil:
-				arm.Failure = err.Error()
+				measured[i].Failure = err.Error()
 			default:
-				arm.Rounds = append(arm.Rounds, figures)
+				measured[i].Rounds = append(measured[i].Rounds, figures)
 			}
 		}
 		fmt.Fprintf(p.said, "   round %d of %d\n", round+1, p.rounds)
 	}
 	for i, r := range arms {
-		r.finish(&measured.Arms[i], ledgers[i])
+		r.finish(&measured[i], beginnings[i])
 	}
-	p.countSyscalls(ctx, arms, measured.Arms)
-	return measured, nil
+	p.countSyscalls(ctx, arms, measured)
+	return result, nil
+}
+
+// startArms starts the arms of a cell, and gives a place for the figures of
+// each. An arm that doesn't start or fails at once is among them, and has
+// Failure; without the bare proxy no figure would say anything. The caller ends
+// all that were started, also after an error.
+func (p *plan) startArms(ctx context.Context, c *cell, m *models) ([]*running, []report.Arm, error) {
+	var arms []*running
+	var measured []report.Arm
+	for _, a := range p.chosen(c) {
+		r, err := start(a, c, m)
+		arms, measured = append(arms, r), append(measured, report.Arm{Name: a.name})
+		if err == nil {
+			err = p.warm(ctx, r)
+		}
+		switch {
+		case ctx.Err() != nil:
+			return arms, measured, ctx.Err()
+		case err != nil && a.name == report.Bare:
+			return arms, measured, err
+		case err != nil:
+			measured[len(measured)-1].Failure = err.Error()
+		}
+	}
+	return arms, measured, nil
 }
 
 // rotated gives the order of arms in a round.
@@ -145,29 +160,21 @@ const (
 	moderate = 0.5
 )
 
-// warm has every arm serve for a moment. It halves the cell's rate until the
-// bare proxy is far from its limit.
-func (p *plan) warm(ctx context.Context, arms []*running) error {
-	for _, r := range arms {
-		halvings := 0
-		for {
-			figures, err := r.once(ctx, warmLength)
-			if err != nil {
-				if ctx.Err() != nil {
-					return ctx.Err()
-				}
-				return fmt.Errorf("arm %q: %w", r.name, err)
-			}
-			used := figures.CPU * float64(figures.Units) / microseconds(warmLength)
-			if r.name != report.Bare || r.cell.rate == 0 || used <= moderate || halvings == maxHalvings {
-				break
-			}
-			halvings++
-			r.cell.rate /= 2
-			fmt.Fprintf(p.said, "   the bare proxy takes %.0f %% of a processor: %.4g exchanges a second instead\n", 100*used, r.cell.rate)
+// warm has an arm serve for a moment. It halves the cell's rate until the bare
+// proxy is far from its limit.
+func (p *plan) warm(ctx context.Context, r *running) error {
+	for halvings := 0; ; halvings++ {
+		figures, err := r.once(ctx, warmLength)
+		if err != nil {
+			return err
 		}
+		used := figures.CPU * float64(figures.Units) / microseconds(warmLength)
+		if r.name != report.Bare || r.cell.rate == 0 || used <= moderate || halvings == maxHalvings {
+			return nil
+		}
+		r.cell.rate /= 2
+		fmt.Fprintf(p.said, "   the bare proxy takes %.0f %% of a processor: %.4g exchanges a second instead\n", 100*used, r.cell.rate)
 	}
-	return nil
 }
 
 const syscallLength = time.Second
@@ -196,10 +203,10 @@ type beginning struct {
 	at        time.Time
 }
 
-func beginLedgers(arms []*running) []beginning {
+func beginAllocations(arms []*running) []beginning {
 	beginnings := make([]beginning, len(arms))
 	for i, r := range arms {
-		if r.allocations == nil {
+		if r.process == nil || r.allocations == nil {
 			continue
 		}
 		if before, err := r.allocations(r.admin); err == nil {

@@ -34,11 +34,11 @@ const (
 )
 
 // start starts an arm's process, and waits until it takes exchanges to the
-// model. Whatever was started when it fails has ended.
+// model. After an error no process runs.
 func start(a arm, c *cell, m *models) (*running, error) {
 	r, err := prepare(a, c)
 	if err != nil {
-		return nil, err
+		return r, err
 	}
 	if a.command == nil {
 		r.address = c.target(m)
@@ -51,7 +51,7 @@ func start(a arm, c *cell, m *models) (*running, error) {
 		}
 	}
 	r.end()
-	return nil, fmt.Errorf("arm %q: %w", a.name, err)
+	return r, fmt.Errorf("arm %q: %w", a.name, err)
 }
 
 // prepare makes what an arm's process needs.
@@ -62,11 +62,11 @@ func prepare(a arm, c *cell) (*running, error) {
 		return r, nil
 	}
 	if r.directory, err = os.MkdirTemp("", "performance"); err != nil {
-		return nil, fmt.Errorf("making a directory: %w", err)
+		return r, fmt.Errorf("making a directory: %w", err)
 	}
 	if r.sink, err = backend.NewSink(a.manner); err != nil {
 		r.end()
-		return nil, err
+		return r, err
 	}
 	return r, nil
 }
@@ -84,11 +84,13 @@ func (r *running) startProcess(target string, interval time.Duration) error {
 		return err
 	}
 	if r.process, err = process.Start(r.command(at)); err != nil {
+		r.process = nil
 		return err
 	}
 	r.address, r.admin = at.listen, at.admin
 	if err := r.process.Await(r.probe, interval, startLimit); err != nil {
 		r.process.Kill()
+		r.process = nil
 		return err
 	}
 	return nil

@@ -20,6 +20,8 @@ import (
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+	"gonum.org/v1/plot/vg/vgsvg"
 )
 
 // chart, row and bar are those of test/performance/report.
@@ -71,7 +73,8 @@ func run(from, to string) error {
 const (
 	width     = 8 * vg.Inch
 	rowHeight = vg.Inch / 2
-	around    = 1.3 * vg.Inch
+	around    = 1.5 * vg.Inch
+	margin    = vg.Inch / 8
 	// filled is the share of a row's height that has bars.
 	filled = 0.8
 	// mostShown bounds the axis: one round in a hundred may be far out.
@@ -90,7 +93,7 @@ func (c chart) draw(path string) error {
 	p := plot.New()
 	p.Title.Text, p.X.Label.Text = c.Title, c.Axis
 	p.BackgroundColor = color.White
-	p.Legend.Top, p.Legend.Padding = false, vg.Points(2)
+	p.Legend.Padding, p.Legend.XOffs = vg.Points(2), -margin
 	p.X.Min = 0
 
 	labels := make([]string, len(c.Rows))
@@ -138,7 +141,22 @@ func (c chart) draw(path string) error {
 	p.NominalY(labels...)
 	p.X.Max = min(farthest, mostShown)
 	p.Y.Min, p.Y.Max = -0.5, float64(len(c.Rows))-0.5
-	return p.Save(width, around+rowHeight*vg.Length(len(c.Rows)), path)
+	return save(p, around+rowHeight*vg.Length(len(c.Rows)), path)
+}
+
+// save writes a plot with a margin around it: labels would touch the edges.
+func save(p *plot.Plot, height vg.Length, path string) error {
+	canvas := vgsvg.New(width, height)
+	p.Draw(draw.Crop(draw.New(canvas), margin, -margin, margin, -margin))
+	file, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	if _, err := canvas.WriteTo(file); err != nil {
+		file.Close()
+		return err
+	}
+	return file.Close()
 }
 
 // rectangle is a bar from 0 to a value.

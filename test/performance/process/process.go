@@ -98,7 +98,7 @@ type lastWords struct {
 	end []byte
 }
 
-const maxLastWords = 2 << 10
+const maxLastWords = 400
 
 func (w *lastWords) Write(p []byte) (int, error) {
 	w.mu.Lock()
