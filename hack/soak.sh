@@ -62,7 +62,7 @@ while left; do
   fi
   if left && ((round == 1)); then
     step 'the overhead'
-    (cd test/faults && go test -count=1 -timeout=1h -v -run='^TestOverhead$' -faults.overhead)
+    go run ./test/performance -quick -cells='^http1-(1|64)KB$'
   fi
   round=$((round + 1))
 done

@@ -30,10 +30,6 @@ var (
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	if target := os.Getenv(bareProxyTarget); target != "" {
-		fmt.Fprintln(os.Stderr, serveBareProxy(target))
-		os.Exit(1)
-	}
 	os.Exit(run(m))
 }
 
