@@ -66,7 +66,7 @@ bench: ## What the agent costs beside a bare proxy, half an hour at most. Needs 
 
 .PHONY: bench-full
 bench-full: ## The same with every arm and every kind of load.
-	go run ./test/performance -full $(BENCH)
+	go run ./test/performance -full -limit=3h $(BENCH)
 
 .PHONY: bench-lookup
 bench-lookup: ## What looking annotations up for each event would cost, some 8 minutes. Needs a quiet machine.

@@ -27,6 +27,8 @@ type plan struct {
 	length time.Duration
 	// syscalls says that they are to be counted.
 	syscalls bool
+	// deadline is when no further cell is begun.
+	deadline time.Time
 	// said gets progress, and tables the table of each cell.
 	said, tables io.Writer
 }
@@ -57,6 +59,10 @@ func (p *plan) run(ctx context.Context, result *report.Result) error {
 	begun := time.Now()
 	for i := range p.cells {
 		c := &p.cells[i]
+		if time.Now().After(p.deadline) {
+			fmt.Fprintf(p.said, "== no time is left for %s\n", c.name)
+			continue
+		}
 		fmt.Fprintf(p.said, "== %s: %s, cell %d of %d\n", time.Since(begun).Round(time.Second), c.name, i+1, len(p.cells))
 		measured, err := p.measure(ctx, c, m)
 		if err != nil {

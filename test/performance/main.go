@@ -19,6 +19,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -50,7 +51,7 @@ func main() {
 type options struct {
 	cells, arms      string
 	rounds           int
-	length           time.Duration
+	length, limit    time.Duration
 	rate             float64
 	agent, agentLine string
 	agentEnvironment string
@@ -72,6 +73,7 @@ func readOptions(line []string) (options, error) {
 	flags.StringVar(&o.agentLine, "agent-args", "", "further arguments of the agent, separated by white space")
 	flags.StringVar(&o.agentEnvironment, "agent-env", "", "further environment of the agent, as NAME=VALUE, separated by white space")
 	flags.StringVar(&o.environment, "env", "", "further environment of every process that is measured")
+	flags.DurationVar(&o.limit, "limit", 25*time.Minute, "begin no cell after this time")
 	flags.BoolVar(&o.starts, "starts", true, "measure the agent's start and its binary")
 	flags.BoolVar(&o.syscalls, "syscalls", true, "count system calls, where perf is and may")
 	flags.BoolVar(&o.quick, "quick", false, "three rounds of a second, without starts and system calls")
@@ -124,7 +126,7 @@ func run(ctx context.Context, line []string) error {
 	runtime.GOMAXPROCS(runtime.NumCPU() + 1)
 	p := plan{
 		binaries: b, cells: cells, arms: chosenArms, rounds: o.rounds, length: o.length, syscalls: o.syscalls,
-		said: os.Stderr, tables: os.Stdout,
+		deadline: time.Now().Add(o.limit), said: os.Stderr, tables: os.Stdout,
 	}
 	result, err := p.result(ctx, o.starts)
 	if err != nil {
@@ -147,10 +149,25 @@ func present(ctx context.Context, result *report.Result, o options) error {
 	if err := write(ctx, result, judgements, o.out); err != nil {
 		return err
 	}
-	if o.docs == "" {
-		return nil
+	if o.docs != "" {
+		if err := publish(ctx, result, judgements, o.out, o.docs); err != nil {
+			return err
+		}
 	}
-	return publish(ctx, result, judgements, o.out, o.docs)
+	return failures(result)
+}
+
+// failures is an error where an arm has no figures. A peer may fail.
+func failures(result *report.Result) error {
+	var errs []error
+	for _, cell := range result.Cells {
+		for _, arm := range cell.Arms {
+			if arm.Failure != "" && arm.Name != report.Peer {
+				errs = append(errs, fmt.Errorf("%s, %s: %s", cell.Name, arm.Name, arm.Failure))
+			}
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // choose gives the cells that are to be measured.
