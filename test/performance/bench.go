@@ -114,9 +114,8 @@ func (p *plan) measure(ctx context.Context, c *cell, m *models) (report.Cell, er
 }
 
 // startArms starts the arms of a cell, and gives a place for the figures of
-// each. An arm that doesn't start or fails at once is among them, and has
-// Failure; without the bare proxy no figure would say anything. The caller ends
-// all that were started, also after an error.
+// each. An arm that doesn't start or fails at once is among them, and has a
+// Failure. The caller ends all that were started, also after an error.
 func (p *plan) startArms(ctx context.Context, c *cell, m *models) ([]*running, []report.Arm, error) {
 	var arms []*running
 	var measured []report.Arm
@@ -129,8 +128,6 @@ func (p *plan) startArms(ctx context.Context, c *cell, m *models) ([]*running, [
 		switch {
 		case ctx.Err() != nil:
 			return arms, measured, ctx.Err()
-		case err != nil && a.name == report.Bare:
-			return arms, measured, err
 		case err != nil:
 			measured[len(measured)-1].Failure = err.Error()
 		}

@@ -47,8 +47,12 @@ func start(a arm, c *cell, m *models) (*running, error) {
 	// Another process may take a port between its choice and its use.
 	for range startAttempts {
 		if err = r.startProcess(c.target(m), startInterval); err == nil {
-			return r, nil
+			err = r.quiesce()
+			break
 		}
+	}
+	if err == nil {
+		return r, nil
 	}
 	r.end()
 	return r, fmt.Errorf("arm %q: %w", a.name, err)
@@ -101,6 +105,30 @@ func (r *running) probe() error {
 	senders, err := r.connect(1)
 	disconnect(senders)
 	return err
+}
+
+const quiet = 300 * time.Millisecond
+
+// quiesce waits until nothing is counted any more: the events of exchanges that
+// probed the process may come after its answer, and aren't those of a round.
+func (r *running) quiesce() error {
+	if r.sink == nil {
+		return nil
+	}
+	for before := int64(-1); ; time.Sleep(quiet) {
+		counted := r.sink.Events()
+		if r.tells {
+			now, err := readStatus(r.admin)
+			if err != nil {
+				return err
+			}
+			counted += now.Sinks.Default.Observed + now.Skipped.Path
+		}
+		if counted == before {
+			return nil
+		}
+		before = counted
+	}
 }
 
 // end ends the process and the sink. It may be called again.
