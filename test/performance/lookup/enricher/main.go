@@ -86,7 +86,7 @@ func settings(given *arguments.Arguments) exchange.Settings {
 	return exchange.Settings{
 		Paths:     given.Paths,
 		Selection: event.Select(given.Mode, given.Events),
-		Builder: event.Builder{
+		Builder: &event.Builder{
 			Identity: event.Identity{
 				Source:           given.Source,
 				InferenceService: given.InferenceService,
