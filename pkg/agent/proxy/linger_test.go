@@ -90,8 +90,8 @@ func TestAModelIsToldThatItsClientLeft(t *testing.T) {
 					}()
 				}
 				ended := false
-				watched := (&overhead{}).watch(res.Body, func([]byte) {}, func() { ended = true })
-				body := &lingeringBody{ReadCloser: watched, linger: l}
+				watched := watchedBody{res.Body, nil, func(Recorder, []byte) {}, func(Recorder) { ended = true }, &overhead{}}
+				body := &lingeringBody{ReadCloser: &watched, linger: l}
 				if test.closed {
 					defer leave()
 				} else {

@@ -40,20 +40,32 @@ func (o *overhead) stop() {
 
 func (o *overhead) total() time.Duration { return time.Duration(o.passed.Load()) }
 
-// watch gives a body whose bytes and end are shown to a recorder, with the time
-// that this takes added.
-func (o *overhead) watch(body io.ReadCloser, bytes func([]byte), done func()) *watchedBody {
-	add := func(begun time.Time) { o.passed.Add(int64(time.Since(begun))) }
-	return &watchedBody{
-		ReadCloser: body,
-		bytes: func(p []byte) {
-			defer add(time.Now())
-			bytes(p)
-		},
-		done: func() {
-			defer add(time.Now())
-			done()
-		},
+// watchedBody shows the bytes of a body, and its end, to a recorder as they are
+// read, and adds the time that this takes.
+type watchedBody struct {
+	io.ReadCloser
+	recorder Recorder
+	bytes    func(Recorder, []byte)
+	done     func(Recorder)
+	overhead *overhead
+}
+
+func (b *watchedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if n > 0 || err == io.EOF {
+		b.show(p[:n], err == io.EOF)
+	}
+	return n, err
+}
+
+func (b *watchedBody) show(p []byte, last bool) {
+	begun := time.Now()
+	defer func() { b.overhead.passed.Add(int64(time.Since(begun))) }()
+	if len(p) > 0 {
+		b.bytes(b.recorder, p)
+	}
+	if last {
+		b.done(b.recorder)
 	}
 }
 
@@ -71,12 +83,9 @@ func (t meteredTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // meteredBody does the same for the body of the answer, and for the client that
 // it is written to.
-type meteredBody struct {
-	*watchedBody
-	overhead *overhead
-}
+type meteredBody struct{ watchedBody }
 
-func (b meteredBody) Read(p []byte) (int, error) {
+func (b *meteredBody) Read(p []byte) (int, error) {
 	b.overhead.stop()
 	n, err := b.watchedBody.Read(p)
 	if err != nil {

@@ -12,16 +12,12 @@ import (
 	"errors"
 	"io"
 	"log"
-	"maps"
 	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
-	"strings"
 	"sync/atomic"
 	"time"
-
-	"github.com/sidenote-dev/sidenote/pkg/inference"
 )
 
 // Recorder watches one exchange. Its methods never block and don't keep what
@@ -129,91 +125,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w = continueOnce{w}
 	}
 
-	added := overhead{mark: time.Now()}
-	recorder, extra := h.Begin(r)
-	var answer *http.Response
-	if recorder != nil {
-		// Also when ReverseProxy panics with ErrAbortHandler, which goes on.
-		defer func() {
-			var trailer http.Header
-			if answer != nil {
-				trailer = answer.Trailer
-			}
-			recorder.End(trailer)
-			if answer != nil && h.OnOverhead != nil {
-				added.stop()
-				h.OnOverhead(added.total())
-			}
-		}()
-	}
-
-	if !inference.AsksForTunnel(r) {
-		// ReverseProxy would pass any other protocol on, or refuse the request
-		// because of it.
-		r.Header.Del("Upgrade")
-	}
-
-	proxy := h.proxy
-	proxy.Transport = meteredTransport{h.proxy.Transport, &added}
-	patience := &linger{RoundTripper: proxy.Transport, recorder: recorder}
-	if recorder != nil {
-		proxy.Transport = patience
-	}
-	var rest unread
-	proxy.Rewrite = func(p *httputil.ProxyRequest) {
-		if p.In.ProtoMajor == 1 && p.Out.Body != nil {
-			p.Out.Body = rest.watch(p.Out.Body)
-		}
-		h.rewrite(p, extra)
-		if recorder != nil {
-			watchRequest(p.Out, recorder, &added)
-		}
-		if p.In.ProtoMajor == 2 && p.Out.Body != nil {
-			p.Out.Body = closingBody{p.Out.Body, p.In.Body}
-		}
-	}
-	proxy.ModifyResponse = func(res *http.Response) error {
-		if _, given := res.Header["Content-Type"]; !given {
-			// Or the server would guess one.
-			w.Header()["Content-Type"] = nil
-		}
-		if res.ContentLength == 0 {
-			// Nothing to flush: an answer of a head alone, such as a gRPC
-			// error's, must not become a head and an empty body.
-			proxy.FlushInterval = 0
-		}
-		if res.StatusCode != http.StatusSwitchingProtocols {
-			rest.endConnection(w)
-		}
-		if recorder == nil {
-			return nil
-		}
-		if res.StatusCode == http.StatusSwitchingProtocols {
-			watchTunnel(r, res, recorder)
-			return nil
-		}
-		answer = res
-		recorder.ResponseHead(res.StatusCode, res.Header, res.ContentLength)
-		watched := meteredBody{added.watch(res.Body, recorder.ResponseBytes, recorder.ResponseDone), &added}
-		res.Body = &lingeringBody{ReadCloser: watched, linger: patience}
-		return nil
-	}
-	proxy.ErrorHandler = func(w http.ResponseWriter, r *http.Request, err error) {
-		class := classify(r, err)
-		h.OnError(class)
-		if class != ErrorUnreachable {
-			// The model broke off, and so do we: the caller sees what it would
-			// see without the agent.
-			panic(http.ErrAbortHandler)
-		}
-		if recorder != nil {
-			recorder.Unanswered(http.StatusBadGateway)
-		}
-		rest.endConnection(w)
-		// As queue-proxy, which would meet the same error without the agent.
-		http.Error(w, err.Error(), http.StatusBadGateway)
-	}
-	proxy.ServeHTTP(w, r)
+	newPassage(h, w, r).run()
 }
 
 // continueOnce leaves a 100 (Continue) to the server, which sends it when the
@@ -229,107 +141,6 @@ func (w continueOnce) WriteHeader(status int) {
 
 // Unwrap is for http.ResponseController.
 func (w continueOnce) Unwrap() http.ResponseWriter { return w.ResponseWriter }
-
-// forwarding headers are removed by ReverseProxy before Rewrite. They are the
-// ingress's word, and the model's to read.
-var forwarding = []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"}
-
-func (h *Handler) rewrite(p *httputil.ProxyRequest, extra http.Header) {
-	out, in := p.Out, p.In
-	out.URL.Scheme = h.target.Scheme
-	out.URL.Host = h.target.Host
-	// Not cleaned: what the client wrote is the model's to judge.
-	out.URL.RawQuery = in.URL.RawQuery
-	out.URL.Opaque = unescaped(in)
-	out.Host = in.Host
-	for _, name := range forwarding {
-		if values, ok := in.Header[name]; ok {
-			out.Header[name] = values
-		}
-	}
-	for name, values := range extra {
-		out.Header[name] = values
-	}
-	forwardTrailer(out, in)
-}
-
-// unescaped gives the path of a request as the client wrote it, where net/http
-// would escape what RFC 3986 has escaped, and "" elsewhere. A path that begins
-// with two slashes stays net/http's: as a URL's Opaque it would be a host.
-func unescaped(r *http.Request) string {
-	path, _, _ := strings.Cut(r.RequestURI, "?")
-	if path == r.URL.EscapedPath() || !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") {
-		return ""
-	}
-	return path
-}
-
-// forwardTrailer has the model get the request's trailer.
-func forwardTrailer(out, in *http.Request) {
-	announced := in.Trailer != nil
-	if announced || in.ProtoMajor != 1 || in.ContentLength >= 0 || out.Body == nil {
-		// The same map: its values arrive only after the body.
-		out.Trailer = in.Trailer
-		return
-	}
-	// Under HTTP/1.1 a chunked body may have a trailer that nothing announces.
-	out.Trailer = make(http.Header)
-	out.Body = trailedBody{out.Body, in, out.Trailer}
-}
-
-// trailedBody copies the trailer that an inbound request has after its body.
-type trailedBody struct {
-	io.ReadCloser
-	inbound *http.Request
-	trailer http.Header
-}
-
-func (b trailedBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	if err == io.EOF {
-		maps.Copy(b.trailer, b.inbound.Trailer)
-	}
-	return n, err
-}
-
-func watchRequest(out *http.Request, recorder Recorder, added *overhead) {
-	if out.Body == nil || out.Body == http.NoBody {
-		recorder.RequestDone()
-		return
-	}
-	out.Body = added.watch(out.Body, recorder.RequestBytes, recorder.RequestDone)
-}
-
-// closingBody closes the client's body with the one that goes to the model.
-// ReverseProxy keeps them apart, for closing may block under HTTP/1. Under
-// HTTP/2 it doesn't, and without it a model that answers before the end of the
-// request would leave the exchange waiting for the client for ever.
-type closingBody struct {
-	io.ReadCloser
-	inbound io.Closer
-}
-
-func (b closingBody) Close() error {
-	return errors.Join(b.ReadCloser.Close(), b.inbound.Close())
-}
-
-// watchedBody shows the bytes of a body to a recorder as they are read.
-type watchedBody struct {
-	io.ReadCloser
-	bytes func([]byte)
-	done  func()
-}
-
-func (b *watchedBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	if n > 0 {
-		b.bytes(p[:n])
-	}
-	if err == io.EOF {
-		b.done()
-	}
-	return n, err
-}
 
 // ErrorClass says why the model gave no answer. The set is closed.
 type ErrorClass string

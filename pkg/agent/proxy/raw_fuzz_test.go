@@ -53,7 +53,7 @@ func FuzzRawHTTP(f *testing.F) {
 	model := &witness{}
 	direct := listen(f, &http.Server{Handler: model, DisableGeneralOptionsHandler: true})
 	handler := New(&url.URL{Scheme: "http", Host: direct}, func(*http.Request) (Recorder, http.Header) { return reader{}, nil }, func(ErrorClass) {})
-	through := listen(f, NewServer(handler, log.New(io.Discard, "", 0)))
+	through := listenBy(f, NewServer(handler, log.New(io.Discard, "", 0)), ListenForHeads)
 	f.Cleanup(handler.CloseIdleConnections)
 
 	f.Fuzz(func(t *testing.T, method, target, header, body string) {
@@ -243,13 +243,18 @@ func (c impatient) Read(p []byte) (int, error) {
 
 func listen(f *testing.F, server *http.Server) string {
 	f.Helper()
+	return listenBy(f, server, func(listener net.Listener) net.Listener { return listener })
+}
+
+func listenBy(f *testing.F, server *http.Server, wrap func(net.Listener) net.Listener) string {
+	f.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		f.Fatal("listen:", err)
 	}
 	server.ErrorLog = log.New(io.Discard, "", 0)
 	var serving sync.WaitGroup
-	serving.Go(func() { _ = server.Serve(listener) })
+	serving.Go(func() { _ = server.Serve(wrap(listener)) })
 	f.Cleanup(func() {
 		server.Close()
 		serving.Wait()

@@ -19,31 +19,31 @@ import (
 // body makes net/http panic (golang/go#68560), and the rest of a chunked body,
 // of which reading was broken off, is read as the next request. So the answer
 // says that the connection ends with it.
-type unread struct{ atomic.Bool }
+type unread struct {
+	// ReadCloser is the body, nil where there is none.
+	io.ReadCloser
+	rest atomic.Bool
+}
 
 // watch gives a body of which the end is noticed. The model can't have all of
 // the body before that.
 func (u *unread) watch(body io.ReadCloser) io.ReadCloser {
-	u.Store(true)
-	return unreadBody{body, u}
+	u.ReadCloser = body
+	u.rest.Store(true)
+	return u
 }
 
 // endConnection is to be called before the head of the answer is written.
 func (u *unread) endConnection(w http.ResponseWriter) {
-	if u.Load() {
+	if u.rest.Load() {
 		w.Header().Set("Connection", "close")
 	}
 }
 
-type unreadBody struct {
-	io.ReadCloser
-	unread *unread
-}
-
-func (b unreadBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
+func (u *unread) Read(p []byte) (int, error) {
+	n, err := u.ReadCloser.Read(p)
 	if err == io.EOF {
-		b.unread.Store(false)
+		u.rest.Store(false)
 	}
 	return n, err
 }
