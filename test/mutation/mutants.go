@@ -146,7 +146,7 @@ var mutants = []mutant{
 		agentTests, "FuzzServerLog",
 	},
 	{
-		"the headers that the model gets", "pkg/agent/proxy/proxy.go",
+		"the headers that the model gets", "pkg/agent/proxy/forward.go",
 		"out.URL.RawQuery = in.URL.RawQuery", "_ = in.URL.RawQuery",
 		"pkg/agent/proxy", "FuzzRawHTTP",
 	},

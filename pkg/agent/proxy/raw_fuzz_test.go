@@ -156,7 +156,13 @@ func endToEnd(header http.Header) string {
 	}
 	var text bytes.Buffer
 	for _, name := range slices.Sorted(maps.Keys(kept)) {
-		fmt.Fprintf(&text, "%s=%q ", name, kept[name])
+		// The space around a value is none of it (RFC 9110, 5.5). net/http leaves the
+		// one of a folded line that is empty.
+		var values []string
+		for _, value := range kept[name] {
+			values = append(values, textproto.TrimString(value))
+		}
+		fmt.Fprintf(&text, "%s=%q ", name, values)
 	}
 	return text.String()
 }
