@@ -75,7 +75,7 @@ func costOf(tb testing.TB, size int, path string) (*Pipeline, *promptSink, func(
 }
 
 // TestWhatAnExchangeAllocates bounds the allocations of one exchange, with a
-// margin over what there are.
+// margin over what there are: with the race detector there are a few more.
 func TestWhatAnExchangeAllocates(t *testing.T) {
 	const runs = 200
 	for _, test := range []struct {
@@ -86,8 +86,8 @@ func TestWhatAnExchangeAllocates(t *testing.T) {
 		bytes uint64
 	}{
 		{name: "a path that is not inference", path: "/other", most: 4, bytes: 600},
-		{name: "recorded", path: "/v1/models/m:predict", most: 17, bytes: 4800},
-		{name: "recorded and built", path: "/v1/models/m:predict", build: true, most: 90, bytes: 13_000},
+		{name: "recorded", path: "/v1/models/m:predict", most: 17, bytes: 7000},
+		{name: "recorded and built", path: "/v1/models/m:predict", build: true, most: 29, bytes: 9000},
 	} {
 		p, sink, exchange := costOf(t, 1<<10, test.path)
 		once := func() {
