@@ -140,11 +140,7 @@ func (s *HTTPSender) Send(ctx context.Context, e *event.Event, sequence uint64) 
 	if class := s.refusedNow(time.Now()); class != AddressNone {
 		return Result{Refused: class}
 	}
-	message, err := e.Message(sequence)
-	if err != nil {
-		return Result{Unsendable: true}
-	}
-	out := outgoing{event: e, sequence: sequence, message: message}
+	out := outgoing{event: e, sequence: sequence, body: e.Body(sequence)}
 	result := s.post(ctx, to, out, false)
 	if result.Status == http.StatusUnauthorized && to.token {
 		result = s.post(ctx, to, out, true)
@@ -230,7 +226,7 @@ func (s *HTTPSender) post(ctx context.Context, to attemptAddress, out outgoing, 
 			unsendable = false
 		})
 	} else {
-		result, unsendable, err = s.postByTransport(ctx, to.url, out.message, authorization)
+		result, unsendable, err = s.postByTransport(ctx, to.url, out, authorization)
 	}
 	switch {
 	case unsendable:
@@ -242,10 +238,14 @@ func (s *HTTPSender) post(ctx context.Context, to attemptAddress, out outgoing, 
 	}
 }
 
-// postByTransport has net/http post the event. unsendable says that its body
-// panicked.
-func (s *HTTPSender) postByTransport(ctx context.Context, to *url.URL, message *event.Message, authorization string) (result Result, unsendable bool, err error) {
-	header := message.Header.Clone()
+// postByTransport has net/http post the event. unsendable says that it has no
+// wire form, or that its body panicked.
+func (s *HTTPSender) postByTransport(ctx context.Context, to *url.URL, out outgoing, authorization string) (result Result, unsendable bool, err error) {
+	message, err := out.event.Message(out.sequence)
+	if err != nil {
+		return NoAnswer, true, nil
+	}
+	header := message.Header
 	header["User-Agent"] = []string{userAgent}
 	if authorization != "" {
 		header["Authorization"] = []string{authorization}

@@ -95,7 +95,7 @@ func (p *plainHTTP) exchange(ctx context.Context, conn *http1.Conn, x *post, out
 		}
 	}()
 	x.writeHead(ctx, p.start, out, authorization)
-	response, sent, err := x.exchange(ctx, conn, out.message.Body())
+	response, sent, err := x.exchange(ctx, conn, &out.body)
 	if err != nil {
 		return NoAnswer, err
 	}

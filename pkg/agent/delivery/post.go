@@ -37,7 +37,7 @@ const (
 type outgoing struct {
 	event    *event.Event
 	sequence uint64
-	message  *event.Message
+	body     event.MessageBody
 }
 
 // errNotRead says that the sink has responded and reads no further.
@@ -75,7 +75,7 @@ func (x *post) giveBack() {
 // writeHead puts the head into the buffer. start is its first part, up to the
 // number of the Content-Length.
 func (x *post) writeHead(ctx context.Context, start []byte, out outgoing, authorization string) {
-	x.buffer = strconv.AppendInt(append(x.buffer[:0], start...), out.message.Length, 10)
+	x.buffer = strconv.AppendInt(append(x.buffer[:0], start...), out.body.Length, 10)
 	x.buffer = append(x.buffer, "\r\n"...)
 	if authorization != "" {
 		x.Set("Authorization", authorization)
@@ -100,9 +100,9 @@ func (x *post) Keys() []string { return nil }
 // exchange writes the request, of which writeHead has written the head, and reads the head of the final response. sent
 // says whether the request was written in full: without that, the connection
 // can't be used again.
-func (x *post) exchange(ctx context.Context, conn *http1.Conn, body io.Reader) (response *http.Response, sent bool, err error) {
+func (x *post) exchange(ctx context.Context, conn *http1.Conn, body io.WriterTo) (response *http.Response, sent bool, err error) {
 	x.ctx, x.conn, x.early, x.begun = ctx, conn, nil, false
-	_, err = io.Copy(x, body)
+	_, err = body.WriteTo(x)
 	if err == nil {
 		err = x.flush(nil)
 	}
