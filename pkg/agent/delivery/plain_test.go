@@ -53,7 +53,7 @@ type scripted struct {
 
 // newScripted gives a sink that runs script on the nth connection, from 1, and
 // then closes it.
-func newScripted(t *testing.T, script func(n int, peer *net.TCPConn, requests *bufio.Reader)) *scripted {
+func newScripted(t *testing.T, script func(s *scripted, n int, peer *net.TCPConn, requests *bufio.Reader)) *scripted {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -83,7 +83,7 @@ func newScripted(t *testing.T, script func(n int, peer *net.TCPConn, requests *b
 			serving.Go(func() {
 				defer connection.Close()
 				_ = connection.SetDeadline(time.Now().Add(time.Minute))
-				script(n, connection.(*net.TCPConn), bufio.NewReader(connection))
+				script(s, n, connection.(*net.TCPConn), bufio.NewReader(connection))
 			})
 		}
 	})
@@ -146,25 +146,24 @@ func (s *scripted) answer(t *testing.T, peer *net.TCPConn, text string, most int
 
 // TestAResponseBeforeTheEndOfTheRequest counts, whatever becomes of the rest.
 func TestAResponseBeforeTheEndOfTheRequest(t *testing.T) {
-	var s *scripted
 	untilClosed := func(peer io.Reader) { _, _ = io.Copy(io.Discard, peer) }
 	for name, test := range map[string]struct {
-		script func(peer *net.TCPConn, requests *bufio.Reader)
+		script func(s *scripted, peer *net.TCPConn, requests *bufio.Reader)
 		want   int
 	}{
-		"a failure, and nothing is read after it": {func(peer *net.TCPConn, _ *bufio.Reader) {
+		"a failure, and nothing is read after it": {func(s *scripted, peer *net.TCPConn, _ *bufio.Reader) {
 			s.awaitBlockedWrite()
 			s.answer(t, peer, tooLarge, 2)
 		}, http.StatusRequestEntityTooLarge},
-		"a failure and a reset": {func(peer *net.TCPConn, _ *bufio.Reader) {
+		"a failure and a reset": {func(s *scripted, peer *net.TCPConn, _ *bufio.Reader) {
 			s.awaitBlockedWrite()
 			say(peer, tooLarge)
 		}, http.StatusRequestEntityTooLarge},
-		"a success, and nothing is read after it": {func(peer *net.TCPConn, _ *bufio.Reader) {
+		"a success, and nothing is read after it": {func(s *scripted, peer *net.TCPConn, _ *bufio.Reader) {
 			s.awaitBlockedWrite()
 			s.answer(t, peer, accepted, unreadAfterSuccess+2)
 		}, http.StatusAccepted},
-		"a success, and all is read after it": {func(peer *net.TCPConn, requests *bufio.Reader) {
+		"a success, and all is read after it": {func(s *scripted, peer *net.TCPConn, requests *bufio.Reader) {
 			s.awaitBlockedWrite()
 			say(peer, accepted)
 			s.awaitBlockedWrite()
@@ -173,7 +172,7 @@ func TestAResponseBeforeTheEndOfTheRequest(t *testing.T) {
 			}
 			untilClosed(requests)
 		}, http.StatusAccepted},
-		"an interim one": {func(peer *net.TCPConn, requests *bufio.Reader) {
+		"an interim one": {func(s *scripted, peer *net.TCPConn, requests *bufio.Reader) {
 			s.awaitBlockedWrite()
 			say(peer, "HTTP/1.1 102 Processing\r\n\r\n")
 			s.awaitBlockedWrite()
@@ -183,13 +182,13 @@ func TestAResponseBeforeTheEndOfTheRequest(t *testing.T) {
 			say(peer, accepted)
 			untilClosed(requests)
 		}, http.StatusAccepted},
-		"none, and a reset": {func(peer *net.TCPConn, _ *bufio.Reader) {
+		"none, and a reset": {func(s *scripted, peer *net.TCPConn, _ *bufio.Reader) {
 			s.awaitBlockedWrite()
 			_ = peer.SetLinger(0)
 		}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s = newScripted(t, func(_ int, peer *net.TCPConn, requests *bufio.Reader) { test.script(peer, requests) })
+			s := newScripted(t, func(s *scripted, _ int, peer *net.TCPConn, requests *bufio.Reader) { test.script(s, peer, requests) })
 			if got := s.send(t, large); got.Status != test.want || got.Unsendable {
 				t.Errorf("got %+v, want status %d", got, test.want)
 			}
@@ -222,7 +221,7 @@ func TestWhatEndsAConnection(t *testing.T) {
 		"chunks that end in a defect": {chunked + "2\r\nok\r\nx\r\n", false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newScripted(t, func(n int, peer *net.TCPConn, requests *bufio.Reader) {
+			s := newScripted(t, func(_ *scripted, n int, peer *net.TCPConn, requests *bufio.Reader) {
 				if n == 1 && take(requests) {
 					say(peer, test.response)
 				}
@@ -260,7 +259,7 @@ func TestAConnectionThatEndsAsTheEventArrivesIsReplaced(t *testing.T) {
 		"an interim response":         {"HTTP/1.1 102 X\r\n\r\n", accepted, 0, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newScripted(t, func(n int, peer *net.TCPConn, requests *bufio.Reader) {
+			s := newScripted(t, func(_ *scripted, n int, peer *net.TCPConn, requests *bufio.Reader) {
 				if n == 1 && take(requests) {
 					say(peer, accepted)
 					if take(requests) {
@@ -281,7 +280,7 @@ func TestAConnectionThatEndsAsTheEventArrivesIsReplaced(t *testing.T) {
 
 func TestAnAttemptThatIsCutOffEndsItsConnection(t *testing.T) {
 	arrived, closed := make(chan struct{}), make(chan struct{})
-	s := newScripted(t, func(_ int, peer *net.TCPConn, requests *bufio.Reader) {
+	s := newScripted(t, func(_ *scripted, _ int, peer *net.TCPConn, requests *bufio.Reader) {
 		take(requests)
 		close(arrived)
 		_, _ = peer.Read(make([]byte, 1))
@@ -300,7 +299,7 @@ func TestAnAttemptThatIsCutOffEndsItsConnection(t *testing.T) {
 
 func TestAnAttemptThatPanicsEndsItsConnection(t *testing.T) {
 	closed := make(chan struct{})
-	s := newScripted(t, func(_ int, peer *net.TCPConn, _ *bufio.Reader) {
+	s := newScripted(t, func(_ *scripted, _ int, peer *net.TCPConn, _ *bufio.Reader) {
 		_, _ = peer.Read(make([]byte, 1))
 		close(closed)
 	})

@@ -130,11 +130,14 @@ func (x *post) Write(data []byte) (int, error) {
 func (x *post) flush(data []byte) error {
 	x.pieces = [2][]byte{x.buffer, data}
 	x.unsent = x.pieces[:]
+	if len(data) == 0 {
+		x.unsent = x.pieces[:1]
+	}
 	x.buffer = x.buffer[:0]
 	for unread := 0; ; unread++ {
 		deadline, _ := x.ctx.Deadline()
 		_ = x.conn.SetWriteDeadline(soonest(deadline, time.Now().Add(blockedWrite)))
-		n, err := x.unsent.WriteTo(x.conn.Conn)
+		n, err := x.write()
 		if n > 0 {
 			unread = 0
 		}
@@ -156,6 +159,16 @@ func (x *post) flush(data []byte) error {
 			}
 		}
 	}
+}
+
+// write sends what is unsent, or a part of it.
+func (x *post) write() (int64, error) {
+	if len(x.unsent) > 1 {
+		return x.unsent.WriteTo(x.conn.Conn)
+	}
+	n, err := x.conn.Write(x.unsent[0])
+	x.unsent[0] = x.unsent[0][n:]
+	return int64(n), err
 }
 
 // readResponse reads one more response, interim or final.

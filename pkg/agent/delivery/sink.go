@@ -196,8 +196,8 @@ func (s *Sink) Run(ctx context.Context) {
 func (s *Sink) keepTime(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	s.begin(ctx)
-	defer s.begin(nil)
+	s.setRunning(ctx)
+	defer s.stopRunning()
 	for ctx.Err() == nil {
 		timer.Stop()
 		var timeout <-chan time.Time
@@ -213,10 +213,16 @@ func (s *Sink) keepTime(ctx context.Context) {
 	}
 }
 
-func (s *Sink) begin(ctx context.Context) {
+func (s *Sink) setRunning(ctx context.Context) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.running = ctx
+}
+
+func (s *Sink) stopRunning() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.running = nil
 }
 
 // look asks the cores, and gives the time of the next look.

@@ -89,7 +89,7 @@ func TestIdleConnectionsEndAtTheirTimeout(t *testing.T) {
 		if closed(early) {
 			t.Error("closed before its timeout")
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		if !closed(early) || closed(late) {
 			t.Errorf("at the timeout of the first one: closed %v, %v", closed(early), closed(late))
