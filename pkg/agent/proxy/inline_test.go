@@ -10,6 +10,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log"
 	"net"
@@ -19,6 +20,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 )
 
@@ -30,7 +32,13 @@ type modelSide struct {
 
 func newModelSide(t *testing.T) modelSide {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	// Little fits into its connections, so that a write to them may wait.
+	narrow := net.ListenConfig{Control: func(_, _ string, socket syscall.RawConn) (err error) {
+		return errors.Join(socket.Control(func(descriptor uintptr) {
+			err = syscall.SetsockoptInt(int(descriptor), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 4<<10)
+		}), err)
+	}}
+	listener, err := narrow.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,6 +81,9 @@ func TestTheHeadOfARequestIsTheTransports(t *testing.T) {
 		"no PATCH body":  func() *http.Request { return &http.Request{Method: "PATCH", Header: header} },
 		"no DELETE body": func() *http.Request { return &http.Request{Method: "DELETE", Header: header, Body: http.NoBody} },
 		"an odd method":  func() *http.Request { return &http.Request{Method: "pUrGe", Header: header} },
+		"GET with a body": func() *http.Request {
+			return &http.Request{Method: "GET", Header: header, ContentLength: 2, Body: io.NopCloser(strings.NewReader("{}"))}
+		},
 		"with a body": func() *http.Request {
 			return &http.Request{Method: "POST", Header: header, ContentLength: 5, Body: io.NopCloser(strings.NewReader("hello"))}
 		},
@@ -151,9 +162,10 @@ func TestOtherRequestsAreTheTransports(t *testing.T) {
 
 // between serves a Handler in front of the model, and gives a client's connection
 // to it.
-func (m modelSide) between() net.Conn {
+func (m modelSide) between(connect dial) net.Conn {
 	m.t.Helper()
 	handler := New(m.url(), func(*http.Request) (Recorder, http.Header) { return reader{}, nil }, func(ErrorClass) {})
+	handler.DialBy(connect)
 	agents, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		m.t.Fatal(err)
@@ -185,7 +197,7 @@ func write(t *testing.T, to io.Writer, text string) {
 // before the client sends the next, and the client has an early answer.
 func TestNothingOfAShortRequestIsHeldBack(t *testing.T) {
 	m := newModelSide(t)
-	client := m.between()
+	client := m.between(new(net.Dialer).DialContext)
 	write(t, client, "POST /p HTTP/1.1\r\nHost: m\r\nContent-Length: 9\r\n\r\n")
 	connection, model := m.accept()
 	m.reads(model, "POST /p HTTP/1.1\r\nHost: m\r\nContent-Length: 9\r\n\r\n")
@@ -211,35 +223,22 @@ func TestNothingOfAShortRequestIsHeldBack(t *testing.T) {
 // all of a request.
 func TestAModelThatReadsNothingIsHeard(t *testing.T) {
 	m := newModelSide(t)
-	in := newInline(m.url(), func(ctx context.Context, network, address string) (net.Conn, error) {
+	client := m.between(func(ctx context.Context, network, address string) (net.Conn, error) {
 		dialed, err := new(net.Dialer).DialContext(ctx, network, address)
 		if err == nil {
 			err = dialed.(*net.TCPConn).SetWriteBuffer(1)
 		}
 		return dialed, err
 	})
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://m/", strings.NewReader(strings.Repeat("x", shortBody)))
+	write(t, client, fmt.Sprintf("POST /p HTTP/1.1\r\nHost: m\r\nContent-Length: %d\r\n\r\n%s", shortBody, strings.Repeat("x", shortBody)))
+	connection, _ := m.accept()
+	write(t, connection, "HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno")
+	answer, err := http.ReadResponse(bufio.NewReader(client), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var model sync.WaitGroup
-	defer model.Wait()
-	model.Go(func() {
-		accepted, err := m.Accept()
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		defer accepted.Close()
-		_, _ = io.WriteString(accepted, "HTTP/1.1 413 Too Large\r\nConnection: close\r\n\r\nno")
-	})
-	answer, err := in.exchange(request, "/")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	if body, _ := io.ReadAll(answer.Body); answer.StatusCode != http.StatusRequestEntityTooLarge || string(body) != "no" {
-		t.Errorf("got %s with %q", answer.Status, body)
+	if body, err := io.ReadAll(answer.Body); answer.StatusCode != http.StatusRequestEntityTooLarge || string(body) != "no" || err != nil {
+		t.Errorf("got %s with %q, %v", answer.Status, body, err)
 	}
 }
 
@@ -256,7 +255,11 @@ func TestAStaleConnectionIsNotTheClientsMatter(t *testing.T) {
 		{method: http.MethodGet, body: "{}"},
 	} {
 		m := newModelSide(t)
-		in := newInline(m.url(), new(net.Dialer).DialContext)
+		dials := 0
+		in := newInline(m.url(), func(ctx context.Context, network, address string) (net.Conn, error) {
+			dials++
+			return new(net.Dialer).DialContext(ctx, network, address)
+		})
 		ask := func(method, body string) error {
 			request, err := http.NewRequestWithContext(t.Context(), method, "http://m/", strings.NewReader(body))
 			if err != nil {
@@ -300,8 +303,8 @@ func TestAStaleConnectionIsNotTheClientsMatter(t *testing.T) {
 		if err := ask(http.MethodOptions, ""); err != nil {
 			t.Fatal(err)
 		}
-		if err := ask(test.method, test.body); (err == nil) != test.again {
-			t.Errorf("%+v: %v", test, err)
+		if err := ask(test.method, test.body); (err == nil) != test.again || (dials == 2) != test.again {
+			t.Errorf("%+v: %v, with %d connections", test, err, dials)
 		}
 		<-done
 		in.pool.CloseIdle()
@@ -364,5 +367,40 @@ func TestAConnectionIsUsedAgainAfterAWholeAnswerOnly(t *testing.T) {
 				t.Errorf("used again: %v", conn.Reused())
 			}
 		})
+	}
+}
+
+// TestOnlyTheBodyIsReadWithoutWaiting: the server's watch for a client that leaves
+// waits, or it would see no client leave.
+func TestOnlyTheBodyIsReadWithoutWaiting(t *testing.T) {
+	m := newModelSide(t)
+	heads := ListenForHeads(m.Listener)
+	client, err := net.Dial("tcp", m.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	accepted, err := heads.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer accepted.Close()
+	connection := accepted.(*headConn)
+	connection.waitless.Store(true)
+	if n, err := connection.Read(make([]byte, 2)); n != 0 || err != nil {
+		t.Errorf("where nothing is there, a read gives %d, %v", n, err)
+	}
+	go func() { _, _ = io.WriteString(client, "x") }()
+	if n, err := connection.Read(make([]byte, 1)); n != 1 || err != nil {
+		t.Errorf("the watch gives %d, %v", n, err)
+	}
+	client.Close()
+	for n := 0; err == nil; n, err = connection.Read(make([]byte, 2)) {
+		if n != 0 {
+			t.Error("there is more")
+		}
+	}
+	if err != io.EOF {
+		t.Errorf("at the end a read gives %v", err)
 	}
 }

@@ -23,6 +23,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/net/http/httpguts"
 )
 
 // FuzzRawHTTP writes the same bytes to a model and to the proxy in front of
@@ -117,9 +119,10 @@ func targetOf(r *http.Request) string {
 }
 
 // hostOf gives the host of a request, which net/http sets to the address that
-// it dials where there is none, as queue-proxy does.
+// it dials where there is none, as queue-proxy does. Neither passes a host on that
+// no Host header may have: only the absolute form of a target may have one.
 func hostOf(r *http.Request) string {
-	if strings.HasPrefix(r.Host, "127.0.0.1:") {
+	if strings.HasPrefix(r.Host, "127.0.0.1:") || !httpguts.ValidHostHeader(r.Host) {
 		return ""
 	}
 	return r.Host
