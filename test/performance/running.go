@@ -6,6 +6,7 @@ SPDX-License-Identifier: Apache-2.0
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -44,12 +45,15 @@ func start(a arm, c *cell, m *models) (*running, error) {
 		r.address = c.target(m)
 		return r, nil
 	}
-	// Another process may take a port between its choice and its use.
+	// Another process may take a port between its choice and its use: the one that
+	// was to have it ends.
 	for range startAttempts {
-		if err = r.startProcess(c.target(m), startInterval); err == nil {
-			err = r.quiesce()
+		if err = r.startProcess(c.target(m), startInterval); !errors.Is(err, process.ErrEnded) {
 			break
 		}
+	}
+	if err == nil {
+		err = r.quiesce()
 	}
 	if err == nil {
 		return r, nil

@@ -60,8 +60,11 @@ func (p *Process) Kill() {
 	<-p.ended
 }
 
-// Await repeats a check every interval until it succeeds. An error says that
-// the process ended, or didn't come to it within the limit.
+// ErrEnded says that a process is gone.
+var ErrEnded = errors.New("ended")
+
+// Await repeats a check every interval until it succeeds. An error is ErrEnded,
+// or says that the process didn't come to it within the limit.
 func (p *Process) Await(check func() error, interval, limit time.Duration) error {
 	for deadline := time.Now().Add(limit); ; {
 		err := check()
@@ -70,7 +73,7 @@ func (p *Process) Await(check func() error, interval, limit time.Duration) error
 		}
 		select {
 		case <-p.ended:
-			return fmt.Errorf("%s ended: %s", p.command.Path, p.said)
+			return fmt.Errorf("%s %w: %s", p.command.Path, ErrEnded, p.said)
 		case <-time.After(interval):
 		}
 		if time.Now().After(deadline) {
@@ -83,7 +86,7 @@ func (p *Process) Await(check func() error, interval, limit time.Duration) error
 func (p *Process) Err() error {
 	select {
 	case <-p.ended:
-		return errors.New("the process ended: " + p.said.String())
+		return fmt.Errorf("%s %w: %s", p.command.Path, ErrEnded, p.said)
 	default:
 		return nil
 	}
