@@ -119,7 +119,8 @@ func (r *running) quiesce() error {
 	if r.sink == nil {
 		return nil
 	}
-	for before := int64(-1); ; time.Sleep(quiet) {
+	before := int64(-1)
+	for deadline := time.Now().Add(startLimit); time.Now().Before(deadline); time.Sleep(quiet) {
 		counted := r.sink.Events()
 		if r.tells {
 			now, err := readStatus(r.admin)
@@ -133,6 +134,7 @@ func (r *running) quiesce() error {
 		}
 		before = counted
 	}
+	return fmt.Errorf("events are still counted %s after the last exchange", startLimit)
 }
 
 // end ends the process and the sink. It may be called again.
