@@ -58,7 +58,8 @@ func machine() report.Machine {
 	m := report.Machine{Processors: runtime.NumCPU(), Go: runtime.Version()}
 	var name unix.Utsname
 	if unix.Uname(&name) == nil {
-		m.Kernel = string(bytes.TrimRight(name.Release[:], "\x00"))
+		// After the dash is who built it.
+		m.Kernel, _, _ = strings.Cut(string(bytes.TrimRight(name.Release[:], "\x00")), "-")
 	}
 	return m
 }

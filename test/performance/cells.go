@@ -58,8 +58,8 @@ func cells(full bool) []cell {
 	}
 	return []cell{
 		unary(1<<10, 1000, everyArm),
-		unary(64<<10, 500, everyArm),
 		unary(16<<10, 500, arms),
+		unary(64<<10, 500, everyArm),
 		unary(256<<10, 100, arms),
 		unary(4<<20, 10, arms),
 		http2(1<<10, 1000),

@@ -73,8 +73,10 @@ func run(from, to string) error {
 const (
 	width     = 8 * vg.Inch
 	rowHeight = vg.Inch / 2
-	around    = 1.5 * vg.Inch
+	around    = vg.Inch
 	margin    = vg.Inch / 8
+	// legendRows is how many rows the legend takes.
+	legendRows = 2
 	// filled is the share of a row's height that has bars.
 	filled = 0.8
 	// mostShown bounds the axis: one round in a hundred may be far out.
@@ -140,8 +142,9 @@ func (c chart) draw(path string) error {
 	}
 	p.NominalY(labels...)
 	p.X.Max = min(farthest, mostShown)
-	p.Y.Min, p.Y.Max = -0.5, float64(len(c.Rows))-0.5
-	return save(p, around+rowHeight*vg.Length(len(c.Rows)), path)
+	// The legend is under the rows.
+	p.Y.Min, p.Y.Max = -0.5-legendRows, float64(len(c.Rows))-0.5
+	return save(p, around+rowHeight*vg.Length(len(c.Rows)+legendRows), path)
 }
 
 // save writes a plot with a margin around it: labels would touch the edges.

@@ -14,10 +14,10 @@ func TestChartsHaveWhatWasMeasured(t *testing.T) {
 		names[chart.Name] = chart
 	}
 	cpu := names["performance-cpu"]
-	if len(charts) != 4 || len(cpu.Rows) != 3 {
+	if len(charts) != 4 || len(cpu.Rows) != 4 {
 		t.Fatalf("got %+v", charts)
 	}
-	if row := cpu.Rows[1]; row.Label != All || len(row.Bars) != 1 || row.Bars[0].Goal != 1 || row.Bars[0].High != 1.2 {
+	if row := cpu.Rows[2]; row.Label != All || len(row.Bars) != 1 || row.Bars[0].Goal != 1 || row.Bars[0].High != 1.2 {
 		t.Errorf("got %+v", row)
 	}
 	if Charts(&Result{}) == nil || len(Charts(&Result{})) != 0 {

@@ -24,6 +24,9 @@ type Goal struct {
 	Unit string
 	// measure gives a median of NaN where the run has nothing for it.
 	measure func(*Result) Estimate
+	// again is the same of the bare proxy, twice: what the run can't tell apart.
+	// It is nil where the goal is no ratio.
+	again func(*Result) Estimate
 }
 
 // Judgement is a goal beside what was measured.
@@ -34,6 +37,8 @@ type Judgement struct {
 	Unit      string   `json:"unit,omitempty"`
 	Verdict   Verdict  `json:"verdict"`
 	Milestone float64  `json:"milestone,omitempty"`
+	// Again is nil where there is none.
+	Again *Estimate `json:"again,omitempty"`
 }
 
 // Verdict says whether a goal was reached.
@@ -54,14 +59,20 @@ func Judge(result *Result, goals []Goal) []Judgement {
 		if math.IsNaN(measured.Median) {
 			continue
 		}
-		judgements = append(judgements, Judgement{
+		judgement := Judgement{
 			What:      goal.What,
 			Goal:      goal.String(),
 			Measured:  measured,
 			Unit:      goal.Unit,
 			Verdict:   goal.judge(measured.Median),
 			Milestone: goal.Milestone,
-		})
+		}
+		if goal.again != nil {
+			if again := goal.again(result); !math.IsNaN(again.Median) {
+				judgement.Again = &again
+			}
+		}
+		judgements = append(judgements, judgement)
 	}
 	return judgements
 }
@@ -156,13 +167,16 @@ func PeerGoals(result *Result) []Goal {
 }
 
 func ratioGoal(what, cell, arm, base string, metric Metric, limit, milestone float64) Goal {
-	return Goal{What: what, Limit: limit, Milestone: milestone, measure: func(r *Result) Estimate {
-		c := r.Cell(cell)
-		if c == nil {
-			return Estimated(nil)
+	ratio := func(of, to string) func(*Result) Estimate {
+		return func(r *Result) Estimate {
+			c := r.Cell(cell)
+			if c == nil {
+				return Estimated(nil)
+			}
+			return Estimated(Ratios(c.Arm(of), c.Arm(to), metric))
 		}
-		return Estimated(Ratios(c.Arm(arm), c.Arm(base), metric))
-	}}
+	}
+	return Goal{What: what, Limit: limit, Milestone: milestone, measure: ratio(arm, base), again: ratio(Again, Bare)}
 }
 
 func atLeast(goal Goal) Goal {

@@ -34,7 +34,7 @@ func GoalTable(judgements []Judgement) string {
 	if len(judgements) == 0 {
 		return "No goal is about what was measured.\n"
 	}
-	rows := [][]string{{"goal", "limit", "measured", "lowest to highest", "verdict"}}
+	rows := [][]string{{"goal", "limit", "measured", "lowest to highest", "bare proxy again", "verdict"}}
 	for _, j := range judgements {
 		verdict := string(j.Verdict)
 		if j.Verdict != Pass && j.Milestone != 0 {
@@ -43,7 +43,11 @@ func GoalTable(judgements []Judgement) string {
 				verdict += " reached"
 			}
 		}
-		rows = append(rows, []string{j.What, j.Goal, figure(j.Measured.Median, j.Unit), span(j.Measured, j.Unit), verdict})
+		again := ""
+		if j.Again != nil {
+			again = figure(j.Again.Median, "")
+		}
+		rows = append(rows, []string{j.What, j.Goal, figure(j.Measured.Median, j.Unit), span(j.Measured, j.Unit), again, verdict})
 	}
 	return table(rows)
 }
@@ -117,7 +121,7 @@ func remarks(cell *Cell) string {
 	latest := 0.0
 	for _, arm := range cell.Arms {
 		if arm.Failure != "" {
-			fmt.Fprintf(&text, "\n%s failed: %s\n", arm.Name, arm.Failure)
+			fmt.Fprintf(&text, "\n%s failed: %s\n", arm.Name, strings.Join(strings.Fields(arm.Failure), " "))
 		}
 		late := 0
 		for _, round := range arm.Rounds {
