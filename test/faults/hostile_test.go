@@ -131,7 +131,10 @@ func TestBombs(t *testing.T) {
 		group.Wait()
 		e := r.atRest()
 		hold(t, e, theLawHolds)
-		if encoded := e.agent.Dropped[ledger.ReasonEncoded]; encoded != e.agent.Observed || encoded != 2*clients*each {
+		// On a busy machine bombs may come faster than they are looked into. Those
+		// that the budget has no room for are dropped for it.
+		encoded, budget := e.agent.Dropped[ledger.ReasonEncoded], e.agent.Dropped[ledger.ReasonBudget]
+		if encoded == 0 || encoded+budget != e.agent.Observed || e.agent.Observed != 2*clients*each {
 			t.Errorf("of %d bombs both ways the ledger says %+v", clients*each, e.agent)
 		}
 		highest := peak()
