@@ -74,8 +74,7 @@ func (p *plan) run(ctx context.Context, result *report.Result) error {
 	return nil
 }
 
-// measure puts a cell's load on its arms, in rounds: each round has every arm,
-// and each begins with another, so that none has always the same before it.
+// measure puts a cell's load on its arms, in rounds of every arm.
 func (p *plan) measure(ctx context.Context, c *cell, m *models) (report.Cell, error) {
 	arms, measured, err := p.startArms(ctx, c, m)
 	defer func() {
@@ -90,7 +89,7 @@ func (p *plan) measure(ctx context.Context, c *cell, m *models) (report.Cell, er
 	beginnings := beginAllocations(arms)
 	repeats := p.rounds
 	for round := range p.rounds {
-		for _, i := range rotated(len(arms), round) {
+		for _, i := range order(len(arms), round) {
 			if measured[i].Failure != "" {
 				continue
 			}
@@ -135,13 +134,21 @@ func (p *plan) startArms(ctx context.Context, c *cell, m *models) ([]*running, [
 	return arms, measured, nil
 }
 
-// rotated gives the order of arms in a round.
-func rotated(count, round int) []int {
-	order := make([]int, 0, count)
+// order gives the order of arms in a round. Over as many rounds as there are
+// arms each begins once, and each comes once after every other (Williams'
+// design; with an odd number of arms nearly so): what one leaves behind, as a
+// warm cache or work put off, falls to all alike.
+func order(count, round int) []int {
+	arms := make([]int, count)
 	for i := range count {
-		order = append(order, (i+round)%count)
+		// 0, 1, -1, 2, -2 and so on, shifted by a place each round.
+		step := (i + 1) / 2
+		if i%2 == 0 {
+			step = -step
+		}
+		arms[i] = ((step+round)%count + count) % count
 	}
-	return order
+	return arms
 }
 
 // chosen gives the arms of a cell that are measured, in the cell's order.

@@ -12,11 +12,21 @@ import (
 	"github.com/sidenote-dev/sidenote/test/performance/report"
 )
 
-func TestEachRoundBeginsWithAnotherArm(t *testing.T) {
-	for round, want := range [][]int{{0, 1, 2}, {1, 2, 0}, {2, 0, 1}, {0, 1, 2}} {
-		if got := rotated(3, round); !slices.Equal(got, want) {
-			t.Errorf("round %d: %v, want %v", round, got, want)
+func TestEachArmBeginsOnceAndComesOnceAfterEveryOther(t *testing.T) {
+	const count = 6
+	first, after := make(map[int]int), make(map[[2]int]int)
+	for round := range count {
+		arms := order(count, round)
+		first[arms[0]]++
+		for i := range count - 1 {
+			after[[2]int{arms[i], arms[i+1]}]++
 		}
+		if slices.Sort(arms); !slices.Equal(arms, []int{0, 1, 2, 3, 4, 5}) {
+			t.Errorf("round %d: %v", round, arms)
+		}
+	}
+	if len(first) != count || len(after) != count*(count-1) {
+		t.Errorf("%d arms begin, and %d pairs follow each other, of %d and %d", len(first), len(after), count, count*(count-1))
 	}
 }
 
