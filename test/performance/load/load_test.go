@@ -8,8 +8,11 @@ package load
 import (
 	"context"
 	"errors"
+	"runtime"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // script is a sender that answers as it is told.
@@ -47,6 +50,28 @@ func TestLatencyCountsFromTheIntendedBegin(t *testing.T) {
 		if least := stall - time.Duration(i)*time.Millisecond; latency < least {
 			t.Errorf("exchange %d took %s, want %s or more", i, latency, least)
 		}
+	}
+}
+
+// TestTheCallersThreadKeepsItsTimerSlack: processes that it starts inherit it.
+func TestTheCallersThreadKeepsItsTimerSlack(t *testing.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	slack := func() int {
+		got, err := unix.PrctlRetInt(unix.PR_GET_TIMERSLACK, 0, 0, 0, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	before := slack()
+	during := 0
+	Open(context.Background(), Schedule{Rate: 1000, Length: 5 * time.Millisecond}, []Sender{script{func() error {
+		during++
+		return nil
+	}}})
+	if after := slack(); after != before || during == 0 {
+		t.Errorf("%d ns before, %d after %d exchanges", before, after, during)
 	}
 }
 
