@@ -278,6 +278,15 @@ func TestAConnectionThatEndsAsTheEventArrivesIsReplaced(t *testing.T) {
 	}
 }
 
+// TestANewConnectionThatEndsFailsTheAttempt: it was not closed as idle, so the
+// sink may have taken the event.
+func TestANewConnectionThatEndsFailsTheAttempt(t *testing.T) {
+	s := newScripted(t, func(_ *scripted, _ int, _ *net.TCPConn, requests *bufio.Reader) { take(requests) })
+	if got := s.send(t, 10); Judge(got) != Retry || s.connections.Load() != 1 {
+		t.Errorf("got %+v on %d connections, want a failure on one", got, s.connections.Load())
+	}
+}
+
 func TestAnAttemptThatIsCutOffEndsItsConnection(t *testing.T) {
 	arrived, closed := make(chan struct{}), make(chan struct{})
 	s := newScripted(t, func(_ *scripted, _ int, peer *net.TCPConn, requests *bufio.Reader) {
