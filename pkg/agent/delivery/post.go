@@ -43,8 +43,8 @@ type outgoing struct {
 // errNotRead says that the sink has responded and reads no further.
 var errNotRead = errors.New("the sink doesn't read the rest of the event")
 
-// post writes one request, and reads the head of its response. Its buffer is
-// that of the next one after giveBack.
+// post writes one request, and reads the head of its response. giveBack returns
+// it to a pool, with its buffer.
 type post struct {
 	// buffer has what goes out with the next write.
 	buffer []byte
@@ -65,7 +65,7 @@ var posts = sync.Pool{New: func() any { return &post{buffer: make([]byte, 0, pos
 func borrowPost() *post { return posts.Get().(*post) }
 
 func (x *post) giveBack() {
-	// A buffer that a long token has grown is not worth keeping.
+	// A long token has grown the others. They would waste memory in the pool.
 	if cap(x.buffer) == postBufferBytes {
 		*x = post{buffer: x.buffer[:0]}
 		posts.Put(x)
@@ -97,9 +97,9 @@ func (x *post) Get(string) string { return "" }
 // Keys is not used to write a trace context.
 func (x *post) Keys() []string { return nil }
 
-// exchange writes the request, of which writeHead has written the head, and reads the head of the final response. sent
-// says whether the request was written in full: without that, the connection
-// can't be used again.
+// exchange writes the request and reads the head of the final response. The
+// request's head must be in the buffer already (writeHead). sent says whether the
+// request was written in full. If it wasn't, the connection can't be used again.
 func (x *post) exchange(ctx context.Context, conn *http1.Conn, body io.WriterTo) (response *http.Response, sent bool, err error) {
 	x.ctx, x.conn, x.early, x.begun = ctx, conn, nil, false
 	_, err = body.WriteTo(x)

@@ -83,8 +83,8 @@ func (c *Conn) quiet() bool {
 
 func (c *Conn) old(now time.Time) bool { return !c.ends.IsZero() && !now.Before(c.ends) }
 
-// rest makes an idle connection of one whose exchange is over. It reports false
-// where the peer has sent more than the response.
+// rest marks the connection as idle after an exchange. It reports false if the
+// peer has sent more than the response.
 func (c *Conn) rest(now time.Time) bool {
 	if c.Reader.Buffered() > 0 {
 		return false

@@ -41,8 +41,8 @@ func (c *Conn) ReadResponse(request *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// AllowHead gives what is read next as long a head as Options say. An exchange
-// that is bound has it from Bind.
+// AllowHead lets the next head be as long as Options allow. Bind does so for its
+// exchange.
 func (c *Conn) AllowHead() { c.room = c.maxHeadBytes }
 
 // Interim says whether another response follows. None follows 101, with which

@@ -27,8 +27,9 @@ const maxHeadBytes = 10 << 20
 // connection, and to hand an exchange over to them and back costs more than the
 // exchange itself.
 //
-// Nothing is held back for it: a goroutine sends what the client has not sent
-// yet, or the model not taken, so that the model's answer is read meanwhile.
+// It holds nothing back. If the client has not sent the whole request yet, or the
+// model has not taken it, a goroutine sends the rest while the model's response is
+// read.
 type inline struct {
 	pool    *http1.Pool
 	connect dial

@@ -56,8 +56,8 @@ func (o *outgoing) send(conn *http1.Conn, r *http.Request, target string) error 
 	writeHead(&o.head, r, target, o.rest)
 	request, err := o.readThere(o.head.Bytes(), headConnOf(r))
 	if err != nil {
-		// The client broke off. The model sees so much of the request, and then the
-		// same.
+		// The client broke off. The model gets this part of the request, and then
+		// the end of the connection.
 		_, _ = o.writeNow(request)
 		o.conn.Close()
 		return err
@@ -118,9 +118,9 @@ func (o *outgoing) writeNow(p []byte) (int, error) {
 	return 0, nil
 }
 
-// sendRest ends with the request, or with the connection, or when the body is
-// closed at the end of the exchange. Where the model is gone, what it said last
-// is still read: only a client that broke off ends the connection.
+// sendRest ends at the end of the request or of the connection, or when the body
+// is closed at the end of the exchange. It closes the connection only if the
+// client broke off: a model that is gone may have left a response.
 func (o *outgoing) sendRest(buffer, unsent []byte) {
 	_, err := o.conn.Write(unsent)
 	// Little is held for a client that is slow.

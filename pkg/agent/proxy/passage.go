@@ -12,8 +12,8 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/inference"
 )
 
-// passage is one exchange on its way through the proxy: what its hooks and its
-// bodies share, in one piece.
+// passage is one exchange on its way through the proxy. It holds the state that
+// the hooks and the bodies share, in one allocation.
 type passage struct {
 	handler *Handler
 	client  http.ResponseWriter
@@ -83,7 +83,7 @@ func (p *passage) watchRequest(out *http.Request) {
 	out.Body = &p.requestBody
 }
 
-// relay makes the answer to the client of the model's.
+// relay prepares the model's response for the client.
 func (p *passage) relay(res *http.Response) error {
 	if _, given := res.Header["Content-Type"]; !given {
 		// Or the server would guess one.
