@@ -358,6 +358,8 @@ func (a *Agent) Run(signals <-chan os.Signal) error {
 	a.server.Close()
 	stopBuilding()
 	buildingGroup.Wait()
+	// From now on events are dropped that a spool or a sink may still read.
+	a.budget.StopReuse()
 	stopDelivering()
 	if !waitFor(&deliveringGroup, lastAttempts) {
 		// Only the standard output can't be cut off.

@@ -15,6 +15,7 @@ import "sync/atomic"
 type Budget struct {
 	limit          int64
 	used, captured atomic.Int64
+	free           buffers
 }
 
 // NewBudget gives a budget of limit bytes.
@@ -22,6 +23,10 @@ func NewBudget(limit int64) *Budget { return &Budget{limit: limit} }
 
 // Limit is the budget's size in bytes.
 func (b *Budget) Limit() int64 { return b.limit }
+
+// StopReuse ends the reuse of buffers. At the agent's end an event may be dropped
+// while a spool's disk still reads its data.
+func (b *Budget) StopReuse() { b.free.stopped.Store(true) }
 
 // Used is what is reserved now, in bytes.
 func (b *Budget) Used() int64 { return b.used.Load() }
@@ -42,12 +47,15 @@ func (b *Budget) reserve(n int64) bool {
 	}
 }
 
-// Lease is a part of a budget, held for one event until it is released. It is
-// safe for concurrent use.
+// Lease is a part of a budget, held for one event until it is released. It owns
+// the buffer of the event's body: after Release nobody may read the body any
+// more, because another body gets the buffer. A Lease is safe for concurrent use,
+// but for its buffer, which belongs to one goroutine at a time.
 type Lease struct {
 	budget     *Budget
 	held       atomic.Int64
 	handedOver atomic.Bool
+	buffer     *buffer
 }
 
 // Lease gives an empty lease.
@@ -105,10 +113,63 @@ func (l *Lease) Held() int64 { return max(l.held.Load(), 0) }
 
 // Release gives everything back. Only its first call does something.
 func (l *Lease) Release() {
-	if held := l.held.Swap(released); held > 0 {
-		l.budget.used.Add(-held)
-		l.capture(-held)
+	held := l.held.Swap(released)
+	if held == released {
+		return
 	}
+	l.budget.used.Add(-held)
+	l.capture(-held)
+	l.giveBack()
+}
+
+// extend makes room for size bytes in the lease's buffer, and returns data in it.
+// Where the budget has no room it changes nothing. The old and the new buffer are
+// there at the same time for a moment, and the budget counts both.
+func (l *Lease) extend(data []byte, size int) ([]byte, bool) {
+	if !l.Grow(int64(size)) {
+		return data, false
+	}
+	larger := l.budget.free.take(size)
+	if more := int64(cap(larger.bytes) - size); !l.Grow(more) {
+		l.Shrink(int64(size))
+		l.budget.free.giveBack(larger)
+		return data, false
+	}
+	data = append(larger.bytes[:0], data...)
+	l.discard()
+	l.buffer = larger
+	return data, true
+}
+
+// discard gives back the buffer, and what the lease holds for it.
+func (l *Lease) discard() {
+	if l.buffer != nil {
+		l.Shrink(int64(cap(l.buffer.bytes)))
+		l.giveBack()
+	}
+}
+
+func (l *Lease) giveBack() {
+	if l.buffer != nil {
+		l.budget.free.giveBack(l.buffer)
+		l.buffer = nil
+	}
+}
+
+// Keep says which bytes are read from now on, and returns how many the lease needs
+// to hold for them. It gives the buffer back where they are no part of it.
+func (l *Lease) Keep(data []byte) int64 {
+	if l.buffer == nil || !sameMemory(l.buffer.bytes, data) {
+		l.giveBack()
+		return int64(cap(data))
+	}
+	return int64(cap(l.buffer.bytes))
+}
+
+// sameMemory reports whether a part of whole was cut from it. Slicing keeps the
+// end of a slice's capacity.
+func sameMemory(whole, part []byte) bool {
+	return cap(part) > 0 && &whole[:cap(whole)][cap(whole)-1] == &part[:cap(part)][cap(part)-1]
 }
 
 // HandOver says that what is held is now an event's on its way. Nothing else

@@ -9,7 +9,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"hash"
-	"slices"
 
 	"github.com/sidenote-dev/sidenote/pkg/agent/event"
 )
@@ -91,8 +90,7 @@ func (r *Recorder) Body() event.Body {
 	return body
 }
 
-// grow makes room for need bytes in all. Old and new copy live side by side
-// for a moment, and the budget knows of both.
+// grow makes room for need bytes in all.
 func (r *Recorder) grow(need int) bool {
 	old := cap(r.data)
 	if need <= old {
@@ -103,18 +101,9 @@ func (r *Recorder) grow(need int) bool {
 		size = max(need, int(min(expected, max(maxGrowth*int64(old), maxFirstBytes))))
 	}
 	size = int(min(int64(size), r.settings.MaxBytes))
-	if !r.lease.Grow(int64(size)) {
-		return false
-	}
-	// The allocator gives up to an eighth more, which is held as well.
-	grown := slices.Grow([]byte(nil), size)
-	if !r.lease.Grow(int64(cap(grown) - size)) {
-		r.lease.Shrink(int64(size))
-		return false
-	}
-	r.data = append(grown, r.data...)
-	r.lease.Shrink(int64(old))
-	return true
+	var grown bool
+	r.data, grown = r.lease.extend(r.data, size)
+	return grown
 }
 
 // startHash hashes what was kept so far, which is all that flowed before.
@@ -128,7 +117,7 @@ func (r *Recorder) startHash() {
 }
 
 func (r *Recorder) discard() {
-	r.lease.Shrink(int64(cap(r.data)))
+	r.lease.discard()
 	r.data = nil
 }
 

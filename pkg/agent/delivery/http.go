@@ -18,7 +18,6 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/propagation"
@@ -260,19 +259,15 @@ func (s *HTTPSender) postByTransport(ctx context.Context, to *url.URL, out outgo
 		ContentLength: message.Length,
 		Body:          http.NoBody,
 	}).WithContext(ctx)
-	var unsound atomic.Bool
-	if message.Length > 0 {
-		body := func() io.ReadCloser {
-			return io.NopCloser(guardedBody{Reader: message.Body(), panics: s.options.Panics, unsound: &unsound})
-		}
-		request.Body = body()
-		request.GetBody = func() (io.ReadCloser, error) { return body(), nil }
-	}
+	bodies := sentBodies{panics: s.options.Panics}
+	bodies.attach(request, message)
 	// Not a client: it would follow redirects.
 	answer, err := s.current(to, time.Now()).RoundTrip(request)
 	if err != nil {
-		return NoAnswer, unsound.Load(), err
+		bodies.end(false)
+		return NoAnswer, bodies.unsound(), err
 	}
+	defer bodies.end(true)
 	defer answer.Body.Close()
 	result, _ = readAnswer(answer, s.options.RetryAfterMax)
 	return result, false, nil
@@ -294,24 +289,6 @@ func readAnswer(answer *http.Response, retryAfterMax time.Duration) (result Resu
 	// Read, so that the connection can be used again, but not for ever.
 	read, err := io.Copy(io.Discard, io.LimitReader(answer.Body, maxAnswerBytes))
 	return result, err == nil && read < maxAnswerBytes
-}
-
-// guardedBody is a message's body. It is read in a goroutine of net/http, where
-// nobody else recovers.
-type guardedBody struct {
-	io.Reader
-	panics  panics.Handler
-	unsound *atomic.Bool
-}
-
-var errUnsound = errors.New("the event's body can't be written")
-
-func (b guardedBody) Read(p []byte) (n int, err error) {
-	if !b.panics.Event(func() { n, err = b.Reader.Read(p) }) {
-		b.unsound.Store(true)
-		return 0, errUnsound
-	}
-	return n, err
 }
 
 // unanswered says what an attempt at an address means that had no answer.

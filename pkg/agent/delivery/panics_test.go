@@ -13,7 +13,6 @@ import (
 	"net/url"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -184,20 +183,19 @@ func TestABodyThatPanicsEndsTheAttempt(t *testing.T) {
 	told := newTold()
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }))
 	defer server.Close()
-	var unsound atomic.Bool
-	body := guardedBody{Reader: panickingReader{}, panics: told.handler(), unsound: &unsound}
+	body := &sentBody{reader: panickingReader{}, panics: told.handler()}
 	target, err := url.Parse(server.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
 	transport := new(http.Transport)
 	defer transport.CloseIdleConnections()
-	answer, err := transport.RoundTrip(&http.Request{Method: http.MethodPost, URL: target, Header: make(http.Header), Body: io.NopCloser(body), ContentLength: 10})
+	answer, err := transport.RoundTrip(&http.Request{Method: http.MethodPost, URL: target, Header: make(http.Header), Body: body, ContentLength: 10})
 	if err == nil {
 		answer.Body.Close()
 		t.Error("the attempt went on")
 	}
-	if !unsound.Load() {
+	if !(&sentBodies{bodies: []*sentBody{body}}).unsound() {
 		t.Error("the body counts as sound")
 	}
 	told.mustName(t, "panickingReader")

@@ -139,7 +139,10 @@ func TestAnExchangeHoldsNoBodyOfAnEventThatHasEnded(t *testing.T) {
 	if used := budget.Used(); len(sink.data) != 1 || used != 0 {
 		t.Fatalf("%d events came to the sink, and %d bytes are held", len(sink.data), used)
 	}
-	runtime.GC()
+	// A buffer that is free to be used again outlasts one collection.
+	for range 3 {
+		runtime.GC()
+	}
 	if sink.data[0].Value() != nil {
 		t.Error("the request's body is still there")
 	}

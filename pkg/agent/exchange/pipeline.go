@@ -308,9 +308,9 @@ func (p *Pipeline) build(o *observed) {
 		p.drop(o, ledger.ReasonEncoded)
 		return
 	}
-	// What the event holds from now on. The body as it came is garbage where it
-	// was decoded, and nothing may refer to it: neither built nor release does.
-	held := heldBy(built)
+	// What the event holds from now on. Where the body was decoded, its buffer is
+	// given back.
+	held := delivery.OverheadBytes + max(built.AttributeBytes()-usualAttributeBytes, 0) + o.lease.Keep(built.Data())
 	if !o.lease.Resize(held) {
 		p.drop(o, ledger.ReasonBudget)
 		return
@@ -329,18 +329,10 @@ func (p *Pipeline) build(o *observed) {
 	}
 }
 
-const (
-	// usualAttributeBytes is what an event's own attributes may take within
-	// delivery.OverheadBytes. Without any, an event takes 0.8 KiB, and a sink's
-	// last answer up to 0.8.
-	usualAttributeBytes = 768
-)
-
-// heldBy is what an event holds of the budget. All events share the owner's
-// metadata, which are held once.
-func heldBy(e *event.Event) int64 {
-	return delivery.OverheadBytes + max(e.AttributeBytes()-usualAttributeBytes, 0) + int64(cap(e.Data()))
-}
+// usualAttributeBytes is what an event's own attributes may take within
+// delivery.OverheadBytes. Without any, an event takes 0.8 KiB, and a sink's last
+// response up to 0.8. The owner's metadata are held once for all events.
+const usualAttributeBytes = 768
 
 // releaseAfter gives a function that releases a lease when it has been called so
 // often.
