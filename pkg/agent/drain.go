@@ -16,20 +16,20 @@ import (
 )
 
 const (
-	// quiet is how long no exchange is under way before the agent counts as
-	// idle: queue-proxy may still have one on its way.
+	// quiet is how long the agent must be without an exchange to count as idle,
+	// because queue-proxy may still send one.
 	quiet = 500 * time.Millisecond
-	// look is how often a condition is looked at while draining.
+	// look is the time between two checks of a condition while draining.
 	look = 20 * time.Millisecond
 )
 
-// drain goes on serving until the agent is idle, then delivers what is left.
-// Exchanges end when they end: the kubelet kills what takes longer than the
-// pod's grace period, which the agent doesn't know. Only the delivery has a
-// bound of its own. A second signal ends both at once.
+// drain serves until the agent is idle, then delivers the remaining events. It
+// cuts no exchange off: the kubelet does that at the end of the pod's grace
+// period, which the agent doesn't know. Only the delivery has a timeout. A second
+// signal ends both at once.
 func (a *Agent) drain(signals <-chan os.Signal) {
 	a.logLedger("agent drains")
-	// In case that the kubelet kills the agent before its exchanges are over.
+	// The kubelet may kill the agent before its exchanges are over.
 	a.statements.Issue()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -62,23 +62,22 @@ func (a *Agent) drain(signals <-chan os.Signal) {
 	end.delivery(ctx)
 }
 
-// ending is the end of an agent in two phases, over what it has to ask.
+// ending is the end of an agent in two phases: exchanges, then delivery.
 type ending struct {
-	// begun and active are the numbers of exchanges that ever began and that
-	// are under way.
+	// begun counts all exchanges so far, active those under way.
 	begun  func() uint64
 	active func() int64
-	// shutdown closes the port, and waits for requests that were already there.
+	// shutdown closes the port and waits for the remaining requests.
 	shutdown func(context.Context) error
 	// final sends the last ledger event.
 	final func()
-	// delivered says whether nothing is left to deliver.
+	// delivered reports whether all events have ended.
 	delivered       func() bool
 	deliveryTimeout time.Duration
 }
 
-// exchanges waits for the end of all exchanges, however long they take, and
-// says whether they ended before ctx.
+// exchanges waits for the end of all exchanges, however long they take. It
+// reports whether they ended before ctx was done.
 func (e ending) exchanges(ctx context.Context) bool {
 	idleSince := time.Now()
 	served := e.begun()
@@ -90,9 +89,8 @@ func (e ending) exchanges(ctx context.Context) bool {
 	}) {
 		return false
 	}
-	// Idle: the listener may close now, and with it kept connections. A request
-	// that came just before may still take its time. The server doesn't know of
-	// tunnels any more.
+	// The agent is idle, so the listener and idle connections may close. A request
+	// that has just come may still take time. The server doesn't know of tunnels.
 	if e.shutdown(ctx) != nil || !await(ctx, func() bool { return e.active() == 0 }) {
 		return false
 	}
@@ -100,15 +98,15 @@ func (e ending) exchanges(ctx context.Context) bool {
 	return true
 }
 
-// delivery waits until nothing is left, or the time for it is over.
+// delivery waits until all events have ended, or for deliveryTimeout.
 func (e ending) delivery(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, e.deliveryTimeout)
 	defer cancel()
 	await(ctx, e.delivered)
 }
 
-// await looks at a condition until it holds, and says whether it did before
-// ctx was done.
+// await checks a condition until it holds. It reports whether it held before ctx
+// was done.
 func await(ctx context.Context, condition func() bool) bool {
 	ticker := time.NewTicker(look)
 	defer ticker.Stop()
@@ -130,7 +128,7 @@ func (a *Agent) pending() uint64 {
 	return pending
 }
 
-// logLedger writes one line, which the logger never samples away.
+// logLedger writes one line. The logger's sampling never drops it.
 func (a *Agent) logLedger(message string) {
 	counts := make(map[string]ledger.Snapshot)
 	for _, sink := range a.state().Sinks {

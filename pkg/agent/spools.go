@@ -14,10 +14,10 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/agent/spool"
 )
 
-// maxAttributesBytes bounds what a spooled event takes beside its body.
+// maxAttributesBytes bounds the size of a spooled event without its body.
 const maxAttributesBytes = 64 << 10
 
-// reserveSpools takes the spools' part of the budget, once for all.
+// reserveSpools takes the spools' part of the budget for the agent's lifetime.
 func (a *Agent) reserveSpools(given *arguments.Arguments) {
 	spools := 0
 	for _, sink := range given.Sinks {
@@ -27,7 +27,7 @@ func (a *Agent) reserveSpools(given *arguments.Arguments) {
 	}
 	a.spools = delivery.ShareOfSpool(given.BufferBytes, spools)
 	lease := a.budget.Lease()
-	// It is no body's.
+	// The metrics count it as events, not as captured bodies.
 	lease.HandOver()
 	lease.Grow(a.spools.Reserved * int64(spools))
 }
@@ -63,10 +63,10 @@ func (a *Agent) spoolOptions(given *arguments.Arguments, sink arguments.Sink) *d
 	}
 }
 
-// spoolStatuses says how the spools do, by the names of their sinks.
+// spoolStatuses returns the status of each spool by its sink's name.
 func (a *Agent) spoolStatuses() map[string]delivery.SpoolStatus {
 	statuses := make(map[string]delivery.SpoolStatus)
-	// An event that leaves the pipeline is in its sink by then.
+	// Ask the pipeline first: an event that leaves it is in its sink then.
 	handedOver := a.pipeline.HandedOver()
 	for i, sink := range a.sinks {
 		if status, ok := sink.SpoolStatus(handedOver[i]); ok {
@@ -89,7 +89,7 @@ func observedSpool(status delivery.SpoolStatus) *metrics.Spool {
 	}
 }
 
-// spoolsEmpty says whether all that was spooled has come back.
+// spoolsEmpty reports whether all spooled events were read back.
 func (a *Agent) spoolsEmpty() bool {
 	for _, sink := range a.sinks {
 		if !sink.SpoolEmpty() {

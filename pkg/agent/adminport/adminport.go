@@ -18,32 +18,32 @@ import (
 )
 
 const (
-	// headTimeout is short: whoever scrapes has its request ready.
+	// headTimeout is short, because a scraper sends its request at once.
 	headTimeout = 2 * time.Second
-	// timeout bounds a request's body, which nobody reads, and the answer.
+	// timeout bounds the read of a request's body, which is ignored, and the
+	// write of the response.
 	timeout = 10 * time.Second
 	// idleTimeout is longer than the usual time between two scrapes.
 	idleTimeout    = 2 * time.Minute
 	maxHeaderBytes = 16 << 10
-	// maxWait bounds the wait for a turn.
+	// maxWait bounds the time that a request waits for the rate limiter.
 	maxWait = 5 * time.Second
 )
 
-// paces are how many requests are answered in a second, and at once. More wait
-// for their turn.
+// paces are the requests per second and the burst for each origin. Others wait.
 var paces = [origins]struct {
 	pace  rate.Limit
 	burst int
 }{elsewhere: {50, 50}, here: {200, 100}}
 
-// NewServer gives the server of a listener that Listen gave.
+// NewServer returns a server for a listener of Listen.
 func NewServer(handler http.Handler, errorLog *log.Logger) *http.Server {
 	return &http.Server{
 		Handler:           paced(handler),
 		ErrorLog:          errorLog,
 		ReadHeaderTimeout: headTimeout,
 		ReadTimeout:       timeout,
-		// The wait for a turn comes before the answer.
+		// A request may wait for the rate limiter before its response.
 		WriteTimeout:   timeout + maxWait,
 		IdleTimeout:    idleTimeout,
 		MaxHeaderBytes: maxHeaderBytes,
@@ -64,7 +64,7 @@ func paced(handler http.Handler) http.Handler {
 		makeRoom(w, r)
 		if err != nil {
 			w.Header().Set("Retry-After", "1")
-			http.Error(w, "too many requests: come again later", http.StatusTooManyRequests)
+			http.Error(w, "too many requests: retry later", http.StatusTooManyRequests)
 			return
 		}
 		handler.ServeHTTP(w, r)

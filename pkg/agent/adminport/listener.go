@@ -15,16 +15,16 @@ import (
 )
 
 const (
-	// maxServed is how many connections of one origin are served at the same
-	// time, and maxWaiting how many more wait for that, unread. Further ones are
+	// maxServed bounds the connections of one origin that are served at the same
+	// time. maxWaiting bounds those that wait for it, unread. Further ones are
 	// closed.
 	maxServed  = 64
 	maxWaiting = 256
 )
 
-// origin is where connections come from. Those of this machine, which is the
-// pod, have bounds of their own: queue-proxy's probes come from there, and no
-// stranger can take their place.
+// origin is where a connection comes from. Connections from within the pod have
+// bounds of their own, so that no other client can take the place of
+// queue-proxy's probes.
 type origin int
 
 const (
@@ -41,12 +41,11 @@ func originOf(address string) origin {
 	return elsewhere
 }
 
-// listener bounds the connections of another one. One that waits costs its
-// caller time and the agent next to nothing; a caller that was sent away would
-// come again at once.
+// listener bounds the connections of another listener. A waiting connection costs
+// the agent next to nothing. A refused client would connect again at once.
 type listener struct {
 	net.Listener
-	// ready has room for all that are served.
+	// ready has room for all served connections.
 	ready  chan net.Conn
 	failed chan error
 	ended  chan struct{}
@@ -92,7 +91,7 @@ func (l *listener) run() {
 	}
 }
 
-// place has a connection served, wait, or closed.
+// place serves a connection, makes it wait, or closes it.
 func (l *listener) place(c *connection) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -105,7 +104,7 @@ func (l *listener) place(c *connection) {
 		l.waiting[c.origin] = append(l.waiting[c.origin], c)
 		for other := range l.served[c.origin] {
 			if other.idle {
-				// Its place is given on when the server has closed it, too.
+				// Its place is free once the server has closed it, too.
 				other.Conn.Close()
 				other.idle = false
 				break
@@ -119,7 +118,7 @@ func (l *listener) serve(c *connection) {
 	l.ready <- c
 }
 
-// leave gives the place of a connection to the one that has waited for longest.
+// leave gives the place of a connection to the one that has waited longest.
 func (l *listener) leave(c *connection) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -135,7 +134,7 @@ func (l *listener) leave(c *connection) {
 	}
 }
 
-// crowded says whether others wait for a connection's place.
+// crowded reports whether others wait for a connection's place.
 func (l *listener) crowded(c *connection) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -159,7 +158,8 @@ func (l *listener) Accept() (net.Conn, error) {
 	}
 }
 
-// Close closes the listener and what waits. What is served is the server's.
+// Close closes the listener and the waiting connections. The server closes those
+// that are served.
 func (l *listener) Close() error { return l.close() }
 
 func (l *listener) end() error {
@@ -185,12 +185,12 @@ func (l *listener) end() error {
 	}
 }
 
-// connection is one that knows when it is closed.
+// connection frees its place when it is closed.
 type connection struct {
 	net.Conn
 	listener *listener
 	origin   origin
-	// idle says that it waits for a further request. It is the listener's.
+	// idle says that it waits for a further request. The listener's mu guards it.
 	idle bool
 }
 
@@ -200,7 +200,7 @@ func (c *connection) Close() error {
 	return err
 }
 
-// CloseWrite is what a server asks for before it closes.
+// CloseWrite lets a server close one direction before it closes the connection.
 func (c *connection) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
@@ -208,7 +208,7 @@ func (c *connection) CloseWrite() error {
 	return nil
 }
 
-// changed is a server's ConnState.
+// changed is the server's ConnState hook.
 func changed(conn net.Conn, state http.ConnState) {
 	if c, ok := conn.(*connection); ok {
 		c.listener.setIdle(c, state == http.StateIdle)
@@ -217,13 +217,13 @@ func changed(conn net.Conn, state http.ConnState) {
 
 type connectionKey struct{}
 
-// known is a server's ConnContext.
+// known is the server's ConnContext hook.
 func known(ctx context.Context, conn net.Conn) context.Context {
 	return context.WithValue(ctx, connectionKey{}, conn)
 }
 
-// makeRoom closes the connection of a request after its answer, where others
-// wait for the place.
+// makeRoom closes the connection of a request after its response where others
+// wait for its place.
 func makeRoom(w http.ResponseWriter, r *http.Request) {
 	if c, ok := r.Context().Value(connectionKey{}).(*connection); ok && c.listener.crowded(c) {
 		w.Header().Set("Connection", "close")

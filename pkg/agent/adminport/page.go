@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// page answers everybody with what a handler gave once. It is made by one
-// request at a time, and is fresh for some time.
+// page caches the response of a handler for some time. One request at a time
+// makes a new one.
 type page struct {
 	handler http.Handler
 	fresh   time.Duration
@@ -24,8 +24,9 @@ type page struct {
 	last *answer
 }
 
-// Page has a handler asked by one caller at a time, and everybody given the same
-// answer, not older than fresh. The handler gets a request without headers.
+// Page calls a handler for one client at a time, and gives all clients the same
+// response, which is not older than fresh. The handler gets a request without
+// headers.
 func Page(handler http.Handler, fresh time.Duration) http.Handler {
 	return &page{handler: handler, fresh: fresh}
 }

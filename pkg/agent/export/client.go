@@ -14,9 +14,8 @@ import (
 
 const idleTimeout = 90 * time.Second
 
-// newClient gives a client that sends to the collector which is configured, and
-// to no other: it follows no redirect. Its connections close when ending is
-// done.
+// newClient returns a client that sends to the configured collector only: it
+// follows no redirect. Its connections close when ending is done.
 func newClient(ending context.Context) *http.Client {
 	dialer := &net.Dialer{Timeout: timeout}
 	return &http.Client{
@@ -29,8 +28,8 @@ func newClient(ending context.Context) *http.Client {
 				if err != nil {
 					return nil, err
 				}
-				// The transport keeps one that was dialled for a request which
-				// has gone, after CloseIdleConnections too.
+				// The transport keeps a connection that was dialled for a cancelled
+				// request, even after CloseIdleConnections.
 				return boundConn{conn, context.AfterFunc(ending, func() { conn.Close() })}, nil
 			},
 			TLSHandshakeTimeout: timeout,
@@ -40,7 +39,7 @@ func newClient(ending context.Context) *http.Client {
 	}
 }
 
-// boundConn is a connection that something else may close, too.
+// boundConn is a connection that the end of a context closes, too.
 type boundConn struct {
 	net.Conn
 	release func() bool

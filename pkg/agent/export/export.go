@@ -6,12 +6,12 @@ SPDX-License-Identifier: Apache-2.0
 // Package export brings an agent's metrics and spans to a collector, as
 // Knative's config-observability configures it. It uses OpenTelemetry's own
 // exporters as knative.dev/pkg/observability does, and not that package: its
-// metrics are served by a server of its own on a port of its own, and what an
-// export may cost an agent isn't bounded by it.
+// server for metrics has a port of its own, and it doesn't bound the cost of an
+// export.
 //
-// Nothing waits for a collector. Spans wait in a queue that drops what it has
-// no room for, metrics are read when they are exported, every export has a
-// deadline, and what fails is counted and logged by its cause.
+// Nothing waits for a collector. Spans are in a bounded queue, which drops spans
+// when it is full. Metrics are read when they are exported. Every export has a
+// deadline, and a failure is counted and logged by its cause.
 package export
 
 import (
@@ -30,8 +30,8 @@ import (
 const (
 	// timeout bounds one export.
 	timeout = 10 * time.Second
-	// maxQueuedSpans and maxExportedSpans bound what is held of spans, each a
-	// KiB or two: in the queue, and in one export.
+	// maxQueuedSpans and maxExportedSpans bound the spans in the queue and in one
+	// export. A span has one or two KiB.
 	maxQueuedSpans   = 1024
 	maxExportedSpans = 256
 )
@@ -45,22 +45,22 @@ const (
 	Traces  Signal = "traces"
 )
 
-// Exports follows what becomes of the exports of one agent.
+// Exports makes the exports of one agent, and counts failures.
 type Exports struct {
-	// ending is done when no export may go on.
+	// ending is done when exports must end.
 	ending context.Context
 	end    context.CancelFunc
-	// onFailure is told of each failed export, with its cause of a closed set.
+	// onFailure is called for each failed export, with a cause from a closed set.
 	onFailure       func(Signal, string)
 	metrics, traces atomic.Uint64
-	// client is that of the exporters which speak HTTP.
+	// client is for exporters that use HTTP.
 	client *http.Client
 }
 
-// New gives exports that tell onFailure of each that failed, and its cause.
+// New returns exports that call onFailure for each failure, with its cause.
 func New(onFailure func(Signal, string)) *Exports {
-	// The SDK's own handler writes to the standard error what a collector
-	// answered. What matters of it is counted here.
+	// The SDK's own handler writes a collector's responses to the standard error.
+	// Failures are counted here instead.
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(error) {}))
 	e := &Exports{onFailure: onFailure}
 	e.ending, e.end = context.WithCancel(context.Background())
@@ -68,7 +68,7 @@ func New(onFailure func(Signal, string)) *Exports {
 	return e
 }
 
-// End cuts off the exports that are under way, and closes the connections.
+// End cancels the exports in flight and closes the connections.
 func (e *Exports) End() { e.end() }
 
 // Failures counts the exports that failed, for each signal that had any.
@@ -82,7 +82,7 @@ func (e *Exports) Failures() map[string]uint64 {
 	return failures
 }
 
-// do makes one export, within its time.
+// do makes one export within the timeout.
 func (e *Exports) do(ctx context.Context, signal Signal, export func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()

@@ -19,17 +19,17 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/telemetry"
 )
 
-// TracerProvider gives a provider whose spans are exported in batches: nil
-// where none are wanted. It connects to nothing yet. A trace of the client's is
-// recorded where the client says that it is sampled; of exchanges without one,
-// the sampling rate is.
+// TracerProvider returns a provider that exports spans in batches, or nil where
+// tracing is off. It makes no connection yet. A client's trace is recorded where
+// the client has sampled it. Exchanges without a trace are sampled at the
+// configured rate.
 func (e *Exports) TracerProvider(ctx context.Context, settings telemetry.Traces, of *resource.Resource, stdout io.Writer) (*sdktrace.TracerProvider, error) {
 	if !settings.On() {
 		return nil, nil
 	}
 	var exporter sdktrace.SpanExporter
 	var err error
-	// Whoever looks at the standard output wants to see each.
+	// On the standard output, each exchange is to be seen.
 	root := sdktrace.AlwaysSample()
 	switch endpoint := telemetry.EndpointURL(settings.Endpoint); settings.Protocol {
 	case telemetry.GRPC:

@@ -26,7 +26,7 @@ const (
 	ReasonRejected Reason = "rejected"
 	// ReasonRetries: every retry of the sink's schedule failed.
 	ReasonRetries Reason = "retries"
-	// ReasonAddress: the sink has an address that none may have.
+	// ReasonAddress: the sink has a forbidden address.
 	ReasonAddress Reason = "address"
 	// ReasonPoison: the event failed again and again while others succeeded.
 	ReasonPoison Reason = "poison"
@@ -37,9 +37,9 @@ const (
 	ReasonEncoded Reason = "encoded"
 	// ReasonInvalid: the event couldn't be expressed in CloudEvents.
 	ReasonInvalid Reason = "invalid"
-	// ReasonOverflow: the spool reached its limit, and the oldest made room.
+	// ReasonOverflow: the spool reached its limit and dropped its oldest events.
 	ReasonOverflow Reason = "overflow"
-	// ReasonUnreadable: the spool's files have lost the event, or damaged it.
+	// ReasonUnreadable: the event is missing or damaged in the spool's files.
 	ReasonUnreadable Reason = "unreadable"
 	// ReasonShutdown: the agent ended.
 	ReasonShutdown Reason = "shutdown"
@@ -51,22 +51,21 @@ type SkipReason string
 
 // The reasons.
 const (
-	// SkipLoop: the request carries an event that tells of a loop.
+	// SkipLoop: the request carries an event that is part of a loop.
 	SkipLoop SkipReason = "loop"
-	// SkipProbe: the request asks how the model is, or scrapes metrics.
+	// SkipProbe: the request is a health probe or scrapes metrics.
 	SkipProbe SkipReason = "probe"
-	// SkipPath: the path is not one of inference.
+	// SkipPath: the path is not an inference path.
 	SkipPath SkipReason = "path"
-	// SkipOverload: the agent had no room for the exchange, and answered it
-	// itself.
+	// SkipOverload: the agent had no room for the exchange and refused it.
 	SkipOverload SkipReason = "overload"
 )
 
 // Snapshot is an Account at one instant.
 type Snapshot struct {
 	Observed uint64 `json:"observed"`
-	// Recovered counts events that an earlier process spooled: from when they
-	// are read back, or known to be lost.
+	// Recovered counts events that an earlier process spooled, once they are read
+	// back or known to be lost.
 	Recovered    uint64            `json:"recovered"`
 	Delivered    uint64            `json:"delivered"`
 	Dropped      map[Reason]uint64 `json:"dropped"`
@@ -74,8 +73,8 @@ type Snapshot struct {
 	Pending      uint64            `json:"pending"`
 	// Retried counts attempts after the first.
 	Retried uint64 `json:"retried"`
-	// Spooled counts events that were written to the spool. Until they end they
-	// are pending as any other.
+	// Spooled counts events that were written to the spool. They are pending
+	// until they end.
 	Spooled uint64 `json:"spooled"`
 }
 
@@ -94,8 +93,8 @@ type Account struct {
 	snapshot Snapshot
 }
 
-// Observe counts an event, pending from now on, and gives its place in the
-// sequence of events to this sink, from 1.
+// Observe counts a new pending event, and returns its sequence number: the
+// first event to this sink has 1.
 func (a *Account) Observe() uint64 {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -104,7 +103,7 @@ func (a *Account) Observe() uint64 {
 	return a.snapshot.Observed
 }
 
-// Recover counts events of an earlier process, pending from now on.
+// Recover counts events of an earlier process as pending.
 func (a *Account) Recover(events uint64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -119,8 +118,8 @@ func (a *Account) Spool() {
 	a.snapshot.Spooled++
 }
 
-// ObserveStatement counts an event that says what the account says: the copy
-// has that event too, as pending, and its Observed is the event's place.
+// ObserveStatement counts a ledger event, and returns the figures for it. They
+// include that event as pending, and their Observed is its sequence number.
 func (a *Account) ObserveStatement() Snapshot {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -129,7 +128,7 @@ func (a *Account) ObserveStatement() Snapshot {
 	return a.copy()
 }
 
-// Deliver ends a pending event: the sink has taken it.
+// Deliver ends a pending event: the sink accepted it.
 func (a *Account) Deliver() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -137,7 +136,7 @@ func (a *Account) Deliver() {
 	a.snapshot.Delivered++
 }
 
-// DeadLetter ends a pending event: the dead letter sink has taken it.
+// DeadLetter ends a pending event: the dead letter sink accepted it.
 func (a *Account) DeadLetter() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -148,7 +147,7 @@ func (a *Account) DeadLetter() {
 // Drop ends a pending event: it is lost.
 func (a *Account) Drop(reason Reason) { a.DropAll(1, reason) }
 
-// DropAll ends so many pending events.
+// DropAll ends a number of pending events: they are lost.
 func (a *Account) DropAll(events uint64, reason Reason) {
 	if events == 0 {
 		return
@@ -183,8 +182,8 @@ func (a *Account) copy() Snapshot {
 	return copied
 }
 
-// Skips counts what gave no event because it was not to give one. It is safe for
-// concurrent use, and its zero value is ready.
+// Skips counts exchanges and events that the configuration leaves out. It is
+// safe for concurrent use, and its zero value is ready to use.
 type Skips struct {
 	mu       sync.Mutex
 	snapshot Skipped
@@ -192,15 +191,14 @@ type Skips struct {
 
 // Skipped are Skips at one instant.
 type Skipped struct {
-	// Exchanges are those of which nothing was observed, by reason.
+	// Exchanges counts exchanges that were not observed, by reason.
 	Exchanges map[SkipReason]uint64
-	// Events are sides of observed exchanges, by the kind of event that they
-	// would have given: nobody selected that.
+	// Events counts events of kinds that are not selected, by kind.
 	Events map[string]uint64
 }
 
-// OfInference counts what was skipped of exchanges that were inference, so that
-// somebody may look for it.
+// OfInference counts what was skipped of inference. Probes and other paths don't
+// count.
 func (s Skipped) OfInference() uint64 {
 	total := s.Exchanges[SkipLoop]
 	for _, count := range s.Events {

@@ -7,23 +7,23 @@ package ledger
 
 import "time"
 
-// Statement is the data of a ledger event: what an agent says of all events
-// that it had for one sink, that one included. docs/event-contract.md has its
-// fields; those of Snapshot are among them.
+// Statement is the data of a ledger event: the counts of all events for one
+// sink, this event included. docs/event-contract.md has its fields. The fields
+// of Snapshot are among them.
 type Statement struct {
 	// AgentInstance is the event's attribute agentinstance.
 	AgentInstance string `json:"agentinstance"`
-	// Sink is the name of the sink that the figures are of.
+	// Sink is the name of the sink.
 	Sink string `json:"sink"`
-	// Sequence is the event's own place, agentsequence as a number: the figures
-	// are those of the events up to it.
+	// Sequence is the event's own agentsequence as a number. The figures count
+	// the events up to it.
 	Sequence uint64 `json:"sequence"`
 	// Final says that no event of this agent follows.
 	Final bool `json:"final"`
 
-	// Observed is Sequence. Pending has the ledger event itself. Recovered are
-	// events that an earlier start of the agent numbered: the other figures have
-	// those, too.
+	// Observed equals Sequence. Pending includes the ledger event itself.
+	// Recovered counts events from an earlier start of the agent, which the other
+	// figures include.
 	Observed     uint64            `json:"observed"`
 	Recovered    uint64            `json:"recovered"`
 	Delivered    uint64            `json:"delivered"`
@@ -31,16 +31,16 @@ type Statement struct {
 	DeadLettered uint64            `json:"deadLettered"`
 	Pending      uint64            `json:"pending"`
 
-	// Skipped counts exchanges of the agent that were to give no event, and
-	// SkippedEvents, by their kind, events of kinds that are not selected.
+	// Skipped counts exchanges that give no event, by reason. SkippedEvents counts
+	// events of kinds that are not selected, by kind.
 	Skipped       map[SkipReason]uint64 `json:"skipped"`
 	SkippedEvents map[string]uint64     `json:"skippedEvents"`
-	// Mode and Events say what was to give one.
+	// Mode and Events are the agent's selection.
 	Mode   string   `json:"mode"`
 	Events []string `json:"events"`
-	// Started is when the agent was.
+	// Started is the agent's start time.
 	Started time.Time `json:"started"`
-	// IntervalSeconds is the pace of ledger events while there is something new.
+	// IntervalSeconds is the shortest time between two ledger events.
 	IntervalSeconds float64 `json:"intervalSeconds"`
 }
 

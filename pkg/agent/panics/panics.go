@@ -3,9 +3,9 @@ Copyright 2026 The Sidenote Authors
 SPDX-License-Identifier: Apache-2.0
 */
 
-// Package panics decides what a panic ends: the work on one event, or the
-// agent. What a goroutine panicked with is never told, because it may quote what a
-// client or the model sent.
+// Package panics decides whether a panic ends the work on one event or the
+// agent. It never passes on the value of a panic, because the value may quote
+// what a client or the model sent.
 package panics
 
 import (
@@ -18,8 +18,8 @@ import (
 // Place is where a panic began: a function, its file and line.
 type Place string
 
-// Catch does some work, and gives the place where it panicked: empty where it
-// did not.
+// Catch calls work, and returns the place where it panicked: empty where it did
+// not.
 func Catch(work func()) (place Place) {
 	defer func() {
 		if recover() != nil {
@@ -30,17 +30,17 @@ func Catch(work func()) (place Place) {
 	return ""
 }
 
-// Handler says what becomes of panics. Its zero value is ready to use.
+// Handler handles panics. Its zero value is ready to use.
 type Handler struct {
-	// OnEvent is told of a panic that cost one event.
+	// OnEvent is called for a panic that cost one event.
 	OnEvent func(Place)
-	// OnAgent is told of a panic that the agent can't go on after. It is to end
+	// OnAgent is called for a panic after which the agent can't go on. It must end
 	// the process.
 	OnAgent func(Place)
 }
 
-// Event does the work on one event, and says whether it came to its end. Where
-// it did not, the caller counts the event as invalid.
+// Event does the work on one event, and reports whether it returned. After a
+// panic the caller counts the event as invalid.
 func (h Handler) Event(work func()) bool {
 	place := Catch(work)
 	if place != "" && h.OnEvent != nil {
@@ -49,8 +49,8 @@ func (h Handler) Event(work func()) bool {
 	return place == ""
 }
 
-// Agent does what a goroutine is there for, beside the work on single events.
-// After a panic nobody knows what it left half done, under which locks.
+// Agent does a goroutine's work outside of single events. After a panic the
+// agent can't go on: work may be half done, and locks may be held.
 func (h Handler) Agent(work func()) {
 	place := Catch(work)
 	switch {
@@ -62,7 +62,7 @@ func (h Handler) Agent(work func()) {
 	}
 }
 
-// origin is to be called by the deferred function that recovered.
+// origin must be called by the deferred function that recovered.
 func origin() Place {
 	callers := make([]uintptr, 64)
 	frames := runtime.CallersFrames(callers[:runtime.Callers(1, callers)])

@@ -15,12 +15,12 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/agent/panics"
 )
 
-// patience is how long an unready answer is held back in case the model gets
-// ready meanwhile: under the 100 ms after which queue-proxy gives a probe up.
-const patience = 75 * time.Millisecond
+// maxWait is how long a negative response waits for the model to become ready.
+// It is below the 100 ms after which queue-proxy's probe times out.
+const maxWait = 75 * time.Millisecond
 
-// Checker probes the model in a loop of its own and answers from what it
-// knows. It is safe for concurrent use.
+// Checker probes the model in a loop, and responds to probes of the agent with
+// the last result. It is safe for concurrent use.
 type Checker struct {
 	run      func(ctx context.Context, probe *Probe) error
 	observer Observer
@@ -31,18 +31,18 @@ type Checker struct {
 	becameReady chan struct{}
 }
 
-// Observer is told what a Checker finds.
+// Observer is notified of a Checker's results.
 type Observer struct {
 	// Changed is called when readiness changes.
 	Changed func(ready bool)
-	// NotStarted is called once, when the startup probe has failed as often as
-	// its failureThreshold says.
+	// NotStarted is called once, when the startup probe has failed
+	// failureThreshold times.
 	NotStarted func(failures int32)
-	// Panics says what becomes of a panic in a probe, which has failed then.
+	// Panics handles a panic in a probe, which counts as a failure.
 	Panics panics.Handler
 }
 
-// NewChecker gives a checker of a model on host. startup may be nil.
+// NewChecker returns a checker of a model on host. startup may be nil.
 func NewChecker(host string, startup, readiness *Probe, observer Observer) *Checker {
 	return &Checker{
 		run:         newProber(host).run,
@@ -95,7 +95,7 @@ func (c *Checker) record(succeeded bool) time.Duration {
 	return c.state.pause()
 }
 
-// Ready says whether the model is ready.
+// Ready reports whether the model is ready.
 func (c *Checker) Ready() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -117,12 +117,13 @@ func (c *Checker) unreadiness() string {
 	}
 }
 
-// ServeHTTP answers 200 where the model is ready, and 503 where it isn't.
+// ServeHTTP responds with 200 where the model is ready, and with 503 where it
+// isn't.
 func (c *Checker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.mu.Lock()
 	becameReady := c.becameReady
 	c.mu.Unlock()
-	timer := time.NewTimer(patience)
+	timer := time.NewTimer(maxWait)
 	defer timer.Stop()
 	select {
 	case <-becameReady:

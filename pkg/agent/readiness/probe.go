@@ -3,9 +3,9 @@ Copyright 2026 The Sidenote Authors
 SPDX-License-Identifier: Apache-2.0
 */
 
-// Package readiness runs the model's own probes and says whether the model is
-// ready. The agent owns the pod's port, so the probes of the pod's spec come
-// to it; Serving's prober would bring the Kubernetes client along.
+// Package readiness runs the model's own probes and reports whether the model is
+// ready. The agent owns the pod's port, so the pod's probes reach the agent.
+// Serving's prober isn't used because it needs the Kubernetes client.
 package readiness
 
 import (
@@ -19,9 +19,8 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
-// Probe has the fields of a Kubernetes Probe that the agent runs, by the same
-// names (core/v1 Probe). Exec is none of them: the agent can't run a command
-// in another container.
+// Probe has the fields of a Kubernetes Probe (core/v1) that the agent runs. Exec
+// is missing, because the agent can't run a command in another container.
 type Probe struct {
 	HTTPGet   *HTTPGet   `json:"httpGet,omitempty"`
 	TCPSocket *TCPSocket `json:"tcpSocket,omitempty"`
@@ -34,7 +33,7 @@ type Probe struct {
 	FailureThreshold    int32 `json:"failureThreshold,omitempty"`
 }
 
-// HTTPGet asks for a path: a status from 200 to 399 is a success.
+// HTTPGet requests a path. A status from 200 to 399 is a success.
 type HTTPGet struct {
 	Path        string       `json:"path,omitempty"`
 	Port        int32        `json:"port"`
@@ -55,7 +54,7 @@ type TCPSocket struct {
 	Host string `json:"host,omitempty"`
 }
 
-// GRPC asks grpc.health.v1.Health: SERVING is a success.
+// GRPC calls grpc.health.v1.Health. SERVING is a success.
 type GRPC struct {
 	Port    int32   `json:"port"`
 	Service *string `json:"service,omitempty"`
@@ -96,18 +95,18 @@ func (p *Probe) validate() error {
 	if p.HTTPGet != nil {
 		handlers, port = handlers+1, p.HTTPGet.Port
 		if scheme := p.HTTPGet.Scheme; scheme != "" && scheme != "HTTP" && scheme != "HTTPS" {
-			return fmt.Errorf("httpGet.scheme %q: write HTTP or HTTPS", scheme)
+			return fmt.Errorf("invalid httpGet.scheme %q: must be HTTP or HTTPS", scheme)
 		}
 		if err := validateHost("httpGet.host", p.HTTPGet.Host); err != nil {
 			return err
 		}
 		for i, header := range p.HTTPGet.HTTPHeaders {
 			if !httpguts.ValidHeaderFieldName(header.Name) {
-				return fmt.Errorf("httpGet.httpHeaders[%d].name %q is no name of a header: write one of letters, digits and -", i, header.Name)
+				return fmt.Errorf("invalid httpGet.httpHeaders[%d].name %q: use letters, digits and -", i, header.Name)
 			}
 			// A value may be a secret.
 			if !httpguts.ValidHeaderFieldValue(header.Value) {
-				return fmt.Errorf("httpGet.httpHeaders[%d].value has a character that no header may have: write it on one line", i)
+				return fmt.Errorf("invalid httpGet.httpHeaders[%d].value: a header value must not have line breaks or control characters", i)
 			}
 		}
 	}
@@ -121,10 +120,10 @@ func (p *Probe) validate() error {
 		handlers, port = handlers+1, p.GRPC.Port
 	}
 	if handlers != 1 {
-		return fmt.Errorf("the probe has %d handlers: write one of httpGet, tcpSocket and grpc", handlers)
+		return fmt.Errorf("the probe has %d handlers: set exactly one of httpGet, tcpSocket and grpc", handlers)
 	}
 	if port < 1 || port > 65535 {
-		return fmt.Errorf("the probe's port is %d: write a number from 1 to 65535", port)
+		return fmt.Errorf("invalid port %d: must be 1 to 65535", port)
 	}
 	for name, value := range map[string]int32{
 		"initialDelaySeconds": p.InitialDelaySeconds,
@@ -134,17 +133,17 @@ func (p *Probe) validate() error {
 		"failureThreshold":    p.FailureThreshold,
 	} {
 		if value < 0 {
-			return fmt.Errorf("%s is %d: write 0 or more", name, value)
+			return fmt.Errorf("invalid %s %d: must be 0 or more", name, value)
 		}
 	}
 	return nil
 }
 
-// validateHost refuses what could never be dialled.
+// validateHost refuses a host that can never be dialled.
 func validateHost(field, host string) error {
 	if strings.ContainsFunc(host, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`"/\?#@%[]<>`, r) }) ||
 		(strings.Contains(host, ":") && net.ParseIP(host) == nil) {
-		return fmt.Errorf("%s %q is no host: write an IP address or a DNS name, or leave it out", field, host)
+		return fmt.Errorf("invalid %s %q: must be an IP address or a DNS name, or empty", field, host)
 	}
 	return nil
 }

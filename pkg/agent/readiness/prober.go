@@ -35,7 +35,7 @@ const (
 	acceptEverything = "*/*"
 )
 
-// prober runs single probes, as the kubelet would (kubernetes/pkg/probe).
+// prober runs single probes the way the kubelet does (kubernetes/pkg/probe).
 type prober struct {
 	host   string
 	client *http.Client
@@ -57,7 +57,8 @@ func newProber(host string) *prober {
 	}
 }
 
-// followOnSameHost takes a redirect to elsewhere for the answer.
+// followOnSameHost follows redirects on the same host. A redirect to another host
+// is the response.
 func followOnSameHost(next *http.Request, via []*http.Request) error {
 	if next.URL.Hostname() != via[0].URL.Hostname() {
 		return http.ErrUseLastResponse

@@ -37,17 +37,17 @@ func TestParseProbe(t *testing.T) {
 		t.Errorf("got %+v", probe)
 	}
 	for text, want := range map[string]string{
-		`{}`: "write one of httpGet, tcpSocket and grpc",
+		`{}`: "set exactly one of httpGet, tcpSocket and grpc",
 		`{"httpGet":{"port":1},"grpc":{"port":1}}`: "2 handlers",
-		`{"tcpSocket":{"port":0}}`:                 "write a number from 1 to 65535",
+		`{"tcpSocket":{"port":0}}`:                 "must be 1 to 65535",
 		`{"tcpSocket":{"port":"http"}}`:            "not the JSON of a Kubernetes Probe",
 		`{"exec":{"command":["true"]}}`:            "not the JSON of a Kubernetes Probe",
-		`{"httpGet":{"port":1,"scheme":"ftp"}}`:    "write HTTP or HTTPS",
+		`{"httpGet":{"port":1,"scheme":"ftp"}}`:    "must be HTTP or HTTPS",
 		`{"httpGet":{"port":1,"host":"a b"}}`:      "httpGet.host",
 		`{"tcpSocket":{"port":1,"host":"h:1"}}`:    "tcpSocket.host",
 		`{"httpGet":{"port":1,"httpHeaders":[{"name":"X-A","value":""},{"name":"X A","value":""}]}}`: "httpGet.httpHeaders[1].name",
-		`{"httpGet":{"port":1,"httpHeaders":[{"name":"X-A","value":"secret\n"}]}}`:                   "httpGet.httpHeaders[0].value has",
-		`{"tcpSocket":{"port":1},"periodSeconds":-1}`:                                                "write 0 or more",
+		`{"httpGet":{"port":1,"httpHeaders":[{"name":"X-A","value":"secret\n"}]}}`:                   "httpGet.httpHeaders[0].value: a header value must not",
+		`{"tcpSocket":{"port":1},"periodSeconds":-1}`:                                                "must be 0 or more",
 		`true`: "not the JSON of a Kubernetes Probe",
 	} {
 		if _, err := ParseProbe(text); err == nil || !strings.Contains(err.Error(), want) {

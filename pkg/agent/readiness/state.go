@@ -7,14 +7,14 @@ package readiness
 
 import "time"
 
-// eager is the pause between readiness probes of a model that was never ready:
-// as short as queue-proxy's own, so that a cold start is no slower for the
-// agent. Kubernetes, too, may probe a container that is not ready more often
-// than each periodSeconds.
+// eager is the pause between readiness probes of a model that was never ready.
+// It is as short as queue-proxy's, so that the agent doesn't slow a cold start
+// down. Kubernetes may probe an unready container more often than each
+// periodSeconds, too.
 const eager = 50 * time.Millisecond
 
-// state decides, from the results of probes, whether a model is ready and when
-// to probe next. It is pure: time comes in by its arguments.
+// state decides from the results of probes whether a model is ready, and when to
+// probe next. It has no clock.
 type state struct {
 	startup, readiness *Probe
 
@@ -29,8 +29,8 @@ func newState(startup, readiness *Probe) state {
 	return state{startup: startup, readiness: readiness, started: startup == nil}
 }
 
-// probe is the one to run now: the startup probe holds back the other one
-// until it has succeeded.
+// probe is the next probe to run: the startup probe until it has succeeded, then
+// the readiness probe.
 func (s *state) probe() *Probe {
 	if !s.started {
 		return s.startup
@@ -38,7 +38,7 @@ func (s *state) probe() *Probe {
 	return s.readiness
 }
 
-// record takes a result of probe.
+// record takes the result of a probe.
 func (s *state) record(succeeded bool) {
 	if succeeded {
 		s.successes++
@@ -61,9 +61,8 @@ func (s *state) record(succeeded bool) {
 	}
 }
 
-// failedToStart reports whether the startup probe has failed as often as its
-// failureThreshold says. Only the kubelet can restart a container, so the
-// agent goes on probing.
+// failedToStart reports whether the startup probe has failed failureThreshold
+// times. Only the kubelet can restart a container, so the agent goes on probing.
 func (s *state) failedToStart() bool {
 	return !s.started && s.failures >= s.startup.FailureThreshold
 }

@@ -24,14 +24,14 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
 )
 
-// Interval is how often the directory is looked at. The kubelet brings a
-// changed ConfigMap after a minute or more.
+// Interval is the time between two reads of the directory. The kubelet needs a
+// minute or more to update a changed ConfigMap.
 const Interval = time.Second
 
-// maxFileBytes is well over what valid metadata takes.
+// maxFileBytes is well above the size of valid metadata.
 const maxFileBytes = 64 << 10
 
-// Source gives the metadata in force. It is safe for concurrent use.
+// Source has the applied metadata. It is safe for concurrent use.
 type Source struct {
 	path     string
 	logger   *zap.Logger
@@ -39,11 +39,11 @@ type Source struct {
 	current  atomic.Pointer[snapshot]
 	changes  atomic.Uint64
 	failures atomic.Uint64
-	// last is what was found last, so that it is judged once.
+	// last is the last result of reading, so that each one is handled once.
 	last finding
 }
 
-// finding is what a look at the file gave: its content, or none of it.
+// finding is the result of reading the file: its content, or none.
 type finding struct {
 	kind    findingKind
 	content string
@@ -62,8 +62,9 @@ type snapshot struct {
 	hash       string
 }
 
-// NewSource gives a source of the attributes in a directory, or of the given
-// ones where dir is empty or has no such file. It reads the directory once.
+// NewSource returns a source of the attributes in a directory. Where dir is empty
+// or has no such file, the source has the given attributes. NewSource reads the
+// directory once.
 func NewSource(dir string, given []metadata.Attribute, logger *zap.Logger) *Source {
 	s := &Source{logger: logger, fallback: given}
 	s.set(given)
@@ -74,19 +75,19 @@ func NewSource(dir string, given []metadata.Attribute, logger *zap.Logger) *Sour
 	return s
 }
 
-// Attributes gives the metadata in force. It must not be changed.
+// Attributes returns the applied metadata. The caller must not change it.
 func (s *Source) Attributes() []metadata.Attribute { return s.current.Load().attributes }
 
-// Hash names the metadata in force, as the control plane does.
+// Hash is the hash of the applied metadata, the same as the control plane's.
 func (s *Source) Hash() string { return s.current.Load().hash }
 
-// Changes counts changes that were put in force.
+// Changes counts changes that were applied.
 func (s *Source) Changes() uint64 { return s.changes.Load() }
 
-// Failures counts contents that could not be put in force.
+// Failures counts contents that could not be applied.
 func (s *Source) Failures() uint64 { return s.failures.Load() }
 
-// Run looks at the directory until ctx is done.
+// Run reads the directory at each Interval until ctx is done.
 func (s *Source) Run(ctx context.Context) {
 	if s.path == "" {
 		return
@@ -100,14 +101,14 @@ func (s *Source) Run(ctx context.Context) {
 		case <-ticker.C:
 			if place := panics.Catch(s.refresh); place != "" {
 				s.failures.Add(1)
-				s.logger.Error("a panic: the last good metadata stays in force", zap.String("place", string(place)))
+				s.logger.Error("a panic: the last valid metadata stays applied", zap.String("place", string(place)))
 			}
 		}
 	}
 }
 
-// refresh puts in force what the directory has now. What can't be read or
-// isn't valid leaves the last good metadata in force.
+// refresh applies the content of the directory. Content that can't be read or
+// isn't valid changes nothing.
 func (s *Source) refresh() {
 	content, err := s.readFile()
 	found := finding{kind: readable, content: string(content)}
@@ -123,7 +124,7 @@ func (s *Source) refresh() {
 	s.last = found
 	switch found.kind {
 	case absent:
-		s.apply(s.fallback, "the metadata file is gone: the arguments hold")
+		s.apply(s.fallback, "the metadata file is gone: metadata of the arguments applied")
 	case unreadable:
 		s.fail(err)
 	case readable:
@@ -151,7 +152,7 @@ func (s *Source) readFile() ([]byte, error) {
 
 func (s *Source) fail(err error) {
 	s.failures.Add(1)
-	s.logger.Warn("the metadata file can't be used: the last good metadata holds", zap.Error(err))
+	s.logger.Warn("the metadata file can't be used: the last valid metadata stays applied", zap.Error(err))
 }
 
 func (s *Source) apply(attributes []metadata.Attribute, message string) {

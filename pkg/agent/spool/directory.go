@@ -12,16 +12,16 @@ import (
 	"os"
 )
 
-// Directory is a Filesystem in a directory of the operating system. It holds
-// the directory for itself until Close or the end of the process.
+// Directory is a Filesystem in a directory of the operating system. It locks
+// the directory until Close or the end of the process.
 type Directory struct {
 	root *os.Root
 	// handle is the directory, open for locking and syncing.
 	handle *os.File
 }
 
-// OpenDirectory opens a directory, which it makes where its parent exists. It
-// fails where another process has it open.
+// OpenDirectory opens and locks a directory, and makes it where it is missing and
+// its parent exists. It fails where another process has the lock.
 func OpenDirectory(path string) (*Directory, error) {
 	if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, fmt.Errorf("making the spool's directory: %w", err)
@@ -37,12 +37,12 @@ func OpenDirectory(path string) (*Directory, error) {
 	}
 	if err := lock(handle); err != nil {
 		_, _ = handle.Close(), root.Close()
-		return nil, fmt.Errorf("locking the spool's directory %s, which another process may be using: %w", path, err)
+		return nil, fmt.Errorf("locking the spool's directory %s (another process may use it): %w", path, err)
 	}
 	return &Directory{root: root, handle: handle}, nil
 }
 
-// Close lets go of the directory. The Log on it must be closed first.
+// Close unlocks the directory. The Log on it must be closed first.
 func (d *Directory) Close() error { return errors.Join(d.handle.Close(), d.root.Close()) }
 
 // List implements Filesystem.

@@ -4,38 +4,40 @@ SPDX-License-Identifier: Apache-2.0
 */
 
 // Package spool keeps one sink's overflow of events in a directory that
-// outlives the process: a volume that a container's crash and its OOM kill
-// leave as it was.
+// outlives the process. A crash or an OOM kill of the container doesn't touch
+// the volume.
 //
-// A Log is the files and what is decided about them: no goroutine, no clock,
-// its filesystem given to it. A Spool runs a Log in one goroutine, so that
-// nobody who appends, reads or acknowledges waits for the filesystem.
+// A Log has the files and makes the decisions about them. It has no goroutine
+// and no clock, and gets its filesystem from the caller. A Spool runs a Log in
+// one goroutine, so callers that append, read or acknowledge never wait for the
+// filesystem.
 //
 // # Promises
 //
-// Each is held by a test that its name gives.
+// The tests in parentheses hold them.
 //
 //   - A record that Append gave a sequence for comes back in every later
 //     process, until it is acknowledged or OnLoss was told of it: after a
 //     SIGKILL at any moment, and with Options.Sync after a loss of power at any
 //     moment (TestEveryCrashPoint, TestEveryCrashPointOfTheRecovery,
 //     TestCrashAfterCrash, TestKill).
-//   - Nothing comes back that wasn't appended, or not as it was
+//   - Only appended records come back, unchanged
 //     (the same, TestDamage, FuzzSegment).
 //   - A record that was acknowledged doesn't come back once the mark covers it.
 //     Before that it may, as it was, after a crash. Within one process no
 //     record is handed out twice.
 //   - The files never take more than Options.Limit, counted in whole pages, not
 //     even for a moment (all of the above check it).
-//   - A filesystem that fails or lies full gives back the records that it
-//     fails for, and harms no other (TestEveryFailingOperation). After a failed
-//     sync its segment is never written or trusted again.
+//   - When the filesystem fails or is full, Append returns the records that it
+//     could not write, and no other record is harmed
+//     (TestEveryFailingOperation). After a failed sync the segment is never
+//     written or trusted again.
 //   - Damaged bytes cost the records of their block, and are counted
 //     (TestDamage).
 //
-// Not promised: a pod's end deletes an emptyDir, and a disk that loses what it
-// synced loses it. Loss at the very end of what a killed process wrote can't
-// be told from a write that never finished: Stats.TornTails counts those ends.
+// Not promised: an emptyDir is deleted with its pod, and a disk may lose what
+// it synced. Loss at the very end of what a killed process wrote looks like a
+// write that never finished: Stats.TornTails counts those ends.
 // After a loss of power Stats.Lost may count records that were on their way
 // and never called spooled. A segment that fails to be read five times is
 // skipped, and may be removed. A record whose append failed may come back after

@@ -18,12 +18,11 @@ const (
 	recordHeaderBytes   = 4 + 8 + 8
 	segmentHeaderBytes  = 8 + 8 + 8 + 8 + 4
 
-	// minRecordBytes is what the smallest record takes of a segment. Where a
-	// block has less room no fragment begins, so that a record's first one has
-	// its whole header.
+	// minRecordBytes is the size of the smallest record. No fragment begins where
+	// a block has less room, so a record's first fragment has its whole header.
 	minRecordBytes = fragmentHeaderBytes + recordHeaderBytes
 
-	// maxNumber bounds what is believed of a file's name and of a mark, so
+	// maxNumber bounds the numbers of file names and marks that are accepted, so
 	// that counting on from there never overflows.
 	maxNumber = 1 << 62
 
@@ -47,7 +46,7 @@ const (
 	fragmentLast
 )
 
-// identity is what a segment's name says, and its header again.
+// identity is what a segment's name and its header say.
 type identity struct {
 	// number orders segments. It is never used twice in a directory.
 	number uint64
@@ -101,8 +100,8 @@ func parseHeader(b []byte) (identity, bool) {
 	}, true
 }
 
-// seed begins every checksum of a segment, so that no fragment passes for one
-// of another segment.
+// seed begins every checksum of a segment, so that a fragment of another segment
+// is never valid in this one.
 func (i identity) seed() uint32 {
 	return crc32.Checksum(littleEndian.AppendUint64(nil, i.number), castagnoli)
 }

@@ -14,15 +14,15 @@ import (
 )
 
 const (
-	// pageBytes is what space is counted in: a file takes whole pages.
+	// pageBytes is the unit of space: a file takes whole pages.
 	pageBytes = 4 << 10
 	// directoryBytes is counted for the directory itself.
 	directoryBytes = pageBytes
 	// flushBytes bounds what is encoded before it is written.
 	flushBytes = 256 << 10
 
-	// WorkingBytes is the memory that a Log works with: what it has encoded and
-	// not yet written, and the block that it reads.
+	// WorkingBytes is the memory that a Log needs: the encoded bytes that are not
+	// yet written, and the block that it reads.
 	WorkingBytes = 2*flushBytes + blockBytes
 
 	// MinLimit is the smallest Options.Limit.
@@ -40,11 +40,12 @@ type Options struct {
 	// 4 KiB, with the directory and whatever else lies in it. At least
 	// MinLimit.
 	Limit int64
-	// SegmentBytes is what a segment grows to, a larger record excepted: 0 for
-	// a sixteenth of Limit, at most 16 MiB.
+	// SegmentBytes is the size at which a segment ends. A record that is larger
+	// gets a segment of its own. 0 means a sixteenth of Limit, at most 16 MiB.
 	SegmentBytes int64
-	// SegmentSpan is how far apart the deadlines of a segment's records may be,
-	// so that the newest end is new: 0 is any distance.
+	// SegmentSpan bounds the distance between the deadlines of a segment's
+	// records, so that reading from the newest end gives recent records. 0 means
+	// no bound.
 	SegmentSpan time.Duration
 	// MaxRecordBytes bounds a record's payload, and so the memory that reading
 	// takes: 0 for DefaultMaxRecordBytes.
@@ -55,18 +56,18 @@ type Options struct {
 	// DropNewest refuses records at the limit. Otherwise the oldest segment
 	// makes room.
 	DropNewest bool
-	// OnLoss is told of losses, as they happen, by the method that meets them.
+	// OnLoss is called for each loss by the method that finds it.
 	OnLoss func(Loss)
 }
 
 // segment is a file of the log.
 type segment struct {
 	identity
-	// end is up to where it may be read, and size what is counted for it.
+	// end is the end of what may be read, and size what counts against the limit.
 	end, size int64
 	// ours says that this process wrote it.
 	ours bool
-	// last is the sequence of its last record, where complete says so.
+	// last is the sequence of its last record. It is known where complete is set.
 	last     uint64
 	complete bool
 	// from is the latest deadline of all records when it was begun.
@@ -78,8 +79,8 @@ type segment struct {
 // no goroutine: each method does its I/O and returns. It is not safe for
 // concurrent use.
 //
-// After an error of the filesystem a Log can be used as before: what failed is
-// given back, and the next call begins with a new file.
+// A Log can be used after an error of the filesystem: the failed records are
+// returned, and the next call begins with a new file.
 type Log struct {
 	filesystem Filesystem
 	options    Options
@@ -88,7 +89,7 @@ type Log struct {
 	// active is the last of segments while it is written to.
 	active *segment
 	file   File
-	// buffer are the bytes of active after written that wait to be written.
+	// buffer has the bytes that follow the written ones in the active segment.
 	buffer  []byte
 	written int64
 	// uncommitted are the outcomes of records that are not yet spooled.
@@ -104,8 +105,8 @@ type Log struct {
 	mark   markFile
 	window window
 	reader reader
-	// other is the space of what is no segment of ours, and unsynced that of
-	// removed segments that a loss of power would bring back.
+	// other is the space of files that are not our segments. unsynced is that of
+	// removed segments, which a loss of power would bring back.
 	other, unsynced int64
 
 	closed bool
@@ -113,11 +114,11 @@ type Log struct {
 }
 
 // Open opens the log of a directory, or begins one. It reads the names of the
-// files and the mark, and no record: that is what Next does, which may run
-// much later and while records are appended.
+// files and the mark, and no record. Next reads records, much later and while
+// others are appended.
 func Open(filesystem Filesystem, options Options) (*Log, error) {
 	if options.Limit < MinLimit {
-		return nil, fmt.Errorf("the spool's limit is %d bytes: give it at least %d", options.Limit, MinLimit)
+		return nil, fmt.Errorf("invalid spool limit %d: must be at least %d bytes", options.Limit, MinLimit)
 	}
 	if options.SegmentBytes <= 0 {
 		options.SegmentBytes = min(options.Limit/segmentsPerLimit, maxSegmentBytes)
@@ -137,7 +138,7 @@ func Open(filesystem Filesystem, options Options) (*Log, error) {
 		other:      directoryBytes + markFileBytes,
 	}
 	l.reader.log = l
-	// An earlier life may have been killed before it did this itself.
+	// An earlier process may have been killed before it did this.
 	l.count(l.syncDirectory())
 	l.take(files)
 	if l.mark.exists {
@@ -154,7 +155,7 @@ func Open(filesystem Filesystem, options Options) (*Log, error) {
 	return l, nil
 }
 
-// take sorts out the directory's files.
+// take sorts the directory's files into segments, the mark and others.
 func (l *Log) take(files []FileInfo) {
 	for _, file := range files {
 		id, ok := parseName(file.Name)
@@ -170,7 +171,7 @@ func (l *Log) take(files []FileInfo) {
 		}
 	}
 	slices.SortFunc(l.segments, func(a, b *segment) int { return cmp.Compare(a.number, b.number) })
-	// Names that contradict each other were not given by a Log.
+	// A Log never writes names that contradict each other.
 	first := uint64(0)
 	l.segments = slices.DeleteFunc(l.segments, func(s *segment) bool {
 		if s.first < first {
@@ -183,8 +184,8 @@ func (l *Log) take(files []FileInfo) {
 	})
 }
 
-// number sets where this process's numbers begin. No record was read yet, so
-// the sequences begin after the highest that the files have room for.
+// number sets the first number and sequence of this process. No record was read
+// yet, so the sequences begin after the highest that the files have room for.
 func (l *Log) number() {
 	l.next = l.window.low + 1
 	for _, s := range l.segments {
@@ -204,9 +205,9 @@ func (l *Log) number() {
 	}
 }
 
-// Append spools a batch, and says for each of its records what became of it.
-// On return the watermark covers every record that has a sequence: its bytes
-// are with the operating system, and with Options.Sync on the disk.
+// Append spools a batch, and returns the outcome of each record. On return the
+// watermark covers every record that has a sequence: the operating system has
+// its bytes, and with Options.Sync the disk.
 func (l *Log) Append(batch []Record) []Outcome {
 	outcomes := make([]Outcome, len(batch))
 	if l.closed {
@@ -225,8 +226,8 @@ func (l *Log) Append(batch []Record) []Outcome {
 			outcome.Err = err
 			l.stats.RefusedFull++
 		default:
-			// The filesystem has failed once; the rest waits for the next
-			// batch rather than for as many failures.
+			// The filesystem has failed. The rest of the batch would fail, too, one
+			// record after the other.
 			l.abandon(err)
 			l.refuse(outcomes[i:], err)
 			return outcomes
@@ -238,7 +239,7 @@ func (l *Log) Append(batch []Record) []Outcome {
 	return outcomes
 }
 
-// refuse gives back the records that have no error yet.
+// refuse sets err for each record that has no error yet.
 func (l *Log) refuse(outcomes []Outcome, err error) {
 	for i := range outcomes {
 		if outcomes[i].Err == nil {
@@ -281,19 +282,19 @@ func (l *Log) add(record *Record, outcome *Outcome) error {
 	return nil
 }
 
-// exceeds says whether the active segment is to end before a record.
+// exceeds reports whether a record needs a new segment.
 func (l *Log) exceeds(record *Record) bool {
 	return endOfRecord(l.active.size, record.length()) > l.options.SegmentBytes ||
 		l.options.SegmentSpan > 0 && l.latest-l.active.from >= int64(l.options.SegmentSpan)
 }
 
-// makeRoom sees to it that a payload fits under the limit.
+// makeRoom frees space until a payload fits under the limit.
 func (l *Log) makeRoom(payload int) error {
 	for persisted := false; l.bytes()+l.cost(payload) > l.options.Limit; {
 		switch {
 		case !persisted && l.window.low > l.mark.kept.mark:
 			persisted = true
-			// Where it fails the records below the mark make room as others do.
+			// After a failure the segments below the mark are dropped like others.
 			_ = l.Persist()
 		case l.options.DropNewest || len(l.segments) == 0:
 			return ErrFull
@@ -343,7 +344,7 @@ func (l *Log) create() error {
 	return nil
 }
 
-// encode frames a record, and writes what would make the buffer too long.
+// encode frames a record, and flushes the buffer where it gets too long.
 func (l *Log) encode(sequence uint64, record *Record) error {
 	seed := l.active.seed()
 	header := record.header()
@@ -390,7 +391,7 @@ func (l *Log) flush() error {
 	return nil
 }
 
-// commit makes every record that was added a spooled one.
+// commit spools every record that was added.
 func (l *Log) commit() error {
 	if len(l.uncommitted) == 0 {
 		return nil
@@ -420,7 +421,7 @@ func (l *Log) seal() error {
 }
 
 func (l *Log) retire() {
-	// What was committed doesn't depend on Close.
+	// The committed records don't depend on Close.
 	l.count(l.file.Close())
 	l.active.last, l.active.complete = l.next-1, true
 	l.active, l.file = nil, nil
@@ -430,10 +431,9 @@ func (l *Log) retire() {
 	}
 }
 
-// abandon gives back what wasn't committed, and never writes to the active
-// segment again: after a failed write or sync nobody knows what the file
-// holds. The sequences are used again, in a new segment, and so what the old
-// one may have of them is void.
+// abandon returns the uncommitted records with err, and ends the active
+// segment: after a failed write or sync the content of the file is unknown. A
+// new segment uses the sequences again, which makes the old segment's void.
 func (l *Log) abandon(err error) {
 	l.stats.Errors++
 	for _, outcome := range l.uncommitted {
@@ -454,10 +454,10 @@ func (l *Log) abandon(err error) {
 	l.truncate(abandoned, abandoned.end)
 }
 
-// Next gives the next record at an end that was not handed out yet, and false
-// where there is none at either. Its memory is one block, and the record's
-// payload, which is the caller's. After an error the same call may succeed later; a place that
-// fails several times is skipped and counted.
+// Next returns the next record at an end that was not handed out yet, and false
+// where none is left at either end. It needs the memory of one block and of the
+// payload, which the caller owns. After an error the same call may succeed later.
+// A place that fails several times is skipped and counted.
 func (l *Log) Next(from End) (Spooled, bool, error) {
 	if l.closed {
 		return Spooled{}, false, ErrClosed
@@ -473,8 +473,8 @@ func (l *Log) Next(from End) (Spooled, bool, error) {
 	return record, ok, nil
 }
 
-// Acknowledge ends a record, in any order: it was delivered, or given up.
-// Persist makes that last.
+// Acknowledge ends a record that was delivered or dropped. Any order will do.
+// Persist makes it durable.
 func (l *Log) Acknowledge(sequence uint64) {
 	if sequence == 0 || sequence > l.stats.Watermark || l.window.ended(sequence) {
 		return
@@ -485,9 +485,9 @@ func (l *Log) Acknowledge(sequence uint64) {
 
 // Persist writes the mark where it has moved, and removes the segments below
 // it. Records up to the mark never come back; those above it that were
-// acknowledged may, after a crash. Where the mark can't be written, for the
-// volume is full, segments whose records have all ended are removed even so:
-// that makes room for it, and a directory that begins later says as much.
+// acknowledged may, after a crash. Where the mark can't be written because the
+// volume is full, segments whose records have all ended are removed even so.
+// That makes room for the mark, and the first remaining segment says as much.
 func (l *Log) Persist() error {
 	if l.closed {
 		return ErrClosed
@@ -517,11 +517,11 @@ func (l *Log) Persist() error {
 	return unmarked
 }
 
-// dropOldest gives up the oldest segment, which is not the active one.
+// dropOldest removes the oldest segment, which is not the active one.
 func (l *Log) dropOldest() error {
 	oldest := l.segments[0]
 	if !oldest.complete {
-		// Nobody knows yet how many records an earlier process left in it.
+		// The number of records that an earlier process left in it is not known yet.
 		if err := l.reader.skim(oldest); err != nil {
 			return err
 		}
@@ -542,7 +542,7 @@ func (l *Log) dropOldest() error {
 	return l.syncDirectory()
 }
 
-// lose ends what hasn't ended of a span, as lost.
+// lose ends the open records of a span as lost.
 func (l *Log) lose(loss Loss) {
 	loss.Records = l.window.open(loss.First, loss.Last)
 	loss.Recovered = loss.First < l.base
@@ -560,7 +560,7 @@ func (l *Log) lose(loss Loss) {
 	}
 }
 
-// remove deletes a segment, and closes it, or its space would stay taken.
+// remove deletes and closes a segment. An open file would keep its space.
 func (l *Log) remove(s *segment) error {
 	if err := l.filesystem.Remove(s.name()); err != nil {
 		return fmt.Errorf("removing a segment: %w", err)
@@ -573,8 +573,8 @@ func (l *Log) remove(s *segment) error {
 	return nil
 }
 
-// syncDirectory makes what was made and removed last, where Options.Sync asks
-// for it.
+// syncDirectory makes created and removed files durable, where Options.Sync is
+// set.
 func (l *Log) syncDirectory() error {
 	if !l.options.Sync {
 		return nil
@@ -586,8 +586,8 @@ func (l *Log) syncDirectory() error {
 	return nil
 }
 
-// truncate cuts off what isn't read any more. With Options.Sync it stays, for
-// a loss of power would bring it back and the limit might be exceeded.
+// truncate cuts a segment's end off. With Options.Sync the file keeps its size,
+// because a loss of power would bring the end back, over the limit.
 func (l *Log) truncate(s *segment, size int64) {
 	s.end = size
 	if l.options.Sync {
@@ -606,7 +606,7 @@ func (l *Log) count(err error) {
 	}
 }
 
-// Stats gives the figures of this moment.
+// Stats returns the present figures.
 func (l *Log) Stats() Stats {
 	stats := l.stats
 	stats.Mark = l.mark.kept.mark
@@ -617,7 +617,7 @@ func (l *Log) Stats() Stats {
 	return stats
 }
 
-// bytes is what all files take, whole pages each.
+// bytes is the space of all files, each in whole pages.
 func (l *Log) bytes() int64 {
 	bytes := l.other + l.unsynced
 	for _, s := range l.segments {
@@ -629,7 +629,7 @@ func (l *Log) bytes() int64 {
 // pages rounds a file's size up to whole pages, one at least.
 func pages(size int64) int64 { return max((size+pageBytes-1)/pageBytes, 1) * pageBytes }
 
-// Close persists the mark and closes the files. What was spooled stays.
+// Close persists the mark and closes the files. Spooled records stay.
 func (l *Log) Close() error {
 	if l.closed {
 		return nil

@@ -23,9 +23,9 @@ const (
 
 var markMagic = [8]byte{'S', 'N', 'M', 'A', 'R', 'K', '0', '1'}
 
-// markSlot is one of the three places for the mark. They are written in turns,
-// so that a write that is torn leaves the newest, and the one before it, of
-// which it is certain that it was synced.
+// markSlot is one of the three places for the mark, which are written in turns.
+// A torn write leaves the two newest slots, and the older of those was certainly
+// synced.
 type markSlot struct {
 	// count grows by one with each write.
 	count uint64
@@ -76,12 +76,12 @@ type markFile struct {
 	sync       bool
 	exists     bool
 	file       File
-	// kept is what the file holds for certain.
+	// kept is the slot that the file certainly holds.
 	kept markSlot
 }
 
-// load gives the mark of earlier lives. What can't be read or synced is no
-// reason to fail: records come back then that had ended, with the same ids.
+// load returns the mark of earlier processes. An error is no reason to fail:
+// then records that had ended come back, with the same ids.
 func (m *markFile) load() (uint64, error) {
 	file, err := m.filesystem.Open(markName, false)
 	if err != nil {
@@ -98,8 +98,8 @@ func (m *markFile) load() (uint64, error) {
 	if !m.sync {
 		return newest.mark, nil
 	}
-	// Whether the newest is on the disk nobody knows: the life that wrote it
-	// may have been killed before it was synced, or its sync have failed.
+	// The newest slot may not be on the disk: its process may have been killed
+	// before the sync, or the sync may have failed.
 	m.kept.mark = min(before.mark, newest.mark)
 	if err := file.Sync(); err != nil {
 		return newest.mark, fmt.Errorf("syncing the mark: %w", err)
@@ -120,8 +120,8 @@ func (m *markFile) store(mark uint64) error {
 	}
 	if m.sync {
 		if err := m.file.Sync(); err != nil {
-			// The operating system shows a slot that the disk doesn't have. No
-			// later life may take it for one.
+			// The operating system shows a slot that the disk doesn't have. No later
+			// process may read it.
 			_ = writeAt(m.file, make([]byte, markSlotBytes), at)
 			return fmt.Errorf("syncing the mark: %w", err)
 		}

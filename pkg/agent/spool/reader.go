@@ -13,8 +13,7 @@ import (
 	"slices"
 )
 
-// maxTries is how often the same place may fail to be read before it is
-// skipped.
+// maxTries is how many reads of one place may fail before it is skipped.
 const maxTries = 5
 
 // End is an end of the log that records are read from.
@@ -29,9 +28,9 @@ const (
 	Newest
 )
 
-// reader reads each segment once, from its beginning to its end, and changes
-// between segments at any time. What earlier processes left is read from the
-// oldest end only, so that recovery goes over their segments in their order.
+// reader reads each segment once, from its beginning to its end. It may change
+// between segments at any time. Segments of earlier processes are read from the
+// oldest end only, so that recovery reads them in order.
 type reader struct {
 	log *Log
 	// at is the segment that file and block are of.
@@ -53,12 +52,12 @@ type reading struct {
 	finished bool
 	// offset is where the next fragment begins.
 	offset int64
-	// expected is the sequence after the last one that was met or given up.
+	// expected is the sequence after the last one that was read or skipped.
 	expected uint64
-	// goodEnd is the end of the last record that was met.
+	// goodEnd is the end of the last record that was read.
 	goodEnd int64
-	// corrupt counts blocks skipped since goodEnd, and failed says that the
-	// filesystem was the reason for one. tries counts its failures in a row.
+	// corrupt counts blocks skipped since goodEnd. failed says that one of them
+	// was skipped after errors of the filesystem. tries counts those in a row.
 	corrupt uint64
 	failed  bool
 	tries   int
@@ -66,7 +65,7 @@ type reading struct {
 	assembly assembly
 }
 
-// assembly is a record of which the first fragment was met, and perhaps more.
+// assembly is a record of which some fragments were read, the first included.
 type assembly struct {
 	active   bool
 	sequence uint64
@@ -101,7 +100,7 @@ func (r *reader) choose(from End) *segment {
 		}
 	}
 	for _, s := range segments {
-		// At the end of one that nobody writes to there is something to conclude.
+		// A segment that has ended still has to be finished.
 		if s.unread() || !s.finished && s != r.log.active {
 			return s
 		}
@@ -114,8 +113,8 @@ func (s *segment) unread() bool {
 	return !s.finished && s.offset+int64(paddingAt(s.offset)) < s.end
 }
 
-// enter begins with a segment, or goes on with it. A record that is not whole,
-// for the filesystem failed, is read again later: at most one takes memory.
+// enter begins with a segment, or goes on with it. An incomplete record of
+// another segment is read again later, so at most one takes memory.
 func (r *reader) enter(s *segment) {
 	if r.at == s {
 		return
@@ -164,7 +163,7 @@ func (l *Log) following(s *segment) *segment {
 	return l.segments[at]
 }
 
-// load sees to it that block holds the fragment at offset.
+// load reads the block that holds the fragment at offset.
 func (r *reader) load() error {
 	s := r.at
 	if r.file == nil {
@@ -199,7 +198,7 @@ func (r *reader) fill(start int64, size int) error {
 	if n < size && err == nil {
 		return fmt.Errorf("reading a segment: %w", io.ErrNoProgress)
 	}
-	// What the file has lost of its end reads as zeros, which no fragment is.
+	// A lost end of the file reads as zeros, which are no valid fragment.
 	r.block, r.blockStart = r.storage[:size], start
 	return nil
 }
@@ -214,7 +213,7 @@ func (r *reader) step() (Spooled, bool) {
 			r.at.offset, r.at.goodEnd = segmentHeaderBytes, segmentHeaderBytes
 			return Spooled{}, false
 		case ok:
-			// The file is not what its name says.
+			// The file's name and header differ.
 			r.skipSegment()
 			return Spooled{}, false
 		case r.again():
@@ -234,7 +233,7 @@ func (r *reader) step() (Spooled, bool) {
 	}
 	r.at.offset += int64(fragmentHeaderBytes + len(f.content))
 	if following := r.log.following(r.at); following != nil && f.sequence >= following.first {
-		// Void, and so is all that comes after it.
+		// This sequence and all that follow are void.
 		r.at.offset, r.at.goodEnd, r.at.corrupt = r.at.end, r.at.end, 0
 		r.at.assembly = assembly{}
 		return Spooled{}, false
@@ -242,8 +241,8 @@ func (r *reader) step() (Spooled, bool) {
 	return r.assemble(f)
 }
 
-// again reads the block a second time, for the fault may be on the way from
-// the disk, and says whether that is worth a try.
+// again reads the block a second time, because the fault may be on the way from
+// the disk. It reports whether the block was read again.
 func (r *reader) again() bool {
 	if r.reread {
 		return false
@@ -266,7 +265,7 @@ func (r *reader) skipSegment() {
 	r.at.offset = r.at.end
 }
 
-// giveUp skips what the filesystem doesn't give.
+// giveUp skips what can't be read.
 func (r *reader) giveUp() {
 	r.at.failed = true
 	if r.file == nil {
@@ -296,7 +295,7 @@ func (r *reader) assemble(f fragment) (Spooled, bool) {
 		*a = assembly{active: true, sequence: f.sequence, length: length, record: record, begin: begin}
 	}
 	if !a.active || a.sequence != f.sequence || int64(len(a.record.Payload)+len(content)) > a.length {
-		// Its beginning was skipped.
+		// The beginning of the record was skipped.
 		*a = assembly{}
 		return Spooled{}, false
 	}
@@ -315,7 +314,7 @@ func (r *reader) assemble(f fragment) (Spooled, bool) {
 // highest is the highest sequence that the segment can have room for.
 func (r *reader) highest() uint64 { return r.at.first + uint64(r.at.end/minRecordBytes) }
 
-// meet takes a whole record, and gives it where it hasn't ended.
+// meet takes a whole record, and returns it unless it has ended.
 func (r *reader) meet(whole assembly) (Spooled, bool) {
 	l := r.log
 	if whole.sequence > r.at.expected {
@@ -331,7 +330,7 @@ func (r *reader) meet(whole assembly) (Spooled, bool) {
 	return Spooled{Record: whole.record, Sequence: whole.sequence, Recovered: whole.sequence < l.base}, true
 }
 
-// finish ends the reading of a segment that nobody writes to any more.
+// finish ends the reading of a segment that is no longer written.
 func (r *reader) finish() {
 	l, s := r.log, r.at
 	following := l.following(s)
@@ -357,14 +356,14 @@ func (r *reader) finish() {
 	r.close()
 }
 
-// leave lets go of a segment that was removed.
+// leave closes a segment that was removed.
 func (r *reader) leave(s *segment) {
 	if r.at == s {
 		r.close()
 	}
 }
 
-// skim reads to the end of the oldest segment, whose records are dropped.
+// skim reads the oldest segment to its end, and drops its records.
 func (r *reader) skim(s *segment) error {
 	for !s.finished {
 		r.enter(s)

@@ -11,8 +11,8 @@ import (
 	"sync"
 )
 
-// maxBatchBytes bounds the payloads of one group commit, so that the first of
-// them doesn't wait for the last of many.
+// maxBatchBytes bounds the payloads of one group commit, so that its first
+// record doesn't wait for many others.
 const maxBatchBytes = 4 << 20
 
 // Spool runs a Log in one goroutine, Run's, so that no caller waits for the
@@ -46,15 +46,15 @@ type pendingRead struct {
 	done           func([]Spooled, error)
 }
 
-// New gives a Spool on a Log, which it owns from now on. It takes payloads of
-// at most queueBytes that wait for the filesystem; one is always taken.
+// New returns a Spool on a Log, which it owns from now on. At most queueBytes of
+// payloads wait for the filesystem; an empty queue takes a payload of any size.
 func New(log *Log, queueBytes int64) *Spool {
 	return &Spool{log: log, queueBytes: queueBytes, stats: log.Stats(), wake: make(chan struct{}, 1)}
 }
 
-// Append hands a record over, and returns ErrBusy or ErrClosed where it isn't
-// taken. Where it is, done is called once with what became of it, and the
-// payload must not change until then.
+// Append queues a record. It returns ErrBusy where the queue is full, and
+// ErrClosed after the end of Run. Otherwise done is called once with the
+// outcome, and the payload must not change until then.
 func (s *Spool) Append(record Record, done func(Outcome)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -80,11 +80,12 @@ func (s *Spool) Acknowledge(sequence uint64) {
 	}
 }
 
-// Read asks for the records at an end that were not handed out yet: at most so
-// many, and no further one once their payloads have so many bytes. done is
-// called once: with none where there is none, and with an error, beside what
-// was read before it, where the filesystem failed or the Spool was closed. It
-// returns ErrBusy while another Read is under way, and ErrClosed.
+// Read asks for records at an end that were not handed out yet. It stops after
+// so many records, or once their payloads have so many bytes. done is called
+// once, with no record where none is left. Where the filesystem failed or the
+// Spool was closed, done gets the error and the records read before it. Read
+// returns ErrBusy while another Read is under way, and ErrClosed after the end
+// of Run.
 func (s *Spool) Read(from End, records, bytes int, done func([]Spooled, error)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -106,9 +107,9 @@ func (s *Spool) Stats() Stats {
 	return s.stats
 }
 
-// Run works until ctx is done, then does what was handed over before and
-// closes the Log. A filesystem that hangs holds it, and nobody else: whoever
-// has to end before it doesn't wait for it.
+// Run works until ctx is done. Then it finishes what was queued and closes the
+// Log. A filesystem that hangs blocks Run and no other method, so a caller that
+// must end in time doesn't wait for Run.
 func (s *Spool) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		select {
@@ -130,8 +131,8 @@ func (s *Spool) Run(ctx context.Context) error {
 	return err
 }
 
-// step does what was handed over, a batch at most, and says whether that was
-// anything.
+// step does what is queued, one batch at most, and reports whether there was
+// anything to do.
 func (s *Spool) step() bool {
 	s.mu.Lock()
 	batch := s.takeBatch()
@@ -149,7 +150,7 @@ func (s *Spool) step() bool {
 		s.log.Acknowledge(sequence)
 	}
 	if len(acknowledged) > 0 {
-		// Its error is counted, and the next step tries again.
+		// Persist counts its errors, and the next step tries again.
 		_ = s.log.Persist()
 	}
 	var spooled []Spooled
@@ -210,7 +211,7 @@ func (s *Spool) readUpTo(asked *pendingRead) ([]Spooled, error) {
 	return spooled, nil
 }
 
-// publish makes the figures of this moment the ones to be seen.
+// publish makes the present figures visible to Stats.
 func (s *Spool) publish() {
 	stats := s.log.Stats()
 	s.mu.Lock()
@@ -218,8 +219,8 @@ func (s *Spool) publish() {
 	s.stats = stats
 }
 
-// finish gives back what the batch and the read took of the queue, so that
-// their functions can ask for more.
+// finish frees the room of the batch and the read in the queue, so that their
+// callbacks can ask for more.
 func (s *Spool) finish(batch []pendingAppend, read *pendingRead) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

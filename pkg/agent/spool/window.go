@@ -7,9 +7,9 @@ package spool
 
 import "slices"
 
-// window holds which sequences have ended: everything up to low, and the spans
-// above it. It has at most one span more than there are records between low
-// and its highest span that haven't ended.
+// window is the set of sequences that have ended: everything up to low, and the
+// spans above it. The number of spans is at most the number of open records
+// between low and the highest span, plus one.
 type window struct {
 	low   uint64
 	spans []span
@@ -43,10 +43,10 @@ func (w *window) end(first, last uint64) {
 	}
 }
 
-// ended says whether a sequence has.
+// ended reports whether a sequence has ended.
 func (w *window) ended(sequence uint64) bool { return w.open(sequence, sequence) == 0 }
 
-// open counts the sequences from first to last that haven't ended.
+// open counts the sequences from first to last that have not ended.
 func (w *window) open(first, last uint64) uint64 {
 	first = max(first, w.low+1)
 	if first > last {

@@ -3,9 +3,9 @@ Copyright 2026 The Sidenote Authors
 SPDX-License-Identifier: Apache-2.0
 */
 
-// Package statement sends each sink statements of its account: ledger events,
-// by which a subscriber knows what the agent itself knows to be lost, and where
-// an agent's events end.
+// Package statement sends ledger events. Each is a statement of a sink's
+// account, from which a subscriber learns how many events the agent knows to be
+// lost, and which event is its last.
 package statement
 
 import (
@@ -22,27 +22,27 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/agent/panics"
 )
 
-// Settings say what statements say beside the figures, and when.
+// Settings say what statements contain beside the figures, and when they are due.
 type Settings struct {
 	Builder   *event.Builder
 	Selection event.Selection
 	Mode      event.Mode
-	// Interval is the pace of statements.
+	// Interval is the shortest time between two statements.
 	Interval time.Duration
-	// Deadline is how long after it was made a statement is given up.
+	// Deadline is the time after which an undelivered statement is dropped.
 	Deadline time.Duration
-	// Started is when the agent was.
+	// Started is the agent's start time.
 	Started time.Time
-	// Skips counts what was to give no event.
+	// Skips counts exchanges and events that were not selected.
 	Skips *ledger.Skips
 	// Panics says what becomes of panics.
 	Panics panics.Handler
 }
 
-// Issuer makes statements and hands them to the sinks. What it has waiting
-// takes nothing of the agent's byte budget, or events that fill that would keep
-// from the subscriber that they did: it is bounded by itself, to two small
-// events for each sink in memory. It is safe for concurrent use.
+// Issuer makes statements and hands them to the sinks. Statements take nothing
+// of the agent's byte budget, because a full budget is what they must report.
+// They have a bound of their own: two small events in memory for each sink. It is
+// safe for concurrent use.
 type Issuer struct {
 	settings Settings
 
@@ -51,18 +51,18 @@ type Issuer struct {
 	closed bool
 }
 
-// account is one sink, and what it was told last.
+// account is one sink, and the figures of its last statement.
 type account struct {
 	*delivery.Sink
 	last ledger.Snapshot
-	// skipped is what of inference had been skipped then.
+	// skipped is the number of skipped exchanges of inference at that time.
 	skipped uint64
 	// waiting is the number of statements that the sink holds in memory.
 	waiting atomic.Int32
 }
 
-// NewIssuer gives an issuer of statements to sinks, or one that issues none
-// where the selection has no ledger events.
+// NewIssuer returns an issuer of statements to sinks. It issues none where the
+// selection has no ledger events.
 func NewIssuer(settings Settings, sinks []*delivery.Sink) *Issuer {
 	i := &Issuer{settings: settings}
 	if !settings.Selection[event.KindLedger] {
@@ -74,7 +74,7 @@ func NewIssuer(settings Settings, sinks []*delivery.Sink) *Issuer {
 	return i
 }
 
-// Run issues statements at the pace until ctx is done.
+// Run issues statements until ctx is done.
 func (i *Issuer) Run(ctx context.Context) {
 	if len(i.sinks) == 0 {
 		return
@@ -91,7 +91,7 @@ func (i *Issuer) Run(ctx context.Context) {
 	}
 }
 
-// Issue sends a statement to each sink that one is due for.
+// Issue sends a statement to each sink for which one is due.
 func (i *Issuer) Issue() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -100,16 +100,16 @@ func (i *Issuer) Issue() {
 	}
 	skipped := i.settings.Skips.Snapshot().OfInference()
 	for _, a := range i.sinks {
-		// One that waits says enough: the sink takes nothing.
+		// A sink that holds a statement takes no events. One is enough.
 		if a.waiting.Load() == 0 && (skipped > a.skipped || due(a.last, a.Account().Snapshot())) {
 			i.issue(a, false)
 		}
 	}
 }
 
-// Close sends the last statement to each sink that ever had an event, or would
-// have had one of another kind, ahead of all that waits. It is to be called when nothing can be observed any more, and
-// no statement follows.
+// Close sends the last statement to each sink that had an event, or would have
+// had one of a kind that is not selected. The last statement goes ahead of all
+// queued events. Call Close when no exchange is left; no statement follows.
 func (i *Issuer) Close() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -124,11 +124,10 @@ func (i *Issuer) Close() {
 	}
 }
 
-// due says whether there is something to tell since the last statement: an
-// event was observed or recovered, or those that were pending have come to an
-// end, or the sink didn't take the statement itself. Without the last two, an
-// agent that gets no requests any more would leave the subscriber with old
-// figures; with them alone, each statement would bring about the next.
+// due reports whether a new statement is due: an event was observed or
+// recovered, all pending events have ended, or the last statement was lost.
+// Without the last two, an agent without requests would leave the subscriber with
+// old figures. A statement that was delivered is no reason for the next.
 func due(last, now ledger.Snapshot) bool {
 	switch {
 	case now.Observed+now.Recovered > last.Observed+last.Recovered:

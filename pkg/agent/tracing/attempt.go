@@ -20,9 +20,9 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/agent/event"
 )
 
-// Attempt begins the span of an attempt to deliver an event to a sink, the nth
-// from 1, where the event's trace is sampled. The context that it gives has the
-// span, and the function ends it.
+// Attempt begins the span of the nth attempt (from 1) to deliver an event to a
+// sink, where the event's trace is sampled. The returned context has the span,
+// and the function ends it.
 func (t *Tracer) Attempt(ctx context.Context, sink string, e *event.Event, n int) (context.Context, func(delivery.Result)) {
 	parent := remote(t, e)
 	if !parent.IsSampled() {
@@ -43,8 +43,8 @@ func (t *Tracer) Attempt(ctx context.Context, sink string, e *event.Event, n int
 	return trace.ContextWithSpan(ctx, span), func(result delivery.Result) { endAttempt(span, result) }
 }
 
-// remote is the span context of an event, which may come from the time before a
-// restart.
+// remote is the span context of an event. An earlier process may have made the
+// event.
 func remote(t *Tracer, e *event.Event) trace.SpanContext {
 	if t == nil {
 		return trace.SpanContext{}

@@ -17,8 +17,8 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/agent/proxy"
 )
 
-// Watch gives a recorder that ends the spans with the exchange and passes all
-// it is told on to another one, which may be nil.
+// Watch returns a recorder that ends the spans with the exchange, and passes each
+// call on to next, which may be nil.
 func (e *Exchange) Watch(next proxy.Recorder) proxy.Recorder {
 	if e == nil {
 		return next
@@ -33,8 +33,8 @@ type recorder struct {
 	proxy.Recorder
 	exchange *Exchange
 	status   int
-	// answered says that the status is the model's; done that all of its
-	// answer was there.
+	// answered says that the status is the model's, done that its whole response
+	// was there.
 	answered, done bool
 }
 
@@ -77,9 +77,10 @@ func (r *recorder) End(trailer http.Header) {
 	end(r.exchange.server, r.status, http.StatusInternalServerError, failure)
 }
 
-// end ends a span of an answer with a status, 0 for none. It is an error from
-// the status on that is one for its kind of span (semantic conventions for HTTP
-// spans, Status), and where something failed.
+// end ends a span with the response's status, or 0 for none. The span is an error
+// where there is a failure, and where the status is worst or above: the lowest
+// status that is an error for the kind of span (semantic conventions for HTTP
+// spans, Status).
 func end(span trace.Span, status, worst int, failure string) {
 	attributes := make([]attribute.KeyValue, 0, 2)
 	if status != 0 {
@@ -96,7 +97,7 @@ func end(span trace.Span, status, worst int, failure string) {
 	span.End()
 }
 
-// nobody watches an exchange that gives no events.
+// nobody is the recorder of an exchange without events.
 type nobody struct{}
 
 func (nobody) RequestBytes([]byte)                  {}

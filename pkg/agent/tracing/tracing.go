@@ -32,7 +32,8 @@ const (
 	traceStateHeader  = "Tracestate"
 )
 
-// methods are those that semantic conventions name; all others are one.
+// methods are those that the semantic conventions name. All others share one
+// value.
 var methods = []string{
 	http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch,
 	http.MethodDelete, http.MethodConnect, http.MethodOptions, http.MethodTrace,
@@ -45,7 +46,8 @@ type Tracer struct {
 	skip   func(*http.Request) bool
 }
 
-// New gives a tracer of exchanges with a model, but for the requests to skip.
+// New returns a tracer of exchanges with a model. It records no request for which
+// skip returns true.
 func New(provider trace.TracerProvider, model *url.URL, skip func(*http.Request) bool) *Tracer {
 	t := &Tracer{tracer: provider.Tracer(scope), skip: skip, model: []attribute.KeyValue{semconv.ServerAddress(model.Hostname())}}
 	if port, err := strconv.Atoi(model.Port()); err == nil {
@@ -54,8 +56,8 @@ func New(provider trace.TracerProvider, model *url.URL, skip func(*http.Request)
 	return t
 }
 
-// Begin begins the spans of an exchange, or gives nil where it isn't recorded.
-// Then nothing of it is touched: the model gets the client's own trace context.
+// Begin begins the spans of an exchange. It returns nil where the exchange isn't
+// recorded, and then the model gets the client's own trace context.
 func (t *Tracer) Begin(r *http.Request) *Exchange {
 	if t == nil || t.skip(r) {
 		return nil
@@ -84,7 +86,7 @@ func (t *Tracer) Begin(r *http.Request) *Exchange {
 	return &Exchange{request: r.Context(), server: server, client: client, states: states}
 }
 
-// methodOf gives a method's attribute, and the name of its spans.
+// methodOf returns a method's attribute and the name of its spans.
 func methodOf(r *http.Request) (method attribute.KeyValue, name string) {
 	if slices.Contains(methods, r.Method) {
 		return semconv.HTTPRequestMethodKey.String(r.Method), r.Method
@@ -99,16 +101,15 @@ func versionOf(r *http.Request) string {
 	return "1.1"
 }
 
-// Exchange are the spans of one that is recorded. A nil Exchange is one that
-// isn't.
+// Exchange has the spans of a recorded exchange. It is nil for any other.
 type Exchange struct {
 	request        context.Context
 	server, client trace.Span
 	states         []string
 }
 
-// Origin is the trace context of the exchange's events, nil for the client's
-// own: theirs is the operation that produced them, in the trace of the client.
+// Origin is the trace context of the exchange's events: the agent's server span.
+// It is nil where events have the client's own.
 func (e *Exchange) Origin() *event.TraceContext {
 	if e == nil {
 		return nil
@@ -116,9 +117,8 @@ func (e *Exchange) Origin() *event.TraceContext {
 	return &event.TraceContext{Parent: traceParent(e.server), State: e.states}
 }
 
-// Headers gives what the model gets beside the client's own headers with the
-// trace context in it. A trace state of the client's stays as it is, unless it
-// belongs to no trace.
+// Headers adds the trace context to the headers that the model gets beside the
+// client's own. The client's trace state is kept, unless it has no valid parent.
 func (e *Exchange) Headers(beside http.Header) http.Header {
 	if e == nil {
 		return beside

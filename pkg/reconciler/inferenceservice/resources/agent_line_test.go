@@ -150,7 +150,7 @@ func TestWhatTheAgentWouldRefuseIsLeftOut(t *testing.T) {
 		"a probe's scheme":         {container: `readinessProbe: {httpGet: {port: 1, scheme: https}}`, ignored: []string{"containers[0].readinessProbe"}},
 		"a probe's odd port":       {container: `readinessProbe: {tcpSocket: {port: 70000}}`, ignored: []string{"containers[0].readinessProbe"}},
 		"a startup probe":          {container: `startupProbe: {tcpSocket: {port: 1}}`, ignored: []string{"containers[0].startupProbe.failureThreshold: the agent runs the probe"}},
-		"an odd startup probe":     {container: `startupProbe: {tcpSocket: {port: 1}, periodSeconds: -1}`, ignored: []string{"containers[0].startupProbe: periodSeconds is -1"}},
+		"an odd startup probe":     {container: `startupProbe: {tcpSocket: {port: 1}, periodSeconds: -1}`, ignored: []string{"containers[0].startupProbe: invalid periodSeconds -1"}},
 		"a port of zero":           {container: `ports: [{containerPort: 0}]`},
 		"a port that is none":      {container: `ports: [{containerPort: 70000}]`, ignored: []string{"containers[0].ports"}},
 		"many of all": {
