@@ -56,56 +56,34 @@ func (g *guarded) Unanswered(status int) { g.do(func() { g.recorder.Unanswered(s
 
 func (g *guarded) End(trailer http.Header) { g.do(func() { g.recorder.End(trailer) }) }
 
-// observe hands the event of one side to the pipeline, unless it was counted as
-// lost.
-func (r *recorder) observe(of *side) {
-	if r.lost {
+// observe hands the event that is due to the pipeline, if there is one.
+func (r *recorder) observe(due sides) {
+	side := &r.response
+	switch {
+	case due == 0:
 		return
+	case due.has(event.Request), due.has(event.Looped):
+		side = &r.request
 	}
-	switch of.event.observation.Side {
-	case event.Request:
-		r.observed.request = true
-	case event.Response:
-		r.observed.response = true
-	case event.Tunnel:
-		r.observed.tunnel = true
-	case event.Looped:
-		r.observed.loop = true
-	case event.Agent:
-	}
-	of.handOver()
-	r.pipeline.observe(&of.event)
+	side.observed = true
+	side.handOver()
+	r.pipeline.observe(&side.event)
 }
 
-// lose counts the sides of an exchange that the pipeline never got. Nothing is
-// observed of it any more.
+// lose counts the events that a panic took from the pipeline.
 func (r *recorder) lose() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	// The other direction may have come this far before it knew.
-	defer func() { r.lost, r.request.ended, r.response.ended = true, true, true }()
-	switch lose := r.pipeline.loseSide; {
-	case r.skipped:
-	case r.tunnel && !r.observed.tunnel:
-		lose(event.Tunnel)
-	case r.tunnel:
-	case r.loop != event.NoLoop && !r.observed.loop:
-		lose(event.Looped)
-	case r.loop != event.NoLoop:
-	default:
-		if !r.observed.request {
-			lose(event.Request)
-		}
-		if !r.observed.response {
-			lose(event.Response)
+	lost := r.course.lose()
+	for _, side := range []event.Side{event.Request, event.Response, event.Tunnel, event.Looped} {
+		if lost.has(side) {
+			r.pipeline.loseSide(side)
 		}
 	}
-	// What was observed is the pipeline's.
-	if lease := r.request.event.lease; lease != nil && !r.observed.request && !r.observed.loop {
-		lease.Release()
-	}
-	if lease := r.response.event.lease; lease != nil && !r.observed.response && !r.observed.tunnel {
-		lease.Release()
+	for _, side := range []*side{&r.request, &r.response} {
+		if !side.observed && side.event.lease != nil {
+			side.event.lease.Release()
+		}
 	}
 }
 

@@ -148,7 +148,7 @@ func TestWhatIsLostCountsOnce(t *testing.T) {
 		"the request ends": func(r *recorder) { r.RequestBytes([]byte("{}")); r.RequestDone() },
 		"the answer flows": func(r *recorder) { r.ResponseHead(http.StatusOK, http.Header{}, -1); r.ResponseBytes([]byte("{}")) },
 		"it ends":          func(r *recorder) { r.End(nil) },
-		"a tunnel ends":    func(r *recorder) { r.tunnel = true; r.End(nil) },
+		"a tunnel ends":    func(r *recorder) { r.TunnelOpened(); r.End(nil) },
 		"it turns out to be a probe": func(r *recorder) {
 			r.ifEmpty = ledger.SkipProbe
 			r.RequestDone()

@@ -54,9 +54,9 @@ func (p *Pipeline) begin(r *http.Request, origin *event.TraceContext) (proxy.Rec
 	watching := &guarded{recorder: recorder{
 		pipeline: p,
 		exchange: event.NewExchange(r, correlationID, time.Now()),
+		course:   newCourse(sign != event.NoLoop, inference.AsksForTunnel(r)),
 		loop:     sign,
 		mayLoop:  sign == event.NoLoop && event.MayLoop(r.Header.Get("Content-Type")),
-		holds:    inference.AsksForTunnel(r),
 		ifEmpty:  ifEmpty,
 		status:   event.NoStatus,
 	}}
@@ -125,24 +125,15 @@ type recorder struct {
 	ifEmpty ledger.SkipReason
 
 	mu       sync.Mutex
+	course   course
 	request  side
 	response side
-	// loop is what the request was recognised by as one that carries an event of
-	// an agent. Then the whole exchange gives one event, at its end.
-	loop event.Loop
-	// skipped says that the request turned out to be one that isn't observed, and
-	// lost that a panic was counted in the place of what wasn't observed yet.
-	skipped, lost bool
-	// holds says that the request's side waits for the head of the answer, for
-	// the request asks for a tunnel. held says that its event is held back.
-	holds, held bool
-	tunnel      bool
-	flow        event.Flow
-	status      int
-	header      http.Header
-
-	// observed are the sides that the pipeline has got.
-	observed struct{ request, response, tunnel, loop bool }
+	// loop is the sign by which a request that carries an event of an agent was
+	// recognised.
+	loop   event.Loop
+	flow   event.Flow
+	status int
+	header http.Header
 }
 
 // side is one direction of an exchange.
@@ -157,8 +148,10 @@ type side struct {
 	stream   *event.ServerSent
 	size     int64
 	// expected is the announced length of the body, or -1.
-	expected        int64
-	complete, ended bool
+	expected int64
+	complete bool
+	// observed says that the pipeline has the event.
+	observed bool
 }
 
 // begin is called once the head of a side is there.
@@ -232,7 +225,7 @@ func (p *Pipeline) settingsOf(which event.Side, expected int64) capture.Settings
 func (r *recorder) RequestBytes(p []byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.request.ended {
+	if r.course.requestOver {
 		return
 	}
 	r.request.write(p)
@@ -247,35 +240,30 @@ func (r *recorder) RequestDone() {
 	r.requestDone(true)
 }
 
-// requestDone ends the request's side: nothing of it waits for the answer, but
-// for the event of a loop.
+// requestDone ends the request's side.
 func (r *recorder) requestDone(complete bool) {
-	if r.request.ended {
+	if r.course.requestOver {
 		return
 	}
-	r.request.ended = true
 	body := r.request.body()
-	reason := r.recognise(body)
-	if reason != "" {
-		r.skipped = true
+	if reason := r.recognise(body); reason != "" {
 		r.pipeline.skips.Skip(reason)
+		r.course.skip()
+		r.course.endRequest()
 		r.request.end()
-	}
-	if r.skipped || r.loop != event.NoLoop {
 		return
+	}
+	if r.loop != event.NoLoop {
+		r.course.loop()
 	}
 	o := &r.request.event.observation
 	o.Exchange, o.Side, o.Body, o.Complete = r.exchange, event.Request, body, complete
 	o.Status, o.GRPCStatus, o.At = event.NoStatus, event.NoStatus, r.exchange.Received
-	if r.holds {
-		r.held = true
-		return
-	}
-	r.observe(&r.request)
+	r.observe(r.course.endRequest())
 }
 
-// recognise reads what only the request's body tells. It gives the reason for
-// which the exchange is not observed at all, empty where it is.
+// recognise reads the signs that are in the request's body. It returns the reason
+// for which the exchange is not observed, empty where it is.
 func (r *recorder) recognise(body event.Body) ledger.SkipReason {
 	if r.ifEmpty != "" && r.request.size == 0 {
 		return r.ifEmpty
@@ -290,23 +278,14 @@ func (r *recorder) recognise(body event.Body) ledger.SkipReason {
 	return ""
 }
 
-// release ends the wait for the head of the answer: there is no tunnel.
-func (r *recorder) release() {
-	r.holds = false
-	if r.held {
-		r.held = false
-		r.observe(&r.request)
-	}
-}
-
 func (r *recorder) ResponseHead(status int, header http.Header, contentLength int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.release()
+	r.observe(r.course.beginResponse())
 	r.status = status
 	r.header = header
 	r.response.begin(r.pipeline, event.CodingOf(header), contentLength)
-	if r.pipeline.wants[event.Response].any && !r.skipped && r.loop == event.NoLoop {
+	if r.pipeline.wants[event.Response].any && r.course.responds() {
 		r.response.keep(r.pipeline.settingsOf(event.Response, contentLength))
 	}
 }
@@ -314,7 +293,7 @@ func (r *recorder) ResponseHead(status int, header http.Header, contentLength in
 func (r *recorder) ResponseBytes(p []byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.response.ended {
+	if !r.course.over {
 		r.response.write(p)
 	}
 }
@@ -325,7 +304,7 @@ func (r *recorder) ResponseMayBeWhole() bool {
 	s, o := &r.response, &r.response.event.observation
 	// Of gRPC the trailer tells, and a failure stays one. What nobody wants is not
 	// waited for.
-	if s.event.lease == nil || s.ended || s.expected >= 0 || o.Messages != nil || s.kept == nil || r.status < 200 || r.status > 299 {
+	if s.event.lease == nil || r.course.over || s.expected >= 0 || o.Messages != nil || s.kept == nil || r.status < 200 || r.status > 299 {
 		return false
 	}
 	return event.MayBeWhole(o.Coding, s.body(), s.stream)
@@ -340,10 +319,8 @@ func (r *recorder) ResponseDone() {
 func (r *recorder) TunnelOpened() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.tunnel = true
+	r.course.openTunnel()
 	r.status = http.StatusSwitchingProtocols
-	r.held = false
-	r.request.ended = true
 	r.request.end()
 }
 
@@ -354,21 +331,6 @@ func (r *recorder) TunnelBytes(fromClient, fromModel int) {
 	r.flow.FromModel += int64(fromModel)
 }
 
-// endTunnel gives the one event of a tunnel.
-func (r *recorder) endTunnel() {
-	r.response.event.lease = r.pipeline.budget.Lease()
-	r.response.event.observation = event.Observation{
-		Exchange:   r.exchange,
-		Side:       event.Tunnel,
-		Flow:       r.flow,
-		Complete:   true,
-		Status:     r.status,
-		GRPCStatus: event.NoStatus,
-		At:         time.Now(),
-	}
-	r.observe(&r.response)
-}
-
 func (r *recorder) Unanswered(status int) {
 	r.ResponseHead(status, nil, 0)
 	r.ResponseDone()
@@ -377,59 +339,46 @@ func (r *recorder) Unanswered(status int) {
 func (r *recorder) End(trailer http.Header) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.tunnel {
-		r.endTunnel()
+	r.observe(r.course.beginResponse())
+	if r.course.over {
 		return
 	}
-	r.release()
-	if r.response.ended {
-		return
-	}
-	r.response.ended = true
-	request, response := &r.request.event.observation, &r.response.event.observation
 	most := r.pipeline.settings.Builder.MaxPayloadBytes
-	if !r.response.complete && r.response.event.lease != nil {
+	request, response := &r.request.event.observation, &r.response.event.observation
+	if r.response.event.lease == nil {
+		// A tunnel, or an exchange that ended before there was a response.
+		r.response.begin(r.pipeline, event.Coding{}, 0)
+	} else if !r.response.complete {
 		response.ByContent = r.response.endedByContent(most)
 	}
 	response.Complete = r.response.complete || response.ByContent
-	if !r.request.ended {
-		// A model may answer when it has what it needs, before it has seen the end
+	if !r.course.requestOver {
+		// A model may respond when it has what it needs, before it has seen the end
 		// of the request.
 		request.ByContent = response.Complete && (request.Messages.Whole() || r.request.endedByContent(most))
 		r.requestDone(request.ByContent)
 	}
-	if r.response.event.lease == nil {
-		// The exchange ended before there was an answer.
-		r.response.begin(r.pipeline, event.Coding{}, 0)
-	}
+	due := r.course.end()
+	grpcStatus := event.GRPCStatusOf(r.header, trailer)
 	switch {
-	case r.skipped:
-		r.response.end()
-		return
-	case r.loop != event.NoLoop:
-		r.response.end()
-		r.endLoop(trailer)
-		return
+	case due.has(event.Response):
+		response.Exchange, response.Side, response.Body = r.exchange, event.Response, r.response.body()
+		response.Status, response.GRPCStatus, response.At = r.status, grpcStatus, time.Now()
+	case due.has(event.Looped):
+		*request = event.Observation{
+			Exchange: r.exchange, Side: event.Looped, Body: r.request.body(), Loop: r.loop,
+			Complete: true, Status: r.status, GRPCStatus: grpcStatus, At: time.Now(),
+		}
+	case due.has(event.Tunnel):
+		*response = event.Observation{
+			Exchange: r.exchange, Side: event.Tunnel, Flow: r.flow,
+			Complete: true, Status: r.status, GRPCStatus: event.NoStatus, At: time.Now(),
+		}
 	}
-	response.Exchange, response.Side, response.Body = r.exchange, event.Response, r.response.body()
-	response.Status, response.GRPCStatus, response.At = r.status, event.GRPCStatusOf(r.header, trailer), time.Now()
 	// The event holds the recorder until it is built.
 	r.header = nil
-	r.observe(&r.response)
-}
-
-// endLoop gives the one event of an exchange that may be part of a loop.
-func (r *recorder) endLoop(trailer http.Header) {
-	r.request.event.observation = event.Observation{
-		Exchange:   r.exchange,
-		Side:       event.Looped,
-		Body:       r.request.body(),
-		Loop:       r.loop,
-		Complete:   true,
-		Status:     r.status,
-		GRPCStatus: event.GRPCStatusOf(r.header, trailer),
-		At:         time.Now(),
+	r.observe(due)
+	if !r.response.observed {
+		r.response.end()
 	}
-	r.header = nil
-	r.observe(&r.request)
 }
