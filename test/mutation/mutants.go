@@ -97,7 +97,7 @@ var mutants = []mutant{
 	},
 	{
 		"what an event gives back to the budget", "pkg/agent/capture/budget.go",
-		"if held := l.held.Swap(released); held > 0 {\n\t\tl.budget.used.Add(-held)", "if held := l.held.Swap(released); held > 0 {\n\t\tl.budget.used.Add(1 - held)",
+		"\tl.budget.used.Add(-held)\n\tl.capture(-held)\n\tl.giveBack()", "\tl.budget.used.Add(1 - held)\n\tl.capture(-held)\n\tl.giveBack()",
 		faultsTests, "TestOverload",
 	},
 	{
