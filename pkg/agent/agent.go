@@ -48,8 +48,6 @@ const (
 	// hangsAfter, with the longest backoff, is how late a sink that hung is
 	// found to be back.
 	hangsAfter = 10 * time.Second
-	// builders build events of observations, off the requests' path.
-	builders = 2
 	// lastAttempts bounds the wait for attempts that were cut off, lastSpooling
 	// the one for the spools' disks.
 	lastAttempts = 2 * time.Second
@@ -330,9 +328,7 @@ func (a *Agent) Run(signals <-chan os.Signal) error {
 		run(&deliveringGroup, delivering, sink.Run)
 		run(&spoolingGroup, spooling, sink.RunSpool)
 	}
-	for range builders {
-		run(&buildingGroup, building, a.pipeline.Run)
-	}
+	run(&buildingGroup, building, a.pipeline.Run)
 	run(&backgroundGroup, background, a.checker.Run)
 	run(&backgroundGroup, background, a.metadata.Run)
 	run(&backgroundGroup, background, a.statements.Run)

@@ -30,8 +30,9 @@ type BeginAttempt func(ctx context.Context, e *event.Event, n int) (context.Cont
 // for concurrent use.
 //
 // Whoever changes a core has the attempts begin that it now asks for. Each is
-// made by a worker, a goroutine that goes on with the next attempt after it and
-// ends when there is none. Run itself only keeps the time.
+// made by a worker, a goroutine that goes on with the next attempt after it until
+// there is none: one of the sink's own, or one that called Accept. Run itself
+// only keeps the time.
 type Sink struct {
 	name    string
 	account *ledger.Account
@@ -136,15 +137,28 @@ func (s *Sink) Account() *ledger.Account { return s.account }
 // Enqueue takes an item over. It never blocks. After the end of Run the item
 // is dropped.
 func (s *Sink) Enqueue(item *Item) {
+	if attempt := s.Accept(item); attempt != nil {
+		go attempt()
+	}
+}
+
+// Accept is Enqueue for a caller that makes the attempt which may begin now: it
+// must call attempt where that isn't nil. attempt goes on with the next ones and
+// returns when there is none, or at the end of Run, which waits for it.
+func (s *Sink) Accept(item *Item) (attempt func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		s.account.Drop(ledger.ReasonShutdown)
 		item.Release()
-		return
+		return nil
 	}
-	s.routes[0].core.Add(item)
-	s.advance(nil)
+	first := s.routes[0]
+	first.core.Add(item)
+	if own := s.advance(first); own != nil {
+		return s.worker(s.running, first, own)
+	}
+	return nil
 }
 
 // Oldest is when the oldest waiting item was observed, zero where none waits.
@@ -249,7 +263,7 @@ func (s *Sink) advance(worker *route) (own *Item) {
 			if r == worker && own == nil {
 				own = item
 			} else {
-				s.startWorker(s.running, r, item)
+				go s.worker(s.running, r, item)()
 			}
 		}
 		s.again = soonest(s.again, again)
@@ -266,14 +280,17 @@ func (s *Sink) advance(worker *route) (own *Item) {
 	return own
 }
 
-func (s *Sink) startWorker(ctx context.Context, r *route, item *Item) {
-	s.workers.Go(func() {
+// worker gives what makes an attempt and those that follow it. It needs the lock.
+func (s *Sink) worker(ctx context.Context, r *route, item *Item) func() {
+	s.workers.Add(1)
+	return func() {
+		defer s.workers.Done()
 		s.panics.Agent(func() {
 			for item != nil {
 				item = s.attempt(ctx, r, item)
 			}
 		})
-	})
+	}
 }
 
 // attempt makes one attempt, and gives the item of the worker's next one.

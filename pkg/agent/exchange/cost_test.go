@@ -26,9 +26,10 @@ type promptSink struct{ account ledger.Account }
 
 func (s *promptSink) Account() *ledger.Account { return &s.account }
 
-func (s *promptSink) Enqueue(item *delivery.Item) {
+func (s *promptSink) Accept(item *delivery.Item) func() {
 	s.account.Deliver()
 	item.Release()
+	return nil
 }
 
 // costOf makes a pipeline of an agent with the default settings, and gives it

@@ -31,12 +31,13 @@ type takingSink struct {
 
 func (s *takingSink) Account() *ledger.Account { return &s.account }
 
-func (s *takingSink) Enqueue(item *delivery.Item) {
+func (s *takingSink) Accept(item *delivery.Item) func() {
 	s.account.Deliver()
 	item.Release()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.taken++
+	return nil
 }
 
 // TestAPanicCostsAnEventAndNoMore: wherever the work on an event panics, the

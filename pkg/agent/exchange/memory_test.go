@@ -35,7 +35,7 @@ type hangingSink struct {
 
 func (s *hangingSink) Account() *ledger.Account { return &s.account }
 
-func (s *hangingSink) Enqueue(item *delivery.Item) { s.items = append(s.items, item) }
+func (s *hangingSink) Accept(item *delivery.Item) func() { s.items = append(s.items, item); return nil }
 
 // TestTheBudgetHasAllThatAQueuedEventHolds: events of hostile requests that
 // wait for a sink take no more of the heap than the budget says.
@@ -116,9 +116,10 @@ type weakSink struct {
 
 func (s *weakSink) Account() *ledger.Account { return &s.account }
 
-func (s *weakSink) Enqueue(item *delivery.Item) {
+func (s *weakSink) Accept(item *delivery.Item) func() {
 	s.data = append(s.data, weak.Make(&item.Event.Data()[0]))
 	item.Release()
+	return nil
 }
 
 // TestAnExchangeHoldsNoBodyOfAnEventThatHasEnded: a model may take minutes for

@@ -24,12 +24,20 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
 )
 
+const (
+	// maxBuilding bounds how many events are built at the same time.
+	maxBuilding = 2
+	// maxResting bounds how many workers wait for the next event.
+	maxResting = 4
+)
+
 // Sink is where events go, as the pipeline sees it.
 type Sink interface {
 	// Account is the sink's side of the ledger.
 	Account() *ledger.Account
-	// Enqueue takes an item over and never blocks.
-	Enqueue(item *delivery.Item)
+	// Accept takes an item over and never blocks. Where it gives an attempt, the
+	// caller must make it. An attempt blocks.
+	Accept(item *delivery.Item) (attempt func())
 }
 
 // Settings say what becomes an event.
@@ -59,13 +67,19 @@ type Pipeline struct {
 	// wants has what the selection says of the request and of the response.
 	wants [2]wanted
 
-	mu      sync.Mutex
-	changed sync.Cond
+	// work hands an observation to a worker that rests, and resting is how many do.
+	work    chan *observed
+	resting atomic.Int32
+
+	mu sync.Mutex
 	// first and last are the ends of the queue, nil where it is empty.
 	first, last *observed
-	// building are those of which the events are being built: one for each Run.
+	// building are those of which the events are being built, at most maxBuilding,
+	// and builds waits for their end.
 	building []*observed
-	closed   bool
+	builds   sync.WaitGroup
+	// running says that Run has begun and not ended, closed that it has ended.
+	running, closed bool
 }
 
 // wanted is what a selection says of one side.
@@ -107,11 +121,10 @@ func (o *observed) forget() { o.observation = event.Observation{} }
 // NewPipeline gives a pipeline to sinks. Without any, every event is counted
 // in discard as dropped, and the exchanges go on. Nothing is built before Run.
 func NewPipeline(settings Settings, budget *capture.Budget, sinks []Sink, discard *ledger.Account) *Pipeline {
-	p := &Pipeline{settings: settings, budget: budget, sinks: sinks, discard: discard}
+	p := &Pipeline{settings: settings, budget: budget, sinks: sinks, discard: discard, work: make(chan *observed)}
 	for _, side := range []event.Side{event.Request, event.Response} {
 		p.wants[side] = wantedOf(settings.Selection, side)
 	}
-	p.changed.L = &p.mu
 	return p
 }
 
@@ -183,7 +196,7 @@ func (p *Pipeline) take(o *observed) {
 		return
 	}
 	p.push(o)
-	p.changed.Signal()
+	p.startBuilding()
 }
 
 // push puts an event at the end of the queue.
@@ -216,52 +229,100 @@ func (p *Pipeline) drop(o *observed, reason ledger.Reason) {
 	o.end()
 }
 
-// Run builds events and enqueues them until ctx is done. What is left then is
-// dropped for shutdown.
+// Run has events built and given to the sinks until ctx is done. What is left
+// then is dropped for shutdown. It doesn't wait for attempts, which are the
+// sinks'. A pipeline runs once.
 func (p *Pipeline) Run(ctx context.Context) {
-	stop := context.AfterFunc(ctx, func() {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		p.closed = true
-		p.changed.Broadcast()
-	})
-	defer stop()
-	for {
-		next := p.next()
-		if next == nil {
-			return
-		}
-		p.build(next)
-		p.built(next)
+	p.open()
+	<-ctx.Done()
+	p.close()
+	p.builds.Wait()
+}
+
+func (p *Pipeline) open() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.running = true
+	p.startBuilding()
+}
+
+func (p *Pipeline) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.running, p.closed = false, true
+	for o := p.pop(); o != nil; o = p.pop() {
+		p.drop(o, ledger.ReasonShutdown)
+	}
+	close(p.work)
+}
+
+// startBuilding has workers build what waits, as many as may at once. It needs
+// the lock.
+func (p *Pipeline) startBuilding() {
+	if !p.running {
+		return
+	}
+	for o := p.next(); o != nil; o = p.next() {
+		p.handOn(o)
 	}
 }
 
-// next waits for an observation: nil when the pipeline is closed.
+// next takes the observation of the event to build now: nil where none waits or
+// enough are being built. It needs the lock.
 func (p *Pipeline) next() *observed {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for p.first == nil && !p.closed {
-		p.changed.Wait()
-	}
-	if p.closed {
-		for o := p.pop(); o != nil; o = p.pop() {
-			p.drop(o, ledger.ReasonShutdown)
-		}
+	if len(p.building) == maxBuilding {
 		return nil
 	}
 	o := p.pop()
-	p.building = append(p.building, o)
+	if o != nil {
+		p.building = append(p.building, o)
+		p.builds.Add(1)
+	}
 	return o
 }
 
+// handOn has a worker build the event of an observation: one that rests, or a new
+// one. A new one has to grow its stack.
+func (p *Pipeline) handOn(o *observed) {
+	select {
+	case p.work <- o:
+	default:
+		go p.settings.Panics.Agent(func() { p.worker(o) })
+	}
+}
+
+// worker builds an event and makes the attempt that the sink allows, so that one
+// goroutine has the event on its way. Others build meanwhile.
+func (p *Pipeline) worker(o *observed) {
+	for ; o != nil; o = p.rest() {
+		attempt := p.build(o)
+		p.built(o)
+		if attempt != nil {
+			attempt()
+		}
+	}
+}
+
+// rest waits for an observation to build: nil where enough workers do, and after
+// the end of Run.
+func (p *Pipeline) rest() *observed {
+	defer p.resting.Add(-1)
+	if p.resting.Add(1) > maxResting {
+		return nil
+	}
+	return <-p.work
+}
+
 // built says that the event of an observation came to the sinks, or ended before
-// that.
+// that. Another worker builds the next one.
 func (p *Pipeline) built(o *observed) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	i := slices.Index(p.building, o)
 	p.building = slices.Delete(p.building, i, i+1)
+	p.builds.Done()
 	o.forget()
+	p.startBuilding()
 }
 
 // Empty says whether every observation has gone to the sinks.
@@ -289,11 +350,13 @@ func (p *Pipeline) HandedOver() []uint64 {
 	return through
 }
 
-func (p *Pipeline) build(o *observed) {
+// build gives the sinks the event of an observation. It gives the attempt that
+// the caller must make, if there is one.
+func (p *Pipeline) build(o *observed) (attempt func()) {
 	// Decoding may take as much as two whole bodies more, and a window.
 	if !o.lease.Grow(o.observation.Coding.DecodingBytes(p.settings.Builder.MaxPayloadBytes)) {
 		p.drop(o, ledger.ReasonBudget)
-		return
+		return nil
 	}
 	var built *event.Event
 	var err error
@@ -302,23 +365,27 @@ func (p *Pipeline) build(o *observed) {
 	})
 	if err != nil || !sound {
 		p.drop(o, ledger.ReasonInvalid)
-		return
+		return nil
 	}
 	if !p.settings.Selection[built.Kind] {
 		p.drop(o, ledger.ReasonEncoded)
-		return
+		return nil
 	}
 	// What the event holds from now on. Where the body was decoded, its buffer is
 	// given back.
 	held := delivery.OverheadBytes + max(built.AttributeBytes()-usualAttributeBytes, 0) + o.lease.Keep(built.Data())
 	if !o.lease.Resize(held) {
 		p.drop(o, ledger.ReasonBudget)
-		return
+		return nil
 	}
 	o.lease.HandOver()
 	release := releaseAfter(len(p.sinks), o.lease)
 	for i, sink := range p.sinks {
-		sink.Enqueue(&delivery.Item{
+		if attempt != nil {
+			// A sink waits for no other.
+			go attempt()
+		}
+		attempt = sink.Accept(&delivery.Item{
 			Event:    built,
 			Sequence: o.sequences[i],
 			Observed: o.at,
@@ -327,6 +394,7 @@ func (p *Pipeline) build(o *observed) {
 			Release:  release,
 		})
 	}
+	return attempt
 }
 
 // usualAttributeBytes is what an event's own attributes may take within

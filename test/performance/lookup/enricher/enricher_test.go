@@ -97,10 +97,11 @@ type sinkOf struct {
 
 func (s *sinkOf) Account() *ledger.Account { return new(ledger.Account) }
 
-func (s *sinkOf) Enqueue(item *delivery.Item) {
+func (s *sinkOf) Accept(item *delivery.Item) func() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.items = append(s.items, item)
+	return nil
 }
 
 func TestEachEventIsLookedUp(t *testing.T) {
@@ -111,7 +112,7 @@ func TestEachEventIsLookedUp(t *testing.T) {
 	}}
 	released := 0
 	for range 3 {
-		s.Enqueue(&delivery.Item{Event: build(t, nil), Release: func() { released++ }})
+		s.Accept(&delivery.Item{Event: build(t, nil), Release: func() { released++ }})
 	}
 	if len(to.items) > 0 {
 		t.Error("an event went on without its annotations")

@@ -28,8 +28,8 @@ type enrichingSink struct {
 	group  sync.WaitGroup
 }
 
-// Enqueue takes an item over and never blocks.
-func (s *enrichingSink) Enqueue(item *delivery.Item) {
+// Accept takes an item over and never blocks.
+func (s *enrichingSink) Accept(item *delivery.Item) func() {
 	s.group.Go(func() {
 		if err := s.enrich(item); err != nil {
 			// Whoever measures misses the event.
@@ -37,8 +37,11 @@ func (s *enrichingSink) Enqueue(item *delivery.Item) {
 			item.Release()
 			return
 		}
-		s.Sink.Enqueue(item)
+		if attempt := s.Sink.Accept(item); attempt != nil {
+			go attempt()
+		}
 	})
+	return nil
 }
 
 func (s *enrichingSink) enrich(item *delivery.Item) error {

@@ -39,7 +39,6 @@ const (
 	firstInFlight = 4
 	maxInFlight   = 128
 	hangsAfter    = 10 * time.Second
-	builders      = 2
 )
 
 func main() {
@@ -76,9 +75,7 @@ func run(ctx context.Context) error {
 	pipeline := exchange.NewPipeline(settings(given), budget, []exchange.Sink{enriching}, new(ledger.Account))
 	group.Go(func() { delivers.Run(ctx) })
 	group.Go(func() { delivers.RunSpool(ctx) })
-	for range builders {
-		group.Go(func() { pipeline.Run(ctx) })
-	}
+	group.Go(func() { pipeline.Run(ctx) })
 	return serve(ctx, given, pipeline)
 }
 
