@@ -124,6 +124,7 @@ func TestAnAttemptHoldsUpNothing(t *testing.T) {
 			Attributes: func() []metadata.Attribute { return nil },
 		}, budget, []Sink{sinks[0], sinks[1]}, new(ledger.Account))
 		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
 		ended := false
 		go func() {
 			p.Run(ctx)
