@@ -147,6 +147,8 @@ func (s *HTTPSender) Send(ctx context.Context, e *event.Event, sequence uint64) 
 	return result
 }
 
+func (s *HTTPSender) keepsDeadlines() {}
+
 // attemptAddress is where one attempt goes, and whether it carries the token.
 type attemptAddress struct {
 	url   *url.URL
@@ -240,6 +242,8 @@ func (s *HTTPSender) post(ctx context.Context, to attemptAddress, out outgoing, 
 // postByTransport has net/http post the event. unsendable says that it has no
 // wire form, or that its body panicked.
 func (s *HTTPSender) postByTransport(ctx context.Context, to *url.URL, out outgoing, authorization string) (result Result, unsendable bool, err error) {
+	ctx, cancel := timed(ctx)
+	defer cancel()
 	message, err := out.event.Message(out.sequence)
 	if err != nil {
 		return NoAnswer, true, nil

@@ -50,6 +50,8 @@ func newPlainHTTP(to *url.URL, options HTTPOptions, dial func(ctx context.Contex
 	return &plainHTTP{
 		pool: http1.NewPool(http1.Options{
 			Dial: func(ctx context.Context) (net.Conn, error) {
+				ctx, cancel := timed(ctx)
+				defer cancel()
 				return dial(ctx, "tcp", net.JoinHostPort(host, port))
 			},
 			MaxIdle:      options.MaxInFlight,

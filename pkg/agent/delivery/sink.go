@@ -293,9 +293,17 @@ func (s *Sink) worker(ctx context.Context, r *route, item *Item) func() {
 	}
 }
 
+// attemptContext gives the context of an attempt that begins now.
+func (r *route) attemptContext(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, ok := r.sender.(punctual); ok {
+		return untimed{ctx, time.Now().Add(r.attemptTimeout)}, func() {}
+	}
+	return context.WithTimeout(ctx, r.attemptTimeout)
+}
+
 // attempt makes one attempt, and gives the item of the worker's next one.
 func (s *Sink) attempt(ctx context.Context, r *route, item *Item) *Item {
-	attemptContext, cancel := context.WithTimeout(ctx, r.attemptTimeout)
+	attemptContext, cancel := r.attemptContext(ctx)
 	defer cancel()
 	result := Result{Unsendable: true}
 	s.panics.Event(func() {
