@@ -45,6 +45,9 @@ func run(ctx context.Context, arguments []string) error {
 	if len(arguments) > 2 && arguments[0] == "resident" {
 		return reside(arguments[1], arguments[2:])
 	}
+	if err := keepDescriptors(); err != nil {
+		return err
+	}
 	checkout, err := findCheckout()
 	if err != nil {
 		return err
