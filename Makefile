@@ -30,8 +30,11 @@ verify: ## Formatting, vet, staticcheck, generated code.
 	go vet ./...
 	go vet -tags=e2e ./test/...
 	go tool staticcheck -tags=e2e $$(go list -tags=e2e ./... | grep -v /pkg/client/)
-	@# A module of its own, because of what it is drawn with.
-	cd test/performance/plot && go vet ./... && $$(cd ../../.. && go tool -n staticcheck) ./...
+	@# Modules of their own: the plot has dependencies that nothing else needs, and
+	@# the cluster has none.
+	for module in hack/cluster test/performance/plot; do \
+	  (staticcheck=$$(go tool -n staticcheck) && cd $$module && go vet ./... && $$staticcheck ./...) || exit; \
+	done
 	go run ./test/mutation -check
 	@./hack/verify-codegen.sh
 
@@ -40,7 +43,8 @@ verify: ## Formatting, vet, staticcheck, generated code.
 unit: export CGO_ENABLED := 1
 unit: ## Unit tests with the race detector. Needs no root and no cluster.
 	go test -race $$(go list ./... | grep -v /test/faults)
-	cd test/performance/plot && go test -race ./...
+	go -C hack/cluster test -race ./...
+	go -C test/performance/plot test -race ./...
 	@# Every crash point, and what decoding allocates: the race detector would take
 	@# too long, or allocate as well.
 	CGO_ENABLED=0 go test ./pkg/agent/spool ./pkg/agent/event
@@ -93,8 +97,8 @@ codegen: ## Write everything that is generated.
 
 .PHONY: up
 up: ## Start the local cluster with Knative.
-	@go run ./hack/cluster up
+	@go -C hack/cluster run . up
 
 .PHONY: down
 down: ## Stop the local cluster. What it built stays.
-	@go run ./hack/cluster down
+	@go -C hack/cluster run . down

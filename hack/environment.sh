@@ -30,9 +30,9 @@ prepare_cluster() {
     return
   fi
   say 'Starting a local cluster (the first time builds it: some 20 minutes on 2 cores)'
-  go run ./hack/cluster up
+  go -C hack/cluster run . up
   local exports
-  exports=$(go run ./hack/cluster env)
+  exports=$(go -C hack/cluster run . env)
   eval "$exports"
 }
 

@@ -103,7 +103,7 @@ show_events() {
 
 show_next() {
   say 'Try next'
-  own_cluster || echo '  eval "$(go run ./hack/cluster env)"'
+  own_cluster || echo '  eval "$(go -C hack/cluster run . env)"'
   cat <<EOF
   kubectl -n $namespace get isvc
   kubectl -n $namespace logs -f deployment/fraud-detection &
@@ -120,7 +120,7 @@ EOF
   cat <<EOF
   curl -H 'Content-Type: application/json' -d '$instances' $(printf '%q ' "${way[@]}")
 EOF
-  own_cluster || echo '  go run ./hack/cluster down'
+  own_cluster || echo '  go -C hack/cluster run . down'
 }
 
 prepare_cluster

@@ -73,7 +73,7 @@ func portIsFree(port int) bool {
 }
 
 // errNoCluster says that this checkout never had a cluster.
-var errNoCluster = errors.New("there is no cluster of this checkout; make one with: go run ./hack/cluster up")
+var errNoCluster = errors.New("there is no cluster of this checkout; make one with: make up")
 
 func readIdentity(l layout) (identity, error) {
 	var id identity

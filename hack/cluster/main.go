@@ -14,22 +14,20 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 )
 
-const usage = `Usage: go run ./hack/cluster COMMAND
+const usage = `Usage: go -C hack/cluster run . COMMAND
 
   up              bring the cluster up, or what of it isn't
   build           build Kubernetes' programs and start nothing; needs no root
   down            end it and drop its state; what was built stays
   down --purge    and remove the folder .cluster too
   status          say what runs
-  env             print what a shell has to know: eval "$(go run ./hack/cluster env)"
+  env             print what a shell has to know: eval "$(go -C hack/cluster run . env)"
 `
 
 func main() {
@@ -48,7 +46,11 @@ func run(ctx context.Context, arguments []string) error {
 	if err := keepDescriptors(); err != nil {
 		return err
 	}
-	checkout, err := findCheckout()
+	folder, err := os.Getwd()
+	if err != nil {
+		return err
+	}
+	checkout, err := findCheckout(folder)
 	if err != nil {
 		return err
 	}
@@ -63,7 +65,7 @@ func run(ctx context.Context, arguments []string) error {
 			case err != nil:
 				return err
 			}
-			fmt.Printf("\nThe cluster is up. To use it from this shell:\n\n%s\nor: eval \"$(go run ./hack/cluster env)\"\n", exports(s, ""))
+			fmt.Printf("\nThe cluster is up. To use it from this shell:\n\n%s\nor: eval \"$(go -C hack/cluster run . env)\"\n", exports(s, ""))
 			return nil
 		})
 	case "build":
@@ -96,21 +98,4 @@ func locked(l layout, work func() error) error {
 	}
 	defer release()
 	return work()
-}
-
-// findCheckout is the root module's folder, by its real path: that of the
-// folder that this is run in.
-func findCheckout() (string, error) {
-	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}").Output()
-	if err != nil {
-		return "", errors.New("run this within the checkout: there is no go.mod here or above")
-	}
-	checkout, err := filepath.EvalSymlinks(strings.TrimSpace(string(out)))
-	if err != nil {
-		return "", err
-	}
-	if _, err := os.Stat(filepath.Join(checkout, "hack", "cluster")); err != nil {
-		return "", errors.New("run this within the checkout of Sidenote")
-	}
-	return checkout, nil
 }

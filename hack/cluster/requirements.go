@@ -39,7 +39,7 @@ func (m machine) unfit() error {
 	case m.system != "linux":
 		return cannotWork("it needs Linux, and this is " + m.system)
 	case m.user != 0:
-		return cannotWork("it needs root, for namespaces, cgroups and mounts (try: sudo -E env PATH=\"$PATH\" go run ./hack/cluster up)")
+		return cannotWork("it needs root, for namespaces, cgroups and mounts (try: sudo -E env PATH=\"$PATH\" make up)")
 	case m.cgroupVersion == 0:
 		return cannotWork("no cgroups are mounted under /sys/fs/cgroup")
 	case !m.namespaces:

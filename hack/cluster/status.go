@@ -14,7 +14,7 @@ import (
 )
 
 // errNotUp is the status of a cluster that isn't whole.
-var errNotUp = errors.New("the cluster isn't up; bring it up with: go run ./hack/cluster up")
+var errNotUp = errors.New("the cluster isn't up; bring it up with: make up")
 
 // status prints what runs of the cluster; errNotUp where something doesn't.
 func status(ctx context.Context, l layout, out io.Writer) error {

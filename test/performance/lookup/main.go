@@ -146,7 +146,7 @@ func (b *bench) rounds(ctx context.Context, count int) ([]armResult, error) {
 func build(ctx context.Context, binaries string, at place) error {
 	for to, of := range map[string]string{at.agent: "./cmd/agent", at.enricher: "./test/performance/lookup/enricher"} {
 		say("building %s", of)
-		if err := goBuild(ctx, to, of); err != nil {
+		if err := goBuild(ctx, to, ".", of); err != nil {
 			return err
 		}
 	}
@@ -160,7 +160,7 @@ func build(ctx context.Context, binaries string, at place) error {
 
 func buildKubernetes(ctx context.Context, directory string) error {
 	cluster := filepath.Join(directory, "cluster")
-	if err := goBuild(ctx, cluster, "./hack/cluster"); err != nil {
+	if err := goBuild(ctx, cluster, filepath.Join("hack", "cluster"), "."); err != nil {
 		return err
 	}
 	// Interrupted, it ends what it builds with.
@@ -173,13 +173,14 @@ func buildKubernetes(ctx context.Context, directory string) error {
 	return nil
 }
 
-func goBuild(ctx context.Context, to, of string) error {
-	command := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", to, of)
+// goBuild builds a package of the module in a folder.
+func goBuild(ctx context.Context, to, folder, of string) error {
+	command := exec.CommandContext(ctx, "go", "-C", folder, "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", to, of)
 	command.Env = append(os.Environ(), "CGO_ENABLED=0")
 	// Interrupted, it ends its compilers.
 	command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }
 	if output, err := command.CombinedOutput(); err != nil {
-		return fmt.Errorf("building %s: %w\n%s", of, err, output)
+		return fmt.Errorf("building %s: %w\n%s", filepath.Join(folder, of), err, output)
 	}
 	return nil
 }

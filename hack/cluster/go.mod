@@ -1,0 +1,3 @@
+module github.com/sidenote-dev/sidenote/hack/cluster
+
+go 1.26.0
