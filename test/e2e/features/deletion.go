@@ -56,16 +56,26 @@ func Deletion() *feature.Feature {
 func gone(ctx context.Context, name string) error {
 	namespace := environment.FromContext(ctx).Namespace()
 	child := inferenceservice.ServiceName(name)
-	if _, err := servingclient.Get(ctx).ServingV1().Services(namespace).Get(ctx, child, metav1.GetOptions{}); !apierrors.IsNotFound(err) {
-		return fmt.Errorf("the Knative Service %s is there, or not: %v", child, err)
+	_, err := servingclient.Get(ctx).ServingV1().Services(namespace).Get(ctx, child, metav1.GetOptions{})
+	if err == nil {
+		return fmt.Errorf("the Knative Service %s is there", child)
+	}
+	if !apierrors.IsNotFound(err) {
+		return fmt.Errorf("reading the Knative Service %s: %w", child, err)
 	}
 	revisions, err := inferenceservice.Revisions(ctx, name)
-	if err != nil || len(revisions) > 0 {
-		return fmt.Errorf("the Revisions %v are there: %v", revisions, err)
+	if err != nil {
+		return fmt.Errorf("listing Revisions: %w", err)
+	}
+	if len(revisions) > 0 {
+		return fmt.Errorf("the Revisions %v are there", revisions)
 	}
 	pods, err := kubeclient.Get(ctx).CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: "serving.knative.dev/service=" + child})
-	if err != nil || len(pods.Items) > 0 {
-		return fmt.Errorf("%d pods are there: %v", len(pods.Items), err)
+	if err != nil {
+		return fmt.Errorf("listing pods: %w", err)
+	}
+	if len(pods.Items) > 0 {
+		return fmt.Errorf("%d pods are there", len(pods.Items))
 	}
 	configMaps, err := kubeclient.Get(ctx).CoreV1().ConfigMaps(namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {

@@ -54,10 +54,10 @@ func NewSink(manner Manner) (*Sink, error) {
 	}
 	var err error
 	if s.server, err = serve(func(head *wire.Head, body int64) []byte {
-		switch {
-		case manner == Hanging:
+		switch manner {
+		case Hanging:
 			return nil
-		case manner == Slow:
+		case Slow:
 			time.Sleep(SlowBy)
 		}
 		if head.Event {

@@ -19,9 +19,10 @@ import (
 const (
 	// GeneratePath is that of streams of server-sent events.
 	GeneratePath = "/v2/models/m/generate_stream"
-	// Chunks is how many chunks a stream has, and Chunk is one of them.
+	// Chunks is the number of chunks of a stream.
 	Chunks = 200
-	Chunk  = `data: {"id":"cmpl-6f1c4a52","object":"text_completion","created":1764070000,"model":"m","choices":[{"index":0,"text":" word"}]}` + "\n\n"
+	// Chunk is one chunk of a stream.
+	Chunk = `data: {"id":"cmpl-6f1c4a52","object":"text_completion","created":1764070000,"model":"m","choices":[{"index":0,"text":" word"}]}` + "\n\n"
 )
 
 // NewEventStream gives a sender whose exchanges are streams of server-sent

@@ -8,6 +8,7 @@ package main
 import (
 	"bytes"
 	"encoding/xml"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -35,7 +36,7 @@ func TestAChartBecomesAPicture(t *testing.T) {
 		}
 	}
 	for decoder := xml.NewDecoder(bytes.NewReader(picture)); ; {
-		if _, err := decoder.Token(); err == io.EOF {
+		if _, err := decoder.Token(); errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {
 			t.Fatal("the picture is no XML:", err)

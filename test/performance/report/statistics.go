@@ -53,10 +53,16 @@ func Quantile(values []float64, share float64) float64 {
 // Metric picks a figure of a round.
 type Metric func(Round) float64
 
-// The metrics that ratios are made of.
-func CPU(r Round) float64       { return r.CPU }
-func P50(r Round) float64       { return r.P50 }
-func P99(r Round) float64       { return r.P99 }
+// CPU is the metric of the CPU time of an exchange.
+func CPU(r Round) float64 { return r.CPU }
+
+// P50 is the metric of the median latency.
+func P50(r Round) float64 { return r.P50 }
+
+// P99 is the metric of the 99th percentile of the latency.
+func P99(r Round) float64 { return r.P99 }
+
+// PerSecond is the metric of the exchanges in a second.
 func PerSecond(r Round) float64 { return r.PerSecond }
 
 // Logged is how many exchanges a second ended with all of their events

@@ -7,6 +7,7 @@ package wire
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"strings"
 	"testing"
@@ -39,7 +40,7 @@ func TestHeadsAndBodiesAreReadInTurn(t *testing.T) {
 			t.Errorf("got %q, %d bytes, event %t, want %+v", head.Start, length, head.Event, want)
 		}
 	}
-	if err := ReadHead(from, &head); err != io.EOF {
+	if err := ReadHead(from, &head); !errors.Is(err, io.EOF) {
 		t.Errorf("at the end: %v", err)
 	}
 }
