@@ -7,6 +7,7 @@ package adminport
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -78,7 +79,7 @@ func isClosed(c net.Conn) bool {
 	_ = c.SetReadDeadline(time.Now())
 	_, err := c.Read(make([]byte, 1))
 	_ = c.SetReadDeadline(time.Time{})
-	return err == io.EOF
+	return errors.Is(err, io.EOF)
 }
 
 // get asks for a page on a connection, and gives the status.

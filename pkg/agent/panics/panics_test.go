@@ -37,7 +37,7 @@ func TestTheFirstFrameIsThePlace(t *testing.T) {
 		"an error":       {func() { panic(errors.New(secret)) }, `panics\.TestTheFirstFrameIsThePlace\.func`},
 		"below a defer":  {func() { defer func() { _ = 1 }(); ownPanic() }, `panics\.ownPanic`},
 		"panicked again": {func() { defer func() { panic(recover()) }(); ownPanic() }, `panics\.`},
-		"nil":            {func() { panic(nil) }, `panics\.TestTheFirstFrameIsThePlace\.func`}, //nolint:govet
+		"nil":            {func() { panic(nil) }, `panics\.TestTheFirstFrameIsThePlace\.func`},
 		"a library's":    {func() { _ = strings.Repeat(secret, len(nothing)-1) }, `strings\.Repeat`},
 	} {
 		place := string(Catch(test.work))

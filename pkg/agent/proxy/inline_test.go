@@ -400,7 +400,7 @@ func TestOnlyTheBodyIsReadWithoutWaiting(t *testing.T) {
 			t.Error("there is more")
 		}
 	}
-	if err != io.EOF {
+	if !errors.Is(err, io.EOF) {
 		t.Errorf("at the end a read gives %v", err)
 	}
 }

@@ -6,6 +6,7 @@ SPDX-License-Identifier: Apache-2.0
 package proxy
 
 import (
+	"errors"
 	"net"
 	"syscall"
 )
@@ -49,13 +50,13 @@ func newInstant(connection net.Conn) *instant {
 // tells which.
 func (i *instant) Read(p []byte) (n int, waits bool) {
 	i.try(i.raw.Read, i.read, p)
-	return max(i.n, 0), i.err == syscall.EAGAIN
+	return max(i.n, 0), errors.Is(i.err, syscall.EAGAIN)
 }
 
 // Write writes what there is room for.
 func (i *instant) Write(p []byte) (int, error) {
 	i.try(i.raw.Write, i.write, p)
-	if i.err == syscall.EAGAIN {
+	if errors.Is(i.err, syscall.EAGAIN) {
 		return 0, nil
 	}
 	return max(i.n, 0), i.err
@@ -63,7 +64,7 @@ func (i *instant) Write(p []byte) (int, error) {
 
 func (i *instant) try(call func(func(uintptr) bool) error, attempt func(uintptr) bool, p []byte) {
 	i.p, i.n, i.err = p, 0, syscall.EINTR
-	for i.err == syscall.EINTR {
+	for errors.Is(i.err, syscall.EINTR) {
 		if err := call(attempt); err != nil {
 			i.err = err
 		}

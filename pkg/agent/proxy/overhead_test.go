@@ -6,6 +6,7 @@ SPDX-License-Identifier: Apache-2.0
 package proxy
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -86,7 +87,7 @@ func TestOverheadIsOfAnswersAlone(t *testing.T) {
 	handler.OnOverhead = func(added time.Duration) { t.Errorf("told %s", added) }
 	handler.proxy.Transport = modelFunc(func(*http.Request) (*http.Response, error) { return nil, io.ErrUnexpectedEOF })
 	defer func() {
-		if recover() != http.ErrAbortHandler {
+		if err, _ := recover().(error); !errors.Is(err, http.ErrAbortHandler) {
 			t.Error("the exchange went on")
 		}
 	}()

@@ -246,7 +246,7 @@ type impatient struct{ net.Conn }
 func (c impatient) Read(p []byte) (int, error) {
 	_ = c.SetReadDeadline(time.Now().Add(patience()))
 	n, err := c.Conn.Read(p)
-	if timeout, ok := err.(net.Error); ok && timeout.Timeout() {
+	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
 		err = errSilent
 		c.Close()
 	}

@@ -312,7 +312,7 @@ func (b *battery) failing(seed uint64, at int, answer error, lasting bool) error
 	failed := operation{}
 	w.filesystem.fault = func(op operation) error {
 		hit := op.index == at || lasting && op.index > at
-		if !hit || answer == errShortWrite && op.kind != opWrite {
+		if !hit || errors.Is(answer, errShortWrite) && op.kind != opWrite {
 			return nil
 		}
 		failed = op

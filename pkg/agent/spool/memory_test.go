@@ -6,6 +6,7 @@ SPDX-License-Identifier: Apache-2.0
 package spool
 
 import (
+	"errors"
 	"io"
 	"io/fs"
 	"maps"
@@ -277,7 +278,7 @@ func (f *memoryFile) WriteAt(p []byte, offset int64) (int, error) {
 		// As much as half may have been written.
 		f.inode.writeAt(p[:len(p)/2], offset)
 		m.measure()
-		if err == errShortWrite {
+		if errors.Is(err, errShortWrite) {
 			return len(p) / 2, nil
 		}
 		return len(p) / 2, err

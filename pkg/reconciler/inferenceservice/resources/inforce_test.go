@@ -79,7 +79,7 @@ func TestWhichSinkHoldsForTheTemplate(t *testing.T) {
 		for i, cell := range cells {
 			t.Run(row+" -> "+wanted[i], func(t *testing.T) {
 				var who, name, state string
-				fmt.Sscan(wanted[i], &who, &name, &state)
+				_, _ = fmt.Sscan(wanted[i], &who, &name, &state)
 				sink := WantedSink{Destination: broker(name), ByDefault: who == "default"}
 				if state == "up" {
 					sink.Address = addressOf(name)

@@ -589,7 +589,7 @@ func TestBuildersDoNotChangeTheirInput(t *testing.T) {
 		updated.SetDefaults(t.Context())
 		MakeMetadata(is, inForce.Metadata)
 		OwnerHash(is, inForce.Metadata)
-		Validate(t.Context(), is)
+		_ = Validate(t.Context(), is)
 		service.SetDefaults(t.Context())
 		if diff := cmp.Diff(before, inputs()); diff != "" {
 			t.Fatalf("(-before, +after): %s", diff)
