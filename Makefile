@@ -32,6 +32,14 @@ lint: ## The linters of .golangci.yml; the first run builds them in a minute or 
 	  echo "golangci-lint in $$module" && (cd $$module && $$golangci run ./...) || exit; \
 	done
 
+# Not a part of make test: its result changes with the database, without a change
+# here. Where vuln.go.dev can't be reached, the database is also a Go module:
+#   make vulncheck VULNDB=file://$(go mod download -json golang.org/x/vulndb@latest | jq -r .Dir)/data/osv
+.PHONY: vulncheck
+vulncheck: VULNDB ?= https://vuln.go.dev
+vulncheck: ## Known vulnerabilities that the code reaches, from the database VULNDB.
+	@govulncheck=$$(go -C hack/tools tool -n govulncheck) && $$govulncheck -db=$(VULNDB) ./...
+
 .PHONY: verify
 verify: lint ## Formatting, linters, mutants, generated code.
 	@./hack/verify-format.sh
