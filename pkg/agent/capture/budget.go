@@ -8,7 +8,10 @@ SPDX-License-Identifier: Apache-2.0
 // can't be kept is only counted and hashed.
 package capture
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"unsafe"
+)
 
 // Budget bounds the bytes that an agent holds, by the capacity of what is
 // held. It is safe for concurrent use.
@@ -159,17 +162,27 @@ func (l *Lease) giveBack() {
 // Keep says which bytes are read from now on, and returns how many the lease needs
 // to hold for them. It gives the buffer back where they are no part of it.
 func (l *Lease) Keep(data []byte) int64 {
-	if l.buffer == nil || !sameMemory(l.buffer.bytes, data) {
+	if l.buffer == nil || !overlap(l.buffer.bytes, data) {
 		l.giveBack()
 		return int64(cap(data))
 	}
 	return int64(cap(l.buffer.bytes))
 }
 
-// sameMemory reports whether a part of whole was cut from it. Slicing keeps the
-// end of a slice's capacity.
-func sameMemory(whole, part []byte) bool {
-	return cap(part) > 0 && &whole[:cap(whole)][cap(whole)-1] == &part[:cap(part)][cap(part)-1]
+// LeaveBuffer leaves the buffer to the garbage collector. It is for a body that
+// somebody may still read after Release: nobody knows who does after a panic.
+func (l *Lease) LeaveBuffer() { l.buffer = nil }
+
+// overlap reports whether two slices share memory, to the end of their capacity.
+func overlap(a, b []byte) bool {
+	if cap(a) == 0 || cap(b) == 0 {
+		return false
+	}
+	// The same comparison as crypto/internal/fips140/alias makes. The slices
+	// are alive, and the collector moves nothing on the heap.
+	firstOf := func(s []byte) uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(s))) }
+	lastOf := func(s []byte) uintptr { return firstOf(s) + uintptr(cap(s)-1) }
+	return firstOf(a) <= lastOf(b) && firstOf(b) <= lastOf(a)
 }
 
 // HandOver says that what is held is now an event's on its way. Nothing else

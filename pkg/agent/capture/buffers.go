@@ -66,8 +66,11 @@ func (b *buffers) take(n int) *buffer {
 
 // giveBack takes a buffer that is no longer read or written.
 func (b *buffers) giveBack(used *buffer) {
+	if b.stopped.Load() {
+		return
+	}
 	spoil(used.bytes)
-	if used.index < sizeCount && !b.stopped.Load() {
+	if used.index < sizeCount {
 		b.pools[used.index].Put(used)
 	}
 }

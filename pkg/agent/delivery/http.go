@@ -265,13 +265,15 @@ func (s *HTTPSender) postByTransport(ctx context.Context, to *url.URL, out outgo
 	}).WithContext(ctx)
 	bodies := sentBodies{panics: s.options.Panics}
 	bodies.attach(request, message)
+	responded := false
+	// Deferred, because RoundTrip may panic.
+	defer func() { bodies.end(responded) }()
 	// Not a client: it would follow redirects.
 	answer, err := s.current(to, time.Now()).RoundTrip(request)
 	if err != nil {
-		bodies.end(false)
 		return NoAnswer, bodies.unsound(), err
 	}
-	defer bodies.end(true)
+	responded = true
 	defer answer.Body.Close()
 	result, _ = readAnswer(answer, s.options.RetryAfterMax)
 	return result, false, nil

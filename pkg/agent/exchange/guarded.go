@@ -82,6 +82,7 @@ func (r *recorder) lose() {
 	}
 	for _, side := range []*side{&r.request, &r.response} {
 		if !side.observed && side.event.lease != nil {
+			side.event.lease.LeaveBuffer()
 			side.event.lease.Release()
 		}
 	}

@@ -154,6 +154,7 @@ func (p *Pipeline) lose(lease *capture.Lease) {
 		account.Drop(ledger.ReasonInvalid)
 	}
 	if lease != nil {
+		lease.LeaveBuffer()
 		lease.Release()
 	}
 }
@@ -363,6 +364,9 @@ func (p *Pipeline) build(o *observed) (attempt func()) {
 	sound := p.settings.Panics.Event(func() {
 		built, err = p.settings.Builder.Build(&o.observation, o.kind, o.attributes)
 	})
+	if !sound {
+		o.lease.LeaveBuffer()
+	}
 	if err != nil || !sound {
 		p.drop(o, ledger.ReasonInvalid)
 		return nil

@@ -1,4 +1,4 @@
-//go:build race
+//go:build race || spoil
 
 /*
 Copyright 2026 The Sidenote Authors
@@ -7,8 +7,8 @@ SPDX-License-Identifier: Apache-2.0
 
 package capture
 
-// spoil overwrites a buffer that is no longer in use. A test with the race
-// detector then finds whoever still reads it, by the content or by the race.
+// spoil overwrites a buffer that is no longer in use. Whoever
+// still reads it is then found by the content, and by the race detector.
 func spoil(buffer []byte) {
 	buffer = buffer[:cap(buffer)]
 	for i := range buffer {
