@@ -101,6 +101,21 @@ var mutants = []mutant{
 		faultsTests, "TestOverload",
 	},
 	{
+		"the buffer of an event that has a part of it", "pkg/agent/capture/budget.go",
+		"!overlap(l.buffer.bytes, data)", "overlap(l.buffer.bytes, data)",
+		captureTests, "TestALeaseKeepsTheBufferOfItsEvent",
+	},
+	{
+		"the buffer of an event that a second sink has", "pkg/agent/exchange/pipeline.go",
+		"releaseAfter(len(p.sinks), o.lease)", "releaseAfter(1, o.lease)",
+		"pkg/agent/exchange", "TestEveryEventHasItsOwnBytes",
+	},
+	{
+		"the end of a body with its attempt", "pkg/agent/delivery/body.go",
+		"b.reader = rest\n}", "_ = rest\n}",
+		deliveryTests, "TestABodyIsNotReadAfterItsAttempt",
+	},
+	{
 		"the oldest first at the end", "pkg/agent/delivery/core.go",
 		"\tc.oldestFirst = true\n", "\tc.oldestFirst = false\n",
 		deliveryTests, "TestDrainingSendsTheOldestFirst",
