@@ -77,6 +77,10 @@ func TestALeaseKeepsTheBufferOfItsEvent(t *testing.T) {
 	if held := lease.Keep(data[5:]); held != int64(cap(data)) {
 		t.Errorf("a part of the body holds %d of %d bytes", held, cap(data))
 	}
+	// A part may have less capacity than its buffer has behind it.
+	if held := lease.Keep(data[5:10:20]); held != int64(cap(data)) {
+		t.Errorf("a short part of the body holds %d of %d bytes", held, cap(data))
+	}
 	if lease.buffer == nil {
 		t.Error("the buffer is given back while a part of it is read")
 	}
@@ -89,6 +93,28 @@ func TestALeaseKeepsTheBufferOfItsEvent(t *testing.T) {
 	}
 	if held := lease.Keep(nil); held != 0 {
 		t.Errorf("no body holds %d bytes", held)
+	}
+}
+
+// TestABufferThatIsLeftIsNotUsedAgain: after a panic somebody may still read it.
+func TestABufferThatIsLeftIsNotUsedAgain(t *testing.T) {
+	budget := NewBudget(1 << 20)
+	lease := budget.Lease()
+	data, _ := lease.extend(nil, 1000)
+	data = append(data, "a body"...)
+	lease.LeaveBuffer()
+	lease.Release()
+	if budget.Used() != 0 {
+		t.Errorf("%d bytes are still held", budget.Used())
+	}
+	for range 10 {
+		again, _ := budget.Lease().extend(nil, 1000)
+		if overlap(data, again) {
+			t.Fatal("a buffer is used again")
+		}
+	}
+	if string(data) != "a body" {
+		t.Errorf("the body became %q", data)
 	}
 }
 
