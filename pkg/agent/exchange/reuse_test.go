@@ -133,9 +133,7 @@ func runReuse(t *testing.T, sinks ...*delivery.Sink) *observedBodies {
 	p := NewPipeline(settings, budget, to, new(ledger.Account))
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
-	for range 2 {
-		running.Go(func() { p.Run(ctx) })
-	}
+	running.Go(func() { p.Run(ctx) })
 	for _, sink := range sinks {
 		running.Go(func() { sink.Run(ctx) })
 		running.Go(func() { sink.RunSpool(ctx) })
