@@ -34,7 +34,7 @@ go tool injection-gen --go-header-file "${header}" --input-dirs "${api}" \
   --output-package "${module}/pkg/client/injection" --output-dir "pkg/client/injection"
 
 echo "custom resource definitions"
-go tool controller-gen crd:maxDescLen=0,generateEmbeddedObjectMeta=false paths=./pkg/apis/serving/v1beta1 output:crd:stdout |
+go tool controller-gen crd:generateEmbeddedObjectMeta=false paths=./pkg/apis/serving/v1beta1 output:crd:stdout |
   go run ./hack/schema >"config/300-inferenceservice.yaml"
 
 echo "checksums of the ConfigMaps' examples"

@@ -3,18 +3,23 @@ Copyright 2026 The Sidenote Authors
 SPDX-License-Identifier: Apache-2.0
 */
 
-// Command schema reads a CustomResourceDefinition that controller-gen made
-// and writes it as it is installed: with the labels of a release, and with a
-// predictor's Pod specification as open to later defaulting as Knative
-// Serving's own is.
+// Command schema reads a CustomResourceDefinition that controller-gen made and
+// writes the one that is installed. It adds the labels of a release, and leaves
+// defaults and required fields of the predictor's Pod to Knative Serving and the
+// webhook. It replaces the descriptions of the Pod's fields by a reference to
+// the Pod, because an object with all of them is too large for kubectl apply.
 package main
 
 import (
 	"bytes"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"reflect"
+	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
 )
 
@@ -77,12 +82,22 @@ func release(definition map[string]any) error {
 		// The webhook says what is missing, and what to write.
 		delete(spec, "required")
 		delete(predictor, "required")
+		ofPod := podFields()
 		for name, field := range predictor["properties"].(map[string]any) {
 			relax(field.(map[string]any))
+			if ofPod[name] {
+				dropDescriptions(field.(map[string]any))
+				field.(map[string]any)["description"] = "See kubectl explain pod.spec." + name
+			}
 			if name == "logger" {
 				keepUnknown(field.(map[string]any))
 			}
 		}
+		whole := version.(map[string]any)["schema"].(map[string]any)["openAPIV3Schema"].(map[string]any)
+		if err := describeForeign(whole); err != nil {
+			return err
+		}
+		joinLines(whole)
 	}
 	return nil
 }
@@ -94,6 +109,109 @@ func property(schema map[string]any, name string) (map[string]any, error) {
 		return nil, fmt.Errorf("the schema has no property %q", name)
 	}
 	return found, nil
+}
+
+// foreign has the descriptions of fields whose types belong to Knative or
+// Kubernetes, by path. Their own refer to feature flags and to behaviour that
+// Sidenote doesn't have, or are long.
+var foreign = map[string]string{
+	"spec.predictor.logger.delivery.retry": "Number of attempts after the first, from 0 to 1000. All retries must fit into the 10 minutes that an event lives. " +
+		"Default: as many as fit.",
+	"spec.predictor.logger.delivery.backoffPolicy": "Growth of the wait before the nth retry: exponential is backoffDelay * 2^(n-1), linear is backoffDelay * n. " +
+		"Default: exponential.",
+	"spec.predictor.logger.delivery.backoffDelay": "Wait before the first retry, as an ISO 8601 duration such as PT0.5S. Default: PT0.2S. " +
+		"Without retry, a wait is at most 20 s, or backoffDelay if that is longer.",
+	"spec.predictor.logger.delivery.timeout": "Longest duration of one attempt, as an ISO 8601 duration from PT0.1S to PT10M. Default: PT30S.",
+	"spec.predictor.logger.delivery.retryAfterMax": "Upper bound of the Retry-After of a response with status 429 or 503, as an ISO 8601 duration. PT0S ignores Retry-After. " +
+		"Default: PT20S.",
+	"spec.predictor.logger.delivery.deadLetterSink": "Receives the events that the sink doesn't accept, instead of dropping them for rejected, retries, expired, poison or address. Default: none.",
+	"spec.predictor.logger.delivery.format":         "Not supported. Use logger.contentMode.",
+	"spec.predictor.logger.resources.claims":        "Not supported.",
+	"spec.predictor.logger.resources.limits":        "Upper bounds: cpu, memory, ephemeral-storage.",
+	"spec.predictor.logger.resources.requests":      "Reserved amounts: cpu, memory, ephemeral-storage.",
+	"status.address.url":                            "Address as a URL.",
+}
+
+// destination has the descriptions of the fields of a sink.
+var destination = map[string]string{
+	"CACerts":        "Certificate authorities in PEM that are trusted for the sink, beside those of the system and of the cluster's trust bundles.",
+	"audience":       "OIDC audience of the sink. Only the audience of the object that ref names and those in allowed-audiences of config-logger are accepted.",
+	"ref":            "An addressable object.",
+	"ref.address":    "Name of one of the object's addresses. Default: its first address.",
+	"ref.apiVersion": "API version of the object.",
+	"ref.group":      "API group of the object, without a version.",
+	"ref.kind":       "Kind of the object.",
+	"ref.name":       "Name of the object.",
+	"ref.namespace":  "Namespace of the object. Default: that of the InferenceService.",
+	"uri":            "An http or https URL. With ref, it is resolved relative to the object's address.",
+}
+
+// describeForeign sets the descriptions of foreign and of destination.
+func describeForeign(whole map[string]any) error {
+	texts := maps.Clone(foreign)
+	for _, sink := range []string{"spec.predictor.logger.sink", "spec.predictor.logger.delivery.deadLetterSink"} {
+		for name, text := range destination {
+			texts[sink+"."+name] = text
+		}
+	}
+	for path, text := range texts {
+		field := whole
+		for name := range strings.SplitSeq(path, ".") {
+			var err error
+			if field, err = property(field, name); err != nil {
+				return fmt.Errorf("describing %s: %w", path, err)
+			}
+		}
+		field["description"] = text
+	}
+	return nil
+}
+
+// joinLines makes one line of each paragraph of a description, at every depth.
+// Clients wrap them anew.
+func joinLines(schema map[string]any) {
+	if description, found := schema["description"].(string); found {
+		paragraphs := strings.Split(description, "\n\n")
+		for i, paragraph := range paragraphs {
+			paragraphs[i] = strings.ReplaceAll(paragraph, "\n", " ")
+		}
+		schema["description"] = strings.Join(paragraphs, "\n\n")
+	}
+	for _, within := range []string{"items", "additionalProperties"} {
+		if inner, isSchema := schema[within].(map[string]any); isSchema {
+			joinLines(inner)
+		}
+	}
+	properties, _ := schema["properties"].(map[string]any)
+	for _, field := range properties {
+		joinLines(field.(map[string]any))
+	}
+}
+
+// podFields gives the names of the fields that a predictor inlines from a Pod's
+// specification.
+func podFields() map[string]bool {
+	names := make(map[string]bool)
+	pod := reflect.TypeFor[corev1.PodSpec]()
+	for i := range pod.NumField() {
+		name, _, _ := strings.Cut(pod.Field(i).Tag.Get("json"), ",")
+		names[name] = true
+	}
+	return names
+}
+
+// dropDescriptions removes the description of a schema and of all within it.
+func dropDescriptions(schema map[string]any) {
+	delete(schema, "description")
+	for _, within := range []string{"items", "additionalProperties"} {
+		if inner, isSchema := schema[within].(map[string]any); isSchema {
+			dropDescriptions(inner)
+		}
+	}
+	properties, _ := schema["properties"].(map[string]any)
+	for _, field := range properties {
+		dropDescriptions(field.(map[string]any))
+	}
 }
 
 // keepUnknown has an object, and all that is in it, keep the fields that the

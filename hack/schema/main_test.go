@@ -6,6 +6,7 @@ SPDX-License-Identifier: Apache-2.0
 package main
 
 import (
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -22,7 +23,7 @@ const maxBytes = 200_000
 
 type schema = map[string]any
 
-func readInstalled(t *testing.T) (content []byte, specification schema) {
+func readInstalled(t *testing.T) (content []byte, whole schema) {
 	t.Helper()
 	content, err := os.ReadFile(installed)
 	if err != nil {
@@ -46,7 +47,7 @@ func readInstalled(t *testing.T) (content []byte, specification schema) {
 	if len(definition.Spec.Versions) != 1 || definition.Spec.Versions[0].Subresources["status"] == nil {
 		t.Fatalf("versions: %+v", definition.Spec.Versions)
 	}
-	return content, at(t, definition.Spec.Versions[0].Schema.OpenAPIV3Schema, "spec")
+	return content, definition.Spec.Versions[0].Schema.OpenAPIV3Schema
 }
 
 // at walks down properties.
@@ -86,7 +87,8 @@ func TestTheInstalledDefinitionCanBeApplied(t *testing.T) {
 }
 
 func TestTheInstalledSchemaLeavesToTheWebhookWhatItSaysBetter(t *testing.T) {
-	_, spec := readInstalled(t)
+	_, whole := readInstalled(t)
+	spec := at(t, whole, "spec")
 	predictor := at(t, spec, "predictor")
 	for path, kept := range map[string]schema{"spec": spec, "predictor": predictor, "logger": at(t, predictor, "logger")} {
 		if kept["x-kubernetes-preserve-unknown-fields"] != true {
@@ -114,9 +116,6 @@ func TestTheInstalledSchemaLeavesToTheWebhookWhatItSaysBetter(t *testing.T) {
 		if at["x-kubernetes-list-map-keys"] != nil || at["x-kubernetes-list-type"] == "map" {
 			t.Errorf("%s is merged by keys, which an element may lack", path)
 		}
-		if at["description"] != nil {
-			t.Errorf("%s has a description, for which there is no room", path)
-		}
 		if at["default"] != nil {
 			t.Errorf("%s has the default %v, which is Knative Serving's to set", path, at["default"])
 		}
@@ -124,6 +123,46 @@ func TestTheInstalledSchemaLeavesToTheWebhookWhatItSaysBetter(t *testing.T) {
 	if visited < 500 {
 		t.Errorf("walked over %d fields only: is this the predictor's Pod?", visited)
 	}
+}
+
+// TestEveryFieldOfOursHasADescription: kubectl explain shows it. Fields of the
+// inlined Pod refer to the Pod's own description instead.
+func TestEveryFieldOfOursHasADescription(t *testing.T) {
+	_, whole := readInstalled(t)
+	predictor := at(t, whole, "spec", "predictor")
+	ours := 0
+	for name, field := range predictor["properties"].(schema) {
+		if !podFields()[name] {
+			ours++
+			continue
+		}
+		description, _ := field.(schema)["description"].(string)
+		if !strings.Contains(description, "pod.spec."+name) {
+			t.Errorf("predictor.%s doesn't refer to the Pod's field: %q", name, description)
+		}
+		walk(name, field.(schema), func(path string, at schema) {
+			if path != name && at["description"] != nil {
+				t.Errorf("predictor.%s has a description, and the definition has no room for those of a Pod", path)
+			}
+		})
+	}
+	if ours < 7 {
+		t.Errorf("the predictor has only %d fields of its own", ours)
+	}
+	walk("", whole, func(path string, at schema) {
+		// Elements of lists and maps are described by their list or map, and the
+		// API server describes metadata.
+		if strings.HasSuffix(path, "[]") || strings.HasSuffix(path, "{}") || path == ".metadata" {
+			return
+		}
+		rest, inPredictor := strings.CutPrefix(path, ".spec.predictor.")
+		if name, _, _ := strings.Cut(strings.NewReplacer("[]", ".", "{}", ".").Replace(rest), "."); inPredictor && podFields()[name] {
+			return
+		}
+		if description, _ := at["description"].(string); description == "" {
+			t.Errorf("%s has no description", path)
+		}
+	})
 }
 
 const generated = `---
@@ -148,26 +187,61 @@ spec:
                       required: [name]
                       properties:
                         protocol: {type: string, default: TCP}
-                        env: {additionalProperties: {default: x, type: string}}
+                        env: {description: Long., additionalProperties: {default: x, type: string, description: Longer.}}
                   logger:
+                    description: "Ours,\nin two lines."
                     properties:
                       metadata: {x-kubernetes-list-type: atomic, items: {required: [attribute], properties: {attribute: {type: string}}}}
 `
 
+// withForeignFields adds the fields of foreign types to a definition, with
+// descriptions of their own.
+func withForeignFields(t *testing.T, definition string) string {
+	t.Helper()
+	var parsed schema
+	if err := yaml.Unmarshal([]byte(strings.TrimPrefix(definition, "---\n")), &parsed); err != nil {
+		t.Fatal(err)
+	}
+	version := parsed["spec"].(schema)["versions"].([]any)[0].(schema)
+	paths := slices.Collect(maps.Keys(foreign))
+	for name := range destination {
+		paths = append(paths, "spec.predictor.logger.sink."+name, "spec.predictor.logger.delivery.deadLetterSink."+name)
+	}
+	for _, path := range paths {
+		field := version["schema"].(schema)["openAPIV3Schema"].(schema)
+		for name := range strings.SplitSeq(path, ".") {
+			if field["properties"] == nil {
+				field["properties"] = schema{}
+			}
+			properties := field["properties"].(schema)
+			if properties[name] == nil {
+				properties[name] = schema{}
+			}
+			field = properties[name].(schema)
+		}
+		field["description"] = "Eventing's own."
+	}
+	written, err := yaml.Marshal(parsed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(written)
+}
+
 func TestRelease(t *testing.T) {
 	var out strings.Builder
-	if err := run(strings.NewReader(generated), &out); err != nil {
+	if err := run(strings.NewReader(withForeignFields(t, generated)), &out); err != nil {
 		t.Fatal(err)
 	}
 	if !strings.HasPrefix(out.String(), header) {
 		t.Errorf("it begins %.80q", out.String())
 	}
-	for _, gone := range []string{"list-map-keys", "default:", "- name\n", "- containers\n", "- predictor\n"} {
+	for _, gone := range []string{"list-map-keys", "default:", "- name\n", "- containers\n", "- predictor\n", "Longer", "Eventing's"} {
 		if strings.Contains(out.String(), gone) {
 			t.Errorf("%q stays:\n%s", gone, out.String())
 		}
 	}
-	for _, kept := range []string{"x-kubernetes-list-type: atomic", "- attribute\n", `duck.knative.dev/addressable: "true"`, "type: string"} {
+	for _, kept := range []string{"x-kubernetes-list-type: atomic", "- attribute\n", `duck.knative.dev/addressable: "true"`, "type: string", "description: Ours, in two lines.", "See kubectl explain pod.spec.containers"} {
 		if !strings.Contains(out.String(), kept) {
 			t.Errorf("%q is gone:\n%s", kept, out.String())
 		}

@@ -17,8 +17,8 @@ import (
 	"knative.dev/pkg/kmeta"
 )
 
-// InferenceService runs a model on Knative Serving and sends every request
-// and response of it as a CloudEvent to a sink.
+// InferenceService runs a model on Knative Serving. With a logger, it sends
+// each request and response of the model to a sink as a CloudEvent.
 //
 // +genclient
 // +genreconciler
@@ -36,8 +36,10 @@ type InferenceService struct {
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
+	// Spec is the desired state. Its owner writes it.
 	// +optional
 	Spec InferenceServiceSpec `json:"spec,omitempty"`
+	// Status is the observed state. The controller writes it.
 	// +optional
 	Status InferenceServiceStatus `json:"status,omitempty"`
 }
@@ -62,52 +64,58 @@ type InferenceServiceList struct {
 	Items []InferenceService `json:"items"`
 }
 
-// InferenceServiceSpec says what an InferenceService serves.
+// InferenceServiceSpec is the desired state of an InferenceService.
 //
 // +kubebuilder:pruning:PreserveUnknownFields
 type InferenceServiceSpec struct {
-	// Predictor is the model.
+	// Predictor describes the pod that serves the model, its scaling and its
+	// logger. Required.
 	Predictor PredictorSpec `json:"predictor"`
 
-	// Unknown holds the fields that this version doesn't know, so that
-	// validation can name each and say what to write instead.
+	// Unknown holds the fields that this version doesn't know. Validation names
+	// each of them and says what to write instead.
 	Unknown UnknownFields `json:"-"`
 }
 
-// PredictorSpec is a Pod's specification with what Knative Serving and the
-// logger need to know beside it.
+// PredictorSpec is a Pod's specification, extended by the settings of Knative
+// Serving and of the logger. It supports the Pod fields that Knative Serving
+// supports.
 //
 // +kubebuilder:pruning:PreserveUnknownFields
 type PredictorSpec struct {
 	corev1.PodSpec `json:",inline"`
 
-	// MinReplicas is the least number of pods; 0 scales to zero. Unset:
-	// Knative's own default.
+	// MinReplicas is the smallest number of pods, 0 or more. With 0 the service
+	// scales to zero when it is idle. Default: Knative's min-scale.
 	// +optional
 	MinReplicas *int32 `json:"minReplicas,omitempty"`
-	// MaxReplicas is the greatest number of pods; 0 is no limit. Unset:
-	// Knative's own default.
+	// MaxReplicas is the largest number of pods. 0 means no limit. Default:
+	// Knative's max-scale.
 	// +optional
 	MaxReplicas *int32 `json:"maxReplicas,omitempty"`
-	// ContainerConcurrency is how many requests a pod takes at once; 0 is no
-	// limit. Unset: Knative's own default.
+	// ContainerConcurrency is the largest number of requests that one pod handles
+	// at a time; further ones wait. 0 means no limit. With a logger it must not
+	// exceed the agent's max-exchanges. Default: Knative's container-concurrency.
 	// +optional
 	ContainerConcurrency *int64 `json:"containerConcurrency,omitempty"`
-	// Timeout is how long a request may take, in seconds. Unset: Knative's own
-	// default.
+	// Timeout is the longest duration of a request in seconds, and the grace
+	// period of the pod. Default: Knative's revision-timeout-seconds.
 	// +optional
 	Timeout *int64 `json:"timeout,omitempty"`
-	// ResponseStartTimeoutSeconds is how long an answer may take to begin.
-	// Unset: Knative's own default.
+	// ResponseStartTimeoutSeconds is the longest time in seconds until the model
+	// begins to respond. At most timeout. Default: Knative's
+	// revision-response-start-timeout-seconds.
 	// +optional
 	ResponseStartTimeoutSeconds *int64 `json:"responseStartTimeoutSeconds,omitempty"`
-	// IdleTimeoutSeconds is how long an exchange may stay without a byte.
-	// Unset: Knative's own default.
+	// IdleTimeoutSeconds is the longest time in seconds in which an exchange may
+	// transfer no byte. At most timeout. Default: Knative's
+	// revision-idle-timeout-seconds.
 	// +optional
 	IdleTimeoutSeconds *int64 `json:"idleTimeoutSeconds,omitempty"`
 
-	// Logger says what is sent of each request and response, and where to.
-	// Unset: nothing, and no agent runs.
+	// Logger adds an agent to the pod, which sends requests and responses as
+	// CloudEvents. It selects the events, their attributes and their sink.
+	// Without it no agent runs, and nothing is sent.
 	// +optional
 	Logger *LoggerSpec `json:"logger,omitempty"`
 
@@ -115,7 +123,8 @@ type PredictorSpec struct {
 	Unknown UnknownFields `json:"-"`
 }
 
-// LoggerMode says which side of an exchange is sent.
+// LoggerMode selects which sides of an exchange are sent: all, request or
+// response.
 type LoggerMode string
 
 // The modes of a logger.
@@ -125,97 +134,117 @@ const (
 	LogResponse LoggerMode = "response"
 )
 
-// MetadataRefresh says when a changed annotation reaches the events.
+// MetadataRefresh selects how a changed annotation reaches the events: with a
+// new Revision, or live.
 type MetadataRefresh string
 
 const (
-	// RefreshByRevision rolls a new Revision for each change of a listed
-	// annotation: each Revision's events carry what held when it was made.
+	// RefreshByRevision creates a new Revision for each change of a listed
+	// annotation. The events of a Revision carry the values from its creation.
 	RefreshByRevision MetadataRefresh = "Revision"
-	// RefreshLive passes a change to the running agents, within some minutes
-	// and without a new Revision.
+	// RefreshLive passes a change to the running agents, within about two
+	// minutes and without a new Revision.
 	RefreshLive MetadataRefresh = "Live"
 )
 
-// ContentMode is how an event is put on the wire (CloudEvents HTTP protocol
-// binding, section 3).
+// ContentMode selects how an event is encoded for HTTP (CloudEvents HTTP
+// protocol binding, section 3).
 type ContentMode string
 
 // The content modes of a logger.
 const (
-	// ContentModeAuto is binary wherever a header carries every attribute
-	// unchanged, and structured otherwise.
+	// ContentModeAuto is binary if headers can carry every attribute unchanged,
+	// and structured otherwise.
 	ContentModeAuto       ContentMode = "auto"
 	ContentModeBinary     ContentMode = "binary"
 	ContentModeStructured ContentMode = "structured"
 )
 
-// LoggerSpec says what is sent of each request and response, and where to.
+// LoggerSpec selects the events, their attributes and their sink.
 //
 // +kubebuilder:pruning:PreserveUnknownFields
 type LoggerSpec struct {
-	// Mode is all (the default), request or response.
+	// Mode selects which sides of an exchange are sent: all, request or response.
+	// Events of the kinds tunnel, loop and ledger are sent in every mode.
+	// Default: all.
 	// +optional
 	Mode LoggerMode `json:"mode,omitempty"`
-	// Sink is where events go: an addressable object, as a Broker or a Knative
-	// Service, or a URI. Unset, with no url either: the cluster's default of
-	// config-logger.
+	// Sink receives the events: an addressable object such as a Broker or a
+	// Knative Service (ref), or a URI. Default: the default-sink of the ConfigMap
+	// config-logger, which is the Broker "default" of the namespace. Must not be
+	// combined with url.
 	// +optional
 	Sink *duckv1.Destination `json:"sink,omitempty"`
-	// URL is where events go, as in KFServing: short for a sink with a uri.
+	// URL is the address that receives the events, as in KFServing. It is short
+	// for a sink with a uri. Must not be combined with sink.
 	// +optional
 	URL *apis.URL `json:"url,omitempty"`
-	// MetadataAnnotations lists the annotations of the InferenceService that
-	// each event carries, each as an attribute named by what follows the last
-	// slash of the annotation's key, lower-cased, without characters other than
-	// a-z and 0-9.
+	// MetadataAnnotations lists keys of annotations of the InferenceService. Each
+	// event carries the value of each as an attribute. The attribute's name is the
+	// part of the key after the last slash, in lower case, without characters
+	// other than a-z and 0-9; it must match ^[a-z][a-z0-9]{0,19}$. At most 32
+	// attributes together with metadata, 1 KiB in one value, 4 KiB in all.
+	// Default: none.
 	// +optional
 	// +listType=atomic
 	MetadataAnnotations []string `json:"metadataAnnotations,omitempty"`
-	// Metadata lists annotations with the attribute's name given for each.
+	// Metadata lists annotations like metadataAnnotations, with an explicit name
+	// of the attribute for each. Default: none.
 	// +optional
 	// +listType=atomic
 	Metadata []MetadataSource `json:"metadata,omitempty"`
-	// MetadataRefresh is Revision (the default) or Live.
+	// MetadataRefresh selects how a changed annotation reaches the events.
+	// Revision creates a new Revision. Live updates running agents within about
+	// two minutes and creates none. Default: Revision.
 	// +optional
 	MetadataRefresh MetadataRefresh `json:"metadataRefresh,omitempty"`
-	// Events lists the kinds of event that are sent: request, response, stream,
+	// Events lists the kinds of events that are sent: request, response, stream,
 	// request.failure, response.failure, request.oversize, response.oversize,
-	// request.encoded, response.encoded, tunnel, loop, ledger. Unset: those of
-	// complete exchanges, which are request, response, stream, request.oversize,
-	// response.oversize, request.encoded, response.encoded and loop.
+	// request.encoded, response.encoded, tunnel, loop, ledger. Default: the kinds
+	// of complete exchanges, which are request, response, stream,
+	// request.oversize, response.oversize, request.encoded, response.encoded and
+	// loop.
 	// +optional
 	// +listType=atomic
 	Events []string `json:"events,omitempty"`
-	// Paths are patterns of the paths that are inference, and so are sent: * is
-	// any run of characters, and a leading ! says what is not inference, as in
-	// /v1/models/*:predict or !/internal/*. Unset, or with exclusions alone:
-	// everything but health probes, requests for metadata and metrics scrapes.
+	// Paths lists patterns that select the inference requests by path. * matches
+	// any characters, slashes included. A pattern with a leading ! excludes paths.
+	// Examples: /v1/models/*:predict, !/internal/*. At most 32 patterns of 256
+	// bytes each. Default, also with exclusions only: every path, except health
+	// probes, requests for metadata and metrics scrapes.
 	// +optional
 	// +listType=atomic
 	Paths []string `json:"paths,omitempty"`
-	// ContentMode is auto (the default), binary or structured.
+	// ContentMode selects how events are encoded: binary, structured, or auto,
+	// which is binary if headers can carry every attribute unchanged. Default:
+	// auto.
 	// +optional
 	ContentMode ContentMode `json:"contentMode,omitempty"`
-	// MaxPayloadBytes is the largest body that an event carries. Unset: the
-	// cluster's default of config-agent.
+	// MaxPayloadBytes is the largest body in bytes that an event carries. A larger
+	// one gives an event with its size and hash. At least 1, at most half of the
+	// agent's buffer-bytes. Default: max-payload-bytes of the ConfigMap
+	// config-agent, which is 716800.
 	// +optional
 	MaxPayloadBytes *int64 `json:"maxPayloadBytes,omitempty"`
 
-	// Delivery says how events are sent again, and where those go that the sink
-	// doesn't take. Its format is not supported: ContentMode is. Unset: an event
-	// is tried again for 10 minutes, and then dropped and counted.
+	// Delivery sets retries, backoff, timeout and the dead letter sink. Its field
+	// format is not supported; use contentMode. Default: the agent retries an
+	// event for 10 minutes, or for an hour if it was spooled. Then it drops and
+	// counts the event.
 	// +optional
 	Delivery *eventingduckv1.DeliverySpec `json:"delivery,omitempty"`
 
-	// Spool keeps on disk what the agent's memory has no room for while the sink
-	// takes too little. Unset: it is dropped and counted.
+	// Spool adds a volume on which the agent keeps events while the sink is slow
+	// or unavailable. Default: none. Events that exceed the agent's memory budget
+	// are dropped and counted.
 	// +optional
 	Spool *SpoolSpec `json:"spool,omitempty"`
 
-	// Resources are requests and limits of the agent's container: cpu, memory and
-	// ephemeral-storage. Each replaces the cluster's one of config-agent. A memory
-	// limit also gives the agent's GOMEMLIMIT and how much it holds for events.
+	// Resources sets requests and limits of the agent's container: cpu, memory
+	// and ephemeral-storage. Each quantity replaces that of the ConfigMap
+	// config-agent. The agent's GOMEMLIMIT, buffer-bytes and max-exchanges are
+	// derived from a memory limit given here. Default: the settings of
+	// config-agent.
 	// +optional
 	Resources *corev1.ResourceRequirements `json:"resources,omitempty"`
 
@@ -223,39 +252,44 @@ type LoggerSpec struct {
 	Unknown UnknownFields `json:"-"`
 }
 
-// SpoolOverflow says which events are dropped at a spool's limit.
+// SpoolOverflow selects which events a full spool drops.
 type SpoolOverflow string
 
-// What a full spool drops.
+// The behaviours of a full spool.
 const (
-	// DropOldest makes room for new events.
+	// DropOldest drops the oldest events to make room for new ones.
 	DropOldest SpoolOverflow = "DropOldest"
-	// DropNewest takes no more until there is room.
+	// DropNewest accepts no event until there is room.
 	DropNewest SpoolOverflow = "DropNewest"
 )
 
-// SpoolSpec is a volume of the pod, an emptyDir, that outlives a crash of the
-// agent and ends with the pod.
+// SpoolSpec describes the spool's volume. It is an emptyDir, which survives a
+// crash of the agent and is deleted with the pod.
 type SpoolSpec struct {
-	// SizeLimit is the volume's size, from 16Mi to 1Ti, of which the spool takes
-	// three quarters: the kubelet evicts a pod whose volume is over its limit.
-	// Required.
+	// SizeLimit is the size of the volume, from 16Mi to 1Ti. The spool uses three
+	// quarters of it, because the kubelet evicts a pod whose volume exceeds its
+	// limit. Required.
 	// +optional
 	SizeLimit *resource.Quantity `json:"sizeLimit,omitempty"`
-	// WhenFull is DropOldest (the default) or DropNewest.
+	// WhenFull selects what is dropped when the spool is full. DropOldest drops
+	// the oldest events. DropNewest accepts no event until there is room.
+	// Default: DropOldest.
 	// +optional
 	WhenFull SpoolOverflow `json:"whenFull,omitempty"`
-	// Sync has each event survive a loss of the node's power, too, once it is
-	// spooled. A crash needs none of it.
+	// Sync makes spooled events survive a power loss of the node: each group of
+	// events is synced to the disk. A crash of the agent doesn't need it.
+	// Default: false.
 	// +optional
 	Sync bool `json:"sync,omitempty"`
 }
 
-// MetadataSource names the attribute that an annotation's value goes into.
+// MetadataSource names an annotation and the attribute that carries its value.
 type MetadataSource struct {
-	// Attribute is the name of the CloudEvents extension attribute.
+	// Attribute is the name of the CloudEvents attribute. It must match
+	// ^[a-z][a-z0-9]{0,19}$. Names that CloudEvents, Knative or the event itself
+	// uses are refused. Required.
 	Attribute string `json:"attribute"`
-	// Annotation is the key of the InferenceService's annotation.
+	// Annotation is the key of an annotation of the InferenceService. Required.
 	Annotation string `json:"annotation"`
 }
 
@@ -265,70 +299,75 @@ type ComponentType string
 // PredictorComponent is the model.
 const PredictorComponent ComponentType = "predictor"
 
-// InferenceServiceStatus is what is true of an InferenceService, and why.
+// InferenceServiceStatus is the observed state of an InferenceService.
 type InferenceServiceStatus struct {
 	duckv1.Status `json:",inline"`
 
-	// URL is where clients reach the predictor.
+	// URL is the address of the predictor for clients.
 	// +optional
 	URL *apis.URL `json:"url,omitempty"`
-	// Address is where the predictor is reached from within the cluster.
+	// Address is the address of the predictor within the cluster.
 	// +optional
 	Address *duckv1.Addressable `json:"address,omitempty"`
-	// Components holds the state of each component's Knative Service.
+	// Components has the state of each component's Knative Service. The only key
+	// is predictor.
 	// +optional
 	Components map[ComponentType]ComponentStatus `json:"components,omitempty"`
-	// Logger is what truly goes out. Absent: no agent runs.
+	// Logger shows the logger settings that the running template has. Absent if
+	// no agent runs.
 	// +optional
 	Logger *LoggerStatus `json:"logger,omitempty"`
-	// ObservedMetadata is a hash of the metadata in force. A change of an
-	// annotation doesn't change the generation, so this is what to wait on.
+	// ObservedMetadata is a hash of the metadata that events carry. A changed
+	// annotation doesn't change the generation, so wait for a change of this field
+	// instead.
 	// +optional
 	ObservedMetadata string `json:"observedMetadata,omitempty"`
 }
 
 // ComponentStatus is the state of a component's Knative Service.
 type ComponentStatus struct {
-	// ServiceName is the Knative Service's name, and the source of the events.
+	// ServiceName is the name of the Knative Service, and the source attribute of
+	// the events.
 	ServiceName string `json:"serviceName"`
-	// ServiceGeneration is the Knative Service's generation when this controller
-	// last wrote it or agreed with it: another one means that somebody else
-	// changed it.
+	// ServiceGeneration is the generation of the Knative Service when the
+	// controller last wrote or confirmed it. If the two differ, another client
+	// changed the Knative Service.
 	// +optional
 	ServiceGeneration int64 `json:"serviceGeneration,omitempty"`
-	// URL is the Knative Service's.
+	// URL is the address of the Knative Service.
 	// +optional
 	URL *apis.URL `json:"url,omitempty"`
-	// LatestCreatedRevision is the Revision that was made last.
+	// LatestCreatedRevision is the name of the Revision that was created last.
 	// +optional
 	LatestCreatedRevision string `json:"latestCreatedRevision,omitempty"`
-	// LatestReadyRevision is the Revision that became ready last.
+	// LatestReadyRevision is the name of the Revision that became ready last.
 	// +optional
 	LatestReadyRevision string `json:"latestReadyRevision,omitempty"`
 }
 
-// LoggerStatus is what goes out of the template in force.
+// LoggerStatus shows the logger settings that the running template has.
 type LoggerStatus struct {
-	// Mode is the side of an exchange that is sent.
+	// Mode shows which sides of an exchange are sent: all, request or response.
 	Mode LoggerMode `json:"mode"`
-	// SinkURI is where events go. Absent: nowhere, each is counted as dropped.
+	// SinkURI is the address of the sink. Absent if it has none; each event is
+	// then dropped and counted.
 	// +optional
 	SinkURI *apis.URL `json:"sinkURI,omitempty"`
-	// DeadLetterSinkURI is where events go that the sink doesn't take. Absent:
-	// nowhere, each is counted as dropped.
+	// DeadLetterSinkURI is the address of the dead letter sink, which receives
+	// the events that the sink doesn't accept. Absent if there is none.
 	// +optional
 	DeadLetterSinkURI *apis.URL `json:"deadLetterSinkURI,omitempty"`
-	// Attributes are the names of the metadata attributes that each event
+	// Attributes lists the names of the metadata attributes that each event
 	// carries.
 	// +optional
 	// +listType=atomic
 	Attributes []string `json:"attributes,omitempty"`
-	// MissingAnnotations are listed in the specification, but not on the
-	// object.
+	// MissingAnnotations lists the annotations that the specification names and
+	// the object lacks.
 	// +optional
 	// +listType=atomic
 	MissingAnnotations []string `json:"missingAnnotations,omitempty"`
-	// AgentImage is the image of the agent in force.
+	// AgentImage is the agent's image in the running template.
 	// +optional
 	AgentImage string `json:"agentImage,omitempty"`
 }
