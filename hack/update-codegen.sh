@@ -37,6 +37,9 @@ echo "custom resource definitions"
 go tool controller-gen crd:generateEmbeddedObjectMeta=false paths=./pkg/apis/serving/v1beta1 output:crd:stdout |
   go run ./hack/schema >"config/300-inferenceservice.yaml"
 
+echo "reference"
+go run ./hack/reference
+
 echo "checksums of the ConfigMaps' examples"
 go tool hash-gen config/400-config-*.yaml
 

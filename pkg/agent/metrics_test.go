@@ -33,7 +33,7 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/agent/proxy"
 )
 
-// documented is one row of the table in docs/metrics.md.
+// documented is one row of the table in docs/reference/metrics.md.
 type documented struct {
 	name, prometheus, unit string
 	// labels by name, with their closed set where one is given.
@@ -44,7 +44,7 @@ var quoted = regexp.MustCompile("`([^`]*)`")
 
 func documentedMetrics(t *testing.T) map[string]documented {
 	t.Helper()
-	content, err := os.ReadFile("../../docs/metrics.md")
+	content, err := os.ReadFile("../../docs/reference/metrics.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +71,7 @@ func documentedMetrics(t *testing.T) map[string]documented {
 		rows[row.prometheus] = row
 	}
 	if len(rows) < 30 {
-		t.Fatalf("docs/metrics.md has only %d rows", len(rows))
+		t.Fatalf("docs/reference/metrics.md has only %d rows", len(rows))
 	}
 	return rows
 }

@@ -16,48 +16,59 @@ import (
 // Reason says why an event was dropped. The set is closed: it labels metrics.
 type Reason string
 
-// The reasons.
+// The reasons of drops. docs/reference/reasons.md is generated from their
+// comments.
 const (
-	// ReasonBudget: the byte budget of the agent was used up.
+	// ReasonBudget: the byte budget, or the sink's share of it, had no room for the
+	// event or its body. If the oversize kind is selected, an event of that kind is
+	// sent instead.
 	ReasonBudget Reason = "budget"
-	// ReasonNoSink: the agent has no sink.
+	// ReasonNoSink: there is no sink, or it has no address.
 	ReasonNoSink Reason = "nosink"
-	// ReasonRejected: the sink refused the event for good.
+	// ReasonRejected: the sink refused the event with a status that is not retried.
 	ReasonRejected Reason = "rejected"
-	// ReasonRetries: every retry of the sink's schedule failed.
+	// ReasonRetries: each of the retries that delivery.retry allows failed, or the
+	// event waited as long as its retries last while the sink accepted nothing.
 	ReasonRetries Reason = "retries"
-	// ReasonAddress: the sink has a forbidden address.
+	// ReasonAddress: the sink's name resolves to a forbidden address.
 	ReasonAddress Reason = "address"
-	// ReasonPoison: the event failed again and again while others succeeded.
+	// ReasonPoison: the event failed three times while others succeeded, and no
+	// retry is set.
 	ReasonPoison Reason = "poison"
-	// ReasonExpired: the event's deadline passed.
+	// ReasonExpired: the event wasn't delivered within 10 minutes, or within an hour
+	// if it was spooled.
 	ReasonExpired Reason = "expired"
 	// ReasonEncoded: the body couldn't be decoded, and the encoded kind isn't
 	// selected.
 	ReasonEncoded Reason = "encoded"
-	// ReasonInvalid: the event couldn't be expressed in CloudEvents.
+	// ReasonInvalid: CloudEvents can't express the event, or the work on it
+	// panicked. No input should cause either.
 	ReasonInvalid Reason = "invalid"
 	// ReasonOverflow: the spool reached its limit and dropped its oldest events.
 	ReasonOverflow Reason = "overflow"
 	// ReasonUnreadable: the event is missing or damaged in the spool's files.
 	ReasonUnreadable Reason = "unreadable"
-	// ReasonShutdown: the agent ended.
+	// ReasonShutdown: the agent ended first. If the event was spooled, it is still
+	// on the disk, and the next agent with the same volume delivers it.
 	ReasonShutdown Reason = "shutdown"
 )
 
-// SkipReason says why an exchange was proxied but not observed. The set is
-// closed.
+// SkipReason says why an exchange was not observed. The set is closed.
 type SkipReason string
 
-// The reasons.
+// The reasons of skips. docs/reference/reasons.md is generated from their
+// comments.
 const (
-	// SkipLoop: the request carries an event that is part of a loop.
+	// SkipLoop: the request carries a loop event, or a small body that may be one.
+	// An event of it would continue the loop.
 	SkipLoop SkipReason = "loop"
-	// SkipProbe: the request is a health probe or scrapes metrics.
+	// SkipProbe: the request is a health probe, a request for metadata or a metrics
+	// scrape.
 	SkipProbe SkipReason = "probe"
-	// SkipPath: the path is not an inference path.
+	// SkipPath: logger.paths doesn't select the path.
 	SkipPath SkipReason = "path"
-	// SkipOverload: the agent had no room for the exchange and refused it.
+	// SkipOverload: max-exchanges requests were under way. The agent answered with
+	// 503, and the model didn't get the request.
 	SkipOverload SkipReason = "overload"
 )
 

@@ -5,7 +5,8 @@ SPDX-License-Identifier: Apache-2.0
 
 // Package metrics has the agent's instruments, by OpenTelemetry: names and
 // units follow its semantic conventions, and every attribute is of a closed
-// set. docs/metrics.md documents each, and a test compares the two.
+// set. One table describes each, and docs/reference/metrics.md is generated from
+// it.
 package metrics
 
 import (
@@ -79,20 +80,27 @@ func (m *Metrics) Observe(state func() State) error {
 }
 
 func (m *Metrics) makeInstruments(meter metric.Meter) error {
-	var errs [5]error
-	m.duration, errs[0] = meter.Float64Histogram("sidenote.delivery.duration",
-		metric.WithUnit("s"), metric.WithDescription("How long attempts to deliver an event took."),
-		metric.WithExplicitBucketBoundaries(deliveryBounds...))
-	m.attempts, errs[1] = meter.Int64Counter("sidenote.delivery.attempts",
-		metric.WithUnit("{attempt}"), metric.WithDescription("Attempts to deliver an event, by the class of the answer's status."))
-	m.refused, errs[2] = meter.Int64Counter("sidenote.delivery.refused_addresses",
-		metric.WithUnit("{attempt}"), metric.WithDescription("Attempts that were not made, for the sink has an address that none may have, by class."))
-	m.unanswered, errs[3] = meter.Int64Counter("sidenote.exchanges.unanswered",
-		metric.WithUnit("{exchange}"), metric.WithDescription("Exchanges that the model gave no answer to, by cause."))
-	m.overhead, errs[4] = meter.Float64Histogram("sidenote.proxy.overhead",
-		metric.WithUnit("s"), metric.WithDescription("What the agent itself added to an exchange: not the model's time, nor the client's."),
-		metric.WithExplicitBucketBoundaries(overheadBounds...))
-	return errors.Join(errs[:]...)
+	i := &instruments{meter: meter}
+	m.duration = i.histogram("sidenote.delivery.duration", deliveryBounds)
+	m.attempts = i.sum("sidenote.delivery.attempts")
+	m.refused = i.sum("sidenote.delivery.refused_addresses")
+	m.unanswered = i.sum("sidenote.exchanges.unanswered")
+	m.overhead = i.histogram("sidenote.proxy.overhead", overheadBounds)
+	return i.err
+}
+
+func (i *instruments) sum(name string) metric.Int64Counter {
+	unit, help := i.options(name)
+	instrument, err := i.meter.Int64Counter(name, unit, help)
+	i.err = errors.Join(i.err, err)
+	return instrument
+}
+
+func (i *instruments) histogram(name string, bounds []float64) metric.Float64Histogram {
+	unit, help := i.options(name)
+	instrument, err := i.meter.Float64Histogram(name, unit, help, metric.WithExplicitBucketBoundaries(bounds...))
+	i.err = errors.Join(i.err, err)
+	return instrument
 }
 
 // Shutdown ends the provider, once what a reader exports has gone out or ctx is

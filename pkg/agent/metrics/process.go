@@ -22,11 +22,11 @@ const ticksPerSecond = 100
 // nothing where there is no /proc.
 func observeProcess(meter metric.Meter) error {
 	i := &instruments{meter: meter}
-	cpu, err := meter.Float64ObservableCounter("process.cpu.time",
-		metric.WithUnit("s"), metric.WithDescription("CPU time that the process took, by mode."))
-	memory := i.amount("process.memory.usage", "By", "Physical memory that the process has.")
-	descriptors := i.amount("process.unix.file_descriptor.count", "{file_descriptor}", "File descriptors that the process has open.")
-	uptime := i.seconds("process.uptime", "How long the process has run.")
+	unit, help := i.options("process.cpu.time")
+	cpu, err := meter.Float64ObservableCounter("process.cpu.time", unit, help)
+	memory := i.amount("process.memory.usage")
+	descriptors := i.amount("process.unix.file_descriptor.count")
+	uptime := i.seconds("process.uptime")
 	if err := errors.Join(err, i.err); err != nil {
 		return err
 	}

@@ -65,62 +65,73 @@ type instruments struct {
 	err   error
 }
 
-func (i *instruments) counter(name, unit, description string) metric.Int64ObservableCounter {
-	instrument, err := i.meter.Int64ObservableCounter(name, metric.WithUnit(unit), metric.WithDescription(description))
+// options gives the unit and the description that the table has for a metric.
+func (i *instruments) options(name string) (metric.InstrumentOption, metric.InstrumentOption) {
+	described, err := find(name)
+	i.err = errors.Join(i.err, err)
+	return metric.WithUnit(described.Unit), metric.WithDescription(described.Help)
+}
+
+func (i *instruments) counter(name string) metric.Int64ObservableCounter {
+	unit, help := i.options(name)
+	instrument, err := i.meter.Int64ObservableCounter(name, unit, help)
 	i.all, i.err = append(i.all, instrument), errors.Join(i.err, err)
 	return instrument
 }
 
-// amount is of what adds up over agents.
-func (i *instruments) amount(name, unit, description string) metric.Int64ObservableUpDownCounter {
-	instrument, err := i.meter.Int64ObservableUpDownCounter(name, metric.WithUnit(unit), metric.WithDescription(description))
+// amount is for values that add up over agents.
+func (i *instruments) amount(name string) metric.Int64ObservableUpDownCounter {
+	unit, help := i.options(name)
+	instrument, err := i.meter.Int64ObservableUpDownCounter(name, unit, help)
 	i.all, i.err = append(i.all, instrument), errors.Join(i.err, err)
 	return instrument
 }
 
-func (i *instruments) gauge(name, unit, description string) metric.Int64ObservableGauge {
-	instrument, err := i.meter.Int64ObservableGauge(name, metric.WithUnit(unit), metric.WithDescription(description))
+func (i *instruments) gauge(name string) metric.Int64ObservableGauge {
+	unit, help := i.options(name)
+	instrument, err := i.meter.Int64ObservableGauge(name, unit, help)
 	i.all, i.err = append(i.all, instrument), errors.Join(i.err, err)
 	return instrument
 }
 
-func (i *instruments) seconds(name, description string) metric.Float64ObservableGauge {
-	instrument, err := i.meter.Float64ObservableGauge(name, metric.WithUnit("s"), metric.WithDescription(description))
+func (i *instruments) seconds(name string) metric.Float64ObservableGauge {
+	unit, help := i.options(name)
+	instrument, err := i.meter.Float64ObservableGauge(name, unit, help)
 	i.all, i.err = append(i.all, instrument), errors.Join(i.err, err)
 	return instrument
 }
 
 func observeState(meter metric.Meter, state func() State) error {
 	i := &instruments{meter: meter}
-	observed := i.counter("sidenote.events.observed", "{event}", "Events that were to be sent.")
-	recovered := i.counter("sidenote.events.recovered", "{event}", "Events that an earlier process spooled.")
-	spooled := i.counter("sidenote.events.spooled", "{event}", "Events that were written to the spool.")
-	delivered := i.counter("sidenote.events.delivered", "{event}", "Events that the sink took.")
-	dropped := i.counter("sidenote.events.dropped", "{event}", "Events that are lost, by reason.")
-	deadLettered := i.counter("sidenote.events.dead_lettered", "{event}", "Events that the dead letter sink took.")
-	retried := i.counter("sidenote.events.retried", "{attempt}", "Attempts after an event's first.")
-	pending := i.amount("sidenote.events.pending", "{event}", "Events that are on their way.")
-	age := i.seconds("sidenote.queue.age", "Age of the oldest event that waits for its sink.")
-	queued := i.amount("sidenote.queue.usage", "By", "Bytes that the events for a sink hold, those in flight too.")
-	spoolWorks := i.gauge("sidenote.spool.working", "", "Whether the spool takes events, and doesn't fail.")
-	spoolUsed := i.amount("sidenote.spool.usage", "By", "Bytes that the spool's files take.")
-	spoolLimit := i.amount("sidenote.spool.limit", "By", "Bytes that the spool's files may take.")
-	watermark := i.gauge("sidenote.spool.watermark", "{event}", "The agentsequence up to which every event has ended or is on the disk.")
-	spoolErrors := i.counter("sidenote.spool.errors", "{error}", "Failures of the spool's filesystem.")
-	refused := i.counter("sidenote.spool.refused", "{event}", "Events that found no room in the spool, and stayed in memory.")
-	corrupt := i.counter("sidenote.spool.corrupt_blocks", "{block}", "Blocks of the spool's files that are damaged.")
-	skippedEvents := i.counter("sidenote.events.skipped", "{event}", "Events of kinds that are not selected, by kind.")
-	addressFailures := i.counter("sidenote.sink.address_failures", "{change}", "Changes of the sink's address file that could not be used.")
-	skipped := i.counter("sidenote.exchanges.skipped", "{exchange}", "Exchanges that were proxied but not observed, by reason.")
-	active := i.amount("sidenote.exchanges.active", "{exchange}", "Exchanges that are under way.")
-	used := i.amount("sidenote.buffer.usage", "By", "Bytes that are held for events, of all kinds.")
-	limit := i.amount("sidenote.buffer.limit", "By", "Bytes that may be held for events.")
-	captured := i.amount("sidenote.capture.usage", "By", "Bytes of bodies that are held for exchanges under way and events that aren't built yet.")
-	ready := i.gauge("sidenote.model.ready", "", "Whether the model is ready.")
-	changes := i.counter("sidenote.metadata.changes", "{change}", "Changes of the watched metadata that were put in force.")
-	failures := i.counter("sidenote.metadata.failures", "{change}", "Changes of the watched metadata that could not be used.")
-	info := i.gauge("sidenote.metadata.info", "", "The hash of the metadata in force, as a label.")
-	exports := i.counter("sidenote.telemetry.failures", "{export}", "Exports that no collector took, by signal.")
+	observed := i.counter("sidenote.events.observed")
+	recovered := i.counter("sidenote.events.recovered")
+	spooled := i.counter("sidenote.events.spooled")
+	delivered := i.counter("sidenote.events.delivered")
+	dropped := i.counter("sidenote.events.dropped")
+	deadLettered := i.counter("sidenote.events.dead_lettered")
+	retried := i.counter("sidenote.events.retried")
+	pending := i.amount("sidenote.events.pending")
+	age := i.seconds("sidenote.queue.age")
+	queued := i.amount("sidenote.queue.usage")
+	spoolWorks := i.gauge("sidenote.spool.working")
+	spoolUsed := i.amount("sidenote.spool.usage")
+	spoolLimit := i.amount("sidenote.spool.limit")
+	watermark := i.gauge("sidenote.spool.watermark")
+	spoolErrors := i.counter("sidenote.spool.errors")
+	refused := i.counter("sidenote.spool.refused")
+	corrupt := i.counter("sidenote.spool.corrupt_blocks")
+	skippedEvents := i.counter("sidenote.events.skipped")
+	addressFailures := i.counter("sidenote.sink.address_failures")
+	skipped := i.counter("sidenote.exchanges.skipped")
+	active := i.amount("sidenote.exchanges.active")
+	used := i.amount("sidenote.buffer.usage")
+	limit := i.amount("sidenote.buffer.limit")
+	captured := i.amount("sidenote.capture.usage")
+	ready := i.gauge("sidenote.model.ready")
+	changes := i.counter("sidenote.metadata.changes")
+	failures := i.counter("sidenote.metadata.failures")
+	info := i.gauge("sidenote.metadata.info")
+	exports := i.counter("sidenote.telemetry.failures")
 	if i.err != nil {
 		return i.err
 	}

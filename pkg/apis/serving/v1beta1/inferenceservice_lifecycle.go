@@ -15,26 +15,31 @@ import (
 )
 
 // The conditions of an InferenceService. Ready derives from PredictorReady
-// alone, for serving never depends on logging; the others inform.
+// alone, because serving never depends on logging. docs/reference/conditions.md
+// is generated from their comments and from DescribeReasons.
 const (
-	// PredictorReady says whether the model's Knative Service is ready.
+	// PredictorReady: the model's Knative Service is ready.
 	PredictorReady apis.ConditionType = "PredictorReady"
-	// SinkResolved says whether the sink has an address now.
+	// SinkResolved: the sink has an address, and the agent has the token that the
+	// sink asks for, if any.
 	SinkResolved apis.ConditionType = "SinkResolved"
-	// DeadLetterSinkResolved says whether the dead letter sink has an address
-	// now. It is there only where one is named.
+	// DeadLetterSinkResolved: the same for the dead letter sink. It exists only if
+	// one is specified.
 	DeadLetterSinkResolved apis.ConditionType = "DeadLetterSinkResolved"
-	// LoggerReady says whether events go out of the template in force.
+	// LoggerReady: the sink that the running template uses has an address, so that
+	// events are sent.
 	LoggerReady apis.ConditionType = "LoggerReady"
-	// LoggerValid says whether the agent is given all that the logger says. It is
-	// false only for an object that no webhook saw.
+	// LoggerValid: the agent gets everything that the logger specifies. It is false
+	// only for an object that the webhook didn't validate, or validated under other
+	// settings of the cluster.
 	LoggerValid apis.ConditionType = "LoggerValid"
-	// MetadataReady says whether every listed annotation is on the object.
+	// MetadataReady: the object has every listed annotation, and the cluster permits
+	// to send it.
 	MetadataReady apis.ConditionType = "MetadataReady"
-	// TrustReady says whether running agents get the certificate authorities of
-	// the cluster and of the sinks. It is there only where there are any.
+	// TrustReady: running agents get the addresses of the sinks and the certificate
+	// authorities of the cluster and of the sinks. It exists only if there are any.
 	TrustReady apis.ConditionType = "TrustReady"
-	// AgentCurrent says whether the agent is the one that a new template would
+	// AgentCurrent: the running template has the agent that a new template would
 	// get.
 	AgentCurrent apis.ConditionType = "AgentCurrent"
 )

@@ -1,0 +1,48 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package v1beta1
+
+import "knative.dev/pkg/apis"
+
+// ReasonDescription describes why a condition is not true.
+// docs/reference/conditions.md is generated from it.
+type ReasonDescription struct {
+	Condition       apis.ConditionType
+	Reason, Meaning string
+}
+
+// DescribeReasons describes every reason that the controller sets.
+// PredictorReady also has the reasons of the Knative Service.
+func DescribeReasons() []ReasonDescription {
+	reasons := []ReasonDescription{
+		{PredictorReady, "NotOwned", "another owner has a Knative Service of that name"},
+		{PredictorReady, "ServiceNotWritten", "the API server refused the Knative Service"},
+		{PredictorReady, "PodNotCreated", "the API server refused the pod; the message names the rule and what to change"},
+		{PredictorReady, "OutOfDate", "Knative Serving has not yet processed the latest change"},
+		{PredictorReady, "Deploying", "Knative Serving has not yet reported a status"},
+	}
+	for _, sink := range []apis.ConditionType{SinkResolved, DeadLetterSinkResolved} {
+		reasons = append(reasons,
+			ReasonDescription{sink, "NotResolved", "the sink has no address"},
+			ReasonDescription{sink, "SinkNotAddressable", "objects of this kind are never a sink"},
+			ReasonDescription{sink, "SinkIsSelf", "the sink is the InferenceService itself"},
+			ReasonDescription{sink, "SinkUnusable", "the agent can't use the sink's address"},
+			ReasonDescription{sink, "AudienceRefused", "the sink asks for a token of an audience that the cluster doesn't permit; events go without a token"},
+			ReasonDescription{sink, "TokenNotMounted", "the sink asks for a token that the running template doesn't have; the next change of the specification adds it"},
+		)
+	}
+	return append(reasons,
+		ReasonDescription{LoggerReady, "NoSink", "no sink has had an address yet; events are dropped and counted"},
+		ReasonDescription{LoggerReady, "NoAgent", "the model listens on a port of the agent, so it serves without an agent"},
+		ReasonDescription{LoggerValid, "FieldsIgnored", "the message names each field that is ignored, and why"},
+		ReasonDescription{MetadataReady, "AnnotationMissing", "the object lacks a listed annotation; events go without the attribute"},
+		ReasonDescription{MetadataReady, "AnnotationDenied", "denied-annotations of config-logger matches a listed annotation"},
+		ReasonDescription{MetadataReady, "MetadataNotWritten", "the ConfigMap NAME-predictor-default-metadata couldn't be written"},
+		ReasonDescription{TrustReady, "TrustBundleLeftOut", "a trust bundle of the cluster has no certificate, or exceeds the size limit"},
+		ReasonDescription{TrustReady, "TrustNotWritten", "a ConfigMap couldn't be written"},
+		ReasonDescription{AgentCurrent, "Behind", "the message names the settings that changed since the running template was made"},
+	)
+}
