@@ -221,8 +221,8 @@ type LoggerSpec struct {
 	// +optional
 	ContentMode ContentMode `json:"contentMode,omitempty"`
 	// MaxPayloadBytes is the largest body in bytes that an event carries. A larger
-	// one gives an event with its size and hash. At least 1, at most half of the
-	// agent's buffer-bytes. Default: max-payload-bytes of the ConfigMap
+	// one gives an event with its size and hash. From 1 to 16777216, and at most
+	// half of the agent's buffer-bytes. Default: max-payload-bytes of the ConfigMap
 	// config-agent, which is 716800.
 	// +optional
 	MaxPayloadBytes *int64 `json:"maxPayloadBytes,omitempty"`
