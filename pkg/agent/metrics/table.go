@@ -171,7 +171,7 @@ var table = []Metric{
 	{
 		Name: "sidenote.exchanges.unanswered", Prometheus: "sidenote_exchanges_unanswered_total", Unit: "{exchange}",
 		Labels: []Label{{Name: "cause", Values: []string{"unreachable", "canceled", "broken"}}},
-		Help:   "Exchanges without a complete response of the model, by cause.",
+		Help:   "Exchanges that got no response from the model, by cause.",
 		Alert:  "on `unreachable` and `broken`: the model",
 	},
 	{
