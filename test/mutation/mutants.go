@@ -262,7 +262,7 @@ var mutants = []mutant{
 	},
 	{
 		"the ConfigMaps of earlier pods", "pkg/reconciler/inferenceservice/configmap.go",
-		"if hasAgents {", "if false {",
+		"if !resources.MayHaveAgents(live.Service) {", "if true {",
 		reconcilerTests, "TestEarlierPodsKeepTheirConfigMaps",
 	},
 	{
@@ -276,7 +276,7 @@ var mutants = []mutant{
 		reconcilerTests, "TestEarlierPodsKeepTheirConfigMaps",
 	},
 	{
-		"the remedy of a refused Knative Service", "pkg/reconciler/inferenceservice/inferenceservice.go",
+		"the remedy of a refused Knative Service", "pkg/reconciler/inferenceservice/apply.go",
 		`return fmt.Errorf("%w; %w", refusal, violations)`, "return refusal",
 		reconcilerTests, "TestAProbeThatServingTakesNoMoreIsSaid",
 	},

@@ -6,141 +6,152 @@ SPDX-License-Identifier: Apache-2.0
 package inferenceservice
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"maps"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/util/retry"
-	"knative.dev/pkg/controller"
+	"knative.dev/pkg/apis"
 
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
+	"github.com/sidenote-dev/sidenote/pkg/metadata"
+	"github.com/sidenote-dev/sidenote/pkg/reconciler/inferenceservice/resources"
 )
 
-// reconcileConfigMap writes a ConfigMap of the InferenceService's that running
-// agents read, and records an event of that reason where it changed. The keys
-// that are kept have the values that they have, and without any data there is
-// no ConfigMap.
-func (r *Reconciler) reconcileConfigMap(ctx context.Context, is *v1beta1.InferenceService, desired *corev1.ConfigMap, kept []string, reason string) error {
-	updated, err := r.writeConfigMap(ctx, desired, kept, func(live *corev1.ConfigMap) error {
-		if !metav1.IsControlledBy(live, is) {
-			return fmt.Errorf("the ConfigMap %q is not owned by this InferenceService: delete it, or rename the InferenceService", live.Name)
-		}
-		return nil
-	})
-	if updated {
-		recordUpdated(ctx, is, desired.Name, reason)
-	}
-	return err
+// ConfigMapChange is a write of a ConfigMap that running agents read.
+type ConfigMapChange struct {
+	// Desired is the ConfigMap. Without data, and without a value of a key in
+	// Kept, it is deleted.
+	Desired *corev1.ConfigMap
+	// Kept are keys whose live values stay. A cache of fingerprints has no values,
+	// so the write takes them over.
+	Kept []string
+	// UpdatedReason is the reason of the event for an update, or "" for no event.
+	UpdatedReason string
+	// Condition turns false if the write fails, unless it is "".
+	Condition apis.ConditionType
 }
 
-func recordUpdated(ctx context.Context, is *v1beta1.InferenceService, name, reason string) {
-	controller.GetEventRecorder(ctx).Eventf(is, corev1.EventTypeNormal, reason,
-		"Updated ConfigMap %q: running agents pick it up within some two minutes", name)
-}
-
-// writeConfigMap has the cluster have the desired ConfigMap, and reports
-// whether one that was there changed. It looks at the live one before it
-// writes: the cache may be behind, and has no values. It touches none that
-// refuse finds to be somebody else's.
-func (r *Reconciler) writeConfigMap(ctx context.Context, desired *corev1.ConfigMap, kept []string, refuse func(*corev1.ConfigMap) error) (updated bool, err error) {
-	cached, err := r.configMapLister.ConfigMaps(desired.Namespace).Get(desired.Name)
+// changeOf gives a change if a fingerprint differs from the desired ConfigMap.
+func changeOf(live *corev1.ConfigMap, change ConfigMapChange) []ConfigMapChange {
+	ours := live != nil && refuseForeign(live, change.Desired) == nil
 	switch {
-	case err == nil && refuse(cached) == nil && matches(cached, desired, kept) && len(cached.Data) > 0:
-		return false, nil
-	case apierrors.IsNotFound(err) && len(desired.Data) == 0:
-		return false, nil
-	case err != nil && !apierrors.IsNotFound(err):
-		return false, wrap("get", desired.Name, err)
+	case len(change.Desired.Data) == 0 && !ours,
+		ours && len(live.Data) > 0 && matches(live, change.Desired, change.Kept):
+		return nil
+	default:
+		return []ConfigMapChange{change}
 	}
-	client := r.kube.CoreV1().ConfigMaps(desired.Namespace)
-	err = retry.RetryOnConflict(retry.DefaultRetry, func() error {
-		// The informer doesn't see one that has lost our label.
-		live, err := client.Get(ctx, desired.Name, metav1.GetOptions{})
-		if apierrors.IsNotFound(err) {
-			if len(desired.Data) == 0 {
-				return nil
-			}
-			_, err := client.Create(ctx, desired, metav1.CreateOptions{})
-			if apierrors.IsAlreadyExists(err) {
-				return apierrors.NewConflict(corev1.Resource("configmaps"), desired.Name, err)
-			}
-			return wrap("create", desired.Name, err)
-		}
-		if err != nil {
-			return wrap("get", desired.Name, err)
-		}
-		if err := refuse(live); err != nil {
-			return err
-		}
-		data := maps.Clone(desired.Data)
-		for _, key := range kept {
-			if value, found := live.Data[key]; found {
-				if data == nil {
-					data = make(map[string]string, len(kept))
-				}
-				data[key] = value
-			}
-		}
-		if len(data) == 0 {
-			return wrap("delete", desired.Name, r.deleteConfigMap(ctx, live))
-		}
-		if maps.Equal(live.Data, data) && len(live.BinaryData) == 0 && maps.Equal(ourLabels(live.Labels), desired.Labels) {
+}
+
+// refuseForeign says why a ConfigMap may not be written: somebody else made it.
+func refuseForeign(live, desired *corev1.ConfigMap) error {
+	owner := metav1.GetControllerOfNoCopy(desired)
+	if owner == nil {
+		if resources.IsNamespaceTrust(live) {
 			return nil
 		}
-		changed := live.DeepCopy()
-		changed.Data, changed.BinaryData, changed.Labels = data, nil, desired.Labels
-		if _, err := client.Update(ctx, changed, metav1.UpdateOptions{}); err != nil {
-			return wrap("update", desired.Name, err)
-		}
-		updated = true
+		return fmt.Errorf("the ConfigMap %q is not Sidenote's, so the agents of this namespace don't get the cluster's certificate authorities: delete it, and Sidenote makes its own", live.Name)
+	}
+	if current := metav1.GetControllerOfNoCopy(live); current == nil || current.UID != owner.UID {
+		return fmt.Errorf("the ConfigMap %q is not owned by this InferenceService: delete it, or rename the InferenceService", live.Name)
+	}
+	return nil
+}
+
+// planWithoutLogger removes the ConfigMaps once no agent reads them. The change
+// of the Knative Service's status by which the last agent stops serving leads
+// here again.
+func planWithoutLogger(is *v1beta1.InferenceService, live Live, platform Platform) []ConfigMapChange {
+	changes := planNamespaceTrust(is.Namespace, live, platform.Trust)
+	if !resources.MayHaveAgents(live.Service) {
+		trust, _ := resources.MakeTrust(is, resources.Trust{}, resources.InForce{}, resources.Wanted{})
+		changes = append(changes, changeOf(live.Trust, ConfigMapChange{Desired: trust})...)
+		changes = append(changes, removeMetadata(is, live)...)
+	}
+	for i := range changes {
+		// The status says nothing of a logger.
+		changes[i].UpdatedReason, changes[i].Condition = "", ""
+	}
+	return changes
+}
+
+// planMetadata keeps the attributes of running agents up to date if the metadata
+// is live.
+func planMetadata(is *v1beta1.InferenceService, live Live, attributes []metadata.Attribute, others bool) []ConfigMapChange {
+	switch {
+	case is.Spec.Predictor.Logger.MetadataRefresh == v1beta1.RefreshLive:
+		return changeOf(live.Metadata, ConfigMapChange{
+			Desired: resources.MakeMetadata(is, attributes), UpdatedReason: "MetadataUpdated", Condition: v1beta1.MetadataReady,
+		})
+	case others:
 		return nil
+	default:
+		return removeMetadata(is, live)
+	}
+}
+
+func removeMetadata(is *v1beta1.InferenceService, live Live) []ConfigMapChange {
+	desired := resources.MakeMetadata(is, nil)
+	desired.Data = nil
+	return changeOf(live.Metadata, ConfigMapChange{Desired: desired, Condition: v1beta1.MetadataReady})
+}
+
+// planTrust gives running agents the authorities of the cluster and the addresses
+// of their sinks.
+func planTrust(is *v1beta1.InferenceService, live Live, cluster resources.Trust, inForce resources.InForce, wanted resources.Wanted, others bool, status *v1beta1.InferenceServiceStatus) []ConfigMapChange {
+	desired, kept := resources.MakeTrust(is, cluster, inForce, wanted)
+	if others {
+		kept = append(kept, othersKeys(live.Trust, desired, kept)...)
+	}
+	if len(desired.Data) == 0 && cluster.PEM == "" && len(cluster.LeftOut) == 0 &&
+		!slices.ContainsFunc(kept, func(key string) bool { return live.hasTrustKey(is, key) }) {
+		status.ClearTrust()
+	} else {
+		status.MarkTrust(cluster.LeftOut)
+	}
+	return append(
+		planNamespaceTrust(is.Namespace, live, cluster),
+		changeOf(live.Trust, ConfigMapChange{Desired: desired, Kept: kept, UpdatedReason: trustUpdated, Condition: v1beta1.TrustReady})...)
+}
+
+const trustUpdated = "TrustUpdated"
+
+// planNamespaceTrust gives a namespace the authorities of the cluster as long as
+// pods read them. All InferenceServices share one ConfigMap, because a bundle can
+// have a megabyte. None of them owns it.
+func planNamespaceTrust(namespace string, live Live, cluster resources.Trust) []ConfigMapChange {
+	if !live.NamespaceReadsTrust {
+		cluster = resources.Trust{}
+	}
+	return changeOf(live.NamespaceTrust, ConfigMapChange{
+		Desired: resources.MakeNamespaceTrust(namespace, cluster), UpdatedReason: trustUpdated, Condition: v1beta1.TrustReady,
 	})
-	return updated, err
 }
 
-func (r *Reconciler) deleteConfigMap(ctx context.Context, live *corev1.ConfigMap) error {
-	err := r.kube.CoreV1().ConfigMaps(live.Namespace).Delete(ctx, live.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &live.UID}})
-	if apierrors.IsNotFound(err) {
+// maxOthersKeys bounds the keys of Revisions that never become ready. A
+// fingerprint tells twice as many keys apart.
+const maxOthersKeys = maxFingerprintKeys / 2
+
+// othersKeys gives the keys that running agents have beside the desired ones.
+func othersKeys(live, desired *corev1.ConfigMap, kept []string) (keys []string) {
+	if live == nil {
 		return nil
 	}
-	return err
+	for _, key := range slices.Sorted(maps.Keys(live.Data)) {
+		if _, isDesired := desired.Data[key]; !isDesired && !slices.Contains(kept, key) && resources.IsTrustKey(key) && len(keys) < maxOthersKeys {
+			keys = append(keys, key)
+		}
+	}
+	return keys
 }
 
-// removeConfigMaps removes what only agents read, once there are none. The
-// change of the Knative Service's status by which the last of them stops serving
-// leads here again.
-func (r *Reconciler) removeConfigMaps(ctx context.Context, is *v1beta1.InferenceService, hasAgents bool) error {
-	_, err := r.reconcileNamespaceTrust(ctx, is.Namespace)
-	if hasAgents {
-		return err
+// hasTrustKey reports whether running agents have a file of that key.
+func (l Live) hasTrustKey(is *v1beta1.InferenceService, key string) bool {
+	if l.Trust == nil || !metav1.IsControlledBy(l.Trust, is) {
+		return false
 	}
-	return errors.Join(err,
-		r.removeConfigMap(ctx, is, is.TrustName(v1beta1.PredictorComponent)),
-		r.removeConfigMap(ctx, is, is.MetadataName(v1beta1.PredictorComponent)))
-}
-
-// removeConfigMap removes a ConfigMap that no agent needs any more.
-func (r *Reconciler) removeConfigMap(ctx context.Context, is *v1beta1.InferenceService, name string) error {
-	live, err := r.configMapLister.ConfigMaps(is.Namespace).Get(name)
-	if apierrors.IsNotFound(err) {
-		return nil
-	}
-	if err != nil {
-		return wrap("get", name, err)
-	}
-	if !metav1.IsControlledBy(live, is) {
-		return nil
-	}
-	return wrap("delete", name, r.deleteConfigMap(ctx, live))
-}
-
-func wrap(verb, name string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%s ConfigMap %q: %w", verb, name, err)
+	_, found := l.Trust.Data[key]
+	return found
 }

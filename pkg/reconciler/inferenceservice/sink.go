@@ -6,7 +6,6 @@ SPDX-License-Identifier: Apache-2.0
 package inferenceservice
 
 import (
-	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -22,75 +21,121 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/sinkaddress"
 )
 
-// resolveSink finds where the InferenceService's events go, and marks whether
-// it has an address.
-func (r *Reconciler) resolveSink(ctx context.Context, is *v1beta1.InferenceService, cluster *config.Logger) resources.WantedSink {
-	sink := wantedSink(is, cluster)
-	who, field := "the sink", "spec.predictor.logger.sink.uri"
-	switch {
-	case sink.ByDefault:
-		who, field = "the cluster's default sink", "default-sink of the ConfigMap "+config.LoggerConfigName
-	case is.Spec.Predictor.Logger.Sink == nil:
-		field = "spec.predictor.logger.url"
-	}
-	if reason, message := r.resolve(ctx, is, who, field, &sink, cluster.AllowedAudiences); reason != "" {
-		is.Status.MarkSinkNotResolved(reason, message)
-	} else {
-		is.Status.MarkSinkResolved()
-	}
-	return sink
+// namedSink is a destination, and how messages call it.
+type namedSink struct {
+	resources.WantedSink
+	// who names the sink, and field the field with its URL.
+	who, field string
 }
 
-// resolveDeadLetterSink does the same for the events that the sink doesn't
-// take. It gives nil where no such sink is named.
-func (r *Reconciler) resolveDeadLetterSink(ctx context.Context, is *v1beta1.InferenceService, cluster *config.Logger) *resources.WantedSink {
+// planSinks gives the destinations with their addresses, and says in the status
+// whether they have one. The dead letter sink is nil if none is named.
+func planSinks(is *v1beta1.InferenceService, live Live, cluster *config.Logger, status *v1beta1.InferenceServiceStatus) (sink resources.WantedSink, deadLetterSink *resources.WantedSink) {
+	named := sinkOf(is, cluster)
+	if reason, message := named.accept(is, live.Sink, cluster.AllowedAudiences); reason != "" {
+		status.MarkSinkNotResolved(reason, message)
+	} else {
+		status.MarkSinkResolved()
+	}
+	letters := deadLetterSinkOf(is)
+	if letters == nil {
+		status.ClearDeadLetterSink()
+		return named.WantedSink, nil
+	}
+	if reason, message := letters.accept(is, live.DeadLetterSink, cluster.AllowedAudiences); reason != "" {
+		status.MarkDeadLetterSinkNotResolved(reason, message)
+	} else {
+		status.MarkDeadLetterSinkResolved()
+	}
+	return named.WantedSink, &letters.WantedSink
+}
+
+// sinkOf gives the destination that the owner or else the cluster names.
+func sinkOf(is *v1beta1.InferenceService, cluster *config.Logger) *namedSink {
+	logger := is.Spec.Predictor.Logger
+	switch {
+	case logger.Sink != nil:
+		return newNamedSink(is, *logger.Sink, "the sink", "spec.predictor.logger.sink.uri")
+	case logger.URL != nil:
+		return newNamedSink(is, duckv1.Destination{URI: logger.URL}, "the sink", "spec.predictor.logger.url")
+	default:
+		sink := newNamedSink(is, cluster.DefaultSink, "the cluster's default sink", "default-sink of the ConfigMap "+config.LoggerConfigName)
+		sink.ByDefault = true
+		return sink
+	}
+}
+
+// deadLetterSinkOf gives the destination of events that the sink doesn't take, or
+// nil.
+func deadLetterSinkOf(is *v1beta1.InferenceService) *namedSink {
 	delivery := is.Spec.Predictor.Logger.Delivery
 	if delivery == nil || delivery.DeadLetterSink == nil {
-		is.Status.ClearDeadLetterSink()
 		return nil
 	}
-	sink := &resources.WantedSink{Destination: inNamespace(*delivery.DeadLetterSink.DeepCopy(), is.Namespace)}
-	if reason, message := r.resolve(ctx, is, "the dead letter sink", "spec.predictor.logger.delivery.deadLetterSink.uri", sink, cluster.AllowedAudiences); reason != "" {
-		is.Status.MarkDeadLetterSinkNotResolved(reason, message)
-	} else {
-		is.Status.MarkDeadLetterSinkResolved()
-	}
-	return sink
+	return newNamedSink(is, *delivery.DeadLetterSink, "the dead letter sink", "spec.predictor.logger.delivery.deadLetterSink.uri")
 }
 
-// resolve sets a sink's address, without an audience that the sink may not
-// have, has the controller woken when that changes, and says why there is none.
-// Who and field are names of the sink and of the field with its URL.
-func (r *Reconciler) resolve(ctx context.Context, is *v1beta1.InferenceService, who, field string, sink *resources.WantedSink, allowedAudiences []string) (reason, message string) {
-	described := describe(who, sink.Destination)
-	// Before anything of that kind is listed.
-	if err := v1beta1.ValidateAddressable(sink.Destination.Ref); err != nil {
-		sink.Refused = true
-		return "SinkNotAddressable", fmt.Sprintf("%s is no sink: %v", described, err)
+func newNamedSink(is *v1beta1.InferenceService, destination duckv1.Destination, who, field string) *namedSink {
+	destination = *destination.DeepCopy()
+	if destination.Ref != nil && destination.Ref.Namespace == "" {
+		destination.Ref.Namespace = is.Namespace
+	}
+	return &namedSink{WantedSink: resources.WantedSink{Destination: destination}, who: who, field: field}
+}
+
+// refusal says why a destination may not be resolved. To resolve an object of a
+// kind lists all objects of that kind.
+func (s *namedSink) refusal() (reason, message string) {
+	if err := v1beta1.ValidateAddressable(s.Destination.Ref); err != nil {
+		return "SinkNotAddressable", fmt.Sprintf("%s is no sink: %v", s.described(), err)
 	}
 	// Beside a ref it may resolve to an address that is usable.
-	if err := v1beta1.ValidateURL(sink.Destination.URI); err != nil {
-		return "SinkUnusable", fmt.Sprintf("%s has a URL that the agent can't use, in %s: %v", described, field, err)
+	if err := v1beta1.ValidateURL(s.Destination.URI); err != nil {
+		return "SinkUnusable", fmt.Sprintf("%s has a URL that the agent can't use, in %s: %v", s.described(), s.field, err)
 	}
-	address, err := r.resolver.AddressableFromDestinationV1(ctx, sink.Destination, is)
+	return "", ""
+}
+
+// accept sets the address to what the destination resolved to, without an
+// audience that the sink may not have. It says why there is no address.
+func (s *namedSink) accept(is *v1beta1.InferenceService, resolved Resolution, allowedAudiences []string) (reason, message string) {
+	if reason, message := s.refusal(); reason != "" {
+		s.Refused = reason == "SinkNotAddressable"
+		return reason, message
+	}
 	switch {
-	case err != nil:
-		return "NotResolved", fmt.Sprintf("%s has no address: %v; %s", described, err, remedy(*sink))
-	case isSelf(is, address):
-		sink.Refused = true
-		return "SinkIsSelf", described + " is this service itself, which would be fed its own events for ever: name another sink"
-	case unusable(address) != nil:
-		return "SinkUnusable", fmt.Sprintf("%s has an address that the agent can't use: %v", described, unusable(address))
+	case resolved.Err != nil:
+		return "NotResolved", fmt.Sprintf("%s has no address: %v; %s", s.described(), resolved.Err, s.remedy())
+	case isSelf(is, resolved.Address):
+		s.Refused = true
+		return "SinkIsSelf", s.described() + " is this service itself, which would be fed its own events for ever: name another sink"
 	}
-	sink.Address = address
-	if audience := address.Audience; audience != nil && !v1beta1.PermitsAudience(sink.Destination, *audience, allowedAudiences) {
-		address.Audience = nil
+	if err := unusable(resolved.Address); err != nil {
+		return "SinkUnusable", fmt.Sprintf("%s has an address that the agent can't use: %v", s.described(), err)
+	}
+	s.Address = resolved.Address.DeepCopy()
+	if audience := s.Address.Audience; audience != nil && !v1beta1.PermitsAudience(s.Destination, *audience, allowedAudiences) {
+		s.Address.Audience = nil
 		if *audience != "" {
 			return "AudienceRefused", fmt.Sprintf("%s asks for a token for the audience %q, which is not its own: events go out without a token, and a sink that requires one answers 401; "+
-				"have the audience corrected, or listed in allowed-audiences of the ConfigMap %s", described, *audience, config.LoggerConfigName)
+				"have the audience corrected, or listed in allowed-audiences of the ConfigMap %s", s.described(), *audience, config.LoggerConfigName)
 		}
 	}
 	return "", ""
+}
+
+func (s *namedSink) described() string {
+	if ref := s.Destination.Ref; ref != nil {
+		return fmt.Sprintf("%s, %s %s/%s,", s.who, ref.Kind, ref.Namespace, ref.Name)
+	}
+	return s.who
+}
+
+func (s *namedSink) remedy() string {
+	if s.ByDefault {
+		return "create it, or name another in spec.predictor.logger.sink"
+	}
+	return "create it, or name another"
 }
 
 // unusable says why an agent given this address would refuse to start, and
@@ -108,26 +153,6 @@ func unusable(address *duckv1.Addressable) error {
 	return nil
 }
 
-// wantedSink gives the destination that the owner or else the cluster names.
-func wantedSink(is *v1beta1.InferenceService, cluster *config.Logger) resources.WantedSink {
-	logger := is.Spec.Predictor.Logger
-	switch {
-	case logger.Sink != nil:
-		return resources.WantedSink{Destination: inNamespace(*logger.Sink.DeepCopy(), is.Namespace)}
-	case logger.URL != nil:
-		return resources.WantedSink{Destination: duckv1.Destination{URI: logger.URL.DeepCopy()}}
-	default:
-		return resources.WantedSink{Destination: inNamespace(*cluster.DefaultSink.DeepCopy(), is.Namespace), ByDefault: true}
-	}
-}
-
-func inNamespace(destination duckv1.Destination, namespace string) duckv1.Destination {
-	if destination.Ref != nil && destination.Ref.Namespace == "" {
-		destination.Ref.Namespace = namespace
-	}
-	return destination
-}
-
 // isSelf reports whether an address leads back to the service. A sink by URL
 // shows it only now.
 func isSelf(is *v1beta1.InferenceService, address *duckv1.Addressable) bool {
@@ -141,18 +166,4 @@ func isSelf(is *v1beta1.InferenceService, address *duckv1.Addressable) bool {
 // asHost gives a URL's host as DNS compares it.
 func asHost(url *apis.URL) string {
 	return strings.ToLower(strings.TrimSuffix(url.URL().Hostname(), "."))
-}
-
-func describe(who string, destination duckv1.Destination) string {
-	if ref := destination.Ref; ref != nil {
-		return fmt.Sprintf("%s, %s %s/%s,", who, ref.Kind, ref.Namespace, ref.Name)
-	}
-	return who
-}
-
-func remedy(sink resources.WantedSink) string {
-	if sink.ByDefault {
-		return "create it, or name another in spec.predictor.logger.sink"
-	}
-	return "create it, or name another"
 }

@@ -7,19 +7,15 @@ package inferenceservice
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"slices"
 	"strings"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/informers"
 	corev1listers "k8s.io/client-go/listers/core/v1"
 	netapi "knative.dev/networking/pkg/apis/networking"
@@ -27,7 +23,6 @@ import (
 	"knative.dev/pkg/controller"
 	"knative.dev/pkg/system"
 
-	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
 	"github.com/sidenote-dev/sidenote/pkg/reconciler/inferenceservice/resources"
 )
 
@@ -100,127 +95,4 @@ func (b *trustBundles) trust() (resources.Trust, error) {
 		b.version, b.combined = version, resources.CombineTrust(all)
 	}
 	return b.combined, nil
-}
-
-// reconcileTrust has running agents get the authorities that the cluster's
-// administrators trust, and where the sinks are. Others says that pods of
-// another template serve, which keep what they read.
-func (r *Reconciler) reconcileTrust(ctx context.Context, is *v1beta1.InferenceService, inForce resources.InForce, wanted resources.Wanted, others bool) error {
-	cluster, err := r.trustBundles.trust()
-	if err != nil {
-		return err
-	}
-	desired, kept := resources.MakeTrust(is, cluster, inForce, wanted)
-	if others {
-		kept = append(kept, r.othersKeys(is, desired, kept)...)
-	}
-	updated, sharedErr := r.reconcileNamespaceTrust(ctx, is.Namespace)
-	if updated {
-		recordUpdated(ctx, is, resources.NamespaceTrustName, "TrustUpdated")
-	}
-	err = errors.Join(sharedErr, r.reconcileConfigMap(ctx, is, desired, kept, "TrustUpdated"))
-	switch {
-	case err != nil:
-		is.Status.MarkTrustNotWritten(err)
-	case len(desired.Data) == 0 && cluster.PEM == "" && len(cluster.LeftOut) == 0 &&
-		!slices.ContainsFunc(kept, func(key string) bool { return r.isFiled(is, key) }):
-		is.Status.ClearTrust()
-	default:
-		is.Status.MarkTrust(cluster.LeftOut)
-	}
-	return err
-}
-
-// maxOthersKeys bounds what Revisions leave that never become ready. Fingerprints
-// tell as many keys apart.
-const maxOthersKeys = maxFingerprintKeys / 2
-
-// othersKeys gives the keys that running agents have beside the desired ones.
-func (r *Reconciler) othersKeys(is *v1beta1.InferenceService, desired *corev1.ConfigMap, kept []string) (keys []string) {
-	cached, err := r.configMapLister.ConfigMaps(is.Namespace).Get(desired.Name)
-	if err != nil {
-		return nil
-	}
-	for _, key := range slices.Sorted(maps.Keys(cached.Data)) {
-		if _, isDesired := desired.Data[key]; !isDesired && !slices.Contains(kept, key) && resources.IsTrustKey(key) && len(keys) < maxOthersKeys {
-			keys = append(keys, key)
-		}
-	}
-	return keys
-}
-
-// isFiled reports whether running agents have a file of that key.
-func (r *Reconciler) isFiled(is *v1beta1.InferenceService, key string) bool {
-	cached, err := r.configMapLister.ConfigMaps(is.Namespace).Get(is.TrustName(v1beta1.PredictorComponent))
-	if err != nil || !metav1.IsControlledBy(cached, is) {
-		return false
-	}
-	_, found := cached.Data[key]
-	return found
-}
-
-// ObserveDeletion implements reconciler.OnDeletionInterface: what a namespace
-// shares goes with its last InferenceService. It is called for a key that no
-// InferenceService has, so an event of the shared ConfigMap leads here, too.
-func (r *Reconciler) ObserveDeletion(ctx context.Context, key types.NamespacedName) error {
-	_, err := r.reconcileNamespaceTrust(ctx, key.Namespace)
-	return err
-}
-
-// reconcileNamespaceTrust has a namespace have the cluster's authorities as
-// long as an InferenceService in it has a logger, or pods from when it had one.
-// All of them share one ConfigMap: a bundle can have a megabyte. None of them
-// owns it.
-func (r *Reconciler) reconcileNamespaceTrust(ctx context.Context, namespace string) (updated bool, err error) {
-	cluster, err := r.trustBundles.trust()
-	if err != nil {
-		return false, err
-	}
-	all, err := r.inferenceServiceLister.InferenceServices(namespace).List(labels.Everything())
-	if err != nil {
-		return false, fmt.Errorf("list the InferenceServices of the namespace: %w", err)
-	}
-	if !slices.ContainsFunc(all, hasLogger) && !r.stillReadsTrust(namespace, all) {
-		cluster = resources.Trust{}
-	}
-	desired := resources.MakeNamespaceTrust(namespace, cluster)
-	if len(desired.Data) == 0 {
-		return false, r.removeNamespaceTrust(ctx, namespace)
-	}
-	return r.writeConfigMap(ctx, desired, nil, func(live *corev1.ConfigMap) error {
-		if resources.IsNamespaceTrust(live) {
-			return nil
-		}
-		return fmt.Errorf("the ConfigMap %q is not Sidenote's, so the agents of this namespace don't get the cluster's certificate authorities: delete it, and Sidenote makes its own", live.Name)
-	})
-}
-
-func hasLogger(is *v1beta1.InferenceService) bool {
-	return is.Spec.Predictor.Logger != nil && is.DeletionTimestamp == nil
-}
-
-// stillReadsTrust reports whether a namespace has the cluster's authorities, and
-// InferenceServices without a logger may have pods that read them.
-func (r *Reconciler) stillReadsTrust(namespace string, all []*v1beta1.InferenceService) bool {
-	if _, err := r.configMapLister.ConfigMaps(namespace).Get(resources.NamespaceTrustName); err != nil {
-		return false
-	}
-	return slices.ContainsFunc(all, func(is *v1beta1.InferenceService) bool {
-		if is.DeletionTimestamp != nil {
-			return false
-		}
-		live, err := r.serviceLister.Services(namespace).Get(is.ServiceName(v1beta1.PredictorComponent))
-		return err == nil && metav1.IsControlledBy(live, is) && resources.MayHaveAgents(live)
-	})
-}
-
-func (r *Reconciler) removeNamespaceTrust(ctx context.Context, namespace string) error {
-	live, err := r.configMapLister.ConfigMaps(namespace).Get(resources.NamespaceTrustName)
-	if apierrors.IsNotFound(err) || (err == nil && !resources.IsNamespaceTrust(live)) {
-		return nil
-	}
-	if err != nil {
-		return wrap("get", resources.NamespaceTrustName, err)
-	}
-	return wrap("delete", live.Name, r.deleteConfigMap(ctx, live))
 }

@@ -1,0 +1,174 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package inferenceservice
+
+import (
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	duckv1 "knative.dev/pkg/apis/duck/v1"
+	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
+
+	"github.com/sidenote-dev/sidenote/pkg/apis/config"
+	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
+	"github.com/sidenote-dev/sidenote/pkg/metadata"
+	"github.com/sidenote-dev/sidenote/pkg/reconciler/inferenceservice/resources"
+)
+
+// retryUnresolved is the time until a sink without an address is resolved
+// again. A tracked object wakes the controller when it appears. The kind of the
+// object does not, when Eventing is installed later.
+const retryUnresolved = time.Minute
+
+// Live is the state of the cluster that concerns one InferenceService. An object
+// that doesn't exist is nil.
+type Live struct {
+	// Service is the predictor's Knative Service.
+	Service *servingv1.Service
+	// Trust, Metadata and NamespaceTrust are fingerprints of ConfigMaps.
+	Trust, Metadata, NamespaceTrust *corev1.ConfigMap
+	// NamespaceReadsTrust says that pods of the namespace read NamespaceTrust.
+	NamespaceReadsTrust bool
+	// Sink and DeadLetterSink are the results of resolving the destinations.
+	Sink, DeadLetterSink Resolution
+}
+
+// Resolution is the result of resolving a destination. It is empty if the
+// destination may not be resolved.
+type Resolution struct {
+	Address *duckv1.Addressable
+	Err     error
+}
+
+// Platform is the configuration that all InferenceServices share.
+type Platform struct {
+	*config.Config
+	// MultiContainerProbing says whether Knative Serving's feature is on.
+	MultiContainerProbing bool
+	// Trust has the certificate authorities of the cluster.
+	Trust resources.Trust
+}
+
+// Changes are the writes that bring the cluster to the desired state, and the
+// status that follows from them.
+type Changes struct {
+	// ConfigMaps are written in this order, before Service: pods must find the
+	// files that they mount. A write that fails doesn't hold back Service, because
+	// serving never depends on logging.
+	ConfigMaps []ConfigMapChange
+	// Service is created or updated. It is nil if the live one stays as it is.
+	Service *servingv1.Service
+	// Status is the status after all writes. It lacks what Knative Serving reports
+	// of the written Service.
+	Status v1beta1.InferenceServiceStatus
+	// StatusWithoutService is the status if Service can't be written: it says of
+	// the template what the last status said.
+	StatusWithoutService v1beta1.InferenceServiceStatus
+	// RetryAfter is the time until the next attempt, or 0 if a change of an object
+	// starts it.
+	RetryAfter time.Duration
+	// Err says why nothing can be written. Only Status holds then.
+	Err error
+}
+
+// Plan decides what to write for an InferenceService. It does no I/O and leaves
+// its arguments unchanged.
+func Plan(is *v1beta1.InferenceService, live Live, platform Platform) Changes {
+	status := *is.Status.DeepCopy()
+	if live.Service != nil && !metav1.IsControlledBy(live.Service, is) {
+		status.MarkServiceNotOwned(live.Service.Name)
+		return Changes{Status: status, Err: fmt.Errorf("the Knative Service %q is not owned by this InferenceService", live.Service.Name)}
+	}
+	if is.Spec.Predictor.Logger == nil {
+		status.ClearLogger()
+		return Changes{
+			ConfigMaps: planWithoutLogger(is, live, platform),
+			Service:    planService(is, live.Service, nil, resources.InForce{}),
+			Status:     status, StatusWithoutService: status,
+		}
+	}
+
+	sink, deadLetterSink := planSinks(is, live, platform.Logger, &status)
+	selection := selectMetadata(is, platform.Logger.DeniedAnnotations)
+	wanted := resources.Wanted{
+		Agent: *platform.Agent, Observability: *platform.Observability,
+		MultiContainerProbing: platform.MultiContainerProbing,
+
+		Sink: sink, DeadLetterSink: deadLetterSink, Metadata: selection.attributes,
+	}
+	inForce, ownerUnchanged := planTemplate(is, live.Service, selection.listed, wanted, platform.Logger.AllowedAudiences)
+	// Pods of another template keep what they read.
+	others := resources.OthersServe(live.Service, ownerUnchanged, inForce)
+	changes := Changes{
+		ConfigMaps: append(planMetadata(is, live, selection.attributes, others), planTrust(is, live, platform.Trust, inForce, wanted, others, &status)...),
+		Service:    planService(is, live.Service, selection.listed, inForce),
+	}
+	changes.StatusWithoutService = *status.DeepCopy()
+	reportLogger(is, &status, inForce, wanted, live, selection)
+	changes.Status = status
+	if sink.Address == nil || (deadLetterSink != nil && deadLetterSink.Address == nil) {
+		changes.RetryAfter = retryUnresolved
+	}
+	return changes
+}
+
+// selection is what of the listed annotations becomes metadata.
+type selection struct {
+	// listed has the attributes of all listed annotations, denied or not: a
+	// longer deny list must not change the owner's hash, and so roll no model.
+	listed []metadata.Attribute
+	// attributes are those that events may carry.
+	attributes []metadata.Attribute
+	// missing and denied are keys of annotations, and refused says why the agent
+	// takes no such attribute.
+	missing, denied []string
+	refused         []error
+}
+
+func selectMetadata(is *v1beta1.InferenceService, denylist metadata.Denylist) (s selection) {
+	sources := is.Spec.Predictor.Logger.MetadataSources()
+	s.listed, _ = metadata.Select(is.Annotations, sources)
+	var permitted []metadata.Source
+	permitted, s.denied = denylist.Permit(sources)
+	var selected []metadata.Attribute
+	selected, s.missing = metadata.Select(is.Annotations, permitted)
+	s.attributes, s.refused = metadata.Accept(selected)
+	return s
+}
+
+// planTemplate decides what the template gets from the platform, and says
+// whether its owner left it unchanged.
+func planTemplate(is *v1beta1.InferenceService, live *servingv1.Service, listed []metadata.Attribute, wanted resources.Wanted, allowedAudiences []string) (inForce resources.InForce, ownerUnchanged bool) {
+	if live == nil {
+		return resources.Decide(nil, true, wanted), false
+	}
+	before, recordedHash := resources.Recorded(live)
+	ownerUnchanged = resources.OwnerUnchanged(recordedHash, is, listed)
+	before, revoked := resources.WithoutForeignAudiences(before, wanted, allowedAudiences)
+	// A template whose Revision failed serves nobody: a fixed image of the agent
+	// may replace it at once.
+	renew := !ownerUnchanged || resources.Failed(live) || revoked
+	return resources.Decide(before, renew, wanted), ownerUnchanged
+}
+
+// planService gives the Knative Service to write, or nil if its inputs are
+// unchanged and nobody else changed it.
+func planService(is *v1beta1.InferenceService, live *servingv1.Service, listed []metadata.Attribute, inForce resources.InForce) *servingv1.Service {
+	desired := resources.MakeService(is, resources.OwnerHash(is, listed), inForce)
+	if live == nil {
+		return desired
+	}
+	_, recordedHash := resources.Recorded(live)
+	templateHolds := live.Generation == is.Status.Components[v1beta1.PredictorComponent].ServiceGeneration &&
+		resources.Holds(live, resources.OwnerUnchanged(recordedHash, is, listed), inForce)
+	updated, metadataChanged := resources.TakeOver(live, desired, templateHolds)
+	if templateHolds && !metadataChanged {
+		return nil
+	}
+	return updated
+}
