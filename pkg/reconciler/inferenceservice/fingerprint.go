@@ -17,19 +17,18 @@ import (
 )
 
 const (
-	// maxFingerprintKeys is over what a ConfigMap of ours has, and
-	// maxFingerprintKeyBytes over the length of its keys.
+	// maxFingerprintKeys is more than the keys of our ConfigMaps, and
+	// maxFingerprintKeyBytes more than the bytes of such a key.
 	maxFingerprintKeys     = 16
 	maxFingerprintKeyBytes = 64
-	// strangeKey stands for what a ConfigMap of ours never has. No key of a
+	// strangeKey stands for content that our ConfigMaps never have. No key of a
 	// ConfigMap has a slash.
 	strangeKey = "/strange"
 )
 
-// fingerprint is the transformation of the informer of ConfigMaps. Whoever may
-// edit a namespace can label ConfigMaps, and give them a megabyte each, so the
-// cache holds who a ConfigMap belongs to and a digest of each value, of a
-// bounded size.
+// fingerprint transforms the ConfigMaps of the informer. Users of a namespace can
+// label ConfigMaps of a megabyte each, so the cache holds only their owner and a
+// digest of each value, of a bounded size.
 func fingerprint(object any) (any, error) {
 	configMap, isConfigMap := object.(*corev1.ConfigMap)
 	if !isConfigMap {
@@ -77,7 +76,7 @@ func digests(data map[string]string) map[string]string {
 }
 
 // matches reports whether the ConfigMap of a fingerprint has the labels and the
-// data that are desired. The value of a key that is kept may be any, or absent.
+// data that are desired. A key that is kept may have any value, or none.
 func matches(cached, desired *corev1.ConfigMap, kept []string) bool {
 	wanted := digests(desired.Data)
 	for _, key := range kept {

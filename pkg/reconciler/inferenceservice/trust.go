@@ -41,15 +41,15 @@ var trustSelector = labels.SelectorFromSet(labels.Set{netapi.TrustBundleLabelKey
 type trustBundles struct {
 	listers []corev1listers.ConfigMapNamespaceLister
 
-	// To parse them for each InferenceService takes too long.
+	// Parsing them for each InferenceService takes too long.
 	mu       sync.Mutex
 	version  string
 	combined resources.Trust
 }
 
-// followTrustBundles follows those in Sidenote's own namespace and in
-// Eventing's, and in no other: each namespace may have Eventing's copies of
-// them. It returns when it knows all that there are.
+// followTrustBundles watches the bundles in Sidenote's own namespace and in
+// Eventing's. It watches no other namespace, because Eventing copies the bundles
+// to each of them. It returns when the cache is complete.
 func followTrustBundles(ctx context.Context, changed func()) (*trustBundles, error) {
 	eventing := os.Getenv(EventingNamespaceEnv)
 	if eventing == "" {
@@ -72,7 +72,7 @@ func followTrustBundles(ctx context.Context, changed func()) (*trustBundles, err
 	return bundles, nil
 }
 
-// trust gives what they say together.
+// trust combines the bundles.
 func (b *trustBundles) trust() (resources.Trust, error) {
 	var all []*corev1.ConfigMap
 	for _, lister := range b.listers {

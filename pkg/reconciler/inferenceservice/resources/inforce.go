@@ -23,43 +23,45 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
 )
 
-// InForce is what a template has from the platform and not from the
-// InferenceService's owner. A change of the template makes a new Revision,
-// and for a model that can cost a GPU, so it is recorded with the Knative
-// Service and stays until the owner's own change makes a new Revision anyway.
+// InForce is the part of a template that comes from the platform, not from the
+// InferenceService's owner. A change of the template makes a new Revision, which
+// can cost a GPU. So this part is recorded with the Knative Service, and stays
+// until the owner's own change makes a new Revision.
 type InForce struct {
 	// Agent is the agent's image and settings.
 	Agent config.Agent `json:"agent"`
-	// MultiContainerProbing says that Knative Serving takes probes on the model,
-	// which then keeps its startup probe.
+	// MultiContainerProbing says that Knative Serving accepts probes on the model.
+	// The model keeps its startup probe then.
 	MultiContainerProbing bool `json:"multiContainerProbing,omitempty"`
 	// Observability is how the agent exports metrics and traces.
 	Observability config.Observability `json:"observability,omitzero"`
-	// Sink is where events go, or nil: nowhere, each is counted as dropped.
+	// Sink is the destination of events. If it is nil, each event is counted as
+	// dropped.
 	Sink *Sink `json:"sink,omitempty"`
-	// DeadLetterSink is where events go that the sink doesn't take, or nil:
-	// each is counted as dropped.
+	// DeadLetterSink is the destination of events that the sink refuses. If it is
+	// nil, they are counted as dropped.
 	DeadLetterSink *Sink `json:"deadLetterSink,omitempty"`
-	// Metadata are the attributes in the agent's arguments. Another value of one
-	// is the owner's change under RefreshByRevision, and so in OwnerHash; under
-	// RefreshLive the ConfigMap carries it. What the cluster denies since then
-	// stays until the owner's next change.
+	// Metadata are the attributes in the agent's arguments. With RefreshByRevision
+	// another value is the owner's change, so OwnerHash covers the values. With
+	// RefreshLive the ConfigMap carries them. An attribute that the cluster denies
+	// later stays until the owner's next change.
 	Metadata []metadata.Attribute `json:"metadata,omitempty"`
 }
 
 // Sink is a destination of events in a template.
 type Sink struct {
-	// Destination is what was resolved.
+	// Destination is the destination as the owner or the cluster wrote it, with a
+	// namespace.
 	Destination duckv1.Destination `json:"destination"`
 	// ByDefault says that the cluster's default named it, not the owner.
 	ByDefault bool `json:"byDefault,omitempty"`
-	// Address is in the agent's arguments: the one that the sink had when the
-	// template was made, without URL where it had none. It has no CACerts, which
-	// MakeTrust carries to running agents.
+	// Address is the sink's address when the template was made. It is in the
+	// agent's arguments. It has no URL if the sink had no address, and never
+	// CACerts: MakeTrust carries them to running agents.
 	Address duckv1.Addressable `json:"address"`
-	// Key is in the names of the files with the sink's present address and
-	// CACerts, so that a Revision of another sink reads none of them. It is empty
-	// in a template from before there were such files: a new address of its sink
+	// Key is in the names of the files with the sink's current address and
+	// CACerts, so that a Revision of another sink doesn't read them. It is empty in
+	// a template of a release without these files: there a new address of the sink
 	// makes a Revision.
 	Key string `json:"key,omitempty"`
 	// TokenAudience is the audience of the mounted token, or "" for none. In a
@@ -67,7 +69,7 @@ type Sink struct {
 	TokenAudience string `json:"tokenAudience,omitempty"`
 }
 
-// audience gives that of the token that the template mounts, or "".
+// audience gives the audience of the mounted token, or "".
 func (s *Sink) audience() string {
 	switch {
 	case s == nil:
@@ -79,24 +81,24 @@ func (s *Sink) audience() string {
 	}
 }
 
-// withoutCACerts gives a copy of an address without them.
+// withoutCACerts copies an address without its CACerts.
 func withoutCACerts(address *duckv1.Addressable) duckv1.Addressable {
 	without := *address.DeepCopy()
 	without.CACerts = nil
 	return without
 }
 
-// WantedSink is what the owner or the cluster's default names as the sink now.
+// WantedSink is the sink that the owner or the cluster's default names now.
 type WantedSink struct {
 	Destination duckv1.Destination
 	ByDefault   bool
-	// Address is what the destination resolves to, or nil if it doesn't.
+	// Address is the resolved address, or nil if the destination has none.
 	Address *duckv1.Addressable
-	// Refused says that the destination resolves to what must get nothing.
+	// Refused says that no event may go to the destination.
 	Refused bool
 }
 
-// Wanted is what a template made anew would get from the platform.
+// Wanted is the part of a new template that comes from the platform.
 type Wanted struct {
 	Agent         config.Agent
 	Observability config.Observability
@@ -104,23 +106,24 @@ type Wanted struct {
 	MultiContainerProbing bool
 
 	Sink WantedSink
-	// DeadLetterSink is nil where none is named.
+	// DeadLetterSink is nil if none is named.
 	DeadLetterSink *WantedSink
 	// Metadata has none of the annotations that the cluster denies.
 	Metadata []metadata.Attribute
 }
 
-// Decide says what holds for the template, given what held before (nil: there
-// is no template yet) and whether the template is made anew in any case: the
-// owner changed something, or it failed.
+// Decide chooses between the recorded input of the template and the wanted one.
+// Before is nil if there is no template yet. Renew says that the template is
+// replaced in any case, because the owner changed something or its Revision
+// failed.
 func Decide(before *InForce, renew bool, wanted Wanted) InForce {
 	if before == nil {
 		before, renew = &InForce{}, true
 	}
 	if !renew {
 		sink, letters := decideSink(before.Sink, &wanted.Sink), decideSink(before.DeadLetterSink, wanted.DeadLetterSink)
-		// A Revision is made by this controller's arguments, of which an older
-		// agent may not know all: then everything is brought up to date.
+		// A new Revision has the arguments of this controller, which an older agent
+		// may not know. So everything is brought up to date.
 		renew = !equality.Semantic.DeepEqual(before.Sink, sink) || !equality.Semantic.DeepEqual(before.DeadLetterSink, letters)
 	}
 	if !renew {
@@ -133,10 +136,10 @@ func Decide(before *InForce, renew bool, wanted Wanted) InForce {
 	}
 }
 
-// decideSink says what a template that isn't made anew has, and so whether it
-// can stay. It can where the sink's address is read from a file. Otherwise it
-// stays where the address does, or the sink doesn't resolve now, or the cluster
-// has another default since then.
+// decideSink gives the sink of a template that the owner left unchanged. If it
+// differs from before, the template is replaced. It stays if the agent reads the
+// sink's address from a file, if the address is the same, if the sink has no
+// address now, or if only the cluster's default changed.
 func decideSink(before *Sink, wanted *WantedSink) *Sink {
 	if wanted == nil {
 		return nil
@@ -146,7 +149,7 @@ func decideSink(before *Sink, wanted *WantedSink) *Sink {
 	case before != nil && before.ByDefault && wanted.ByDefault && !same, same && before.Key != "":
 		return before
 	case wanted.Refused:
-		// Where it got events before this was known, too.
+		// Even if the sink has got events until now.
 		return nil
 	case wanted.Address != nil && same && keepsAudience(before, *wanted):
 		return before
@@ -159,9 +162,9 @@ func decideSink(before *Sink, wanted *WantedSink) *Sink {
 	}
 }
 
-// newSink gives the sink of a template that is made anew, which follows the
-// sink's address from then on. The arguments have the address that there is
-// now, or the last one of the same destination.
+// newSink gives the sink of a new template, whose agents read the sink's address
+// from a file. The arguments have the current address, or the last one of the
+// same destination.
 func newSink(before *Sink, wanted *WantedSink) *Sink {
 	if wanted == nil || !isRecordable(wanted.Destination) {
 		return nil
@@ -188,8 +191,8 @@ func newSink(before *Sink, wanted *WantedSink) *Sink {
 	return sink
 }
 
-// isRecordable reports whether a destination has a JSON form, of a bounded size.
-// One that hasn't is no sink.
+// isRecordable reports whether a destination has a JSON form of a bounded size.
+// A destination without one can't be a sink.
 func isRecordable(destination duckv1.Destination) bool {
 	return v1beta1.ValidateURL(destination.URI) == nil
 }
@@ -200,8 +203,8 @@ func keyOf(destination duckv1.Destination) string {
 	return hex.EncodeToString(sum[:4])
 }
 
-// keepsAudience reports whether the template has a token for an audience that
-// the owner wrote and a new template would not get, and nothing else differs.
+// keepsAudience reports whether the template differs from a new one only in its
+// token, and the owner wrote the audience of that token.
 func keepsAudience(before *Sink, wanted WantedSink) bool {
 	audience := before.Address.Audience
 	if audience == nil || wanted.Address.Audience != nil || wanted.Destination.Audience == nil || *wanted.Destination.Audience != *audience {
@@ -212,10 +215,10 @@ func keepsAudience(before *Sink, wanted WantedSink) bool {
 	return equality.Semantic.DeepEqual(address, before.Address)
 }
 
-// WithoutForeignAudiences gives what holds for a template without the tokens
-// that a sink's status asked for and may not have, and whether there were any.
-// Such a token goes to somebody else, so its template is replaced at once. An
-// audience that the owner wrote stays until the owner's next change.
+// WithoutForeignAudiences removes the tokens that a sink's status asked for but
+// may not have, and reports whether there were any. Such a token is somebody
+// else's credential, so its template is replaced at once. An audience that the
+// owner wrote stays until the owner's next change.
 func WithoutForeignAudiences(inForce *InForce, wanted Wanted, allowed []string) (*InForce, bool) {
 	if inForce == nil {
 		return nil, false
@@ -244,8 +247,7 @@ func WithoutForeignAudiences(inForce *InForce, wanted Wanted, allowed []string) 
 	return &without, changed
 }
 
-// Behind names what a template made anew of an InferenceService would have
-// otherwise.
+// Behind names the differences between the template and a new one.
 func Behind(is *v1beta1.InferenceService, inForce InForce, wanted Wanted) []string {
 	var differences []string
 	if inForce.Agent.Image != wanted.Agent.Image {
@@ -269,9 +271,9 @@ func Behind(is *v1beta1.InferenceService, inForce InForce, wanted Wanted) []stri
 	return differences
 }
 
-// Recorded reads what a Knative Service that this controller wrote has in
-// force, and the hash of what its owner had decided. Without a readable
-// record there is none: the next write makes it.
+// Recorded reads the record and the owner's hash from the annotations of a Knative
+// Service. InForce is nil if there is no record that can be read: the next write
+// makes one.
 func Recorded(service *servingv1.Service) (inForce *InForce, ownerHash string) {
 	ownerHash = service.Annotations[serving.OwnerHashAnnotationKey]
 	record, found := service.Annotations[serving.InForceAnnotationKey]
@@ -284,17 +286,16 @@ func Recorded(service *servingv1.Service) (inForce *InForce, ownerHash string) {
 	}
 	for _, sink := range []*Sink{inForce.Sink, inForce.DeadLetterSink} {
 		if sink != nil {
-			// Of a template that still has them in its arguments.
+			// An older template has them in its arguments.
 			sink.Address.CACerts = nil
 		}
 	}
 	return inForce, ownerHash
 }
 
-// Holds reports whether the template of a live Knative Service was made from
-// these inputs, of which its owner's are unchanged or not. It compares what the
-// record means, not its form: a field that a later controller adds changes no
-// running template.
+// Holds reports whether the template of a live Knative Service was made from this
+// input. It compares the values of the record, not its text, so that a field that
+// a later controller adds changes no running template.
 func Holds(live *servingv1.Service, ownerUnchanged bool, inForce InForce) bool {
 	recorded, _ := Recorded(live)
 	if recorded == nil {
@@ -303,24 +304,23 @@ func Holds(live *servingv1.Service, ownerUnchanged bool, inForce InForce) bool {
 	return ownerUnchanged && equality.Semantic.DeepEqual(*recorded, inForce)
 }
 
-// ServesAlone reports whether no pods but those of the latest Revision serve.
-// Serving has seen the generation of the Service before that of its
-// Configuration: until that is ready, the latest Revision may be one from before.
-// In a gradual rollout a part of the traffic goes to the Revision before.
+// ServesAlone reports whether only pods of the latest Revision serve. Serving
+// observes the generation of the Service before that of its Configuration: until
+// the Service is ready, the Revision that it names as the latest may be an earlier
+// one. In a gradual rollout the earlier Revision gets a part of the traffic.
 func ServesAlone(service *servingv1.Service) bool {
 	latest := service.Status.LatestReadyRevisionName
 	return service.IsReady() && service.Status.LatestCreatedRevisionName == latest &&
 		!slices.ContainsFunc(service.Status.Traffic, func(target servingv1.TrafficTarget) bool { return target.RevisionName != latest })
 }
 
-// OthersServe reports whether pods may serve of another template than the one
-// that is made from these inputs.
+// OthersServe reports whether pods of another template may serve.
 func OthersServe(live *servingv1.Service, ownerUnchanged bool, inForce InForce) bool {
 	return live != nil && (!ServesAlone(live) || !Holds(live, ownerUnchanged, inForce))
 }
 
-// MayHaveAgents reports whether pods with an agent may serve: the template has
-// one, or a Revision from before it serves.
+// MayHaveAgents reports whether pods with an agent may serve: the template has an
+// agent, or an earlier Revision serves.
 func MayHaveAgents(live *servingv1.Service) bool {
 	return live != nil && (!ServesAlone(live) ||
 		slices.ContainsFunc(live.Spec.Template.Spec.Containers, func(c corev1.Container) bool { return c.Name == v1beta1.AgentContainerName }))
