@@ -15,6 +15,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/sidenote-dev/sidenote/pkg/wildcard"
 )
 
 // Bounds of what one InferenceService may list.
@@ -23,12 +25,8 @@ const (
 	MaxPatternBytes = 256
 )
 
-const (
-	// exclude begins a pattern of paths that are not inference.
-	exclude = "!"
-	// wildcard stands for any run of characters, slashes included.
-	wildcard = "*"
-)
+// exclude begins a pattern of paths that are not inference.
+const exclude = "!"
 
 // Verdict says whether a request is inference, and why not. The set is closed.
 type Verdict uint8
@@ -46,7 +44,7 @@ const (
 // Paths are the patterns of the paths that are inference. The zero value has
 // none: then every request is inference but for probes and scrapes.
 type Paths struct {
-	included, excluded []pattern
+	included, excluded []wildcard.Pattern
 }
 
 // ParsePaths reads patterns: "/v1/models/*:predict", where each * stands for
@@ -71,9 +69,9 @@ func (p *Paths) Add(text string) error {
 		return fmt.Errorf("more than %d patterns: write fewer, with * for any run of characters", MaxPatterns)
 	}
 	if excluded, ok := strings.CutPrefix(text, exclude); ok {
-		p.excluded = append(p.excluded, newPattern(excluded))
+		p.excluded = append(p.excluded, wildcard.Parse(excluded))
 	} else {
-		p.included = append(p.included, newPattern(text))
+		p.included = append(p.included, wildcard.Parse(text))
 	}
 	return nil
 }
@@ -84,7 +82,7 @@ func ValidatePattern(text string) error {
 	switch {
 	case len(text) > MaxPatternBytes:
 		return fmt.Errorf("the pattern has %d bytes: write at most %d", len(text), MaxPatternBytes)
-	case !strings.HasPrefix(path, "/") && !strings.HasPrefix(path, wildcard):
+	case !strings.HasPrefix(path, "/") && !strings.HasPrefix(path, wildcard.Any):
 		return errors.New("is no pattern of a path: begin it with / or *, after a ! for what is not inference, as in /v1/models/*:predict")
 	case !utf8.ValidString(path) || strings.ContainsFunc(path, unicode.IsControl):
 		return errors.New("is no pattern of a path: write it in printable characters")
@@ -129,31 +127,9 @@ func (p Paths) judge(r *http.Request, empty bool) Verdict {
 	}
 }
 
-// pattern is what stands between the wildcards.
-type pattern []string
-
-func newPattern(text string) pattern { return strings.Split(text, wildcard) }
-
-// match takes time that grows with the path alone, whatever the pattern.
-func (p pattern) match(path string) bool {
-	rest, ok := strings.CutPrefix(path, p[0])
-	if !ok || len(p) == 1 {
-		return ok && rest == ""
-	}
-	last := len(p) - 1
-	for _, part := range p[1:last] {
-		_, after, found := strings.Cut(rest, part)
-		if !found {
-			return false
-		}
-		rest = after
-	}
-	return strings.HasSuffix(rest, p[last])
-}
-
-func matchAny(patterns []pattern, path string) bool {
+func matchAny(patterns []wildcard.Pattern, path string) bool {
 	for _, p := range patterns {
-		if p.match(path) {
+		if p.Match(path) {
 			return true
 		}
 	}

@@ -8,6 +8,8 @@ package inference
 import (
 	"net/http"
 	"strings"
+
+	"github.com/sidenote-dev/sidenote/pkg/wildcard"
 )
 
 // kubeletUserAgent begins the User-Agent of a kubelet's probe.
@@ -40,10 +42,10 @@ var healthMethods = patternsOf(
 	"/inference.GRPCInferenceService/ModelMetadata",
 )
 
-func patternsOf(texts ...string) []pattern {
-	patterns := make([]pattern, 0, len(texts))
+func patternsOf(texts ...string) []wildcard.Pattern {
+	patterns := make([]wildcard.Pattern, 0, len(texts))
 	for _, text := range texts {
-		patterns = append(patterns, newPattern(text))
+		patterns = append(patterns, wildcard.Parse(text))
 	}
 	return patterns
 }

@@ -7,6 +7,8 @@ package metadata
 
 import (
 	"strings"
+
+	"github.com/sidenote-dev/sidenote/pkg/wildcard"
 )
 
 // Source says which annotation gives the value of which attribute.
@@ -56,7 +58,7 @@ type Denylist []string
 // Match gives the first pattern that a key matches.
 func (d Denylist) Match(key string) (pattern string, denied bool) {
 	for _, pattern := range d {
-		if matchWildcard(strings.ToLower(pattern), strings.ToLower(key)) {
+		if wildcard.Parse(strings.ToLower(pattern)).Match(strings.ToLower(key)) {
 			return pattern, true
 		}
 	}
@@ -74,24 +76,4 @@ func (d Denylist) Permit(sources []Source) (permitted []Source, denied []string)
 		permitted = append(permitted, source)
 	}
 	return permitted, denied
-}
-
-func matchWildcard(pattern, text string) bool {
-	parts := strings.Split(pattern, "*")
-	if len(parts) == 1 {
-		return pattern == text
-	}
-	first, last := parts[0], parts[len(parts)-1]
-	if len(text) < len(first)+len(last) || !strings.HasPrefix(text, first) || !strings.HasSuffix(text, last) {
-		return false
-	}
-	text = text[len(first) : len(text)-len(last)]
-	for _, part := range parts[1 : len(parts)-1] {
-		_, after, found := strings.Cut(text, part)
-		if !found {
-			return false
-		}
-		text = after
-	}
-	return true
 }
