@@ -8,6 +8,7 @@ SPDX-License-Identifier: Apache-2.0
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -15,7 +16,7 @@ import (
 	"syscall"
 
 	"github.com/sidenote-dev/sidenote/pkg/agent"
-	"github.com/sidenote-dev/sidenote/pkg/agent/arguments"
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 )
 
 // exitUsage tells a wrong argument from a failure.
@@ -35,14 +36,14 @@ func main() {
 	if _, given := os.LookupEnv("GOGC"); !given {
 		debug.SetGCPercent(collectAt)
 	}
-	given, err := arguments.Parse(os.Args[1:])
+	given, err := agentconfig.Parse(os.Args[1:])
+	if errors.Is(err, agentconfig.ErrHelp) {
+		agentconfig.Usage(os.Stdout)
+		return
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(exitUsage)
-	}
-	if given.Help {
-		arguments.Usage(os.Stdout)
-		return
 	}
 	logger := agent.NewLogger(os.Stderr, given.LogLevel)
 	runner, err := agent.New(given, agent.Environment{

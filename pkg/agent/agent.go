@@ -26,7 +26,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/sidenote-dev/sidenote/pkg/agent/adminport"
-	"github.com/sidenote-dev/sidenote/pkg/agent/arguments"
 	"github.com/sidenote-dev/sidenote/pkg/agent/capture"
 	"github.com/sidenote-dev/sidenote/pkg/agent/delivery"
 	"github.com/sidenote-dev/sidenote/pkg/agent/event"
@@ -40,6 +39,7 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/agent/refresh"
 	"github.com/sidenote-dev/sidenote/pkg/agent/statement"
 	"github.com/sidenote-dev/sidenote/pkg/agent/tracing"
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 )
 
 const (
@@ -105,10 +105,10 @@ type Agent struct {
 }
 
 // New gives an agent that listens on its ports and does nothing yet.
-func New(given *arguments.Arguments, environment Environment) (*Agent, error) {
+func New(given *agentconfig.Config, environment Environment) (*Agent, error) {
 	a := &Agent{
 		logger:       environment.Logger,
-		drainTimeout: given.DrainTimeout,
+		drainTimeout: *given.DrainTimeout,
 		instance:     uuid.NewString(),
 		budget:       capture.NewBudget(given.BufferBytes),
 		discard:      new(ledger.Account),
@@ -145,7 +145,7 @@ func New(given *arguments.Arguments, environment Environment) (*Agent, error) {
 		readiness.Observer{Changed: a.logReadiness, NotStarted: a.logNotStarted, Panics: a.panics()})
 	a.handler = proxy.New(given.Target, a.begin, a.unanswered)
 	a.handler.OnOverhead = a.metrics.Overhead
-	a.handler.Limit(given.MaxExchanges, a.refused)
+	a.handler.Limit(*given.MaxExchanges, a.refused)
 
 	err := a.metrics.Observe(a.state)
 	if err != nil {
@@ -172,7 +172,7 @@ func (a *Agent) Addr() string { return a.listener.Addr().String() }
 // AdminPort is the port of the agent's own endpoints.
 func (a *Agent) AdminPort() int { return a.adminListener.Addr().(*net.TCPAddr).Port }
 
-func (a *Agent) settings(given *arguments.Arguments, environment Environment) exchange.Settings {
+func (a *Agent) settings(given *agentconfig.Config, environment Environment) exchange.Settings {
 	return exchange.Settings{
 		Paths:     given.Paths,
 		Selection: event.Select(given.Mode, given.Events),
@@ -194,7 +194,7 @@ func (a *Agent) settings(given *arguments.Arguments, environment Environment) ex
 	}
 }
 
-func (a *Agent) addSink(given *arguments.Arguments, sink arguments.Sink, environment Environment) error {
+func (a *Agent) addSink(given *agentconfig.Config, sink agentconfig.Sink, environment Environment) error {
 	options := delivery.Options{
 		Config: delivery.Config{
 			FirstInFlight: firstInFlight,
@@ -253,7 +253,7 @@ func destination(sender *delivery.HTTPSender) string {
 	return named.String()
 }
 
-func (a *Agent) newSender(given *arguments.Arguments, sink arguments.Sink) (*delivery.HTTPSender, error) {
+func (a *Agent) newSender(given *agentconfig.Config, sink agentconfig.Sink) (*delivery.HTTPSender, error) {
 	log := a.logger.With(zap.String("sink", sink.Name))
 	// What a file says later must not lead to this machine: only the URL that
 	// was given may.
@@ -276,7 +276,7 @@ func (a *Agent) newSender(given *arguments.Arguments, sink arguments.Sink) (*del
 		TokenAudience: sink.TokenAudience,
 		ClusterDomain: given.ClusterDomain,
 		MaxInFlight:   maxInFlight,
-		RetryAfterMax: sink.RetryAfterMax,
+		RetryAfterMax: *sink.RetryAfterMax,
 		AllowLoopback: allowLoopback,
 		Panics:        a.panics(),
 		OnRefused: func(class delivery.AddressClass) {

@@ -19,7 +19,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/sidenote-dev/sidenote/pkg/agent/arguments"
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 )
 
 // BenchmarkOverhead compares ways to reach a model, in CPU time of the whole
@@ -82,7 +82,7 @@ func BenchmarkOverhead(b *testing.B) {
 
 func benchmarkAgent(b *testing.B, target string, line ...string) string {
 	b.Helper()
-	given, err := arguments.Parse(append(line, "--target="+target))
+	given, err := agentconfig.Parse(append(line, "--target="+target))
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -15,8 +15,8 @@ import (
 
 	"go.uber.org/zap/zapcore"
 
-	"github.com/sidenote-dev/sidenote/pkg/agent/arguments"
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 )
 
 // panickingOutput panics with the event that it is to write.
@@ -47,7 +47,7 @@ func TestAPanicIsToldWithoutWhatItPanickedWith(t *testing.T) {
 
 // TestAPanicOfTheAgentsOwnEndsIt, with a place in the log and a code of its own.
 func TestAPanicOfTheAgentsOwnEndsIt(t *testing.T) {
-	given, err := arguments.Parse([]string{"--target=http://127.0.0.1:1", "--source=m"})
+	given, err := agentconfig.Parse([]string{"--target=http://127.0.0.1:1", "--source=m"})
 	if err != nil {
 		t.Fatal(err)
 	}

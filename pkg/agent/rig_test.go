@@ -27,8 +27,8 @@ import (
 	cehttp "github.com/cloudevents/sdk-go/v2/protocol/http"
 	"go.uber.org/zap/zapcore"
 
-	"github.com/sidenote-dev/sidenote/pkg/agent/arguments"
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 )
 
 // rig is an agent between a model and a sink, each on the loopback, and what a
@@ -77,7 +77,7 @@ func newRigIn(t *testing.T, environment Environment, model http.Handler, line ..
 		complete = append(complete, "--sink="+r.sink.url)
 	}
 	line = slices.DeleteFunc(slices.Clone(line), func(argument string) bool { return argument == noSinkArgument })
-	given, err := arguments.Parse(append(complete, line...))
+	given, err := agentconfig.Parse(append(complete, line...))
 	if err != nil {
 		t.Fatal("Parse:", err)
 	}

@@ -8,17 +8,17 @@ package agent
 import (
 	"go.uber.org/zap"
 
-	"github.com/sidenote-dev/sidenote/pkg/agent/arguments"
 	"github.com/sidenote-dev/sidenote/pkg/agent/delivery"
 	"github.com/sidenote-dev/sidenote/pkg/agent/metrics"
 	"github.com/sidenote-dev/sidenote/pkg/agent/spool"
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 )
 
 // maxAttributesBytes bounds the size of a spooled event without its body.
 const maxAttributesBytes = 64 << 10
 
 // reserveSpools takes the spools' part of the budget for the agent's lifetime.
-func (a *Agent) reserveSpools(given *arguments.Arguments) {
+func (a *Agent) reserveSpools(given *agentconfig.Config) {
 	spools := 0
 	for _, sink := range given.Sinks {
 		if sink.Spool != nil {
@@ -32,7 +32,7 @@ func (a *Agent) reserveSpools(given *arguments.Arguments) {
 	lease.Grow(a.spools.Reserved * int64(spools))
 }
 
-func (a *Agent) spoolOptions(given *arguments.Arguments, sink arguments.Sink) *delivery.SpoolOptions {
+func (a *Agent) spoolOptions(given *agentconfig.Config, sink agentconfig.Sink) *delivery.SpoolOptions {
 	if sink.Spool == nil {
 		return nil
 	}

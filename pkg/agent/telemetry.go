@@ -19,13 +19,13 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.41.0"
 	"go.uber.org/zap"
 
-	"github.com/sidenote-dev/sidenote/pkg/agent/arguments"
 	"github.com/sidenote-dev/sidenote/pkg/agent/delivery"
 	"github.com/sidenote-dev/sidenote/pkg/agent/event"
 	"github.com/sidenote-dev/sidenote/pkg/agent/export"
 	"github.com/sidenote-dev/sidenote/pkg/agent/metrics"
 	"github.com/sidenote-dev/sidenote/pkg/agent/proxy"
 	"github.com/sidenote-dev/sidenote/pkg/agent/tracing"
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 	"github.com/sidenote-dev/sidenote/pkg/inference"
 	"github.com/sidenote-dev/sidenote/pkg/telemetry"
 )
@@ -40,7 +40,7 @@ const (
 
 // setUpTelemetry makes the instruments and what brings them to whoever reads
 // them. Where an exporter can't be made the agent serves without.
-func (a *Agent) setUpTelemetry(given *arguments.Arguments, environment Environment) error {
+func (a *Agent) setUpTelemetry(given *agentconfig.Config, environment Environment) error {
 	a.exports = export.New(func(signal export.Signal, cause string) {
 		a.logger.Warn("an export was not taken by its collector", zap.String("signal", string(signal)), zap.String("cause", cause))
 	})
@@ -75,7 +75,7 @@ func (a *Agent) setUpTelemetry(given *arguments.Arguments, environment Environme
 }
 
 // resource says whose metrics and spans they are.
-func (a *Agent) resource(given *arguments.Arguments, environment Environment) *resource.Resource {
+func (a *Agent) resource(given *agentconfig.Config, environment Environment) *resource.Resource {
 	attributes := []attribute.KeyValue{
 		semconv.ServiceName(given.Source),
 		semconv.ServiceInstanceID(a.instance),

@@ -45,6 +45,8 @@ const (
 // none: then every request is inference but for probes and scrapes.
 type Paths struct {
 	included, excluded []wildcard.Pattern
+	// written are the patterns as they were added.
+	written []string
 }
 
 // ParsePaths reads patterns: "/v1/models/*:predict", where each * stands for
@@ -65,9 +67,10 @@ func (p *Paths) Add(text string) error {
 	if err := ValidatePattern(text); err != nil {
 		return err
 	}
-	if len(p.included)+len(p.excluded) == MaxPatterns {
+	if len(p.written) == MaxPatterns {
 		return fmt.Errorf("more than %d patterns: write fewer, with * for any run of characters", MaxPatterns)
 	}
+	p.written = append(p.written, text)
 	if excluded, ok := strings.CutPrefix(text, exclude); ok {
 		p.excluded = append(p.excluded, wildcard.Parse(excluded))
 	} else {
@@ -75,6 +78,9 @@ func (p *Paths) Add(text string) error {
 	}
 	return nil
 }
+
+// Patterns gives the patterns as they were added.
+func (p Paths) Patterns() []string { return p.written }
 
 // ValidatePattern says why a text is no pattern.
 func ValidatePattern(text string) error {

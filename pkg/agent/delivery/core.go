@@ -303,13 +303,13 @@ func (c *Core) again(item *Item, now time.Time) {
 	switch {
 	case !now.Before(item.Deadline):
 		c.giveUp(item, ledger.ReasonExpired, now)
-	case c.config.Schedule.exhausted(item.attempts):
+	case c.config.Schedule.Exhausted(item.attempts):
 		c.giveUp(item, ledger.ReasonRetries, now)
 	case c.config.Schedule.Retries == nil && item.failuresAmongSuccesses >= maxFailuresAmongSuccesses:
 		// A number of retries that was asked for says itself when it is enough.
 		c.giveUp(item, ledger.ReasonPoison, now)
 	default:
-		if wait := c.config.Schedule.wait(item.attempts); wait > 0 {
+		if wait := c.config.Schedule.Wait(item.attempts); wait > 0 {
 			item.notBefore = now.Add(wait)
 		}
 		c.backlog.insert(item)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 )
 
 // TestTheContractsTable quotes knative/specs, eventing/data-plane.md.
@@ -57,7 +58,7 @@ func TestRetryAfter(t *testing.T) {
 		{429, " 3 ", 3 * time.Second},
 		{500, "3", 0},
 		{200, "3", 0},
-		{503, "3600", DefaultRetryAfterMax},
+		{503, "3600", agentconfig.DefaultRetryAfterMax},
 		{503, "99999999999999999999", 0},
 		{503, "-1", 0},
 		{503, "soon", 0},
@@ -65,9 +66,9 @@ func TestRetryAfter(t *testing.T) {
 		{503, "1e3", 0},
 		{503, now.Add(5 * time.Second).Format(http.TimeFormat), 5 * time.Second},
 		{503, now.Add(-5 * time.Second).Format(http.TimeFormat), 0},
-		{503, now.Add(time.Hour).Format(http.TimeFormat), DefaultRetryAfterMax},
+		{503, now.Add(time.Hour).Format(http.TimeFormat), agentconfig.DefaultRetryAfterMax},
 	} {
-		if got := ParseRetryAfter(test.status, test.value, now, DefaultRetryAfterMax); got != test.want {
+		if got := ParseRetryAfter(test.status, test.value, now, agentconfig.DefaultRetryAfterMax); got != test.want {
 			t.Errorf("%d %q: got %s, want %s", test.status, test.value, got, test.want)
 		}
 	}

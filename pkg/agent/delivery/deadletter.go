@@ -42,7 +42,7 @@ func (c *Core) SendDeadLettersTo(deadLetters *Core) {
 	drop := c.lost
 	c.keepsFailures = true
 	if c.config.Schedule.Retries != nil {
-		c.patience = c.config.Schedule.patience()
+		c.patience = c.config.Schedule.MaxWait()
 	}
 	c.lost = func(item *Item, reason ledger.Reason, now time.Time) {
 		if !isDeadLetter(reason) || item.leaveWindow != nil && !item.leaveWindow() {

@@ -16,10 +16,6 @@ import (
 	"time"
 )
 
-// DefaultRetryAfterMax caps what a sink can ask for by Retry-After, where
-// nothing else is said.
-const DefaultRetryAfterMax = 20 * time.Second
-
 // Result is what came of one attempt to send an event.
 type Result struct {
 	// Status is the sink's HTTP status, or 0 where it gave none.

@@ -10,43 +10,8 @@ import (
 	"time"
 
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 )
-
-func TestSchedule(t *testing.T) {
-	three, none := 3, 0
-	second, hour, nothing := time.Second, time.Hour, time.Duration(0)
-	for name, test := range map[string]struct {
-		schedule Schedule
-		// waits after each failed attempt, up to the last that is followed by one.
-		waits []time.Duration
-		ends  bool
-	}{
-		"nothing asked for":          {Schedule{}, []time.Duration{0, 0, 0, 0, 0, 0}, false},
-		"no retries":                 {Schedule{Retries: &none}, nil, true},
-		"retries alone":              {Schedule{Retries: &three}, []time.Duration{200 * time.Millisecond, 400 * time.Millisecond, 800 * time.Millisecond}, true},
-		"exponential":                {Schedule{Retries: &three, Policy: BackoffExponential, Delay: &second}, []time.Duration{1 * second, 2 * second, 4 * second}, true},
-		"linear":                     {Schedule{Retries: &three, Policy: BackoffLinear, Delay: &second}, []time.Duration{1 * second, 2 * second, 3 * second}, true},
-		"no delay":                   {Schedule{Retries: &three, Delay: &nothing}, []time.Duration{0, 0, 0}, true},
-		"longer than an event lives": {Schedule{Retries: &three, Policy: BackoffLinear, Delay: &hour}, []time.Duration{EventDeadline, EventDeadline, EventDeadline}, true},
-		"a delay alone":              {Schedule{Delay: &second}, []time.Duration{1 * second, 2 * second, 4 * second, 8 * second, 16 * second, 20 * second, 20 * second}, false},
-		"a policy alone":             {Schedule{Policy: BackoffLinear}, []time.Duration{200 * time.Millisecond, 400 * time.Millisecond, 600 * time.Millisecond}, false},
-	} {
-		for i, want := range test.waits {
-			if test.schedule.exhausted(i + 1) {
-				t.Errorf("%s: exhausted after %d attempts", name, i+1)
-			}
-			if got := test.schedule.wait(i + 1); got != want {
-				t.Errorf("%s: the wait before retry %d is %s, want %s", name, i+1, got, want)
-			}
-		}
-		if got := test.schedule.exhausted(len(test.waits) + 1); got != test.ends {
-			t.Errorf("%s: exhausted after %d attempts: %v", name, len(test.waits)+1, got)
-		}
-		if got := test.schedule.wait(1 << 40); got < 0 || got > EventDeadline {
-			t.Errorf("%s: in the end the wait is %s", name, got)
-		}
-	}
-}
 
 func withSchedule(schedule Schedule) func(*Config) {
 	return func(config *Config) { config.Schedule = schedule }
@@ -54,7 +19,7 @@ func withSchedule(schedule Schedule) func(*Config) {
 
 func TestAnEventIsTriedAsOftenAsItsScheduleSays(t *testing.T) {
 	retries, delay := 2, time.Minute
-	w := newWorld(t, withSchedule(Schedule{Retries: &retries, Policy: BackoffLinear, Delay: &delay}))
+	w := newWorld(t, withSchedule(Schedule{Retries: &retries, Policy: agentconfig.BackoffLinear, Delay: &delay}))
 	w.observe()
 	w.done(w.next(), 503)
 	if wait := w.nothing(); wait != 100*time.Millisecond {

@@ -133,7 +133,7 @@ func finish(e *Event) (*Event, error) {
 		return nil, fmt.Errorf("building an event: %w", err)
 	}
 	headersCarry := e.measure()
-	e.structured = e.mode.structured(e, headersCarry)
+	e.structured = e.isStructured(headersCarry)
 	return e, nil
 }
 

@@ -8,56 +8,54 @@ SPDX-License-Identifier: Apache-2.0
 package event
 
 import (
-	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 )
 
 // TypePrefix begins the CloudEvents type of every event of the agent.
 const TypePrefix = "io.kubeflow.serving.inference."
 
-// Kind is an event's type without TypePrefix, as --events names it.
-type Kind string
+// The names of the contract with the control plane.
+type (
+	Kind        = agentconfig.Kind
+	Mode        = agentconfig.Mode
+	ContentMode = agentconfig.ContentMode
+)
 
-// The kinds, as docs/event-contract.md defines them.
+// The kinds, modes and content modes.
 const (
-	KindRequest          Kind = "request"
-	KindResponse         Kind = "response"
-	KindStream           Kind = "stream"
-	KindRequestFailure   Kind = "request.failure"
-	KindResponseFailure  Kind = "response.failure"
-	KindRequestOversize  Kind = "request.oversize"
-	KindResponseOversize Kind = "response.oversize"
-	KindRequestEncoded   Kind = "request.encoded"
-	KindResponseEncoded  Kind = "response.encoded"
-	KindTunnel           Kind = "tunnel"
-	KindLoop             Kind = "loop"
-	KindLedger           Kind = "ledger"
+	KindRequest          = agentconfig.KindRequest
+	KindResponse         = agentconfig.KindResponse
+	KindStream           = agentconfig.KindStream
+	KindRequestFailure   = agentconfig.KindRequestFailure
+	KindResponseFailure  = agentconfig.KindResponseFailure
+	KindRequestOversize  = agentconfig.KindRequestOversize
+	KindResponseOversize = agentconfig.KindResponseOversize
+	KindRequestEncoded   = agentconfig.KindRequestEncoded
+	KindResponseEncoded  = agentconfig.KindResponseEncoded
+	KindTunnel           = agentconfig.KindTunnel
+	KindLoop             = agentconfig.KindLoop
+	KindLedger           = agentconfig.KindLedger
+
+	ModeAll      = agentconfig.ModeAll
+	ModeRequest  = agentconfig.ModeRequest
+	ModeResponse = agentconfig.ModeResponse
+
+	ContentModeAuto       = agentconfig.ContentModeAuto
+	ContentModeBinary     = agentconfig.ContentModeBinary
+	ContentModeStructured = agentconfig.ContentModeStructured
 )
 
 // Kinds lists every kind there is.
-func Kinds() []Kind {
-	return []Kind{
-		KindRequest, KindResponse, KindStream,
-		KindRequestFailure, KindResponseFailure,
-		KindRequestOversize, KindResponseOversize,
-		KindRequestEncoded, KindResponseEncoded,
-		KindTunnel, KindLoop, KindLedger,
-	}
-}
+func Kinds() []Kind { return agentconfig.Kinds() }
 
-// DefaultKinds lists the kinds that go out where nobody chose any: those of
-// complete exchanges. The oversize and encoded kinds are among them, because a
-// large prediction would leave nothing without them, and loop, because a client
-// could keep its exchange from the log. Those of half a body are not.
-func DefaultKinds() []Kind {
-	return []Kind{
-		KindRequest, KindResponse, KindStream,
-		KindRequestOversize, KindResponseOversize,
-		KindRequestEncoded, KindResponseEncoded,
-		KindLoop,
-	}
-}
+// DefaultKinds lists the kinds that are sent by default.
+func DefaultKinds() []Kind { return agentconfig.DefaultKinds() }
+
+// FormatKinds writes kinds as --events has them.
+func FormatKinds(kinds []Kind) string { return agentconfig.FormatKinds(kinds) }
 
 // Side is one direction of an exchange, the tunnel that it became, the whole of
 // one that may be part of a loop, or the agent that tells of itself.
@@ -95,8 +93,8 @@ func (s Side) oversize() Kind { return s.plain() + ".oversize" }
 
 func (s Side) encoded() Kind { return s.plain() + ".encoded" }
 
-// Side says what a kind tells of.
-func (k Kind) Side() Side {
+// SideOf says what a kind tells of.
+func SideOf(k Kind) Side {
 	switch {
 	case k == KindTunnel:
 		return Tunnel
@@ -111,26 +109,6 @@ func (k Kind) Side() Side {
 	}
 }
 
-// Mode says which sides of an exchange are wanted.
-type Mode string
-
-// The modes.
-const (
-	ModeAll      Mode = "all"
-	ModeRequest  Mode = "request"
-	ModeResponse Mode = "response"
-)
-
-// ParseMode reads a Mode.
-func ParseMode(text string) (Mode, error) {
-	switch mode := Mode(text); mode {
-	case ModeAll, ModeRequest, ModeResponse:
-		return mode, nil
-	default:
-		return "", fmt.Errorf("%q is no mode: write all, request or response", text)
-	}
-}
-
 // Selection is the set of kinds that go out.
 type Selection map[Kind]bool
 
@@ -139,7 +117,7 @@ type Selection map[Kind]bool
 func Select(mode Mode, kinds []Kind) Selection {
 	selection := make(Selection, len(kinds))
 	for _, kind := range kinds {
-		side := kind.Side()
+		side := SideOf(kind)
 		if mode == ModeAll || side != Request && side != Response || string(mode) == side.String() {
 			selection[kind] = true
 		}
@@ -155,7 +133,7 @@ func (s Selection) Kinds() []Kind {
 // Wants says whether any kind of a side is selected.
 func (s Selection) Wants(side Side) bool {
 	for kind := range s {
-		if kind.Side() == side {
+		if SideOf(kind) == side {
 			return true
 		}
 	}
@@ -169,37 +147,4 @@ func (s Selection) WantsFailure(side Side) bool { return s[side.failure()] }
 // without its whole body, so that the body's hash is wanted.
 func (s Selection) WantsPartial(side Side) bool {
 	return s[side.failure()] || s[side.oversize()]
-}
-
-// ParseKinds reads a comma-separated list of kinds.
-func ParseKinds(text string) ([]Kind, error) {
-	var kinds []Kind
-	for name := range strings.SplitSeq(text, ",") {
-		kind, err := parseKind(strings.TrimSpace(name))
-		if err != nil {
-			return nil, err
-		}
-		kinds = append(kinds, kind)
-	}
-	return kinds, nil
-}
-
-// FormatKinds writes kinds as ParseKinds reads them.
-func FormatKinds(kinds []Kind) string {
-	names := make([]string, 0, len(kinds))
-	for _, kind := range kinds {
-		names = append(names, string(kind))
-	}
-	return strings.Join(names, ",")
-}
-
-func parseKind(name string) (Kind, error) {
-	names := make([]string, 0, len(Kinds()))
-	for _, kind := range Kinds() {
-		if string(kind) == name {
-			return kind, nil
-		}
-		names = append(names, string(kind))
-	}
-	return "", fmt.Errorf("%q is no event: write a comma-separated list of %s", name, strings.Join(names, ", "))
 }

@@ -6,51 +6,28 @@ SPDX-License-Identifier: Apache-2.0
 package event
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// ContentMode says how an event goes into an HTTP message (CloudEvents HTTP
-// protocol binding, section 3).
-type ContentMode string
-
-// The content modes. Auto is binary, but structured where a header can't
-// carry an attribute unchanged.
-const (
-	ContentModeAuto       ContentMode = "auto"
-	ContentModeBinary     ContentMode = "binary"
-	ContentModeStructured ContentMode = "structured"
-)
-
 // maxHeaderBytes leaves room under the 8 KiB that receivers commonly take.
 const maxHeaderBytes = 7 << 10
 
-// ParseContentMode reads a ContentMode.
-func ParseContentMode(text string) (ContentMode, error) {
-	switch mode := ContentMode(text); mode {
-	case ContentModeAuto, ContentModeBinary, ContentModeStructured:
-		return mode, nil
-	default:
-		return "", fmt.Errorf("%q is no content mode: write auto, binary or structured", text)
-	}
-}
-
-// structured says whether an event goes out in structured mode. headersCarry says
+// isStructured says whether an event goes out in structured mode. headersCarry says
 // whether a header carries its attributes unchanged: the binding would have the
 // others percent-encoded, but neither the SDK nor a Broker decodes that, so no
 // Trigger would match the value.
-func (m ContentMode) structured(e *Event, headersCarry bool) bool {
+func (e *Event) isStructured(headersCarry bool) bool {
 	switch {
-	case m == ContentModeStructured:
+	case e.mode == ContentModeStructured:
 		return true
 	case strings.HasPrefix(mediaTypeOf(e.contentType), "application/cloudevents"):
 		// In binary mode it would be read as an event in structured mode.
 		return true
 	case e.headerSize > maxHeaderBytes:
 		return true
-	case m == ContentModeBinary:
+	case e.mode == ContentModeBinary:
 		return false
 	default:
 		return !headersCarry

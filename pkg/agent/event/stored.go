@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 )
 
 // The stored form of an event, which isn't one of CloudEvents': none of those
@@ -94,10 +96,10 @@ func ReadStored(stored []byte) (*Event, error) {
 	}
 	e := &Event{shared: noneShared, structured: r.flag()}
 	var err error
-	if e.Kind, err = parseKind(r.string()); err != nil {
+	if e.Kind, err = agentconfig.ParseKind(r.string()); err != nil {
 		return nil, errStored
 	}
-	if e.mode, err = ParseContentMode(r.string()); err != nil {
+	if e.mode, err = agentconfig.ParseContentMode(r.string()); err != nil {
 		return nil, errStored
 	}
 	e.id = r.string()

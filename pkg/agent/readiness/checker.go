@@ -3,6 +3,9 @@ Copyright 2026 The Sidenote Authors
 SPDX-License-Identifier: Apache-2.0
 */
 
+// Package readiness runs the model's own probes and reports whether the model is
+// ready. The agent owns the pod's port, so the pod's probes reach the agent.
+// Serving's prober isn't used because it needs the Kubernetes client.
 package readiness
 
 import (
@@ -13,6 +16,7 @@ import (
 	"time"
 
 	"github.com/sidenote-dev/sidenote/pkg/agent/panics"
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 )
 
 // maxWait is how long a negative response waits for the model to become ready.
@@ -22,7 +26,7 @@ const maxWait = 75 * time.Millisecond
 // Checker probes the model in a loop, and responds to probes of the agent with
 // the last result. It is safe for concurrent use.
 type Checker struct {
-	run      func(ctx context.Context, probe *Probe) error
+	run      func(ctx context.Context, probe *agentconfig.Probe) error
 	observer Observer
 
 	mu    sync.Mutex
@@ -43,7 +47,7 @@ type Observer struct {
 }
 
 // NewChecker returns a checker of a model on host. startup may be nil.
-func NewChecker(host string, startup, readiness *Probe, observer Observer) *Checker {
+func NewChecker(host string, startup, readiness *agentconfig.Probe, observer Observer) *Checker {
 	return &Checker{
 		run:         newProber(host).run,
 		observer:    observer,
@@ -65,7 +69,7 @@ func (c *Checker) Run(ctx context.Context) {
 		c.mu.Lock()
 		probe := c.state.probe()
 		c.mu.Unlock()
-		probeContext, cancel := context.WithTimeout(ctx, probe.timeout())
+		probeContext, cancel := context.WithTimeout(ctx, seconds(probe.TimeoutSeconds))
 		succeeded := false
 		c.observer.Panics.Event(func() { succeeded = c.run(probeContext, probe) == nil })
 		cancel()

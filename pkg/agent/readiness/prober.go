@@ -20,6 +20,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health/grpc_health_v1"
+
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 )
 
 const (
@@ -69,7 +71,7 @@ func followOnSameHost(next *http.Request, via []*http.Request) error {
 	return nil
 }
 
-func (p *prober) run(ctx context.Context, probe *Probe) error {
+func (p *prober) run(ctx context.Context, probe *agentconfig.Probe) error {
 	switch {
 	case probe.HTTPGet != nil:
 		return p.get(ctx, probe.HTTPGet)
@@ -84,7 +86,7 @@ func (p *prober) address(host string, port int32) string {
 	return net.JoinHostPort(cmp.Or(host, p.host), strconv.Itoa(int(port)))
 }
 
-func (p *prober) dial(ctx context.Context, socket *TCPSocket) error {
+func (p *prober) dial(ctx context.Context, socket *agentconfig.TCPSocket) error {
 	connection, err := new(net.Dialer).DialContext(ctx, "tcp", p.address(socket.Host, socket.Port))
 	if err != nil {
 		return fmt.Errorf("dialling: %w", err)
@@ -92,7 +94,7 @@ func (p *prober) dial(ctx context.Context, socket *TCPSocket) error {
 	return connection.Close()
 }
 
-func (p *prober) get(ctx context.Context, get *HTTPGet) error {
+func (p *prober) get(ctx context.Context, get *agentconfig.HTTPGet) error {
 	target, err := url.Parse(get.Path)
 	if err != nil {
 		// As the kubelet does.
@@ -131,7 +133,7 @@ func (p *prober) get(ctx context.Context, get *HTTPGet) error {
 	return nil
 }
 
-func (p *prober) askHealth(ctx context.Context, probe *GRPC) error {
+func (p *prober) askHealth(ctx context.Context, probe *agentconfig.GRPC) error {
 	connection, err := grpc.NewClient("passthrough:///"+p.address("", probe.Port),
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithNoProxy(),

@@ -8,7 +8,6 @@ package readiness
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -26,49 +25,22 @@ import (
 	"google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/sidenote-dev/sidenote/pkg/agent/panics"
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 )
 
-func TestParseProbe(t *testing.T) {
-	probe, err := ParseProbe(`{"httpGet":{"path":"/ready","port":8080,"scheme":"HTTP","httpHeaders":[{"name":"X-A","value":"b"}]},"periodSeconds":3}`)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if probe.HTTPGet.Port != 8080 || probe.PeriodSeconds != 3 || probe.TimeoutSeconds != 1 || probe.SuccessThreshold != 1 || probe.FailureThreshold != 3 {
-		t.Errorf("got %+v", probe)
-	}
-	for text, want := range map[string]string{
-		`{}`: "set exactly one of httpGet, tcpSocket and grpc",
-		`{"httpGet":{"port":1},"grpc":{"port":1}}`: "2 handlers",
-		`{"tcpSocket":{"port":0}}`:                 "must be 1 to 65535",
-		`{"tcpSocket":{"port":"http"}}`:            "not the JSON of a Kubernetes Probe",
-		`{"exec":{"command":["true"]}}`:            "not the JSON of a Kubernetes Probe",
-		`{"httpGet":{"port":1,"scheme":"ftp"}}`:    "must be HTTP or HTTPS",
-		`{"httpGet":{"port":1,"host":"a b"}}`:      "httpGet.host",
-		`{"tcpSocket":{"port":1,"host":"h:1"}}`:    "tcpSocket.host",
-		`{"httpGet":{"port":1,"httpHeaders":[{"name":"X-A","value":""},{"name":"X A","value":""}]}}`: "httpGet.httpHeaders[1].name",
-		`{"httpGet":{"port":1,"httpHeaders":[{"name":"X-A","value":"secret\n"}]}}`:                   "httpGet.httpHeaders[0].value: a header value must not",
-		`{"tcpSocket":{"port":1},"periodSeconds":-1}`:                                                "must be 0 or more",
-		`true`: "not the JSON of a Kubernetes Probe",
-	} {
-		if _, err := ParseProbe(text); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v, want %q", text, err, want)
-		}
-	}
-}
-
 func TestState(t *testing.T) {
-	readiness := &Probe{TCPSocket: &TCPSocket{Port: 1}, PeriodSeconds: 10, TimeoutSeconds: 1, SuccessThreshold: 2, FailureThreshold: 3, InitialDelaySeconds: 5}
-	startup := &Probe{TCPSocket: &TCPSocket{Port: 2}, PeriodSeconds: 20, TimeoutSeconds: 1, SuccessThreshold: 1, FailureThreshold: 2, InitialDelaySeconds: 7}
+	readiness := &agentconfig.Probe{TCPSocket: &agentconfig.TCPSocket{Port: 1}, PeriodSeconds: 10, TimeoutSeconds: 1, SuccessThreshold: 2, FailureThreshold: 3, InitialDelaySeconds: 5}
+	startup := &agentconfig.Probe{TCPSocket: &agentconfig.TCPSocket{Port: 2}, PeriodSeconds: 20, TimeoutSeconds: 1, SuccessThreshold: 1, FailureThreshold: 2, InitialDelaySeconds: 7}
 	type step struct {
 		succeeds bool
 		// after the result:
 		ready bool
 		pause time.Duration
-		probe *Probe
+		probe *agentconfig.Probe
 	}
 	for _, test := range []struct {
 		name    string
-		startup *Probe
+		startup *agentconfig.Probe
 		delay   time.Duration
 		steps   []step
 	}{
@@ -152,25 +124,25 @@ func TestHTTPProbe(t *testing.T) {
 	plain, secure := httptest.NewServer(handler), httptest.NewTLSServer(handler)
 	defer plain.Close()
 	defer secure.Close()
-	headers := []HTTPHeader{{"Host", "model.example.com"}, {"X-A", "b"}}
+	headers := []agentconfig.HTTPHeader{{Name: "Host", Value: "model.example.com"}, {Name: "X-A", Value: "b"}}
 	for _, test := range []struct {
 		name   string
 		server *httptest.Server
-		get    HTTPGet
+		get    agentconfig.HTTPGet
 		ready  bool
 	}{
-		{"200", plain, HTTPGet{Path: "/200"}, true},
-		{"399", plain, HTTPGet{Path: "/399"}, true},
-		{"400", plain, HTTPGet{Path: "/400"}, false},
-		{"503", plain, HTTPGet{Path: "/503"}, false},
-		{"no slash", plain, HTTPGet{Path: "200"}, true},
-		{"a redirect is followed", plain, HTTPGet{Path: "/redirect"}, false},
-		{"but not to elsewhere", plain, HTTPGet{Path: "/away"}, true},
-		{"headers, host and query", plain, HTTPGet{Path: "/header?q=1", HTTPHeaders: headers}, true},
-		{"a header twice, and one that there is a default for", plain, HTTPGet{Path: "/twice", HTTPHeaders: []HTTPHeader{{"X-A", "b"}, {"x-a", "c"}, {"accept", "text/plain"}}}, true},
-		{"a path that can't be parsed", plain, HTTPGet{Path: "/%zz"}, true},
-		{"TLS without a known authority", secure, HTTPGet{Path: "/200", Scheme: "HTTPS"}, true},
-		{"a model that hangs", plain, HTTPGet{Path: "/hang"}, false},
+		{"200", plain, agentconfig.HTTPGet{Path: "/200"}, true},
+		{"399", plain, agentconfig.HTTPGet{Path: "/399"}, true},
+		{"400", plain, agentconfig.HTTPGet{Path: "/400"}, false},
+		{"503", plain, agentconfig.HTTPGet{Path: "/503"}, false},
+		{"no slash", plain, agentconfig.HTTPGet{Path: "200"}, true},
+		{"a redirect is followed", plain, agentconfig.HTTPGet{Path: "/redirect"}, false},
+		{"but not to elsewhere", plain, agentconfig.HTTPGet{Path: "/away"}, true},
+		{"headers, host and query", plain, agentconfig.HTTPGet{Path: "/header?q=1", HTTPHeaders: headers}, true},
+		{"a header twice, and one that there is a default for", plain, agentconfig.HTTPGet{Path: "/twice", HTTPHeaders: []agentconfig.HTTPHeader{{Name: "X-A", Value: "b"}, {Name: "x-a", Value: "c"}, {Name: "accept", Value: "text/plain"}}}, true},
+		{"a path that can't be parsed", plain, agentconfig.HTTPGet{Path: "/%zz"}, true},
+		{"TLS without a known authority", secure, agentconfig.HTTPGet{Path: "/200", Scheme: "HTTPS"}, true},
+		{"a model that hangs", plain, agentconfig.HTTPGet{Path: "/hang"}, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			get := test.get
@@ -178,7 +150,7 @@ func TestHTTPProbe(t *testing.T) {
 			get.Port = portOf(t, parsed.Host)
 			ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 			defer cancel()
-			err := newProber("127.0.0.1").run(ctx, &Probe{HTTPGet: &get})
+			err := newProber("127.0.0.1").run(ctx, &agentconfig.Probe{HTTPGet: &get})
 			if (err == nil) != test.ready {
 				t.Errorf("got %v", err)
 			}
@@ -199,7 +171,7 @@ func TestGRPCProbe(t *testing.T) {
 	status.SetServingStatus("model", grpc_health_v1.HealthCheckResponse_SERVING)
 	status.SetServingStatus("other", grpc_health_v1.HealthCheckResponse_NOT_SERVING)
 	for service, ready := range map[string]bool{"": true, "model": true, "other": false, "unknown": false} {
-		err := newProber("127.0.0.1").run(t.Context(), &Probe{GRPC: &GRPC{Port: portOf(t, listener.Addr().String()), Service: &service}})
+		err := newProber("127.0.0.1").run(t.Context(), &agentconfig.Probe{GRPC: &agentconfig.GRPC{Port: portOf(t, listener.Addr().String()), Service: &service}})
 		if (err == nil) != ready {
 			t.Errorf("service %q: %v", service, err)
 		}
@@ -211,7 +183,7 @@ func TestDialProbe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	probe := DialProbe(portOf(t, listener.Addr().String()))
+	probe := agentconfig.DialProbe(portOf(t, listener.Addr().String()))
 	if err := newProber("127.0.0.1").run(t.Context(), probe); err != nil {
 		t.Error("a model that listens:", err)
 	}
@@ -227,8 +199,8 @@ func TestAColdStartIsSeenAtOnce(t *testing.T) {
 	var ready atomic.Bool
 	var running atomic.Int32
 	changes := make(chan bool, 10)
-	checker := NewChecker("127.0.0.1", nil, DialProbe(1), Observer{Changed: func(ready bool) { changes <- ready }})
-	checker.run = func(context.Context, *Probe) error {
+	checker := NewChecker("127.0.0.1", nil, agentconfig.DialProbe(1), Observer{Changed: func(ready bool) { changes <- ready }})
+	checker.run = func(context.Context, *agentconfig.Probe) error {
 		if running.Add(1) > 1 {
 			t.Error("two probes at a time")
 		}
@@ -264,7 +236,7 @@ func TestAColdStartIsSeenAtOnce(t *testing.T) {
 // its period, and that it failed as often as its threshold says is told once.
 func TestAModelThatDoesNotStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		startup, err := ParseProbe(`{"tcpSocket":{"port":1},"initialDelaySeconds":60,"periodSeconds":20,"failureThreshold":3}`)
+		startup, err := agentconfig.ParseProbe(`{"tcpSocket":{"port":1},"initialDelaySeconds":60,"periodSeconds":20,"failureThreshold":3}`)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -274,8 +246,8 @@ func TestAModelThatDoesNotStart(t *testing.T) {
 			Changed:    func(bool) { t.Error("it became ready") },
 			NotStarted: func(int32) { notStarted = append(notStarted, time.Since(begun)) },
 		}
-		checker := NewChecker("127.0.0.1", startup, DialProbe(2), observer)
-		checker.run = func(_ context.Context, probe *Probe) error {
+		checker := NewChecker("127.0.0.1", startup, agentconfig.DialProbe(2), observer)
+		checker.run = func(_ context.Context, probe *agentconfig.Probe) error {
 			if probe != startup {
 				t.Error("the readiness probe runs before the startup probe has succeeded")
 			}
@@ -299,23 +271,17 @@ func TestAModelThatDoesNotStart(t *testing.T) {
 	})
 }
 
-func ExampleParseProbe() {
-	probe, err := ParseProbe(`{"grpc":{"port":8080,"service":"model"},"timeoutSeconds":2}`)
-	fmt.Println(probe.GRPC.Port, *probe.GRPC.Service, probe.TimeoutSeconds, err)
-	// Output: 8080 model 2 <nil>
-}
-
 // TestAProbeThatPanicsHasFailed, and is not the last one.
 func TestAProbeThatPanicsHasFailed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		places := make(chan panics.Place, 10)
 		changes := make(chan bool, 10)
-		checker := NewChecker("127.0.0.1", nil, DialProbe(1), Observer{
+		checker := NewChecker("127.0.0.1", nil, agentconfig.DialProbe(1), Observer{
 			Changed: func(ready bool) { changes <- ready },
 			Panics:  panics.Handler{OnEvent: func(place panics.Place) { places <- place }},
 		})
 		first := true
-		checker.run = func(context.Context, *Probe) error {
+		checker.run = func(context.Context, *agentconfig.Probe) error {
 			if first {
 				first = false
 				panic("the model's answer")

@@ -5,7 +5,11 @@ SPDX-License-Identifier: Apache-2.0
 
 package readiness
 
-import "time"
+import (
+	"time"
+
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
+)
 
 // eager is the pause between readiness probes of a model that was never ready.
 // It is as short as queue-proxy's, so that the agent doesn't slow a cold start
@@ -16,7 +20,7 @@ const eager = 50 * time.Millisecond
 // state decides from the results of probes whether a model is ready, and when to
 // probe next. It has no clock.
 type state struct {
-	startup, readiness *Probe
+	startup, readiness *agentconfig.Probe
 
 	started   bool
 	ready     bool
@@ -25,13 +29,13 @@ type state struct {
 	failures  int32
 }
 
-func newState(startup, readiness *Probe) state {
+func newState(startup, readiness *agentconfig.Probe) state {
 	return state{startup: startup, readiness: readiness, started: startup == nil}
 }
 
 // probe is the next probe to run: the startup probe until it has succeeded, then
 // the readiness probe.
-func (s *state) probe() *Probe {
+func (s *state) probe() *agentconfig.Probe {
 	if !s.started {
 		return s.startup
 	}
@@ -71,16 +75,18 @@ func (s *state) failedToStart() bool {
 func (s *state) pause() time.Duration {
 	switch {
 	case !s.started:
-		return s.startup.period()
+		return seconds(s.startup.PeriodSeconds)
 	case s.everReady:
-		return s.readiness.period()
+		return seconds(s.readiness.PeriodSeconds)
 	case s.startup != nil && s.successes == 0 && s.failures == 0:
 		// The startup probe has just succeeded.
-		return s.readiness.initialDelay()
+		return seconds(s.readiness.InitialDelaySeconds)
 	default:
 		return eager
 	}
 }
 
 // delay is how long to wait before the first probe.
-func (s *state) delay() time.Duration { return s.probe().initialDelay() }
+func (s *state) delay() time.Duration { return seconds(s.probe().InitialDelaySeconds) }
+
+func seconds(n int32) time.Duration { return time.Duration(n) * time.Second }

@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 )
 
 const (
@@ -26,7 +28,7 @@ const (
 	WorkingBytes = 2*flushBytes + blockBytes
 
 	// MinLimit is the smallest Options.Limit.
-	MinLimit = 128 << 10
+	MinLimit = agentconfig.MinSpoolBytes
 	// DefaultMaxRecordBytes is used where Options.MaxRecordBytes is 0.
 	DefaultMaxRecordBytes = 16 << 20
 

@@ -137,7 +137,7 @@ func TestWhatNoWebhookSawIsSaid(t *testing.T) {
 		t.Errorf("the agent gets %q", w.arguments())
 	}
 	for _, said := range []string{
-		"ignored: ", `spec.predictor.logger.mode: "everything" is no mode: write all, request or response`,
+		"ignored: ", `spec.predictor.logger.mode: invalid mode "everything": must be one of all, request, response`,
 		"spec.predictor.logger.maxPayloadBytes: it is 0", `attribute "owner": the value holds the control character U+000A`,
 	} {
 		w.assertSaid(v1beta1.LoggerValid, isFalse, "FieldsIgnored", said)

@@ -8,6 +8,7 @@ package resources
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,8 +20,9 @@ import (
 	"knative.dev/pkg/network"
 	"knative.dev/pkg/ptr"
 
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
+	"github.com/sidenote-dev/sidenote/pkg/apis/config"
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
-	"github.com/sidenote-dev/sidenote/pkg/inference"
 )
 
 const (
@@ -70,14 +72,12 @@ func addAgent(is *v1beta1.InferenceService, pod *corev1.PodSpec, inForce InForce
 	resolvePorts(pod.Containers, owner, port)
 	readiness, startup := agentProbes(model, port, inForce.MultiContainerProbing)
 	settings, _ := agentSettingsOf(is, inForce)
-	line := newAgentLine(owner)
-	agentArguments(line, is, port, readiness, startup, inForce)
-	arguments, ignored := line.accepted()
+	args, ignored := draftAgent(is, owner, port, readiness, startup, inForce).args()
 
 	agent := corev1.Container{
 		Name:            v1beta1.AgentContainerName,
 		Image:           inForce.Agent.Image,
-		Args:            arguments,
+		Args:            args,
 		Env:             agentEnvironment(settings),
 		Ports:           []corev1.ContainerPort{{Name: port.Name, ContainerPort: v1beta1.AgentPort}},
 		Resources:       *settings.Resources.DeepCopy(),
@@ -169,107 +169,140 @@ func mount(pod *corev1.PodSpec, container *corev1.Container, path string, volume
 	})
 }
 
-func agentArguments(line *agentLine, is *v1beta1.InferenceService, port corev1.ContainerPort, readiness, startup *corev1.Probe, inForce InForce) {
+// draftAgent collects what the agent is told: by the InferenceService, and by
+// what is in force.
+func draftAgent(is *v1beta1.InferenceService, owner int, port corev1.ContainerPort, readiness, startup *corev1.Probe, inForce InForce) *agentDraft {
 	logger := is.Spec.Predictor.Logger
-	argument, ignore := line.argument, line.ignore
+	draft := &agentDraft{owner: owner}
 	settings, errs := agentSettingsOf(is, inForce)
 	if errs != nil {
-		ignore("resources", errs)
+		draft.addOfLogger("resources", refuse(errs))
 	}
-	maxPayloadBytes := settings.MaxPayloadBytes
-	if own := logger.MaxPayloadBytes; own != nil {
-		if *own < 1 || *own > v1beta1.GreatestMaxPayloadBytes {
-			ignore("maxPayloadBytes", fmt.Errorf("it is %d: write from 1 to %d", *own, v1beta1.GreatestMaxPayloadBytes))
-		} else {
-			maxPayloadBytes = *own
+	draft.add("metadata.name", func(c *agentconfig.Config) error {
+		c.Port, c.AdminPort = agentconfig.DefaultPort, agentconfig.DefaultAdminPort
+		c.Source, c.InferenceService = is.ServiceName(v1beta1.PredictorComponent), is.Name
+		c.Namespace, c.Component = is.Namespace, string(v1beta1.PredictorComponent)
+		return nil
+	})
+	draft.addOfModel("ports", func(c *agentconfig.Config) error {
+		c.Target = &url.URL{Scheme: "http", Host: "127.0.0.1:" + strconv.Itoa(int(port.ContainerPort))}
+		return nil
+	})
+	draft.addOfLogger("mode", func(c *agentconfig.Config) error { c.Mode = agentconfig.Mode(logger.Mode); return nil })
+	draft.addSelection(logger)
+	draft.addOfLogger("contentMode", func(c *agentconfig.Config) error {
+		c.ContentMode = agentconfig.ContentMode(logger.ContentMode)
+		return nil
+	})
+	draft.addBudget(logger, settings)
+	draft.addProbes(readiness, startup, inForce.MultiContainerProbing)
+	if inForce.Sink != nil {
+		draft.addSink(inForce)
+		draft.addDelivery(logger.Delivery)
+		draft.addDeadLetterSink(inForce.DeadLetterSink)
+		draft.addSpool(logger.Spool)
+	}
+	draft.addOfLogger("metadataRefresh", func(c *agentconfig.Config) error {
+		switch refresh := logger.MetadataRefresh; refresh {
+		case v1beta1.RefreshByRevision:
+		case v1beta1.RefreshLive:
+			c.MetadataDir = metadataDirectory
+		default:
+			return fmt.Errorf("%q is not supported: write %s or %s", refresh, v1beta1.RefreshByRevision, v1beta1.RefreshLive)
 		}
-	}
-	if refresh := logger.MetadataRefresh; refresh != v1beta1.RefreshByRevision && refresh != v1beta1.RefreshLive {
-		ignore("metadataRefresh", fmt.Errorf("%q is not supported: write %s or %s", refresh, v1beta1.RefreshByRevision, v1beta1.RefreshLive))
-	}
-
-	argument("port", strconv.Itoa(int(v1beta1.AgentPort)))
-	argument("admin-port", strconv.Itoa(int(v1beta1.AgentAdminPort)))
-	argument("target", "http://127.0.0.1:"+strconv.Itoa(int(port.ContainerPort)))
-	argument("source", is.ServiceName(v1beta1.PredictorComponent))
-	argument("inference-service", is.Name)
-	argument("namespace", is.Namespace)
-	argument("component", string(v1beta1.PredictorComponent))
-	argument("mode", string(logger.Mode))
-	if events := selectedEvents(logger, ignore); len(events) > 0 {
-		argument("events", strings.Join(events, ","))
-	}
-	var paths inference.Paths
-	for i, pattern := range logger.Paths {
-		if err := paths.Add(pattern); err != nil {
-			ignore(fmt.Sprintf("paths[%d]", i), err)
-		} else {
-			argument("paths", pattern)
-		}
-	}
-	if logger.ContentMode != "" {
-		argument("content-mode", string(logger.ContentMode))
-	}
-	argument("max-payload-bytes", strconv.FormatInt(maxPayloadBytes, 10))
-	argument("buffer-bytes", strconv.FormatInt(max(settings.BufferBytes, maxPayloadBytes), 10))
-	if settings.MaxExchanges > 0 {
-		// An agent from before there was a bound doesn't know the argument.
-		argument("max-exchanges", strconv.FormatInt(settings.MaxExchanges, 10))
-	}
-	if readiness != nil {
-		argument("readiness-probe", probeJSON(readiness))
-	}
-	if startup != nil {
-		argument("startup-probe", probeJSON(startup))
-		if !inForce.MultiContainerProbing {
-			line.ignoreOfModel("startupProbe.failureThreshold", errors.New("the agent runs the probe and can't restart the model: "+
-				"have "+featureMultiContainerProbing+" set to enabled in Knative Serving's ConfigMap config-features, and change the specification then"))
-		}
-	}
-	if sink := inForce.Sink; sink != nil {
-		option := func(name, value string) { argument("sink.default."+name, value) }
-		if url := sink.Address.URL; url != nil {
-			argument("sink", url.String())
-		}
-		addSinkFiles(option, sink, sinkTrustDirectory, trustDirectory+"/"+sinkAddressFile, tokenDirectory)
-		if domain, needed := clusterDomain(inForce); needed {
-			argument("cluster-domain", domain)
-		}
-		addDelivery(option, ignore, logger.Delivery, inForce.DeadLetterSink)
-		addSpool(option, ignore, logger.Spool)
-	}
-	addTelemetry(argument, inForce.Observability)
+		return nil
+	})
 	for _, attribute := range inForce.Metadata {
-		argument("metadata", attribute.Argument())
+		draft.addOfLogger("metadata", func(c *agentconfig.Config) error { c.Metadata = append(c.Metadata, attribute); return nil })
 	}
-	if logger.MetadataRefresh == v1beta1.RefreshLive {
-		argument("metadata-dir", metadataDirectory)
+	draft.add("config-observability", func(c *agentconfig.Config) error { setTelemetry(c, inForce.Observability); return nil })
+	return draft
+}
+
+// addSelection adds which events are sent, and of which paths.
+func (d *agentDraft) addSelection(logger *v1beta1.LoggerSpec) {
+	for i, text := range logger.Events {
+		d.addOfLogger(fmt.Sprintf("events[%d]", i), func(c *agentconfig.Config) error {
+			kind, err := agentconfig.ParseKind(text)
+			if err == nil && !slices.Contains(c.Events, kind) {
+				c.Events = append(c.Events, kind)
+			}
+			return err
+		})
+	}
+	for i, pattern := range logger.Paths {
+		d.addOfLogger(fmt.Sprintf("paths[%d]", i), func(c *agentconfig.Config) error { return c.Paths.Add(pattern) })
 	}
 }
 
-// selectedEvents gives each kind of event that is listed, once.
-func selectedEvents(logger *v1beta1.LoggerSpec, ignore func(field string, why error)) (events []string) {
-	for i, kind := range logger.Events {
-		switch {
-		case !slices.Contains(v1beta1.EventKinds, kind):
-			ignore(fmt.Sprintf("events[%d]", i), fmt.Errorf("%q is no kind of event", kind))
-		case !slices.Contains(events, kind):
-			events = append(events, kind)
+// addBudget adds how much the agent holds.
+func (d *agentDraft) addBudget(logger *v1beta1.LoggerSpec, settings *config.Agent) {
+	d.addOfLogger("resources", func(c *agentconfig.Config) error {
+		c.MaxPayloadBytes, c.BufferBytes = settings.MaxPayloadBytes, max(settings.BufferBytes, settings.MaxPayloadBytes)
+		if settings.MaxExchanges > 0 {
+			// An agent from before there was a bound doesn't know the argument.
+			c.MaxExchanges = &settings.MaxExchanges
+		}
+		return nil
+	})
+	if own := logger.MaxPayloadBytes; own != nil {
+		d.addOfLogger("maxPayloadBytes", func(c *agentconfig.Config) error {
+			if *own < 1 || *own > v1beta1.GreatestMaxPayloadBytes {
+				return fmt.Errorf("it is %d: write from 1 to %d", *own, v1beta1.GreatestMaxPayloadBytes)
+			}
+			c.MaxPayloadBytes, c.BufferBytes = *own, max(settings.BufferBytes, *own)
+			return nil
+		})
+	}
+}
+
+// addProbes adds the probes that the agent runs.
+func (d *agentDraft) addProbes(readinessProbe, startupProbe *corev1.Probe, multiContainerProbing bool) {
+	if readinessProbe != nil {
+		d.addOfModel(readyToServe, func(c *agentconfig.Config) (err error) {
+			c.ReadinessProbe, err = agentProbe(readinessProbe)
+			return err
+		})
+	}
+	if startupProbe != nil {
+		d.addOfModel(startup, func(c *agentconfig.Config) (err error) { c.StartupProbe, err = agentProbe(startupProbe); return err })
+		if !multiContainerProbing {
+			d.addOfModel(startup+".failureThreshold", refuse(errors.New("the agent runs the probe and can't restart the model: "+
+				"have "+featureMultiContainerProbing+" set to enabled in Knative Serving's ConfigMap config-features, and change the specification then")))
 		}
 	}
-	return events
 }
 
-// addSinkFiles gives the options of a sink for what is mounted.
-func addSinkFiles(option func(name, value string), sink *Sink, trustDirectory, addressFile, tokenDirectory string) {
-	if sink.Key != "" {
-		option("address-file", addressFile)
+// addSink adds where events go, and what is mounted for it.
+func (d *agentDraft) addSink(inForce InForce) {
+	sink := inForce.Sink
+	if url := sink.Address.URL; url != nil {
+		d.addOfLogger("sink", func(c *agentconfig.Config) error { c.Sinks = []agentconfig.Sink{{URL: url.URL()}}; return nil })
 	}
-	option("ca-certs-dir", trustDirectory)
+	d.addOfLogger("sink", func(c *agentconfig.Config) error {
+		if len(c.Sinks) == 0 && sink.Key != "" {
+			c.Sinks = make([]agentconfig.Sink, 1)
+		}
+		if len(c.Sinks) > 0 {
+			setFiles(&c.Sinks[0], sink, sinkTrustDirectory, sinkAddressFile, tokenDirectory)
+		}
+		if domain, needed := clusterDomain(inForce); needed {
+			c.ClusterDomain = domain
+		}
+		return nil
+	})
+}
+
+// setFiles names what is mounted for a sink.
+func setFiles(to *agentconfig.Sink, sink *Sink, trustOf, addressFile, tokenOf string) {
+	to.CACertsDir = trustOf
+	if sink.Key != "" {
+		to.AddressFile = trustDirectory + "/" + addressFile
+	}
 	if audience := sink.audience(); audience != "" {
-		option("token-file", tokenDirectory+"/"+tokenFile)
+		to.TokenFile = tokenOf + "/" + tokenFile
 		if sink.Key != "" {
-			option("token-audience", audience)
+			to.TokenAudience = audience
 		}
 	}
 }

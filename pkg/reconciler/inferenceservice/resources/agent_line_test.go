@@ -23,7 +23,7 @@ import (
 	"sigs.k8s.io/randfill"
 	"sigs.k8s.io/yaml"
 
-	"github.com/sidenote-dev/sidenote/pkg/agent/arguments"
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 	"github.com/sidenote-dev/sidenote/pkg/apis/config"
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
@@ -87,7 +87,7 @@ func platforms(is *v1beta1.InferenceService, destination duckv1.Destination, url
 
 // readByTheAgent gives what an agent reads of its template, and fails where the
 // agent would not start.
-func readByTheAgent(t *testing.T, is *v1beta1.InferenceService, inForce InForce) *arguments.Arguments {
+func readByTheAgent(t *testing.T, is *v1beta1.InferenceService, inForce InForce) *agentconfig.Config {
 	t.Helper()
 	containers := MakeService(is, "", inForce).Spec.Template.Spec.Containers
 	index := slices.IndexFunc(containers, func(c corev1.Container) bool { return c.Name == v1beta1.AgentContainerName && len(c.Ports) > 0 })
@@ -102,7 +102,7 @@ func readByTheAgent(t *testing.T, is *v1beta1.InferenceService, inForce InForce)
 		}
 		line = append(line, expanded(argument))
 	}
-	read, err := arguments.Parse(line)
+	read, err := agentconfig.Parse(line)
 	if err != nil {
 		t.Errorf("the agent refuses %.2000q: %v", line, err)
 	}
@@ -129,7 +129,7 @@ func TestWhatTheAgentWouldRefuseIsLeftOut(t *testing.T) {
 		"a reserved attribute":     {logger: `{metadata: [{attribute: id, annotation: note}, {attribute: team, annotation: team}]}`, annotations: map[string]string{"note": "x"}, ignored: []string{"logger.metadata: \"id\" is a reserved"}},
 		"an attribute twice":       {logger: `{metadataAnnotations: [team, example.com/team]}`, annotations: map[string]string{"example.com/team": "x"}, ignored: []string{"logger.metadata: attribute \"team\" is given twice"}},
 		"attributes of 200 KB":     {logger: `{metadataAnnotations: [team, note]}`, annotations: map[string]string{"note": long}, ignored: []string{"logger.metadata"}},
-		"an odd mode":              {logger: `{mode: everything}`, ignored: []string{`logger.mode: "everything" is no mode`}},
+		"an odd mode":              {logger: `{mode: everything}`, ignored: []string{`logger.mode: invalid mode "everything"`}},
 		"an odd content mode":      {logger: `{contentMode: batch}`, ignored: []string{"logger.contentMode"}},
 		"an odd refresh":           {logger: `{metadataRefresh: Often}`, ignored: []string{"logger.metadataRefresh"}},
 		"odd kinds of event":       {logger: `{events: [request, none, request, ""]}`, ignored: []string{"logger.events[1]", "logger.events[3]"}},

@@ -22,8 +22,7 @@ import (
 	"knative.dev/pkg/network"
 	"knative.dev/pkg/ptr"
 
-	"github.com/sidenote-dev/sidenote/pkg/agent/arguments"
-	"github.com/sidenote-dev/sidenote/pkg/agent/delivery"
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 	"github.com/sidenote-dev/sidenote/pkg/apis/config"
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
 	"github.com/sidenote-dev/sidenote/pkg/inference"
@@ -46,10 +45,10 @@ func TestTheAgentReadsWhatTheControllerWrites(t *testing.T) {
 		change func(*corev1.Container)
 		sink   *duckv1.Addressable
 		letter *duckv1.Addressable
-		want   func(*testing.T, *arguments.Arguments)
+		want   func(*testing.T, *agentconfig.Config)
 	}{
 		"a plain logger without a sink": {
-			want: func(t *testing.T, read *arguments.Arguments) {
+			want: func(t *testing.T, read *agentconfig.Config) {
 				if len(read.Sinks) != 0 {
 					t.Errorf("sinks = %v, want none", read.Sinks)
 				}
@@ -60,7 +59,7 @@ func TestTheAgentReadsWhatTheControllerWrites(t *testing.T) {
 				URL:      apis.HTTPS("broker-ingress.knative-eventing.svc.cluster.local"),
 				Audience: ptr.String("eventing.knative.dev/broker/default/default"),
 			},
-			want: func(t *testing.T, read *arguments.Arguments) {
+			want: func(t *testing.T, read *agentconfig.Config) {
 				sink := read.Sinks[0]
 				if sink.URL.String() != "https://broker-ingress.knative-eventing.svc.cluster.local" ||
 					sink.CACertsDir != "/etc/sidenote/trust/sink" || sink.TokenFile != "/var/run/sidenote/sink/token" ||
@@ -71,7 +70,7 @@ func TestTheAgentReadsWhatTheControllerWrites(t *testing.T) {
 		},
 		"a URL with a query": {
 			sink: &duckv1.Addressable{URL: &apis.URL{Scheme: "http", Host: "sink:8080", Path: "/a=b", RawQuery: "key=value&x=$y"}},
-			want: func(t *testing.T, read *arguments.Arguments) {
+			want: func(t *testing.T, read *agentconfig.Config) {
 				if got, want := read.Sinks[0].URL.String(), "http://sink:8080/a=b?key=value&x=$y"; got != want {
 					t.Errorf("sink = %s, want %s", got, want)
 				}
@@ -87,10 +86,10 @@ func TestTheAgentReadsWhatTheControllerWrites(t *testing.T) {
 				URL:      &apis.URL{Scheme: "https", Host: "letters", Path: "/$x"},
 				Audience: ptr.String("letters"),
 			},
-			want: func(t *testing.T, read *arguments.Arguments) {
+			want: func(t *testing.T, read *agentconfig.Config) {
 				sink := read.Sinks[0]
-				if *sink.Schedule.Retries != 3 || sink.Schedule.Policy != delivery.BackoffLinear || *sink.Schedule.Delay != 500*time.Millisecond ||
-					sink.Timeout != time.Minute || sink.RetryAfterMax != 0 {
+				if *sink.Schedule.Retries != 3 || sink.Schedule.Policy != agentconfig.BackoffLinear || *sink.Schedule.Delay != 500*time.Millisecond ||
+					sink.Timeout != time.Minute || *sink.RetryAfterMax != 0 {
 					t.Errorf("sink = %+v", sink)
 				}
 				if letters := sink.DeadLetter; letters == nil || letters.URL.String() != "https://letters/$x" ||
@@ -112,8 +111,8 @@ func TestTheAgentReadsWhatTheControllerWrites(t *testing.T) {
 		"a spool": {
 			logger: v1beta1.LoggerSpec{Spool: &v1beta1.SpoolSpec{SizeLimit: size("1Gi"), WhenFull: v1beta1.DropNewest, Sync: true}},
 			sink:   &duckv1.Addressable{URL: apis.HTTP("sink")},
-			want: func(t *testing.T, read *arguments.Arguments) {
-				want := &arguments.Spool{Directory: "/var/lib/sidenote/spool", Bytes: 768 << 20, DropNewest: true, Sync: true}
+			want: func(t *testing.T, read *agentconfig.Config) {
+				want := &agentconfig.Spool{Directory: "/var/lib/sidenote/spool", Bytes: 768 << 20, DropNewest: true, Sync: true}
 				if diff := cmp.Diff(want, read.Sinks[0].Spool); diff != "" {
 					t.Errorf("spool (-want, +read): %s", diff)
 				}
@@ -133,7 +132,7 @@ func TestTheAgentReadsWhatTheControllerWrites(t *testing.T) {
 		},
 		"a dead letter sink without a sink": {
 			letter: &duckv1.Addressable{URL: apis.HTTP("letters"), Audience: ptr.String("letters")},
-			want: func(t *testing.T, read *arguments.Arguments) {
+			want: func(t *testing.T, read *agentconfig.Config) {
 				if len(read.Sinks) != 0 {
 					t.Errorf("sinks = %v, want none", read.Sinks)
 				}
@@ -148,7 +147,7 @@ func TestTheAgentReadsWhatTheControllerWrites(t *testing.T) {
 				ContentMode:     v1beta1.ContentModeStructured,
 				MaxPayloadBytes: ptr.Int64(16 << 20),
 			},
-			want: func(t *testing.T, read *arguments.Arguments) {
+			want: func(t *testing.T, read *agentconfig.Config) {
 				paths, err := inference.ParsePaths([]string{"/v1/models/*:predict", "!/$(HOME)/a,b c/*"})
 				if err != nil {
 					t.Fatal(err)
@@ -175,7 +174,7 @@ func TestTheAgentReadsWhatTheControllerWrites(t *testing.T) {
 					TerminationGracePeriodSeconds: ptr.Int64(3),
 				}
 			},
-			want: func(t *testing.T, read *arguments.Arguments) {
+			want: func(t *testing.T, read *agentconfig.Config) {
 				if read.ReadinessProbe == nil || read.StartupProbe == nil {
 					t.Errorf("probes = %v, %v", read.ReadinessProbe, read.StartupProbe)
 				}
@@ -215,7 +214,7 @@ func TestTheAgentReadsWhatTheControllerWrites(t *testing.T) {
 			for _, argument := range agent.Args {
 				written = append(written, strings.ReplaceAll(argument, "$$", "$"))
 			}
-			read, err := arguments.Parse(written)
+			read, err := agentconfig.Parse(written)
 			if err != nil {
 				t.Fatalf("the agent refuses %q: %v", written, err)
 			}
@@ -264,9 +263,10 @@ func TestTheAgentReadsWhatItExports(t *testing.T) {
 			byDefault,
 		},
 	} {
-		var line []string
-		addTelemetry(func(name, value string) { line = append(line, "--"+name+"="+value) }, test.inForce)
-		read, err := arguments.Parse(line)
+		var written agentconfig.Config
+		setTelemetry(&written, test.inForce)
+		line := written.Args()
+		read, err := agentconfig.Parse(line)
 		if err != nil {
 			t.Errorf("%s: the agent refuses %q: %v", what, line, err)
 			continue
@@ -275,12 +275,5 @@ func TestTheAgentReadsWhatItExports(t *testing.T) {
 		if diff := cmp.Diff(test.want, got); diff != "" {
 			t.Errorf("%s (-want, +got): %s", what, diff)
 		}
-	}
-}
-
-// What admission takes for possible, the agent has the time for.
-func TestAnEventLivesAsLongAsAdmissionSays(t *testing.T) {
-	if delivery.EventDeadline != v1beta1.MaxDeliveryTime {
-		t.Errorf("an agent gives an event up after %s, admission says %s", delivery.EventDeadline, v1beta1.MaxDeliveryTime)
 	}
 }

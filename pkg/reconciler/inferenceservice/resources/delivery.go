@@ -7,56 +7,68 @@ package resources
 
 import (
 	"fmt"
-	"strconv"
 	"time"
 
 	eventingduckv1 "knative.dev/eventing/pkg/apis/duck/v1"
 
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
 )
 
-// addDelivery gives the sink's options of a delivery. What validation refuses
-// is left out, should an object have it all the same: an agent that refuses its
-// arguments takes its model down.
-func addDelivery(option func(name, value string), ignore func(field string, why error), delivery *eventingduckv1.DeliverySpec, deadLetterSink *Sink) {
-	if delivery != nil {
-		if retry := delivery.Retry; retry != nil {
-			if *retry < 0 || *retry > v1beta1.MaxRetry {
-				ignore("delivery.retry", fmt.Errorf("it is %d: write from 0 to %d", *retry, v1beta1.MaxRetry))
-			} else {
-				option("retry", strconv.Itoa(int(*retry)))
-			}
-		}
-		if policy := delivery.BackoffPolicy; policy != nil {
-			if *policy != eventingduckv1.BackoffPolicyLinear && *policy != eventingduckv1.BackoffPolicyExponential {
-				ignore("delivery.backoffPolicy", fmt.Errorf("%q is not supported: write linear or exponential", *policy))
-			} else {
-				option("backoff-policy", string(*policy))
-			}
-		}
-		duration := func(name, field string, value *string, least time.Duration) {
-			if value == nil {
-				return
-			}
-			switch parsed, err := v1beta1.ParseDeliveryDuration(*value); {
-			case err != nil:
-				ignore("delivery."+field, fmt.Errorf("%w: write for example PT0.5S, PT30S or PT2M", err))
-			case parsed < least:
-				ignore("delivery."+field, fmt.Errorf("it is %s: write at least %s", parsed, least))
-			default:
-				option(name, parsed.String())
-			}
-		}
-		duration("backoff-delay", "backoffDelay", delivery.BackoffDelay, 0)
-		duration("timeout", "timeout", delivery.Timeout, v1beta1.MinDeliveryTimeout)
-		duration("retry-after-max", "retryAfterMax", delivery.RetryAfterMax, 0)
-	}
-	if deadLetterSink == nil {
+// addDelivery adds the settings of a delivery.
+func (d *agentDraft) addDelivery(delivery *eventingduckv1.DeliverySpec) {
+	if delivery == nil {
 		return
 	}
-	if url := deadLetterSink.Address.URL; url != nil {
-		option("dead-letter", url.String())
+	if retry := delivery.Retry; retry != nil {
+		d.addOfSink("delivery.retry", func(s *agentconfig.Sink) error { s.Schedule.Retries = new(int(*retry)); return nil })
 	}
-	addSinkFiles(func(name, value string) { option("dead-letter."+name, value) }, deadLetterSink,
-		deadLetterTrustDirectory, trustDirectory+"/"+deadLetterAddressFile, deadLetterTokenDirectory)
+	if policy := delivery.BackoffPolicy; policy != nil {
+		d.addOfSink("delivery.backoffPolicy", func(s *agentconfig.Sink) error {
+			s.Schedule.Policy = agentconfig.BackoffPolicy(*policy)
+			return nil
+		})
+	}
+	duration := func(field string, value *string, least time.Duration, set func(*agentconfig.Sink, time.Duration)) {
+		if value == nil {
+			return
+		}
+		d.addOfSink("delivery."+field, func(s *agentconfig.Sink) error {
+			parsed, err := v1beta1.ParseDeliveryDuration(*value)
+			switch {
+			case err != nil:
+				return fmt.Errorf("%w: write for example PT0.5S, PT30S or PT2M", err)
+			case parsed < least:
+				return fmt.Errorf("it is %s: write at least %s", parsed, least)
+			}
+			set(s, parsed)
+			return nil
+		})
+	}
+	duration("backoffDelay", delivery.BackoffDelay, 0, func(s *agentconfig.Sink, v time.Duration) { s.Schedule.Delay = &v })
+	duration("timeout", delivery.Timeout, v1beta1.MinDeliveryTimeout, func(s *agentconfig.Sink, v time.Duration) { s.Timeout = v })
+	duration("retryAfterMax", delivery.RetryAfterMax, 0, func(s *agentconfig.Sink, v time.Duration) { s.RetryAfterMax = &v })
+}
+
+// addDeadLetterSink adds the settings of a dead letter sink.
+func (d *agentDraft) addDeadLetterSink(sink *Sink) {
+	if sink == nil {
+		return
+	}
+	const field = "delivery.deadLetterSink"
+	if url := sink.Address.URL; url != nil {
+		d.addOfSink(field, func(s *agentconfig.Sink) error {
+			s.DeadLetter = &agentconfig.Sink{URL: url.URL()}
+			return nil
+		})
+	}
+	d.addOfSink(field, func(s *agentconfig.Sink) error {
+		if s.DeadLetter == nil && sink.Key != "" {
+			s.DeadLetter = &agentconfig.Sink{}
+		}
+		if s.DeadLetter != nil {
+			setFiles(s.DeadLetter, sink, deadLetterTrustDirectory, deadLetterAddressFile, deadLetterTokenDirectory)
+		}
+		return nil
+	})
 }

@@ -10,6 +10,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 )
 
 // agentProbes says which of the model's probes the agent runs, and takes from
@@ -88,10 +90,8 @@ func resolvePort(probe *corev1.Probe, isOwner bool, served corev1.ContainerPort)
 	}
 }
 
-func probeJSON(probe *corev1.Probe) string {
-	data, err := json.Marshal(probe)
-	if err != nil {
-		panic("a probe has no JSON form: " + err.Error())
-	}
-	return string(data)
+// agentProbe gives a probe in the agent's form, which has the same JSON.
+func agentProbe(probe *corev1.Probe) (*agentconfig.Probe, error) {
+	converted := new(agentconfig.Probe)
+	return converted, json.Unmarshal(mustMarshal(probe), converted)
 }

@@ -19,7 +19,7 @@ import (
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 	"sigs.k8s.io/yaml"
 
-	"github.com/sidenote-dev/sidenote/pkg/agent/readiness"
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
 	. "github.com/sidenote-dev/sidenote/pkg/testing/v1beta1"
 )
@@ -84,12 +84,12 @@ func TestTheAgentWaitsForTheStartupProbe(t *testing.T) {
 	written := "{httpGet: {path: /health, port: http1}, initialDelaySeconds: 7, periodSeconds: 10, failureThreshold: 30, timeoutSeconds: 5, terminationGracePeriodSeconds: 3}"
 	is := Seed(WithPort("http1", 8000), WithModel(func(c *corev1.Container) { c.StartupProbe = probeFrom(t, written) }))
 	for what, service := range map[string]*servingv1.Service{"with probing": withProbing(is.DeepCopy()), "without": made(is.DeepCopy())} {
-		probe, err := readiness.ParseProbe(valueOf(t, agentOf(t, service).Args, "startup-probe"))
+		probe, err := agentconfig.ParseProbe(valueOf(t, agentOf(t, service).Args, "startup-probe"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := &readiness.Probe{
-			HTTPGet:             &readiness.HTTPGet{Path: "/health", Port: 8000},
+		want := &agentconfig.Probe{
+			HTTPGet:             &agentconfig.HTTPGet{Path: "/health", Port: 8000},
 			InitialDelaySeconds: 7, PeriodSeconds: 10, FailureThreshold: 30, TimeoutSeconds: 5, SuccessThreshold: 1,
 		}
 		if diff := cmp.Diff(want, probe); diff != "" {

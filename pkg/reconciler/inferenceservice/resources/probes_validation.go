@@ -14,7 +14,6 @@ import (
 	"knative.dev/pkg/apis"
 	servingconfig "knative.dev/serving/pkg/apis/config"
 
-	"github.com/sidenote-dev/sidenote/pkg/agent/readiness"
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
 )
 
@@ -135,7 +134,11 @@ func validateProbe(field string, probe *corev1.Probe, portName string) (errs *ap
 	}
 	probe = forAgent(probe, corev1.ContainerPort{ContainerPort: v1beta1.DefaultPort})
 	resolvePort(probe, true, corev1.ContainerPort{ContainerPort: v1beta1.DefaultPort})
-	if _, err := readiness.ParseProbe(probeJSON(probe)); err != nil {
+	converted, err := agentProbe(probe)
+	if err == nil {
+		err = converted.Validate()
+	}
+	if err != nil {
 		return &apis.FieldError{Message: "invalid probe", Paths: []string{field}, Details: err.Error()}
 	}
 	return nil

@@ -8,11 +8,11 @@ package resources
 import (
 	"fmt"
 	"slices"
-	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
 )
 
@@ -73,26 +73,23 @@ func limitsStorage(containers []corev1.Container) bool {
 	return false
 }
 
-// addSpool gives the sink's options of a spool. Its limit is three quarters of
-// the volume's, which a filesystem's own needs count in as well.
-func addSpool(option func(name, value string), ignore func(field string, why error), spool *v1beta1.SpoolSpec) {
-	size := spoolSize(spool)
-	if size == nil {
-		if spool != nil {
-			ignore("spool", fmt.Errorf("its sizeLimit is missing or out of bounds: write from %s to %s", v1beta1.MinSpoolSize.String(), v1beta1.MaxSpoolSize.String()))
-		}
+// addSpool adds the settings of a spool. Its limit is three quarters of the
+// volume's, which a filesystem's own needs count in as well.
+func (d *agentDraft) addSpool(spool *v1beta1.SpoolSpec) {
+	if spool == nil {
 		return
 	}
-	option("spool-dir", spoolDirectory)
-	option("spool-bytes", strconv.FormatInt(size.Value()/4*3, 10))
-	whenFull := "oldest"
-	switch spool.WhenFull {
-	case v1beta1.DropOldest:
-	case v1beta1.DropNewest:
-		whenFull = "newest"
-	default:
-		ignore("spool.whenFull", fmt.Errorf("%q is not supported: write %s or %s", spool.WhenFull, v1beta1.DropOldest, v1beta1.DropNewest))
+	d.addOfSink("spool", func(s *agentconfig.Sink) error {
+		size := spoolSize(spool)
+		if size == nil {
+			return fmt.Errorf("its sizeLimit is missing or out of bounds: write from %s to %s", v1beta1.MinSpoolSize.String(), v1beta1.MaxSpoolSize.String())
+		}
+		s.Spool = &agentconfig.Spool{
+			Directory: spoolDirectory, Bytes: size.Value() / 4 * 3, DropNewest: spool.WhenFull == v1beta1.DropNewest, Sync: spool.Sync,
+		}
+		return nil
+	})
+	if spoolSize(spool) != nil && spool.WhenFull != v1beta1.DropNewest && spool.WhenFull != v1beta1.DropOldest {
+		d.addOfLogger("spool.whenFull", refuse(fmt.Errorf("%q is not supported: write %s or %s", spool.WhenFull, v1beta1.DropOldest, v1beta1.DropNewest)))
 	}
-	option("spool-when-full", whenFull)
-	option("spool-sync", strconv.FormatBool(spool.Sync))
 }

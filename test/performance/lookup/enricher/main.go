@@ -23,7 +23,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/sidenote-dev/sidenote/pkg/agent/arguments"
 	"github.com/sidenote-dev/sidenote/pkg/agent/capture"
 	"github.com/sidenote-dev/sidenote/pkg/agent/delivery"
 	"github.com/sidenote-dev/sidenote/pkg/agent/event"
@@ -31,6 +30,7 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
 	"github.com/sidenote-dev/sidenote/pkg/agent/panics"
 	"github.com/sidenote-dev/sidenote/pkg/agent/proxy"
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
 )
 
@@ -52,7 +52,7 @@ func main() {
 }
 
 func run(ctx context.Context) error {
-	given, err := arguments.Parse(os.Args[1:])
+	given, err := agentconfig.Parse(os.Args[1:])
 	if err != nil {
 		return fmt.Errorf("arguments: %w", err)
 	}
@@ -79,7 +79,7 @@ func run(ctx context.Context) error {
 	return serve(ctx, given, pipeline)
 }
 
-func settings(given *arguments.Arguments) exchange.Settings {
+func settings(given *agentconfig.Config) exchange.Settings {
 	return exchange.Settings{
 		Paths:     given.Paths,
 		Selection: event.Select(given.Mode, given.Events),
@@ -98,7 +98,7 @@ func settings(given *arguments.Arguments) exchange.Settings {
 	}
 }
 
-func newSink(given *arguments.Arguments, budget *capture.Budget) (*delivery.Sink, error) {
+func newSink(given *agentconfig.Config, budget *capture.Budget) (*delivery.Sink, error) {
 	if len(given.Sinks) != 1 || given.Sinks[0].URL == nil {
 		return nil, fmt.Errorf("%d sinks are given: want one with a URL", len(given.Sinks))
 	}
@@ -107,7 +107,7 @@ func newSink(given *arguments.Arguments, budget *capture.Budget) (*delivery.Sink
 		URL:           to.URL,
 		ClusterDomain: given.ClusterDomain,
 		MaxInFlight:   maxInFlight,
-		RetryAfterMax: to.RetryAfterMax,
+		RetryAfterMax: *to.RetryAfterMax,
 		AllowLoopback: delivery.NamesLoopback(to.URL),
 	})
 	if err != nil {
@@ -131,10 +131,10 @@ func newSink(given *arguments.Arguments, budget *capture.Budget) (*delivery.Sink
 }
 
 // serve proxies until ctx is done.
-func serve(ctx context.Context, given *arguments.Arguments, pipeline *exchange.Pipeline) error {
+func serve(ctx context.Context, given *agentconfig.Config, pipeline *exchange.Pipeline) error {
 	begin := func(r *http.Request) (proxy.Recorder, http.Header) { return pipeline.Begin(r, nil) }
 	handler := proxy.New(given.Target, begin, func(proxy.ErrorClass) {})
-	handler.Limit(given.MaxExchanges, func() {})
+	handler.Limit(*given.MaxExchanges, func() {})
 	listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(int(given.Port))))
 	if err != nil {
 		return fmt.Errorf("listening: %w", err)

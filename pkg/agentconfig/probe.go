@@ -3,32 +3,31 @@ Copyright 2026 The Sidenote Authors
 SPDX-License-Identifier: Apache-2.0
 */
 
-// Package readiness runs the model's own probes and reports whether the model is
-// ready. The agent owns the pod's port, so the pod's probes reach the agent.
-// Serving's prober isn't used because it needs the Kubernetes client.
-package readiness
+package agentconfig
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net"
 	"strings"
-	"time"
 
 	"golang.org/x/net/http/httpguts"
 )
 
-// Probe has the fields of a Kubernetes Probe (core/v1) that the agent runs. Exec
-// is missing, because the agent can't run a command in another container.
+// Probe has the fields of a Kubernetes Probe (core/v1) that the agent runs, in
+// the same order, so that both have the same JSON. A number that is 0 has
+// Kubernetes' default. Exec is missing, because the agent can't run a command in
+// another container.
 type Probe struct {
 	HTTPGet   *HTTPGet   `json:"httpGet,omitempty"`
 	TCPSocket *TCPSocket `json:"tcpSocket,omitempty"`
 	GRPC      *GRPC      `json:"grpc,omitempty"`
 
 	InitialDelaySeconds int32 `json:"initialDelaySeconds,omitempty"`
-	PeriodSeconds       int32 `json:"periodSeconds,omitempty"`
 	TimeoutSeconds      int32 `json:"timeoutSeconds,omitempty"`
+	PeriodSeconds       int32 `json:"periodSeconds,omitempty"`
 	SuccessThreshold    int32 `json:"successThreshold,omitempty"`
 	FailureThreshold    int32 `json:"failureThreshold,omitempty"`
 }
@@ -57,16 +56,8 @@ type TCPSocket struct {
 // GRPC calls grpc.health.v1.Health. SERVING is a success.
 type GRPC struct {
 	Port    int32   `json:"port"`
-	Service *string `json:"service,omitempty"`
+	Service *string `json:"service"`
 }
-
-// The defaults of Kubernetes.
-const (
-	defaultPeriodSeconds    = 10
-	defaultTimeoutSeconds   = 1
-	defaultSuccessThreshold = 1
-	defaultFailureThreshold = 3
-)
 
 // ParseProbe reads a Probe from JSON.
 func ParseProbe(text string) (*Probe, error) {
@@ -76,11 +67,19 @@ func ParseProbe(text string) (*Probe, error) {
 	if err := decoder.Decode(&probe); err != nil {
 		return nil, fmt.Errorf("the probe is not the JSON of a Kubernetes Probe with httpGet, tcpSocket or grpc: %w", err)
 	}
-	if err := probe.validate(); err != nil {
+	if err := probe.Validate(); err != nil {
 		return nil, err
 	}
 	probe.setDefaults()
 	return &probe, nil
+}
+
+func formatProbe(p *Probe) string {
+	data, err := json.Marshal(p)
+	if err != nil {
+		panic("a probe has no JSON form: " + err.Error())
+	}
+	return string(data)
 }
 
 // DialProbe is the probe of a model that has none: its port takes connections.
@@ -90,7 +89,8 @@ func DialProbe(port int32) *Probe {
 	return probe
 }
 
-func (p *Probe) validate() error {
+// Validate says why the agent could not run the probe.
+func (p *Probe) Validate() error {
 	handlers, port := 0, int32(0)
 	if p.HTTPGet != nil {
 		handlers, port = handlers+1, p.HTTPGet.Port
@@ -148,21 +148,10 @@ func validateHost(field, host string) error {
 	return nil
 }
 
+// setDefaults sets the defaults of Kubernetes.
 func (p *Probe) setDefaults() {
-	setDefault(&p.PeriodSeconds, defaultPeriodSeconds)
-	setDefault(&p.TimeoutSeconds, defaultTimeoutSeconds)
-	setDefault(&p.SuccessThreshold, defaultSuccessThreshold)
-	setDefault(&p.FailureThreshold, defaultFailureThreshold)
+	p.PeriodSeconds = cmp.Or(p.PeriodSeconds, 10)
+	p.TimeoutSeconds = cmp.Or(p.TimeoutSeconds, 1)
+	p.SuccessThreshold = cmp.Or(p.SuccessThreshold, 1)
+	p.FailureThreshold = cmp.Or(p.FailureThreshold, 3)
 }
-
-func setDefault(value *int32, byDefault int32) {
-	if *value == 0 {
-		*value = byDefault
-	}
-}
-
-func (p *Probe) initialDelay() time.Duration { return seconds(p.InitialDelaySeconds) }
-func (p *Probe) period() time.Duration       { return seconds(p.PeriodSeconds) }
-func (p *Probe) timeout() time.Duration      { return seconds(p.TimeoutSeconds) }
-
-func seconds(n int32) time.Duration { return time.Duration(n) * time.Second }

@@ -3,7 +3,7 @@ Copyright 2026 The Sidenote Authors
 SPDX-License-Identifier: Apache-2.0
 */
 
-package arguments
+package agentconfig
 
 import (
 	"strings"
@@ -36,9 +36,9 @@ func TestAnAddressFileMakesASink(t *testing.T) {
 
 func TestAnAddressFileIsRefusedWhereItMeansNothing(t *testing.T) {
 	for line, says := range map[string]string{
-		"--sink=stdout --sink.default.address-file=/a":             "the standard output has no address",
-		"--sink=http://a --sink.default.dead-letter.token-file=/t": "there is no dead letter sink",
-		"--sink.default.token-audience=own":                        "there is no sink",
+		"--sink=stdout --sink.default.address-file=/a":             "the standard output can't have an address",
+		"--sink=http://a --sink.default.dead-letter.token-file=/t": "missing dead letter sink",
+		"--sink.default.token-audience=own":                        "unknown sink",
 	} {
 		if _, err := Parse(strings.Fields(line)); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v, want %q", line, err, says)

@@ -3,7 +3,7 @@ Copyright 2026 The Sidenote Authors
 SPDX-License-Identifier: Apache-2.0
 */
 
-package arguments
+package agentconfig
 
 import (
 	"strings"
@@ -12,7 +12,8 @@ import (
 )
 
 // FuzzParse: no command line makes the agent panic, an error is one line, and
-// what is accepted is within the bounds that the rest of the agent counts on.
+// what is accepted is within the bounds that the rest of the agent counts on and
+// survives a round trip.
 func FuzzParse(f *testing.F) {
 	for _, line := range []string{
 		"", "--help", "--port=1", "--port\n1", "--sink=stdout", "--sink=a=http://h\n--sink.a.timeout=1s",
@@ -32,12 +33,9 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		if parsed.Help {
-			return
-		}
 		if parsed.Port == 0 || parsed.AdminPort == 0 || parsed.Target == nil || parsed.ReadinessProbe == nil ||
-			parsed.BufferBytes < minBufferBytes || parsed.BufferBytes > maxBytes || parsed.MaxPayloadBytes < 1 ||
-			parsed.DrainTimeout < 0 || parsed.Source == "" {
+			parsed.BufferBytes < MinBufferBytes || parsed.BufferBytes > maxBytes || parsed.MaxPayloadBytes < 1 ||
+			*parsed.DrainTimeout < 0 || parsed.Source == "" {
 			t.Errorf("of %q: %+v", lines, parsed)
 		}
 		for _, sink := range parsed.Sinks {
@@ -45,5 +43,6 @@ func FuzzParse(f *testing.F) {
 				t.Errorf("of %q: %+v", lines, sink)
 			}
 		}
+		expectRoundTrip(t, parsed, *parsed)
 	})
 }

@@ -3,7 +3,7 @@ Copyright 2026 The Sidenote Authors
 SPDX-License-Identifier: Apache-2.0
 */
 
-package arguments
+package agentconfig
 
 import (
 	"strings"
@@ -34,17 +34,17 @@ func TestSpoolOptions(t *testing.T) {
 func TestAWrongSpoolIsNamed(t *testing.T) {
 	const sink = "--sink=http://broker.svc "
 	for line, want := range map[string]string{
-		sink + "--sink.default.spool-bytes=131072":                                    "argument --sink.default: there is no spool: write --sink.default.spool-dir=DIR",
+		sink + "--sink.default.spool-bytes=131072":                                    "argument --sink.default: missing directory of the spool: write --sink.default.spool-dir=DIR",
 		sink + "--sink.default.spool-sync=true":                                       "write --sink.default.spool-dir=DIR",
 		sink + "--sink.default.spool-when-full=oldest":                                "write --sink.default.spool-dir=DIR",
-		sink + "--sink.default.spool-dir=/spool":                                      "argument --sink.default: the spool has no limit: write --sink.default.spool-bytes=BYTES",
-		sink + "--sink.default.spool-dir=":                                            "spool-dir is empty: write a directory",
-		sink + "--sink.default.spool-dir=/d --sink.default.spool-bytes=131071":        "write a number of bytes from 131072",
-		sink + "--sink.default.spool-dir=/d --sink.default.spool-bytes=1Gi":           "write a number of bytes from 131072",
-		sink + "--sink.default.spool-dir=/d --sink.default.spool-when-full=some":      "write oldest or newest",
-		sink + "--sink.default.spool-dir=/d --sink.default.spool-sync=yes":            "write true or false",
-		"--sink=stdout --sink.default.spool-dir=/d --sink.default.spool-bytes=131072": "argument --sink.default: the standard output has no spool: leave --sink.default.spool-dir out",
-		"--sink=a=http://a --sink.a.spool-dir=/d --sink.a.spool-bytes=131072 --sink=b=http://b --sink.b.spool-dir=/d --sink.b.spool-bytes=131072": "argument --sink.b.spool-dir: sink \"a\" has the same directory: give each its own",
+		sink + "--sink.default.spool-dir=/spool":                                      "argument --sink.default: missing limit of the spool: write --sink.default.spool-bytes=BYTES",
+		sink + "--sink.default.spool-dir=":                                            "missing directory of the spool",
+		sink + "--sink.default.spool-dir=/d --sink.default.spool-bytes=131071":        "must be 131072 to",
+		sink + "--sink.default.spool-dir=/d --sink.default.spool-bytes=1Gi":           "must be 131072 to",
+		sink + "--sink.default.spool-dir=/d --sink.default.spool-when-full=some":      `argument --sink.default.spool-when-full: invalid value "some": must be one of oldest, newest`,
+		sink + "--sink.default.spool-dir=/d --sink.default.spool-sync=yes":            "must be one of false, true",
+		"--sink=stdout --sink.default.spool-dir=/d --sink.default.spool-bytes=131072": "argument --sink.default: the standard output can't have a spool: remove --sink.default.spool-dir",
+		"--sink=a=http://a --sink.a.spool-dir=/d --sink.a.spool-bytes=131072 --sink=b=http://b --sink.b.spool-dir=/d --sink.b.spool-bytes=131072": "argument --sink.b.spool-dir: sink \"a\" has the same directory: must be a directory of its own",
 	} {
 		if _, err := Parse(strings.Split(line, " ")); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %q", line, err, want)

@@ -1,0 +1,121 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package agentconfig
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Kind is an event's type without its prefix, as --events names it.
+type Kind string
+
+// The kinds, as docs/event-contract.md defines them.
+const (
+	KindRequest          Kind = "request"
+	KindResponse         Kind = "response"
+	KindStream           Kind = "stream"
+	KindRequestFailure   Kind = "request.failure"
+	KindResponseFailure  Kind = "response.failure"
+	KindRequestOversize  Kind = "request.oversize"
+	KindResponseOversize Kind = "response.oversize"
+	KindRequestEncoded   Kind = "request.encoded"
+	KindResponseEncoded  Kind = "response.encoded"
+	KindTunnel           Kind = "tunnel"
+	KindLoop             Kind = "loop"
+	KindLedger           Kind = "ledger"
+)
+
+// Kinds lists every kind there is.
+func Kinds() []Kind {
+	return []Kind{
+		KindRequest, KindResponse, KindStream,
+		KindRequestFailure, KindResponseFailure,
+		KindRequestOversize, KindResponseOversize,
+		KindRequestEncoded, KindResponseEncoded,
+		KindTunnel, KindLoop, KindLedger,
+	}
+}
+
+// DefaultKinds lists the kinds that are sent by default: those of complete
+// exchanges. The oversize and encoded kinds are among them, because a large
+// prediction would leave nothing without them, and loop, because a client
+// could keep its exchange from the log. Those of half a body are not.
+func DefaultKinds() []Kind {
+	return slices.DeleteFunc(Kinds(), func(kind Kind) bool {
+		return kind == KindRequestFailure || kind == KindResponseFailure || kind == KindTunnel || kind == KindLedger
+	})
+}
+
+// ParseKind reads a Kind.
+func ParseKind(text string) (Kind, error) { return parseOneOf("event", text, Kinds()) }
+
+// ParseKinds reads a comma-separated list of kinds.
+func ParseKinds(text string) ([]Kind, error) {
+	var kinds []Kind
+	for name := range strings.SplitSeq(text, ",") {
+		kind, err := ParseKind(strings.TrimSpace(name))
+		if err != nil {
+			return nil, err
+		}
+		kinds = append(kinds, kind)
+	}
+	return kinds, nil
+}
+
+// FormatKinds writes kinds as ParseKinds reads them.
+func FormatKinds(kinds []Kind) string { return join(kinds, ",") }
+
+// Mode says which sides of an exchange are sent.
+type Mode string
+
+// The modes.
+const (
+	ModeAll      Mode = "all"
+	ModeRequest  Mode = "request"
+	ModeResponse Mode = "response"
+)
+
+// Modes lists the modes.
+func Modes() []Mode { return []Mode{ModeAll, ModeRequest, ModeResponse} }
+
+// ContentMode says how an event goes into an HTTP message (CloudEvents HTTP
+// protocol binding, section 3).
+type ContentMode string
+
+// The content modes. Auto is binary, but structured where a header can't
+// carry an attribute unchanged.
+const (
+	ContentModeAuto       ContentMode = "auto"
+	ContentModeBinary     ContentMode = "binary"
+	ContentModeStructured ContentMode = "structured"
+)
+
+// ParseContentMode reads a ContentMode.
+func ParseContentMode(text string) (ContentMode, error) {
+	return parseOneOf("content mode", text, ContentModes())
+}
+
+// ContentModes lists the content modes.
+func ContentModes() []ContentMode {
+	return []ContentMode{ContentModeAuto, ContentModeBinary, ContentModeStructured}
+}
+
+func parseOneOf[V ~string](what, text string, values []V) (V, error) {
+	if value := V(text); slices.Contains(values, value) {
+		return value, nil
+	}
+	return "", fmt.Errorf("invalid %s %q: must be one of %s", what, text, join(values, ", "))
+}
+
+func join[V ~string](values []V, separator string) string {
+	texts := make([]string, 0, len(values))
+	for _, value := range values {
+		texts = append(texts, string(value))
+	}
+	return strings.Join(texts, separator)
+}

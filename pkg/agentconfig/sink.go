@@ -1,0 +1,174 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package agentconfig
+
+import (
+	"cmp"
+	"fmt"
+	"net/url"
+	"slices"
+	"time"
+)
+
+const (
+	// DefaultSinkName names the sink of --sink=URL.
+	DefaultSinkName = "default"
+	// DefaultRetryAfterMax caps what a sink can ask for by Retry-After.
+	DefaultRetryAfterMax = 20 * time.Second
+	// MinSpoolBytes is the least of Spool.Bytes.
+	MinSpoolBytes = 128 << 10
+
+	defaultTimeout = 30 * time.Second
+	deadLetterName = "dead-letter"
+)
+
+// Sink is where events go.
+type Sink struct {
+	// Name is unique among an agent's sinks.
+	Name string
+	// URL is nil for the standard output, and may be where AddressFile says it.
+	URL *url.URL
+	// AddressFile says where the sink is while the agent runs, in the place of
+	// URL.
+	AddressFile string
+	// CACerts is a PEM bundle; CACertsFile the path of one.
+	CACerts, CACertsFile string
+	// CACertsDir has further bundles, one in each file.
+	CACertsDir string
+	// TokenFile has a bearer token for the sink.
+	TokenFile string
+	// TokenAudience is that of the token, where it goes only to a sink whose
+	// AddressFile asks for it.
+	TokenAudience string
+
+	// Schedule says how often and when a failed event is tried again.
+	Schedule Schedule
+	// Timeout bounds one attempt.
+	Timeout time.Duration
+	// RetryAfterMax caps a Retry-After; 0 ignores it.
+	RetryAfterMax *time.Duration
+	// DeadLetter is where events go that the sink doesn't take, or nil.
+	DeadLetter *Sink
+	// Spool keeps what waits for the sink on a disk, or is nil.
+	Spool *Spool
+}
+
+// Spool is where a sink's overflow of events is kept.
+type Spool struct {
+	// Directory is the sink's own.
+	Directory string
+	// Bytes is the most that its files may take.
+	Bytes int64
+	// DropNewest says that a full spool drops new events, and not the oldest.
+	DropNewest bool
+	// Sync has what is spooled survive a loss of power.
+	Sync bool
+}
+
+// Stdout says whether the sink is the standard output.
+func (s *Sink) Stdout() bool { return s.URL == nil && s.AddressFile == "" }
+
+func (s *Sink) setDefaults(name string) {
+	s.Name = cmp.Or(s.Name, name)
+	s.Timeout = cmp.Or(s.Timeout, defaultTimeout)
+	s.RetryAfterMax = cmp.Or(s.RetryAfterMax, new(DefaultRetryAfterMax))
+	if s.DeadLetter != nil {
+		s.DeadLetter.setDefaults(s.Name + "." + deadLetterName)
+	}
+}
+
+// connectionArguments say how a sink is reached. Their names follow that of the
+// sink, as those of the other tables of sinks do.
+var connectionArguments = []argument[Sink]{
+	{"address-file", "FILE", "a file with the sink's present address, which replaces the URL: a JSON object with url, and with audience if the sink asks for a token. The file need not exist yet. While events are sent it is read at most once a second. An object without url means that the sink has no address. --sink=NAME=URL may be left out",
+		field(func(s *Sink) *string { return &s.AddressFile }, anyText)},
+	{"ca-certs", "PEM", "certificates that are trusted for the sink beside the system's",
+		field(func(s *Sink) *string { return &s.CACerts }, anyText)},
+	{"ca-certs-file", "FILE", "the same, from a file",
+		field(func(s *Sink) *string { return &s.CACertsFile }, anyText)},
+	{"ca-certs-dir", "DIR", "the same, from every file of a directory that need not be there yet; file and directory are read again when they change",
+		field(func(s *Sink) *string { return &s.CACertsDir }, anyText)},
+	{"token-file", "FILE", "a bearer token, read again when it changes; sent only over https or to a host of the cluster",
+		field(func(s *Sink) *string { return &s.TokenFile }, anyText)},
+	{"token-audience", "AUDIENCE", "the token's audience. With address-file, the token is sent only while the file has this audience",
+		field(func(s *Sink) *string { return &s.TokenAudience }, anyText)},
+}
+
+// anySinkArguments are of all sinks together. Args writes them between the
+// connections and the deliveries.
+var anySinkArguments = []argument[Config]{
+	{"cluster-domain", "DOMAIN", "the cluster's DNS domain: without TLS a token goes only to hosts under .svc and under .svc.DOMAIN",
+		field(func(c *Config) *string { return &c.ClusterDomain }, domain)},
+	{"allow-loopback-sinks", "BOOL", "whether a sink may be on this machine: true or false; without it, where its own URL says so, as http://localhost does. Link-local addresses and those of metadata services are always refused",
+		optional(func(c *Config) **bool { return &c.AllowLoopbackSinks }, boolean)},
+}
+
+// deliveryArguments say what happens to events that a sink doesn't take.
+var deliveryArguments = slices.Concat([]argument[Sink]{
+	{"retry", "COUNT", fmt.Sprintf("how often a failed event is tried again, at most %d times; without it, as often as there is time for in %s", MaxRetries, EventDeadline),
+		optional(func(s *Sink) **int { return &s.Schedule.Retries }, integer("count", 0, MaxRetries))},
+	{"backoff-policy", "POLICY", "how the wait before a retry grows: linear or exponential (default exponential, where retry or backoff-delay is given)",
+		field(func(s *Sink) *BackoffPolicy { return &s.Schedule.Policy }, choice("policy", BackoffPolicies()))},
+	{"backoff-delay", "DURATION", fmt.Sprintf("the wait before the first retry (default %s, where retry or backoff-policy is given)", defaultRetryDelay),
+		optional(func(s *Sink) **time.Duration { return &s.Schedule.Delay }, durationFrom(0))},
+	{"timeout", "DURATION", "how long one attempt may take",
+		field(func(s *Sink) *time.Duration { return &s.Timeout }, durationFrom(time.Nanosecond))},
+	{"retry-after-max", "DURATION", "how long a Retry-After counts at most; 0s ignores it",
+		optional(func(s *Sink) **time.Duration { return &s.RetryAfterMax }, durationFrom(0))},
+	{deadLetterName, "URL", "where events go that this sink refused, or didn't take in time",
+		ofDeadLetter(field(func(s *Sink) **url.URL { return &s.URL }, sinkURL))},
+}, deadLetterArguments(), []argument[Sink]{
+	{"spool-dir", "DIR", "a directory that keeps the events that wait for the sink, and outlives the agent: of this sink alone, on a volume that a restart of the container leaves as it was. It need not be there yet where its parent is",
+		ofSpool(func(s *Spool) *string { return &s.Directory }, anyText)},
+	{"spool-bytes", "BYTES", fmt.Sprintf("the most that the files there may take, from %d; give it with spool-dir, and leave the volume a quarter more", MinSpoolBytes),
+		ofSpool(func(s *Spool) *int64 { return &s.Bytes }, bytesFrom(MinSpoolBytes))},
+	{"spool-when-full", "WHICH", "which events are dropped there: the oldest or the newest (default oldest)",
+		ofSpool(func(s *Spool) *bool { return &s.DropNewest }, dropNewest)},
+	{"spool-sync", "BOOL", "whether what is spooled survives a loss of power, too: true or false (default false)",
+		ofSpool(func(s *Spool) *bool { return &s.Sync }, boolean)},
+})
+
+// deadLetterArguments are the connectionArguments of a dead letter sink.
+func deadLetterArguments() []argument[Sink] {
+	arguments := slices.Clone(connectionArguments)
+	for i := range arguments {
+		row := &arguments[i]
+		row.doc = "as " + row.name + ", for the dead letter sink"
+		row.name = deadLetterName + "." + row.name
+		row.codec = ofDeadLetter(row.codec)
+	}
+	return arguments
+}
+
+func ofDeadLetter(of codec[Sink]) codec[Sink] {
+	return within(func(s *Sink) **Sink { return &s.DeadLetter }, of)
+}
+
+// ofSpool is the codec of a field that is set wherever there is a spool.
+func ofSpool[V any](at func(*Spool) *V, as text[V]) codec[Sink] {
+	return within(func(s *Sink) **Spool { return &s.Spool }, codec[Spool]{
+		read:  func(s *Spool, value string) (err error) { *at(s), err = as.parse(value); return err },
+		write: func(s *Spool) []string { return []string{as.format(*at(s))} },
+	})
+}
+
+// validate says what is missing.
+func (s *Sink) validate() error {
+	switch {
+	case s.DeadLetter != nil && s.DeadLetter.Stdout():
+		return fmt.Errorf("missing dead letter sink: write --sink.%s.dead-letter=URL", s.Name)
+	case s.Spool == nil:
+		return nil
+	case s.Stdout():
+		return fmt.Errorf("the standard output can't have a spool: remove --sink.%s.spool-dir", s.Name)
+	case s.Spool.Directory == "":
+		return fmt.Errorf("missing directory of the spool: write --sink.%s.spool-dir=DIR", s.Name)
+	case s.Spool.Bytes == 0:
+		return fmt.Errorf("missing limit of the spool: write --sink.%s.spool-bytes=BYTES", s.Name)
+	default:
+		return nil
+	}
+}
