@@ -78,7 +78,7 @@ func asShipped(t *testing.T) *config.Agent {
 func contained(group *memoryGroup, settings *config.Agent) option {
 	return func(o *options) {
 		o.wrapper = group.enter()
-		o.environment = append(o.environment, "GOMEMLIMIT="+settings.MemoryLimit)
+		o.environment = append(o.environment, "GOMEMLIMIT="+settings.GoMemoryLimit)
 		o.line = append(o.line, fmt.Sprintf("--buffer-bytes=%d", settings.BufferBytes))
 	}
 }

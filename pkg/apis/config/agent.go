@@ -13,6 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	"knative.dev/pkg/configmap"
 	"knative.dev/pkg/configmap/parser"
+
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 )
 
 // AgentConfigName is the ConfigMap that Agent is read from.
@@ -25,9 +27,10 @@ type Agent struct {
 	Image string `json:"image"`
 	// Resources are the requests and limits of the agent's container.
 	Resources corev1.ResourceRequirements `json:"resources"`
-	// MemoryLimit is the agent's GOMEMLIMIT: a number of bytes as the Go
-	// runtime reads it, below the container's memory limit.
-	MemoryLimit string `json:"memoryLimit"`
+	// GoMemoryLimit is the agent's GOMEMLIMIT: a number of bytes as the Go
+	// runtime reads it, below the container's memory limit, which is in
+	// Resources. Records keep its former name.
+	GoMemoryLimit string `json:"memoryLimit"`
 	// BufferBytes bounds all that the agent holds of requests and responses.
 	BufferBytes int64 `json:"bufferBytes"`
 	// MaxExchanges bounds the exchanges under way in an agent. It is 0 in the
@@ -36,9 +39,6 @@ type Agent struct {
 	// MaxPayloadBytes is the largest body that an event carries.
 	MaxPayloadBytes int64 `json:"maxPayloadBytes"`
 }
-
-// minBufferBytes is the least with which an agent starts.
-const minBufferBytes = 64 << 10
 
 // NewAgentFromConfigMap reads Agent, with a default for each absent key but
 // the image, which is made with the release. What is not set of the memory
@@ -52,7 +52,7 @@ func NewAgentFromConfigMap(configMap *corev1.ConfigMap) (*Agent, error) {
 		configmap.AsQuantity("cpu-limit", &cpuLimit),
 		configmap.AsQuantity("memory-request", &memoryRequest),
 		configmap.AsQuantity("memory-limit", &memoryLimit),
-		parser.As("gomemlimit", &agent.MemoryLimit),
+		parser.As("gomemlimit", &agent.GoMemoryLimit),
 		parser.As("buffer-bytes", &agent.BufferBytes),
 		parser.As("max-exchanges", &agent.MaxExchanges),
 		parser.As("max-payload-bytes", &agent.MaxPayloadBytes),
@@ -86,10 +86,10 @@ func defaultAgent() *Agent {
 				corev1.ResourceMemory: resource.MustParse("128Mi"),
 			},
 		},
-		MaxPayloadBytes: 700 << 10,
+		MaxPayloadBytes: agentconfig.DefaultMaxPayloadBytes,
 	}
 	runtimeLimit, buffer := divideMemory(agent.Resources.Limits.Memory().Value())
-	agent.MemoryLimit, agent.BufferBytes = goMemory(runtimeLimit), buffer
+	agent.GoMemoryLimit, agent.BufferBytes = goMemory(runtimeLimit), buffer
 	agent.MaxExchanges = exchangesOf(runtimeLimit, buffer)
 	return agent
 }
@@ -101,8 +101,8 @@ func (a *Agent) validate() error {
 	if a.MaxPayloadBytes < 1 {
 		return fmt.Errorf("max-payload-bytes is %d: write at least 1", a.MaxPayloadBytes)
 	}
-	if a.BufferBytes < minBufferBytes {
-		return fmt.Errorf("buffer-bytes is %d: write at least %d", a.BufferBytes, minBufferBytes)
+	if a.BufferBytes < agentconfig.MinBufferBytes {
+		return fmt.Errorf("buffer-bytes is %d: write at least %d", a.BufferBytes, agentconfig.MinBufferBytes)
 	}
 	if most := a.MostPayloadBytes(); a.MaxPayloadBytes > most {
 		return fmt.Errorf("max-payload-bytes is %d, over half of buffer-bytes (%d): write at most %d, or leave gomemlimit and buffer-bytes out, with a memory-limit of at least %s",

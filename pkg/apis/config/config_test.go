@@ -99,9 +99,9 @@ func TestTheMemoryLimitGivesTheRest(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 			continue
 		}
-		if agent.MemoryLimit != test.runtimeLimit || agent.BufferBytes != test.buffer || agent.Resources.Requests.Memory().String() != test.request || agent.MaxExchanges != test.exchanges {
+		if agent.GoMemoryLimit != test.runtimeLimit || agent.BufferBytes != test.buffer || agent.Resources.Requests.Memory().String() != test.request || agent.MaxExchanges != test.exchanges {
 			t.Errorf("%s: gomemlimit %s, buffer-bytes %d, memory-request %s, max-exchanges %d, want %s, %d, %s, %d", what,
-				agent.MemoryLimit, agent.BufferBytes, agent.Resources.Requests.Memory(), agent.MaxExchanges, test.runtimeLimit, test.buffer, test.request, test.exchanges)
+				agent.GoMemoryLimit, agent.BufferBytes, agent.Resources.Requests.Memory(), agent.MaxExchanges, test.runtimeLimit, test.buffer, test.request, test.exchanges)
 		}
 	}
 }

@@ -109,11 +109,11 @@ func (a *Agent) complete(requestSet, runtimeLimitSet, bufferSet, exchangesSet bo
 	runtimeLimit, _ := divideMemory(limit.Value())
 	if runtimeLimitSet {
 		var err error
-		if runtimeLimit, err = parseGoMemory(a.MemoryLimit); err != nil {
+		if runtimeLimit, err = parseGoMemory(a.GoMemoryLimit); err != nil {
 			return fmt.Errorf("gomemlimit %w", err)
 		}
 	} else {
-		a.MemoryLimit = goMemory(runtimeLimit)
+		a.GoMemoryLimit = goMemory(runtimeLimit)
 	}
 	if !bufferSet {
 		a.BufferBytes = bufferOf(runtimeLimit)

@@ -79,14 +79,14 @@ func TestAServicesResourcesReplaceTheClusters(t *testing.T) {
 		if diff := cmp.Diff(test.want, written(t, agent.Resources)); diff != "" {
 			t.Errorf("%s (-want, +got): %s", what, diff)
 		}
-		if agent.MemoryLimit != test.runtimeLimit || agent.BufferBytes != test.buffer {
-			t.Errorf("%s: gomemlimit %s, buffer %d, want %s, %d", what, agent.MemoryLimit, agent.BufferBytes, test.runtimeLimit, test.buffer)
+		if agent.GoMemoryLimit != test.runtimeLimit || agent.BufferBytes != test.buffer {
+			t.Errorf("%s: gomemlimit %s, buffer %d, want %s, %d", what, agent.GoMemoryLimit, agent.BufferBytes, test.runtimeLimit, test.buffer)
 		}
 		if written(t, cluster.Resources) != before {
 			t.Errorf("%s changes the cluster's", what)
 		}
 	}
-	if agent, errs := defaultAgent().WithResources(nil); errs != nil || agent.MemoryLimit != "96MiB" {
+	if agent, errs := defaultAgent().WithResources(nil); errs != nil || agent.GoMemoryLimit != "96MiB" {
 		t.Errorf("without any: %+v, %v", agent, errs)
 	}
 }

@@ -90,7 +90,7 @@ var platformChanges = []struct {
 	{"nothing", func(*rand.Rand, *world) {}},
 	{"the agent's image", func(r *rand.Rand, w *world) { w.config.Agent.Image = fmt.Sprintf("agent:v%d", r.Intn(100)) }},
 	{"the agent's memory", func(r *rand.Rand, w *world) {
-		w.config.Agent.MemoryLimit, w.config.Agent.BufferBytes = fmt.Sprintf("%dMiB", 64+r.Intn(100)), 1<<20+r.Int63n(1<<25)
+		w.config.Agent.GoMemoryLimit, w.config.Agent.BufferBytes = fmt.Sprintf("%dMiB", 64+r.Intn(100)), 1<<20+r.Int63n(1<<25)
 	}},
 	{"the agent's bound of exchanges", func(r *rand.Rand, w *world) { w.config.Agent.MaxExchanges = 8 + r.Int63n(1000) }},
 	{"the agent's payload", func(r *rand.Rand, w *world) { w.config.Agent.MaxPayloadBytes = 1 + r.Int63n(1<<20) }},

@@ -15,18 +15,18 @@ import (
 	"github.com/rickb777/date/period"
 	eventingduckv1 "knative.dev/eventing/pkg/apis/duck/v1"
 	"knative.dev/pkg/apis"
+
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 )
 
 const (
 	// MaxDeliveryTime is how long after it was observed an event is given up:
 	// no wait of a delivery may be longer, nor all of them together.
-	MaxDeliveryTime = 10 * time.Minute
+	MaxDeliveryTime = agentconfig.EventDeadline
 	// MaxRetry bounds the number of retries.
-	MaxRetry = 1000
+	MaxRetry = agentconfig.MaxRetries
 	// MinDeliveryTimeout is the shortest that can be written.
 	MinDeliveryTimeout = 100 * time.Millisecond
-	// defaultBackoffDelay holds where retry or backoffPolicy is given alone.
-	defaultBackoffDelay = 200 * time.Millisecond
 )
 
 var moreThanTenths = regexp.MustCompile(`[.,][0-9]{2}`)
@@ -104,25 +104,23 @@ func validateSchedule(delivery *eventingduckv1.DeliverySpec) *apis.FieldError {
 	if delivery.Retry == nil {
 		return nil
 	}
-	delay := defaultBackoffDelay
+	schedule := agentconfig.Schedule{Retries: new(int(*delivery.Retry))}
 	if delivery.BackoffDelay != nil {
 		// It was read just before.
-		delay, _ = ParseDeliveryDuration(*delivery.BackoffDelay)
+		delay, _ := ParseDeliveryDuration(*delivery.BackoffDelay)
+		schedule.Delay = &delay
 	}
-	linear := delivery.BackoffPolicy != nil && *delivery.BackoffPolicy == eventingduckv1.BackoffPolicyLinear
-	wait, total, possible := delay, time.Duration(0), int32(0)
-	for ; possible < *delivery.Retry; possible++ {
-		if total += wait; total > MaxDeliveryTime {
+	if delivery.BackoffPolicy != nil {
+		schedule.Policy = agentconfig.BackoffPolicy(*delivery.BackoffPolicy)
+	}
+	total := time.Duration(0)
+	for retry := 1; !schedule.Exhausted(retry); retry++ {
+		if total += schedule.Wait(retry); total > MaxDeliveryTime {
 			return &apis.FieldError{
-				Message: fmt.Sprintf("the retry of number %d would come more than %s after the first attempt, when the event is given up", possible+1, MaxDeliveryTime),
+				Message: fmt.Sprintf("the retry of number %d would come more than %s after the first attempt, when the event is given up", retry, MaxDeliveryTime),
 				Paths:   []string{"retry", "backoffDelay"},
-				Details: fmt.Sprintf("write a retry of at most %d, or a shorter backoffDelay", possible),
+				Details: fmt.Sprintf("write a retry of at most %d, or a shorter backoffDelay", retry-1),
 			}
-		}
-		if linear {
-			wait += delay
-		} else {
-			wait *= 2
 		}
 	}
 	return nil

@@ -15,6 +15,8 @@ import (
 	"knative.dev/pkg/apis"
 	duckv1 "knative.dev/pkg/apis/duck/v1"
 	"knative.dev/pkg/kmeta"
+
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 )
 
 // InferenceService runs a model on Knative Serving. With a logger, it sends
@@ -129,9 +131,9 @@ type LoggerMode string
 
 // The modes of a logger.
 const (
-	LogAll      LoggerMode = "all"
-	LogRequest  LoggerMode = "request"
-	LogResponse LoggerMode = "response"
+	LogAll      = LoggerMode(agentconfig.ModeAll)
+	LogRequest  = LoggerMode(agentconfig.ModeRequest)
+	LogResponse = LoggerMode(agentconfig.ModeResponse)
 )
 
 // MetadataRefresh selects how a changed annotation reaches the events: with a
@@ -155,9 +157,9 @@ type ContentMode string
 const (
 	// ContentModeAuto is binary if headers can carry every attribute unchanged,
 	// and structured otherwise.
-	ContentModeAuto       ContentMode = "auto"
-	ContentModeBinary     ContentMode = "binary"
-	ContentModeStructured ContentMode = "structured"
+	ContentModeAuto       = ContentMode(agentconfig.ContentModeAuto)
+	ContentModeBinary     = ContentMode(agentconfig.ContentModeBinary)
+	ContentModeStructured = ContentMode(agentconfig.ContentModeStructured)
 )
 
 // LoggerSpec selects the events, their attributes and their sink.

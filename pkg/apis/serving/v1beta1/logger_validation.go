@@ -18,6 +18,7 @@ import (
 	duckv1 "knative.dev/pkg/apis/duck/v1"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 	"github.com/sidenote-dev/sidenote/pkg/apis/config"
 	"github.com/sidenote-dev/sidenote/pkg/inference"
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
@@ -25,12 +26,13 @@ import (
 
 // EventKinds are the kinds of event that a logger can send
 // (docs/event-contract.md).
-var EventKinds = []string{
-	"request", "response", "stream",
-	"request.failure", "response.failure",
-	"request.oversize", "response.oversize",
-	"request.encoded", "response.encoded",
-	"tunnel", "loop", "ledger",
+var EventKinds = eventKinds()
+
+func eventKinds() (kinds []string) {
+	for _, kind := range agentconfig.Kinds() {
+		kinds = append(kinds, string(kind))
+	}
+	return kinds
 }
 
 // GreatestMaxPayloadBytes bounds maxPayloadBytes: no Broker takes more.

@@ -5,6 +5,8 @@ SPDX-License-Identifier: Apache-2.0
 
 package v1beta1
 
+import "github.com/sidenote-dev/sidenote/pkg/agentconfig"
+
 // The agent's place in a pod. Nothing of the user's may take it.
 const (
 	// AgentContainerName is the container that stands in front of the model.
@@ -12,9 +14,9 @@ const (
 	// ReservedNamePrefix begins the names of our containers and volumes.
 	ReservedNamePrefix = "sidenote-"
 	// AgentPort is where the agent serves the model.
-	AgentPort int32 = 9081
+	AgentPort int32 = agentconfig.DefaultPort
 	// AgentAdminPort is where the agent answers readiness and metrics.
-	AgentAdminPort int32 = 9082
+	AgentAdminPort int32 = agentconfig.DefaultAdminPort
 )
 
 // reservedPorts says who has a port of the pod.

@@ -140,7 +140,7 @@ func TestWhichAgentAndMetadataHoldForTheTemplate(t *testing.T) {
 // its agent doesn't know.
 func TestARecordFromBeforeTheBoundRollsNone(t *testing.T) {
 	is := Seed()
-	before := InForce{Agent: config.Agent{Image: "agent:1", MemoryLimit: "96MiB", BufferBytes: 1 << 20, MaxPayloadBytes: 1000}}
+	before := InForce{Agent: config.Agent{Image: "agent:1", GoMemoryLimit: "96MiB", BufferBytes: 1 << 20, MaxPayloadBytes: 1000}}
 	live := MakeService(is, "hash", before)
 	if record := live.Annotations[serving.InForceAnnotationKey]; strings.Contains(record, "xchanges") {
 		t.Errorf("the record is another one: %s", record)
@@ -198,7 +198,7 @@ func TestBehindNamesWhatANewTemplateWouldHave(t *testing.T) {
 		"a sink that is down":  {now(func(w *Wanted) { w.Sink.Address = nil }), nil},
 		"all of it": {
 			now(func(w *Wanted) {
-				w.Agent.Image, w.Agent.MemoryLimit, w.Sink.Destination = "new", "1GiB", broker("other")
+				w.Agent.Image, w.Agent.GoMemoryLimit, w.Sink.Destination = "new", "1GiB", broker("other")
 			}),
 			[]string{"agent image", "agent configuration", "default sink"},
 		},
@@ -533,7 +533,7 @@ func TestOnlyTheOwnersChangeRollsARevision(t *testing.T) {
 	platform := []change{
 		{"agent image", func(r *rand.Rand, c *cluster, _ *v1beta1.InferenceService) { c.agent.Image = "agent:" + number(r) }},
 		{"agent buffer", func(r *rand.Rand, c *cluster, _ *v1beta1.InferenceService) { c.agent.BufferBytes = r.Int63() }},
-		{"agent limit", func(r *rand.Rand, c *cluster, _ *v1beta1.InferenceService) { c.agent.MemoryLimit = number(r) + "MiB" }},
+		{"agent limit", func(r *rand.Rand, c *cluster, _ *v1beta1.InferenceService) { c.agent.GoMemoryLimit = number(r) + "MiB" }},
 		{"agent resources", func(r *rand.Rand, c *cluster, _ *v1beta1.InferenceService) {
 			c.agent.Resources = corev1.ResourceRequirements{Limits: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(number(r) + "m")}}
 		}},

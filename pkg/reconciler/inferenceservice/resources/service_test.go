@@ -43,7 +43,7 @@ func agentSettings() config.Agent {
 			Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("25m"), corev1.ResourceMemory: resource.MustParse("64Mi")},
 			Limits:   corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("1"), corev1.ResourceMemory: resource.MustParse("128Mi")},
 		},
-		MemoryLimit:     "96MiB",
+		GoMemoryLimit:   "96MiB",
 		BufferBytes:     32 << 20,
 		MaxPayloadBytes: 700 << 10,
 	}

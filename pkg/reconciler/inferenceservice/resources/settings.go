@@ -36,7 +36,7 @@ func agentSettingsOf(is *v1beta1.InferenceService, inForce InForce) (settings *c
 }
 
 func agentEnvironment(settings *config.Agent) []corev1.EnvVar {
-	environment := []corev1.EnvVar{{Name: "GOMEMLIMIT", Value: settings.MemoryLimit}}
+	environment := []corev1.EnvVar{{Name: "GOMEMLIMIT", Value: settings.GoMemoryLimit}}
 	if _, limited := settings.Resources.Limits[corev1.ResourceCPU]; !limited {
 		// With a limit the Go runtime takes the number from there.
 		procs := max(leastProcs, settings.Resources.Requests.Cpu().Value())
