@@ -188,7 +188,7 @@ func (a *Agent) settings(given *agentconfig.Config, environment Environment) exc
 			ContentMode:     given.ContentMode,
 			MaxPayloadBytes: given.MaxPayloadBytes,
 		},
-		Deadline:   delivery.EventDeadline,
+		Deadline:   agentconfig.EventDeadline,
 		Attributes: a.metadata.Attributes,
 		Panics:     a.panics(),
 	}

@@ -17,8 +17,8 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/interop/grpc_testing"
 
-	"github.com/sidenote-dev/sidenote/pkg/agent/event"
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 )
 
 // contractCap is the agents' maxPayloadBytes here.
@@ -90,7 +90,7 @@ func TestTheContractHolds(t *testing.T) {
 	const everything = "request,response,stream,request.failure,response.failure,request.oversize,response.oversize,request.encoded,response.encoded,tunnel,loop"
 	for _, test := range []struct{ mode, events string }{
 		{"all", "ledger"},
-		{"all", everything}, {"request", everything}, {"response", everything}, {"all", event.FormatKinds(event.DefaultKinds())}, {"all", "request,response,stream"},
+		{"all", everything}, {"request", everything}, {"response", everything}, {"all", agentconfig.FormatKinds(agentconfig.DefaultKinds())}, {"all", "request,response,stream"},
 	} {
 		name := "mode " + test.mode
 		if test.events != everything {

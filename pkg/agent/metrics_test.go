@@ -26,11 +26,11 @@ import (
 	"go.opentelemetry.io/otel/sdk/resource"
 
 	"github.com/sidenote-dev/sidenote/pkg/agent/delivery"
-	"github.com/sidenote-dev/sidenote/pkg/agent/event"
 	"github.com/sidenote-dev/sidenote/pkg/agent/export"
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
 	"github.com/sidenote-dev/sidenote/pkg/agent/metrics"
 	"github.com/sidenote-dev/sidenote/pkg/agent/proxy"
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 )
 
 // documented is one row of the table in docs/reference/metrics.md.
@@ -171,9 +171,9 @@ func worstCase(t *testing.T, reader sdkmetric.Reader) {
 	for _, reason := range ledger.SkipReasons() {
 		state.Skipped.Exchanges[reason] = 1
 	}
-	for _, kind := range event.Kinds() {
+	for _, kind := range agentconfig.Kinds() {
 		// A ledger event is of no exchange, so none is skipped.
-		if kind != event.KindLedger {
+		if kind != agentconfig.KindLedger {
 			state.Skipped.Events[string(kind)] = 1
 		}
 	}

@@ -19,8 +19,8 @@ import (
 	"strconv"
 	"testing"
 
-	"github.com/sidenote-dev/sidenote/pkg/agent/event"
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 )
 
 var (
@@ -165,10 +165,10 @@ func withDeadLetters() option { return func(o *options) { o.deadLetters = true }
 
 // withLedger has the agent send ledger events beside the default kinds and
 // these. What it says of all events at rest is then taken from them.
-func withLedger(kinds ...event.Kind) option {
+func withLedger(kinds ...agentconfig.Kind) option {
 	return func(o *options) {
-		kinds := slices.Concat(event.DefaultKinds(), kinds, []event.Kind{event.KindLedger})
-		o.line = append(o.line, "--events="+event.FormatKinds(kinds), "--ledger-interval=1s")
+		kinds := slices.Concat(agentconfig.DefaultKinds(), kinds, []agentconfig.Kind{agentconfig.KindLedger})
+		o.line = append(o.line, "--events="+agentconfig.FormatKinds(kinds), "--ledger-interval=1s")
 		o.ledger = true
 	}
 }

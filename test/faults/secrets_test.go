@@ -30,7 +30,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sidenote-dev/sidenote/pkg/agent/event"
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 )
 
 // TestSecretsStaySecret (P8): what a client, an owner and a cluster gave in
@@ -166,7 +166,7 @@ func keepSecrets(t *testing.T, choose *rand.Rand, metricsProtocol string) {
 // everyKind is what --events takes for all of them.
 func everyKind() string {
 	var kinds []string
-	for _, kind := range event.Kinds() {
+	for _, kind := range agentconfig.Kinds() {
 		kinds = append(kinds, string(kind))
 	}
 	return strings.Join(kinds, ",")

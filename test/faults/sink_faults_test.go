@@ -13,7 +13,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/sidenote-dev/sidenote/pkg/agent/event"
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 )
 
 // TestTheSinksAnswers (P1, P6, P9): each status, with odd headers and bodies,
@@ -141,7 +141,7 @@ func TestAMoodySink(t *testing.T) {
 // TestASubscriberOfAllTypesCountsLosses (P9), those for want of room too.
 func TestASubscriberOfAllTypesCountsLosses(t *testing.T) {
 	inRounds(t, func(t *testing.T, choose *rand.Rand) {
-		r := newRig(t, withLedger(event.KindRequestFailure, event.KindResponseFailure),
+		r := newRig(t, withLedger(agentconfig.KindRequestFailure, agentconfig.KindResponseFailure),
 			with("--buffer-bytes=200000", "--max-payload-bytes=20000"))
 		sorts := []sort{small(), sized(10_000, 19_000), sized(30_000, 100), sized(100, 50_000), serverSentEvents(), streaming()}
 		choose.Shuffle(len(sorts), func(i, j int) { sorts[i], sorts[j] = sorts[j], sorts[i] })

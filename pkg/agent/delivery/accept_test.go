@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 )
 
 // TestWhoGivesAnEventMakesItsAttempt, where the sink allows one, and then those
@@ -21,7 +23,7 @@ func TestWhoGivesAnEventMakesItsAttempt(t *testing.T) {
 		accept := func() func() {
 			now := time.Now()
 			return r.Accept(&Item{
-				Event: someEvent(t, "{}"), Sequence: r.Account().Observe(), Observed: now, Deadline: now.Add(EventDeadline),
+				Event: someEvent(t, "{}"), Sequence: r.Account().Observe(), Observed: now, Deadline: now.Add(agentconfig.EventDeadline),
 				Bytes: OverheadBytes, Release: func() {},
 			})
 		}

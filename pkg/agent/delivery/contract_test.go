@@ -35,6 +35,7 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/agent/delivery"
 	"github.com/sidenote-dev/sidenote/pkg/agent/event"
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 )
 
 // rawSink answers each request by the bytes that answer gives for the nth, and
@@ -87,11 +88,11 @@ func status(code int, lines ...string) func(io.Writer) {
 // anEvent is one as an agent builds it.
 func anEvent(t *testing.T) *event.Event {
 	t.Helper()
-	builder := event.Builder{Identity: event.Identity{Source: "my-model"}, ContentMode: event.ContentModeAuto, MaxPayloadBytes: 1000}
+	builder := event.Builder{Identity: event.Identity{Source: "my-model"}, ContentMode: agentconfig.ContentModeAuto, MaxPayloadBytes: 1000}
 	built, err := builder.Build(&event.Observation{
 		Exchange: &event.Exchange{CorrelationID: "c", Path: "/", Received: time.Now()},
 		Side:     event.Request, Complete: true, At: time.Now(),
-	}, event.KindRequest, nil)
+	}, agentconfig.KindRequest, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

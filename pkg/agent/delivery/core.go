@@ -10,6 +10,7 @@ import (
 
 	"github.com/sidenote-dev/sidenote/pkg/agent/event"
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 )
 
 // maxFailuresAmongSuccesses is how often an event may fail while others
@@ -88,7 +89,7 @@ type Config struct {
 	// MaxBytes bounds what the sink's events hold; 0 is no bound.
 	MaxBytes int64
 	// Schedule says how often and when an event is tried again.
-	Schedule Schedule
+	Schedule agentconfig.Schedule
 	// Random gives numbers in [0, 1).
 	Random func() float64
 }

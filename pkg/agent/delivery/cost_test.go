@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/sidenote-dev/sidenote/pkg/agent/event"
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 )
 
 // thriftySink accepts every event, and allocates nothing for it.
@@ -84,12 +85,12 @@ func bytesAfter(line []byte, prefix string) ([]byte, bool) {
 
 func eventOf(t testing.TB, bytes int) *event.Event {
 	t.Helper()
-	builder := event.Builder{Identity: event.Identity{Source: "my-model"}, ContentMode: event.ContentModeAuto, MaxPayloadBytes: 1 << 20}
+	builder := event.Builder{Identity: event.Identity{Source: "my-model"}, ContentMode: agentconfig.ContentModeAuto, MaxPayloadBytes: 1 << 20}
 	built, err := builder.Build(&event.Observation{
 		Exchange: &event.Exchange{CorrelationID: "c", Path: "/v1/models/m:predict", Received: time.Now()},
 		Side:     event.Request, Coding: event.Coding{ContentType: "application/octet-stream"},
 		Body: event.Body{Data: make([]byte, bytes), Size: int64(bytes)}, Complete: true, At: time.Now(),
-	}, event.KindRequest, nil)
+	}, agentconfig.KindRequest, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,7 +188,7 @@ func BenchmarkPair(b *testing.B) {
 				now := time.Now()
 				for range 2 {
 					sink.Enqueue(&Item{
-						Event: e, Sequence: sink.Account().Observe(), Observed: now, Deadline: now.Add(EventDeadline),
+						Event: e, Sequence: sink.Account().Observe(), Observed: now, Deadline: now.Add(agentconfig.EventDeadline),
 						Bytes: OverheadBytes, Release: func() { ended <- struct{}{} },
 					})
 				}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 )
 
 const (
@@ -24,7 +25,7 @@ const (
 // brought it there.
 func NewDeadLetterCore(config Config, account *ledger.Account) *Core {
 	retries := deadLetterRetries
-	config.Schedule = Schedule{Retries: &retries}
+	config.Schedule = agentconfig.Schedule{Retries: &retries}
 	core := NewCore(config, account)
 	core.taken = account.DeadLetter
 	core.lost = func(item *Item, reason ledger.Reason, _ time.Time) {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 )
 
 // withDeadLetters gives a world whose sink has a dead letter sink.
@@ -38,12 +39,12 @@ func TestWhatTheSinkNeverTakesGoesToItsDeadLetterSink(t *testing.T) {
 		}, ledger.ReasonRetries, 500, &one},
 		"expired while it waits": {func(w *world) {
 			w.done(w.next(), 503)
-			w.now = w.now.Add(EventDeadline)
+			w.now = w.now.Add(agentconfig.EventDeadline)
 			w.nothing()
 		}, ledger.ReasonExpired, 503, nil},
 		"expired in an attempt": {func(w *world) {
 			item := w.next()
-			w.now = w.now.Add(EventDeadline)
+			w.now = w.now.Add(agentconfig.EventDeadline)
 			w.done(item, 0)
 		}, ledger.ReasonExpired, 0, nil},
 		"an address that is refused": {func(w *world) {
@@ -68,7 +69,7 @@ func TestWhatTheSinkNeverTakesGoesToItsDeadLetterSink(t *testing.T) {
 	} {
 		for _, taken := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s, taken %v", name, taken), func(t *testing.T) {
-				w, letters := withDeadLetters(t, withSchedule(Schedule{Retries: test.retry}))
+				w, letters := withDeadLetters(t, withSchedule(agentconfig.Schedule{Retries: test.retry}))
 				w.observe()
 				test.lose(w)
 				if s := w.account.Snapshot(); s.Pending != 1 || s.DroppedTotal() != 0 {
@@ -140,7 +141,7 @@ func TestADeadLetterSinkThatHangsHoldsUpNothing(t *testing.T) {
 // number of retries, the others don't wait for their turn until they expire.
 func TestWhatWaitsForADeadSinkBecomesADeadLetterInTime(t *testing.T) {
 	retries := 2
-	w, letters := withDeadLetters(t, withSchedule(Schedule{Retries: &retries}))
+	w, letters := withDeadLetters(t, withSchedule(agentconfig.Schedule{Retries: &retries}))
 	for range 50 {
 		w.observe()
 	}
@@ -174,7 +175,7 @@ func TestWhatWaitsForADeadSinkBecomesADeadLetterInTime(t *testing.T) {
 // A probe that hangs is not waited for.
 func TestWhatWaitsBehindAHangingProbeBecomesADeadLetterInTime(t *testing.T) {
 	retries := 2
-	w, letters := withDeadLetters(t, withSchedule(Schedule{Retries: &retries}))
+	w, letters := withDeadLetters(t, withSchedule(agentconfig.Schedule{Retries: &retries}))
 	w.observe()
 	w.done(w.next(), 503)
 	w.observe()
@@ -192,7 +193,7 @@ func TestWhatWaitsBehindAHangingProbeBecomesADeadLetterInTime(t *testing.T) {
 func TestWhatWaitsForADeadSinkOtherwiseWaits(t *testing.T) {
 	retries := 2
 	for name, w := range map[string]*world{
-		"no dead letter sink": newWorld(t, withSchedule(Schedule{Retries: &retries})),
+		"no dead letter sink": newWorld(t, withSchedule(agentconfig.Schedule{Retries: &retries})),
 		"no bound":            func() *world { w, _ := withDeadLetters(t); return w }(),
 	} {
 		w.observe()
@@ -212,7 +213,7 @@ func TestWhatWaitsForADeadSinkOtherwiseWaits(t *testing.T) {
 // that takes events.
 func TestWhatWaitsForASinkThatTakesEventsWaits(t *testing.T) {
 	none := 0
-	w, letters := withDeadLetters(t, withSchedule(Schedule{Retries: &none}))
+	w, letters := withDeadLetters(t, withSchedule(agentconfig.Schedule{Retries: &none}))
 	for range 10 {
 		w.observe()
 	}
@@ -244,7 +245,7 @@ func TestTheLawHoldsWithDeadLetters(t *testing.T) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 1))
 			retries, delay := random.IntN(3), time.Duration(random.IntN(3))*time.Second
-			w, letters := withDeadLetters(t, withSchedule(Schedule{Retries: &retries, Delay: &delay}), func(c *Config) { c.MaxBytes = 200 })
+			w, letters := withDeadLetters(t, withSchedule(agentconfig.Schedule{Retries: &retries, Delay: &delay}), func(c *Config) { c.MaxBytes = 200 })
 			type flight struct {
 				core *Core
 				item *Item

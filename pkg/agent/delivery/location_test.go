@@ -22,6 +22,7 @@ import (
 
 	"github.com/sidenote-dev/sidenote/pkg/agent/event"
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 )
 
 // place is a sink somewhere, which counts what it gets.
@@ -109,11 +110,11 @@ func (l *located) looks() {
 
 func (l *located) send() Result {
 	l.t.Helper()
-	builder := event.Builder{Identity: event.Identity{Source: "my-model"}, ContentMode: event.ContentModeAuto, MaxPayloadBytes: 1000}
+	builder := event.Builder{Identity: event.Identity{Source: "my-model"}, ContentMode: agentconfig.ContentModeAuto, MaxPayloadBytes: 1000}
 	built, err := builder.Build(&event.Observation{
 		Exchange: &event.Exchange{CorrelationID: "c", Path: "/", Received: time.Now()},
 		Side:     event.Request, Complete: true, At: time.Now(),
-	}, event.KindRequest, nil)
+	}, agentconfig.KindRequest, nil)
 	if err != nil {
 		l.t.Fatal(err)
 	}

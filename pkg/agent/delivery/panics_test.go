@@ -21,6 +21,7 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
 	"github.com/sidenote-dev/sidenote/pkg/agent/panics"
 	"github.com/sidenote-dev/sidenote/pkg/agent/spool"
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 )
 
 // moody panics at the events with these sequences, for as long as it is there,
@@ -139,7 +140,7 @@ func TestAnEventThatPanicsOnItsWayToTheDiskIsGivenUp(t *testing.T) {
 		now := time.Now()
 		released := false
 		r.Enqueue(&Item{
-			Sequence: r.Account().Observe(), Observed: now, Deadline: now.Add(EventDeadline),
+			Sequence: r.Account().Observe(), Observed: now, Deadline: now.Add(agentconfig.EventDeadline),
 			Bytes: OverheadBytes, Release: func() { released = true },
 		})
 		r.observe(t)

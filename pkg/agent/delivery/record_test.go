@@ -15,13 +15,14 @@ import (
 
 	"github.com/sidenote-dev/sidenote/pkg/agent/event"
 	"github.com/sidenote-dev/sidenote/pkg/agent/spool"
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 )
 
 func someEvent(t testing.TB, data string) *event.Event {
 	t.Helper()
 	builder := event.Builder{
 		Identity:        event.Identity{Source: "m-predictor-default", AgentInstance: "i"},
-		ContentMode:     event.ContentModeAuto,
+		ContentMode:     agentconfig.ContentModeAuto,
 		MaxPayloadBytes: 1 << 20,
 	}
 	o := &event.Observation{
@@ -30,7 +31,7 @@ func someEvent(t testing.TB, data string) *event.Event {
 		Body: event.Body{Data: []byte(data), Size: int64(len(data))},
 		At:   time.Date(2026, 11, 22, 12, 0, 0, 7, time.UTC),
 	}
-	e, err := builder.Build(o, event.KindResponse, nil)
+	e, err := builder.Build(o, agentconfig.KindResponse, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +50,7 @@ func TestWhatAnItemHasGoneThroughSurvivesTheDisk(t *testing.T) {
 	for _, recovered := range []bool{false, true} {
 		for _, notBefore := range []time.Time{{}, now.Add(time.Minute)} {
 			item := &Item{
-				Event: someEvent(t, `{"a":1}`), Sequence: 42, Observed: now, Deadline: now.Add(EventDeadline),
+				Event: someEvent(t, `{"a":1}`), Sequence: 42, Observed: now, Deadline: now.Add(agentconfig.EventDeadline),
 				attempts: 7, failuresAmongSuccesses: 2, successes: 1 << 40, notBefore: notBefore,
 				failure: Result{Status: 503, Body: []byte("no\n")},
 			}

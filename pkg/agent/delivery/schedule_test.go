@@ -13,13 +13,13 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 )
 
-func withSchedule(schedule Schedule) func(*Config) {
+func withSchedule(schedule agentconfig.Schedule) func(*Config) {
 	return func(config *Config) { config.Schedule = schedule }
 }
 
 func TestAnEventIsTriedAsOftenAsItsScheduleSays(t *testing.T) {
 	retries, delay := 2, time.Minute
-	w := newWorld(t, withSchedule(Schedule{Retries: &retries, Policy: agentconfig.BackoffLinear, Delay: &delay}))
+	w := newWorld(t, withSchedule(agentconfig.Schedule{Retries: &retries, Policy: agentconfig.BackoffLinear, Delay: &delay}))
 	w.observe()
 	w.done(w.next(), 503)
 	if wait := w.nothing(); wait != 100*time.Millisecond {
@@ -44,7 +44,7 @@ func TestAnEventIsTriedAsOftenAsItsScheduleSays(t *testing.T) {
 
 func TestAnEventThatItsScheduleHoldsBackHoldsUpNoOther(t *testing.T) {
 	retries, delay := 5, time.Minute
-	w := newWorld(t, withSchedule(Schedule{Retries: &retries, Delay: &delay}))
+	w := newWorld(t, withSchedule(agentconfig.Schedule{Retries: &retries, Delay: &delay}))
 	w.observe()
 	w.done(w.next(), 500)
 	for want := uint64(2); want < 20; want++ {
@@ -64,7 +64,7 @@ func TestAnEventThatItsScheduleHoldsBackHoldsUpNoOther(t *testing.T) {
 
 func TestNoEventIsPoisonBeforeTheRetriesThatWereAskedFor(t *testing.T) {
 	retries, delay := 5, time.Duration(0)
-	w := newWorld(t, withSchedule(Schedule{Retries: &retries, Delay: &delay}))
+	w := newWorld(t, withSchedule(agentconfig.Schedule{Retries: &retries, Delay: &delay}))
 	w.observe()
 	for range 50 {
 		item, again := w.core.Next(w.now)
@@ -87,7 +87,7 @@ func TestNoEventIsPoisonBeforeTheRetriesThatWereAskedFor(t *testing.T) {
 // The retry that is due first goes first, whichever event failed first.
 func TestRetriesGoInTheOrderInWhichTheyAreDue(t *testing.T) {
 	retries, delay := 5, time.Second
-	w := newWorld(t, withSchedule(Schedule{Retries: &retries, Delay: &delay}))
+	w := newWorld(t, withSchedule(agentconfig.Schedule{Retries: &retries, Delay: &delay}))
 	w.observe()
 	w.done(w.next(), 500)
 	w.now = w.now.Add(time.Second)

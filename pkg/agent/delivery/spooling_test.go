@@ -22,6 +22,7 @@ import (
 
 	"github.com/sidenote-dev/sidenote/pkg/agent/event"
 	"github.com/sidenote-dev/sidenote/pkg/agent/spool"
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 )
 
 // refusing is a sender to a sink that is there or isn't.
@@ -112,7 +113,7 @@ func runRig(t *testing.T, sender Sender, change func(*Options)) *rig {
 func (r *rig) observe(t *testing.T) {
 	now := time.Now()
 	r.Enqueue(&Item{
-		Event: someEvent(t, "{}"), Sequence: r.Account().Observe(), Observed: now, Deadline: now.Add(EventDeadline),
+		Event: someEvent(t, "{}"), Sequence: r.Account().Observe(), Observed: now, Deadline: now.Add(agentconfig.EventDeadline),
 		Bytes: OverheadBytes, Release: func() {},
 	})
 }

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/sidenote-dev/sidenote/pkg/agent/event"
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 )
 
 // TestAnAttemptEndsAtItsTimeout over http and https, whether the sink hangs
@@ -66,7 +67,7 @@ func TestAnAttemptEndsAtItsTimeout(t *testing.T) {
 			defer r.end()
 			now := time.Now()
 			r.Enqueue(&Item{
-				Event: eventOf(t, test.bytes), Sequence: r.Account().Observe(), Observed: now, Deadline: now.Add(EventDeadline),
+				Event: eventOf(t, test.bytes), Sequence: r.Account().Observe(), Observed: now, Deadline: now.Add(agentconfig.EventDeadline),
 				Bytes: OverheadBytes, Release: func() {},
 			})
 			if result := <-results; Judge(result) != Retry {

@@ -12,12 +12,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
 )
 
 // usual gives the parts of a usual event: a JSON body of 1 KB, 8 attributes of
 // metadata, a trace context.
-func usual(mode ContentMode) (*Builder, *Observation, []metadata.Attribute) {
+func usual(mode agentconfig.ContentMode) (*Builder, *Observation, []metadata.Attribute) {
 	builder := &Builder{
 		Identity: Identity{
 			Source: "my-model-predictor-default", InferenceService: "my-model", Namespace: "default",
@@ -39,20 +40,20 @@ func usual(mode ContentMode) (*Builder, *Observation, []metadata.Attribute) {
 }
 
 func BenchmarkBuild(b *testing.B) {
-	builder, o, attributes := usual(ContentModeAuto)
+	builder, o, attributes := usual(agentconfig.ContentModeAuto)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := builder.Build(o, KindResponse, attributes); err != nil {
+		if _, err := builder.Build(o, agentconfig.KindResponse, attributes); err != nil {
 			b.Fatal(err)
 		}
 	}
 }
 
 func BenchmarkMessage(b *testing.B) {
-	for _, mode := range []ContentMode{ContentModeBinary, ContentModeStructured} {
+	for _, mode := range []agentconfig.ContentMode{agentconfig.ContentModeBinary, agentconfig.ContentModeStructured} {
 		b.Run(string(mode), func(b *testing.B) {
 			builder, o, attributes := usual(mode)
-			built, err := builder.Build(o, KindResponse, attributes)
+			built, err := builder.Build(o, agentconfig.KindResponse, attributes)
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -67,8 +68,8 @@ func BenchmarkMessage(b *testing.B) {
 }
 
 func BenchmarkAppendHeader(b *testing.B) {
-	builder, o, attributes := usual(ContentModeBinary)
-	built, err := builder.Build(o, KindResponse, attributes)
+	builder, o, attributes := usual(agentconfig.ContentModeBinary)
+	built, err := builder.Build(o, agentconfig.KindResponse, attributes)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -80,8 +81,8 @@ func BenchmarkAppendHeader(b *testing.B) {
 }
 
 func BenchmarkStored(b *testing.B) {
-	builder, o, attributes := usual(ContentModeAuto)
-	built, err := builder.Build(o, KindResponse, attributes)
+	builder, o, attributes := usual(agentconfig.ContentModeAuto)
+	built, err := builder.Build(o, agentconfig.KindResponse, attributes)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -100,24 +101,24 @@ func TestAnEventTakesFewAllocations(t *testing.T) {
 	const sequence = 123456
 	room := make([]byte, 0, 8<<10)
 	var sink io.Writer = bytes.NewBuffer(make([]byte, 0, 1<<20))
-	for _, mode := range []ContentMode{ContentModeBinary, ContentModeStructured} {
+	for _, mode := range []agentconfig.ContentMode{agentconfig.ContentModeBinary, agentconfig.ContentModeStructured} {
 		builder, o, attributes := usual(mode)
-		built, err := builder.Build(o, KindResponse, attributes)
+		built, err := builder.Build(o, agentconfig.KindResponse, attributes)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, measured := range []struct {
 			what string
-			most map[ContentMode]float64
+			most map[agentconfig.ContentMode]float64
 			do   func()
 		}{
 			// The event, its own extensions, its id.
-			{"Build", map[ContentMode]float64{ContentModeBinary: 4, ContentModeStructured: 4}, func() { _, err = builder.Build(o, KindResponse, attributes) }},
-			{"AppendHeader", map[ContentMode]float64{}, func() { _ = built.AppendHeader(room, sequence) }},
+			{"Build", map[agentconfig.ContentMode]float64{agentconfig.ContentModeBinary: 4, agentconfig.ContentModeStructured: 4}, func() { _, err = builder.Build(o, agentconfig.KindResponse, attributes) }},
+			{"AppendHeader", map[agentconfig.ContentMode]float64{}, func() { _ = built.AppendHeader(room, sequence) }},
 			// The JSON of the attributes, its end, and what JSON is validated with.
-			{"Body", map[ContentMode]float64{ContentModeStructured: 3}, func() { body := built.Body(sequence); _, err = body.WriteTo(sink) }},
-			{"Message", map[ContentMode]float64{ContentModeBinary: 18, ContentModeStructured: 8}, func() { _, err = built.Message(sequence) }},
-			{"Stored", map[ContentMode]float64{}, func() { _, _, err = built.Stored(room) }},
+			{"Body", map[agentconfig.ContentMode]float64{agentconfig.ContentModeStructured: 3}, func() { body := built.Body(sequence); _, err = body.WriteTo(sink) }},
+			{"Message", map[agentconfig.ContentMode]float64{agentconfig.ContentModeBinary: 18, agentconfig.ContentModeStructured: 8}, func() { _, err = built.Message(sequence) }},
+			{"Stored", map[agentconfig.ContentMode]float64{}, func() { _, _, err = built.Stored(room) }},
 		} {
 			if got := testing.AllocsPerRun(100, measured.do); got > measured.most[mode] || err != nil {
 				t.Errorf("%s, %s: %v allocations, %v are allowed, %v", measured.what, mode, got, measured.most[mode], err)

@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
 )
 
@@ -31,7 +32,7 @@ type Identity struct {
 // Event is a CloudEvent but for its agentsequence, which is another one for
 // each sink. It doesn't change once it is built.
 type Event struct {
-	Kind Kind
+	Kind agentconfig.Kind
 
 	id, source string
 	// subject and contentType are empty where they are absent.
@@ -43,7 +44,7 @@ type Event struct {
 	own    extensions
 	data   []byte
 
-	mode       ContentMode
+	mode       agentconfig.ContentMode
 	structured bool
 	headerSize int
 }
@@ -64,7 +65,7 @@ func (e *Event) TraceContext() (traceParent, traceState string) {
 // not be copied once it is used.
 type Builder struct {
 	Identity    Identity
-	ContentMode ContentMode
+	ContentMode agentconfig.ContentMode
 	// MaxPayloadBytes bounds an event's data.
 	MaxPayloadBytes int64
 
@@ -78,7 +79,7 @@ const usualExtensions = 6
 // event's kind is another one only where the body turned out not to be
 // decodable. An error means that the event can't be expressed in CloudEvents,
 // which no input should bring about.
-func (b *Builder) Build(o *Observation, kind Kind, attributes []metadata.Attribute) (*Event, error) {
+func (b *Builder) Build(o *Observation, kind agentconfig.Kind, attributes []metadata.Attribute) (*Event, error) {
 	shared, err := b.sharedBy(attributes)
 	if err != nil {
 		return nil, err
@@ -139,7 +140,7 @@ func finish(e *Event) (*Event, error) {
 
 // content is an event's data, and what is said of it.
 type content struct {
-	kind        Kind
+	kind        agentconfig.Kind
 	data        []byte
 	contentType string
 	// coding is the content coding that was removed, or of a failure, a
@@ -149,7 +150,7 @@ type content struct {
 	size int64
 }
 
-func (b *Builder) content(o *Observation, kind Kind) content {
+func (b *Builder) content(o *Observation, kind agentconfig.Kind) content {
 	grpc := isGRPC(o.Coding.ContentType)
 	coding := contentCodingOf(o.Coding.ContentEncoding)
 	messageCoding := ""
@@ -165,7 +166,7 @@ func (b *Builder) content(o *Observation, kind Kind) content {
 	}
 
 	switch {
-	case kind == o.Side.oversize(), kind == KindLoop:
+	case kind == o.Side.oversize(), kind == agentconfig.KindLoop:
 		raw.data = nil
 		return raw
 	case kind == o.Side.encoded(), len(raw.data) == 0, !o.Body.Whole(), !o.Complete:

@@ -9,6 +9,8 @@ import (
 	"compress/gzip"
 	"io"
 	"testing"
+
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 )
 
 // TestABodyShowsItsEnd, and one that was cut off doesn't, however it is cut into
@@ -96,11 +98,11 @@ func TestACutCodingIsRead(t *testing.T) {
 	wire := compressed(text, func(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) })
 	cut := body(string(wire[:len(wire)-8]))
 	o := observation(contentType(eventStream), contentEncoding("gzip"), cut, func(o *Observation) { o.ByContent = true })
-	if e := build(t, ContentModeAuto, o); e.Kind != KindStream || string(e.Data()) != text {
+	if e := build(t, agentconfig.ContentModeAuto, o); e.Kind != agentconfig.KindStream || string(e.Data()) != text {
 		t.Errorf("a %s with %q", e.Kind, e.Data())
 	}
 	o.ByContent = false
-	if e := build(t, ContentModeAuto, o); e.Kind != KindResponseEncoded {
+	if e := build(t, agentconfig.ContentModeAuto, o); e.Kind != agentconfig.KindResponseEncoded {
 		t.Errorf("a %s", e.Kind)
 	}
 }

@@ -26,6 +26,7 @@ import (
 	cloudevents "github.com/cloudevents/sdk-go/v2/event"
 	cehttp "github.com/cloudevents/sdk-go/v2/protocol/http"
 
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
 )
 
@@ -130,37 +131,37 @@ func TestClassify(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		of   *Observation
-		want Kind
+		want agentconfig.Kind
 	}{
-		{"a complete request", observation(ofRequest), KindRequest},
-		{"a request that broke off", observation(ofRequest, brokenOff), KindRequestFailure},
-		{"a request over the cap", observation(ofRequest, ofSize(maxBytes+1)), KindRequestOversize},
-		{"a request that the budget had no room for", observation(ofRequest, ofSize(10)), KindRequestOversize},
-		{"a request in an unknown coding", observation(ofRequest, contentEncoding("compress")), KindRequestEncoded},
-		{"a request in three codings", observation(ofRequest, contentEncoding("gzip, br, zstd")), KindRequestEncoded},
-		{"an empty request in an unknown coding", observation(ofRequest, contentEncoding("compress"), body("")), KindRequest},
-		{"a request of several messages", observation(ofRequest, contentType("application/grpc"), body(frame(0, "a")+frame(0, "b"))), KindRequest},
-		{"a tunnel", observation(ofTunnel), KindTunnel},
-		{"a loop", observation(ofLoop), KindLoop},
-		{"a good answer", observation(), KindResponse},
-		{"an empty answer", observation(status(204), body("")), KindResponse},
-		{"a redirect", observation(status(307)), KindResponseFailure},
-		{"a refusal", observation(status(404)), KindResponseFailure},
-		{"a failure over the cap", observation(status(500), ofSize(maxBytes+1)), KindResponseFailure},
-		{"an answer that broke off", observation(brokenOff), KindResponseFailure},
-		{"an answer over the cap", observation(ofSize(maxBytes + 1)), KindResponseOversize},
-		{"an answer of exactly the cap", observation(body(strings.Repeat("x", maxBytes))), KindResponse},
-		{"a gzip answer", observation(contentEncoding("gzip")), KindResponse},
-		{"server-sent events", observation(contentType("Text/Event-Stream; charset=utf-8")), KindStream},
-		{"server-sent events that failed", observation(contentType("text/event-stream"), status(500)), KindResponseFailure},
-		{"one gRPC message", observation(grpcOf(body(frame(0, "m")))...), KindResponse},
-		{"one empty gRPC message", observation(grpcOf(body(frame(0, "")))...), KindResponse},
-		{"no gRPC message", observation(grpcOf(body(""))...), KindStream},
-		{"two gRPC messages", observation(grpcOf(body(frame(0, "m") + frame(0, "n")))...), KindStream},
-		{"a gRPC error", observation(contentType("application/grpc+proto"), grpcStatus(5), body("")), KindResponseFailure},
-		{"gRPC without a status", observation(contentType("application/grpc"), body(frame(0, "m"))), KindResponseFailure},
-		{"gRPC-Web is no gRPC", observation(contentType("application/grpc-web")), KindResponse},
-		{"gRPC in an unknown coding", observation(append(grpcOf(body(frame(1, "m"))), func(o *Observation) { o.Coding.GRPCEncoding = "snappy" })...), KindResponseEncoded},
+		{"a complete request", observation(ofRequest), agentconfig.KindRequest},
+		{"a request that broke off", observation(ofRequest, brokenOff), agentconfig.KindRequestFailure},
+		{"a request over the cap", observation(ofRequest, ofSize(maxBytes+1)), agentconfig.KindRequestOversize},
+		{"a request that the budget had no room for", observation(ofRequest, ofSize(10)), agentconfig.KindRequestOversize},
+		{"a request in an unknown coding", observation(ofRequest, contentEncoding("compress")), agentconfig.KindRequestEncoded},
+		{"a request in three codings", observation(ofRequest, contentEncoding("gzip, br, zstd")), agentconfig.KindRequestEncoded},
+		{"an empty request in an unknown coding", observation(ofRequest, contentEncoding("compress"), body("")), agentconfig.KindRequest},
+		{"a request of several messages", observation(ofRequest, contentType("application/grpc"), body(frame(0, "a")+frame(0, "b"))), agentconfig.KindRequest},
+		{"a tunnel", observation(ofTunnel), agentconfig.KindTunnel},
+		{"a loop", observation(ofLoop), agentconfig.KindLoop},
+		{"a good answer", observation(), agentconfig.KindResponse},
+		{"an empty answer", observation(status(204), body("")), agentconfig.KindResponse},
+		{"a redirect", observation(status(307)), agentconfig.KindResponseFailure},
+		{"a refusal", observation(status(404)), agentconfig.KindResponseFailure},
+		{"a failure over the cap", observation(status(500), ofSize(maxBytes+1)), agentconfig.KindResponseFailure},
+		{"an answer that broke off", observation(brokenOff), agentconfig.KindResponseFailure},
+		{"an answer over the cap", observation(ofSize(maxBytes + 1)), agentconfig.KindResponseOversize},
+		{"an answer of exactly the cap", observation(body(strings.Repeat("x", maxBytes))), agentconfig.KindResponse},
+		{"a gzip answer", observation(contentEncoding("gzip")), agentconfig.KindResponse},
+		{"server-sent events", observation(contentType("Text/Event-Stream; charset=utf-8")), agentconfig.KindStream},
+		{"server-sent events that failed", observation(contentType("text/event-stream"), status(500)), agentconfig.KindResponseFailure},
+		{"one gRPC message", observation(grpcOf(body(frame(0, "m")))...), agentconfig.KindResponse},
+		{"one empty gRPC message", observation(grpcOf(body(frame(0, "")))...), agentconfig.KindResponse},
+		{"no gRPC message", observation(grpcOf(body(""))...), agentconfig.KindStream},
+		{"two gRPC messages", observation(grpcOf(body(frame(0, "m") + frame(0, "n")))...), agentconfig.KindStream},
+		{"a gRPC error", observation(contentType("application/grpc+proto"), grpcStatus(5), body("")), agentconfig.KindResponseFailure},
+		{"gRPC without a status", observation(contentType("application/grpc"), body(frame(0, "m"))), agentconfig.KindResponseFailure},
+		{"gRPC-Web is no gRPC", observation(contentType("application/grpc-web")), agentconfig.KindResponse},
+		{"gRPC in an unknown coding", observation(append(grpcOf(body(frame(1, "m"))), func(o *Observation) { o.Coding.GRPCEncoding = "snappy" })...), agentconfig.KindResponseEncoded},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if got := Classify(test.of, maxBytes); got != test.want {
@@ -170,7 +171,7 @@ func TestClassify(t *testing.T) {
 	}
 }
 
-func build(t *testing.T, mode ContentMode, o *Observation, attributes ...metadata.Attribute) *Event {
+func build(t *testing.T, mode agentconfig.ContentMode, o *Observation, attributes ...metadata.Attribute) *Event {
 	t.Helper()
 	builder := Builder{
 		Identity:        Identity{Source: "m-predictor-default", AgentInstance: "i"},
@@ -229,7 +230,7 @@ func TestEveryValueArrivesUnchanged(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			for _, data := range []string{"", `{"a":[1, 2]}`, "not JSON", "\x00\xff binary"} {
-				event, encoding := receive(t, build(t, ContentModeAuto, observation(body(data)), metadata.Attribute{Name: "team", Value: test.value}))
+				event, encoding := receive(t, build(t, agentconfig.ContentModeAuto, observation(body(data)), metadata.Attribute{Name: "team", Value: test.value}))
 				if got := event.Extensions()["team"]; got != test.value {
 					t.Errorf("got %q, want %q", got, test.value)
 				}
@@ -302,11 +303,11 @@ func TestNoByteOfAClientCostsAnEvent(t *testing.T) {
 		{"an odd tensor length", func(o *Observation) { o.Coding.InferenceHeaderLength = "many" }, "inferenceheaderlen", func(e *cloudevents.Event) bool { return e.Extensions()["inferenceheaderlen"] == nil }},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			for _, mode := range []ContentMode{ContentModeAuto, ContentModeBinary, ContentModeStructured} {
+			for _, mode := range []agentconfig.ContentMode{agentconfig.ContentModeAuto, agentconfig.ContentModeBinary, agentconfig.ContentModeStructured} {
 				event, _ := receive(t, build(t, mode, observation(test.of)))
 				replaced, _ := event.Extensions()["replaced"].(string)
 				// In binary mode nobody decodes what the binding has encoded.
-				if mode == ContentModeBinary && strings.Contains(event.Subject(), "%25") {
+				if mode == agentconfig.ContentModeBinary && strings.Contains(event.Subject(), "%25") {
 					continue
 				}
 				if replaced != test.replaced || !test.check(event) {
@@ -341,7 +342,7 @@ func TestStructuredModeIsForced(t *testing.T) {
 	for i := range 10 {
 		large = append(large, metadata.Attribute{Name: "a" + string(rune('a'+i)), Value: strings.Repeat("x", 800)})
 	}
-	for _, mode := range []ContentMode{ContentModeAuto, ContentModeBinary} {
+	for _, mode := range []agentconfig.ContentMode{agentconfig.ContentModeAuto, agentconfig.ContentModeBinary} {
 		if _, encoding := receive(t, build(t, mode, observation(contentType("application/cloudevents+json")))); encoding != binding.EncodingStructured {
 			t.Errorf("%s: an event as the body goes out as %s", mode, encoding)
 		}
@@ -352,7 +353,7 @@ func TestStructuredModeIsForced(t *testing.T) {
 }
 
 func TestFixedBinaryPercentEncodes(t *testing.T) {
-	message, err := build(t, ContentModeBinary, observation(), metadata.Attribute{Name: "team", Value: `é "50%"`}).Message(1)
+	message, err := build(t, agentconfig.ContentModeBinary, observation(), metadata.Attribute{Name: "team", Value: `é "50%"`}).Message(1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -366,42 +367,42 @@ func TestContent(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		of   *Observation
-		kind Kind
+		kind agentconfig.Kind
 		want string
 		// contentType and coding as the event names them.
 		contentType, coding string
 	}{
-		{"as it came", observation(), KindResponse, `{"a":1}`, "application/json", ""},
-		{"gzip", observation(contentEncoding("gzip"), body(gzipped("{}"))), KindResponse, "{}", "application/json", "gzip"},
-		{"x-gzip", observation(contentEncoding("X-GZip"), body(gzipped("{}"))), KindResponse, "{}", "application/json", "gzip"},
-		{"identity", observation(contentEncoding("identity")), KindResponse, `{"a":1}`, "application/json", ""},
-		{"none", observation(contentEncoding("None")), KindResponse, `{"a":1}`, "application/json", ""},
-		{"a charset", observation(contentEncoding("UTF-8")), KindResponse, `{"a":1}`, "application/json", ""},
-		{"a charset without a hyphen", observation(contentEncoding("utf8")), KindResponse, `{"a":1}`, "application/json", ""},
-		{"binary", observation(contentEncoding("binary")), KindResponse, `{"a":1}`, "application/json", ""},
-		{"empty members", observation(contentEncoding(" , ,")), KindResponse, `{"a":1}`, "application/json", ""},
-		{"none and gzip", observation(contentEncoding("identity, gzip"), body(gzipped("{}"))), KindResponse, "{}", "application/json", "gzip"},
-		{"br", observation(contentEncoding("br"), body(brotlied("{}"))), KindResponse, "{}", "application/json", "br"},
-		{"zstd", observation(contentEncoding("ZSTD"), body(zstded("{}"))), KindResponse, "{}", "application/json", "zstd"},
-		{"gzip in br", observation(contentEncoding("gzip, br"), body(brotlied(gzipped("{}")))), KindResponse, "{}", "application/json", "gzip,br"},
-		{"broken br", observation(contentEncoding("br")), KindResponseEncoded, `{"a":1}`, "application/json", "br"},
-		{"broken zstd", observation(contentEncoding("zstd")), KindResponseEncoded, `{"a":1}`, "application/json", "zstd"},
-		{"br over the cap", observation(contentEncoding("br"), body(brotlied(strings.Repeat("x", maxBytes+1)))), KindResponseEncoded, brotlied(strings.Repeat("x", maxBytes+1)), "application/json", "br"},
-		{"zstd over the cap", observation(contentEncoding("zstd"), body(zstded(strings.Repeat("x", maxBytes+1)))), KindResponseEncoded, zstded(strings.Repeat("x", maxBytes+1)), "application/json", "zstd"},
-		{"br with a large window", observation(contentEncoding("br"), body("\x0d"+brotlied("{}"))), KindResponseEncoded, "\x0d" + brotlied("{}"), "application/json", "br"},
-		{"broken gzip", observation(contentEncoding("gzip")), KindResponseEncoded, `{"a":1}`, "application/json", "gzip"},
-		{"gzip over the cap", observation(contentEncoding("gzip"), body(gzipped(strings.Repeat("x", maxBytes+1)))), KindResponseEncoded, gzipped(strings.Repeat("x", maxBytes+1)), "application/json", "gzip"},
-		{"a gzip failure", observation(contentEncoding("gzip"), body(gzipped("no")), status(500)), KindResponseFailure, "no", "application/json", "gzip"},
-		{"a gzip failure that broke off", observation(contentEncoding("gzip"), body("half"), brokenOff), KindResponseFailure, "half", "application/json", "gzip"},
-		{"a gRPC message", observation(grpcOf(body(frame(0, "m")))...), KindResponse, "m", "application/protobuf", ""},
-		{"a gRPC message of JSON", observation(contentType("application/grpc+json"), grpcStatus(0), body(frame(0, "{}"))), KindResponse, "{}", "application/json", ""},
-		{"a compressed gRPC message", observation(grpcOf(compressed, body(frame(1, gzipped("m"))))...), KindResponse, "m", "application/protobuf", "gzip"},
-		{"a broken gRPC message", observation(grpcOf(compressed, body(frame(1, "m")))...), KindResponseEncoded, frame(1, "m"), "application/grpc", "gzip"},
-		{"a gRPC stream", observation(grpcOf(body(frame(0, "m") + frame(0, "n")))...), KindStream, frame(0, "m") + frame(0, "n"), "application/grpc", ""},
-		{"over the cap", observation(ofSize(maxBytes + 1)), KindResponseOversize, "", "application/json", ""},
+		{"as it came", observation(), agentconfig.KindResponse, `{"a":1}`, "application/json", ""},
+		{"gzip", observation(contentEncoding("gzip"), body(gzipped("{}"))), agentconfig.KindResponse, "{}", "application/json", "gzip"},
+		{"x-gzip", observation(contentEncoding("X-GZip"), body(gzipped("{}"))), agentconfig.KindResponse, "{}", "application/json", "gzip"},
+		{"identity", observation(contentEncoding("identity")), agentconfig.KindResponse, `{"a":1}`, "application/json", ""},
+		{"none", observation(contentEncoding("None")), agentconfig.KindResponse, `{"a":1}`, "application/json", ""},
+		{"a charset", observation(contentEncoding("UTF-8")), agentconfig.KindResponse, `{"a":1}`, "application/json", ""},
+		{"a charset without a hyphen", observation(contentEncoding("utf8")), agentconfig.KindResponse, `{"a":1}`, "application/json", ""},
+		{"binary", observation(contentEncoding("binary")), agentconfig.KindResponse, `{"a":1}`, "application/json", ""},
+		{"empty members", observation(contentEncoding(" , ,")), agentconfig.KindResponse, `{"a":1}`, "application/json", ""},
+		{"none and gzip", observation(contentEncoding("identity, gzip"), body(gzipped("{}"))), agentconfig.KindResponse, "{}", "application/json", "gzip"},
+		{"br", observation(contentEncoding("br"), body(brotlied("{}"))), agentconfig.KindResponse, "{}", "application/json", "br"},
+		{"zstd", observation(contentEncoding("ZSTD"), body(zstded("{}"))), agentconfig.KindResponse, "{}", "application/json", "zstd"},
+		{"gzip in br", observation(contentEncoding("gzip, br"), body(brotlied(gzipped("{}")))), agentconfig.KindResponse, "{}", "application/json", "gzip,br"},
+		{"broken br", observation(contentEncoding("br")), agentconfig.KindResponseEncoded, `{"a":1}`, "application/json", "br"},
+		{"broken zstd", observation(contentEncoding("zstd")), agentconfig.KindResponseEncoded, `{"a":1}`, "application/json", "zstd"},
+		{"br over the cap", observation(contentEncoding("br"), body(brotlied(strings.Repeat("x", maxBytes+1)))), agentconfig.KindResponseEncoded, brotlied(strings.Repeat("x", maxBytes+1)), "application/json", "br"},
+		{"zstd over the cap", observation(contentEncoding("zstd"), body(zstded(strings.Repeat("x", maxBytes+1)))), agentconfig.KindResponseEncoded, zstded(strings.Repeat("x", maxBytes+1)), "application/json", "zstd"},
+		{"br with a large window", observation(contentEncoding("br"), body("\x0d"+brotlied("{}"))), agentconfig.KindResponseEncoded, "\x0d" + brotlied("{}"), "application/json", "br"},
+		{"broken gzip", observation(contentEncoding("gzip")), agentconfig.KindResponseEncoded, `{"a":1}`, "application/json", "gzip"},
+		{"gzip over the cap", observation(contentEncoding("gzip"), body(gzipped(strings.Repeat("x", maxBytes+1)))), agentconfig.KindResponseEncoded, gzipped(strings.Repeat("x", maxBytes+1)), "application/json", "gzip"},
+		{"a gzip failure", observation(contentEncoding("gzip"), body(gzipped("no")), status(500)), agentconfig.KindResponseFailure, "no", "application/json", "gzip"},
+		{"a gzip failure that broke off", observation(contentEncoding("gzip"), body("half"), brokenOff), agentconfig.KindResponseFailure, "half", "application/json", "gzip"},
+		{"a gRPC message", observation(grpcOf(body(frame(0, "m")))...), agentconfig.KindResponse, "m", "application/protobuf", ""},
+		{"a gRPC message of JSON", observation(contentType("application/grpc+json"), grpcStatus(0), body(frame(0, "{}"))), agentconfig.KindResponse, "{}", "application/json", ""},
+		{"a compressed gRPC message", observation(grpcOf(compressed, body(frame(1, gzipped("m"))))...), agentconfig.KindResponse, "m", "application/protobuf", "gzip"},
+		{"a broken gRPC message", observation(grpcOf(compressed, body(frame(1, "m")))...), agentconfig.KindResponseEncoded, frame(1, "m"), "application/grpc", "gzip"},
+		{"a gRPC stream", observation(grpcOf(body(frame(0, "m") + frame(0, "n")))...), agentconfig.KindStream, frame(0, "m") + frame(0, "n"), "application/grpc", ""},
+		{"over the cap", observation(ofSize(maxBytes + 1)), agentconfig.KindResponseOversize, "", "application/json", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			built := build(t, ContentModeAuto, test.of)
+			built := build(t, agentconfig.ContentModeAuto, test.of)
 			event, _ := receive(t, built)
 			coding, _ := event.Extensions()["contentencoding"].(string)
 			if built.Kind != test.kind || string(event.Data()) != test.want || event.DataContentType() != test.contentType || coding != test.coding {
@@ -415,7 +416,7 @@ func TestContent(t *testing.T) {
 }
 
 func TestAttributesOfAnAnswer(t *testing.T) {
-	event, _ := receive(t, build(t, ContentModeStructured, observation(grpcStatus(3), status(418), ofSize(5))))
+	event, _ := receive(t, build(t, agentconfig.ContentModeStructured, observation(grpcStatus(3), status(418), ofSize(5))))
 	for name, want := range map[string]any{
 		"statuscode": int32(418), "grpcstatus": int32(3), "durationms": int32(1),
 		"bodysize": "5", "bodysha256": "f00d", "correlationid": "c", "agentinstance": "i",
@@ -441,15 +442,15 @@ func TestOurAttributesAreReserved(t *testing.T) {
 		Identity:        Identity{Source: "s", InferenceService: "i", Namespace: "n", Component: "c", Revision: "r", AgentInstance: "a"},
 		MaxPayloadBytes: maxBytes,
 	}
-	built, err := builder.Build(o, KindResponseFailure, nil)
+	built, err := builder.Build(o, agentconfig.KindResponseFailure, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	tunnel, err := builder.Build(observation(ofTunnel), KindTunnel, nil)
+	tunnel, err := builder.Build(observation(ofTunnel), agentconfig.KindTunnel, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	loop, err := builder.Build(observation(ofLoop), KindLoop, nil)
+	loop, err := builder.Build(observation(ofLoop), agentconfig.KindLoop, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -486,7 +487,7 @@ func TestLine(t *testing.T) {
 		{"\xff\n", `"data_base64":"/wo="}` + "\n"},
 		{"", `"agentsequence":"000000000001"}` + "\n"},
 	} {
-		line, err := build(t, ContentModeAuto, observation(body(test.data))).Line(1)
+		line, err := build(t, agentconfig.ContentModeAuto, observation(body(test.data))).Line(1)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -522,7 +523,7 @@ func (w *failingWriter) Write(p []byte) (int, error) {
 // TestABodyIsWrittenAsItIsRead, up to where the writer fails.
 func TestABodyIsWrittenAsItIsRead(t *testing.T) {
 	for _, data := range []string{"", "{}", "\xff", strings.Repeat("\xff", 3<<10), strings.Repeat("\xff", 3<<10+1), strings.Repeat("\xff\x00", 10_000)} {
-		for _, mode := range []ContentMode{ContentModeBinary, ContentModeStructured} {
+		for _, mode := range []agentconfig.ContentMode{agentconfig.ContentModeBinary, agentconfig.ContentModeStructured} {
 			e := *build(t, mode, observation())
 			e.data = []byte(data)
 			message, err := e.Message(1)
@@ -560,7 +561,7 @@ func FuzzEvent(f *testing.F) {
 			Exchange: exchange, Side: Response, Complete: complete, Status: 200, GRPCStatus: 0, At: received,
 			Coding: Coding{ContentType: contentType, ContentEncoding: coding, GRPCEncoding: coding}, Body: whole(data),
 		}
-		for _, mode := range []ContentMode{ContentModeAuto, ContentModeBinary, ContentModeStructured} {
+		for _, mode := range []agentconfig.ContentMode{agentconfig.ContentModeAuto, agentconfig.ContentModeBinary, agentconfig.ContentModeStructured} {
 			receive(t, build(t, mode, o))
 		}
 		LoopInBody(o.Body)

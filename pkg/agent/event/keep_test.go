@@ -8,12 +8,14 @@ package event
 import (
 	"strings"
 	"testing"
+
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 )
 
 // TestWhatIsKeptGivesTheSameEvent as the whole head would, at every length
 // around the bounds.
 func TestWhatIsKeptGivesTheSameEvent(t *testing.T) {
-	builder := Builder{Identity: Identity{Source: "m", AgentInstance: "i"}, ContentMode: ContentModeAuto, MaxPayloadBytes: maxBytes}
+	builder := Builder{Identity: Identity{Source: "m", AgentInstance: "i"}, ContentMode: agentconfig.ContentModeAuto, MaxPayloadBytes: maxBytes}
 	const parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 	for name, make := range map[string]func(text string) (Exchange, Coding){
 		"path":         func(text string) (Exchange, Coding) { return Exchange{Path: "/" + text}, Coding{} },
@@ -52,11 +54,11 @@ func TestWhatIsKeptGivesTheSameEvent(t *testing.T) {
 			kept := exchange
 			bounded := *whole
 			bounded.Exchange, bounded.Coding = kept.kept(), coding.kept()
-			want, err := builder.Build(whole, KindResponse, nil)
+			want, err := builder.Build(whole, agentconfig.KindResponse, nil)
 			if err != nil {
 				t.Fatal("Build:", err)
 			}
-			got, err := builder.Build(&bounded, KindResponse, nil)
+			got, err := builder.Build(&bounded, agentconfig.KindResponse, nil)
 			if err != nil {
 				t.Fatal("Build:", err)
 			}

@@ -17,46 +17,6 @@ import (
 // TypePrefix begins the CloudEvents type of every event of the agent.
 const TypePrefix = "io.kubeflow.serving.inference."
 
-// The names of the contract with the control plane.
-type (
-	Kind        = agentconfig.Kind
-	Mode        = agentconfig.Mode
-	ContentMode = agentconfig.ContentMode
-)
-
-// The kinds, modes and content modes.
-const (
-	KindRequest          = agentconfig.KindRequest
-	KindResponse         = agentconfig.KindResponse
-	KindStream           = agentconfig.KindStream
-	KindRequestFailure   = agentconfig.KindRequestFailure
-	KindResponseFailure  = agentconfig.KindResponseFailure
-	KindRequestOversize  = agentconfig.KindRequestOversize
-	KindResponseOversize = agentconfig.KindResponseOversize
-	KindRequestEncoded   = agentconfig.KindRequestEncoded
-	KindResponseEncoded  = agentconfig.KindResponseEncoded
-	KindTunnel           = agentconfig.KindTunnel
-	KindLoop             = agentconfig.KindLoop
-	KindLedger           = agentconfig.KindLedger
-
-	ModeAll      = agentconfig.ModeAll
-	ModeRequest  = agentconfig.ModeRequest
-	ModeResponse = agentconfig.ModeResponse
-
-	ContentModeAuto       = agentconfig.ContentModeAuto
-	ContentModeBinary     = agentconfig.ContentModeBinary
-	ContentModeStructured = agentconfig.ContentModeStructured
-)
-
-// Kinds lists every kind there is.
-func Kinds() []Kind { return agentconfig.Kinds() }
-
-// DefaultKinds lists the kinds that are sent by default.
-func DefaultKinds() []Kind { return agentconfig.DefaultKinds() }
-
-// FormatKinds writes kinds as --events has them.
-func FormatKinds(kinds []Kind) string { return agentconfig.FormatKinds(kinds) }
-
 // Side is one direction of an exchange, the tunnel that it became, the whole of
 // one that may be part of a loop, or the agent that tells of itself.
 type Side uint8
@@ -85,22 +45,22 @@ func (s Side) String() string {
 	}
 }
 
-func (s Side) plain() Kind { return Kind(s.String()) }
+func (s Side) plain() agentconfig.Kind { return agentconfig.Kind(s.String()) }
 
-func (s Side) failure() Kind { return s.plain() + ".failure" }
+func (s Side) failure() agentconfig.Kind { return s.plain() + ".failure" }
 
-func (s Side) oversize() Kind { return s.plain() + ".oversize" }
+func (s Side) oversize() agentconfig.Kind { return s.plain() + ".oversize" }
 
-func (s Side) encoded() Kind { return s.plain() + ".encoded" }
+func (s Side) encoded() agentconfig.Kind { return s.plain() + ".encoded" }
 
 // SideOf says what a kind tells of.
-func SideOf(k Kind) Side {
+func SideOf(k agentconfig.Kind) Side {
 	switch {
-	case k == KindTunnel:
+	case k == agentconfig.KindTunnel:
 		return Tunnel
-	case k == KindLoop:
+	case k == agentconfig.KindLoop:
 		return Looped
-	case k == KindLedger:
+	case k == agentconfig.KindLedger:
 		return Agent
 	case strings.HasPrefix(string(k), "request"):
 		return Request
@@ -110,15 +70,15 @@ func SideOf(k Kind) Side {
 }
 
 // Selection is the set of kinds that go out.
-type Selection map[Kind]bool
+type Selection map[agentconfig.Kind]bool
 
 // Select gives the kinds that are both listed and of a side that the mode
 // wants. A tunnel and a loop are of both sides, and the agent of none.
-func Select(mode Mode, kinds []Kind) Selection {
+func Select(mode agentconfig.Mode, kinds []agentconfig.Kind) Selection {
 	selection := make(Selection, len(kinds))
 	for _, kind := range kinds {
 		side := SideOf(kind)
-		if mode == ModeAll || side != Request && side != Response || string(mode) == side.String() {
+		if mode == agentconfig.ModeAll || side != Request && side != Response || string(mode) == side.String() {
 			selection[kind] = true
 		}
 	}
@@ -126,8 +86,8 @@ func Select(mode Mode, kinds []Kind) Selection {
 }
 
 // Kinds lists what is selected, in the order of Kinds.
-func (s Selection) Kinds() []Kind {
-	return slices.DeleteFunc(Kinds(), func(kind Kind) bool { return !s[kind] })
+func (s Selection) Kinds() []agentconfig.Kind {
+	return slices.DeleteFunc(agentconfig.Kinds(), func(kind agentconfig.Kind) bool { return !s[kind] })
 }
 
 // Wants says whether any kind of a side is selected.

@@ -10,6 +10,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
+
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 )
 
 // Loop says by what a request was taken for one that carries an event of an
@@ -101,4 +103,4 @@ func LoopInBody(body Body) (sign Loop, ends bool) {
 
 func ownType(eventType string) bool { return strings.HasPrefix(eventType, TypePrefix) }
 
-func endsLoop(eventType string) bool { return eventType == TypePrefix+string(KindLoop) }
+func endsLoop(eventType string) bool { return eventType == TypePrefix+string(agentconfig.KindLoop) }

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 )
 
 // maxHeaderBytes leaves room under the 8 KiB that receivers commonly take.
@@ -20,14 +22,14 @@ const maxHeaderBytes = 7 << 10
 // Trigger would match the value.
 func (e *Event) isStructured(headersCarry bool) bool {
 	switch {
-	case e.mode == ContentModeStructured:
+	case e.mode == agentconfig.ContentModeStructured:
 		return true
 	case strings.HasPrefix(mediaTypeOf(e.contentType), "application/cloudevents"):
 		// In binary mode it would be read as an event in structured mode.
 		return true
 	case e.headerSize > maxHeaderBytes:
 		return true
-	case e.mode == ContentModeBinary:
+	case e.mode == agentconfig.ContentModeBinary:
 		return false
 	default:
 		return !headersCarry

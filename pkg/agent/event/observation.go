@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 )
 
 // Exchange is what the head of a request tells of both sides of an exchange.
@@ -158,17 +160,17 @@ func GRPCStatusOf(header, trailer http.Header) int {
 // Classify says what kind of event an observation is, without decoding its
 // body: Build may find that a body can't be decoded, and then it is the
 // side's encoded kind. maxBytes bounds a body.
-func Classify(o *Observation, maxBytes int64) Kind {
+func Classify(o *Observation, maxBytes int64) agentconfig.Kind {
 	return classify(o, maxBytes, o.Body.Whole())
 }
 
-func classify(o *Observation, maxBytes int64, whole bool) Kind {
+func classify(o *Observation, maxBytes int64, whole bool) agentconfig.Kind {
 	grpc := isGRPC(o.Coding.ContentType)
 	switch {
 	case o.Side == Tunnel:
-		return KindTunnel
+		return agentconfig.KindTunnel
 	case o.Side == Looped:
-		return KindLoop
+		return agentconfig.KindLoop
 	case !o.Complete, o.Side == Response && !succeeded(o, grpc):
 		return o.Side.failure()
 	case o.Body.Size > maxBytes, !whole:
@@ -176,9 +178,9 @@ func classify(o *Observation, maxBytes int64, whole bool) Kind {
 	case o.Body.Size > 0 && !decodable(o.Coding, grpc):
 		return o.Side.encoded()
 	case o.Side == Response && grpc && !o.unary():
-		return KindStream
+		return agentconfig.KindStream
 	case o.Side == Response && mediaTypeOf(o.Coding.ContentType) == eventStream:
-		return KindStream
+		return agentconfig.KindStream
 	default:
 		return o.Side.plain()
 	}
@@ -191,7 +193,9 @@ func Starved(o *Observation, maxBytes int64) bool {
 }
 
 // ClassifyKept classifies an observation as if its body had been kept.
-func ClassifyKept(o *Observation, maxBytes int64) Kind { return classify(o, maxBytes, true) }
+func ClassifyKept(o *Observation, maxBytes int64) agentconfig.Kind {
+	return classify(o, maxBytes, true)
+}
 
 // unary says whether a gRPC body is exactly one message.
 func (o *Observation) unary() bool {

@@ -29,6 +29,7 @@ import (
 	cehttp "github.com/cloudevents/sdk-go/v2/protocol/http"
 	"github.com/cloudevents/sdk-go/v2/types"
 
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
 )
 
@@ -39,7 +40,7 @@ import (
 
 // meantBy gives the meaning of an observation's event. It doesn't use the package's
 // own extensions, encodings and checks of events.
-func meantBy(b *Builder, o *Observation, kind Kind, attributes []metadata.Attribute) (meant *cloudevents.Event, valid bool) {
+func meantBy(b *Builder, o *Observation, kind agentconfig.Kind, attributes []metadata.Attribute) (meant *cloudevents.Event, valid bool) {
 	var replaced replacements
 	content := b.content(o, kind)
 	source := types.ParseURIRef(b.Identity.Source)
@@ -279,7 +280,7 @@ func judgeMode(t *testing.T, e *Event, meant *cloudevents.Event) {
 		t.Errorf("the header's size is %d, and not %d", e.headerSize, size)
 	}
 	want := isEventInStructuredMode(meant.DataContentType()) || size > 7<<10 ||
-		e.mode == ContentModeStructured || e.mode == ContentModeAuto && !carried
+		e.mode == agentconfig.ContentModeStructured || e.mode == agentconfig.ContentModeAuto && !carried
 	if e.structured != want {
 		t.Errorf("in mode %s it goes out structured: %v, of %d bytes, carried %v", e.mode, e.structured, size, carried)
 	}
@@ -538,14 +539,14 @@ func TestTheBoundOfAHeaderIsExact(t *testing.T) {
 	of := func(length int) (*Event, *cloudevents.Event) {
 		builder := &Builder{
 			Identity:    Identity{Source: "s", InferenceService: strings.Repeat("x", length)},
-			ContentMode: ContentModeAuto, MaxPayloadBytes: maxBytes,
+			ContentMode: agentconfig.ContentModeAuto, MaxPayloadBytes: maxBytes,
 		}
 		o := observation(grpcStatus(3))
-		built, err := builder.Build(o, KindResponse, nil)
+		built, err := builder.Build(o, agentconfig.KindResponse, nil)
 		if err != nil {
 			t.Fatal("Build:", err)
 		}
-		meant, _ := meantBy(builder, o, KindResponse, nil)
+		meant, _ := meantBy(builder, o, agentconfig.KindResponse, nil)
 		return built, meant
 	}
 	shortest, _ := of(1)
@@ -627,7 +628,7 @@ func FuzzEveryEventIsReadAsMeant(f *testing.F) {
 		}
 		builder := &Builder{
 			Identity: identity, MaxPayloadBytes: maxBytes,
-			ContentMode: []ContentMode{ContentModeAuto, ContentModeBinary, ContentModeStructured}[shape>>5%3],
+			ContentMode: []agentconfig.ContentMode{agentconfig.ContentModeAuto, agentconfig.ContentModeBinary, agentconfig.ContentModeStructured}[shape>>5%3],
 		}
 		kind := Classify(o, maxBytes)
 		meant, valid := meantBy(builder, o, kind, attributes)

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
 )
 
@@ -31,7 +32,7 @@ func TestAnEventHasTheMetadataThatItIsBuiltWith(t *testing.T) {
 		building.Go(func() {
 			for round := range 200 {
 				attributes := slices.Clone(versions[(n+round)%len(versions)])
-				built, err := builder.Build(observation(), KindResponse, attributes)
+				built, err := builder.Build(observation(), agentconfig.KindResponse, attributes)
 				if err != nil {
 					t.Error("Build:", err)
 					return
@@ -60,7 +61,7 @@ func TestMetadataInForceAreEncodedOnce(t *testing.T) {
 	builder := &Builder{Identity: Identity{Source: "s"}, MaxPayloadBytes: maxBytes}
 	attributes := []metadata.Attribute{{Name: "team", Value: "a"}}
 	build := func() *Event {
-		built, err := builder.Build(observation(), KindResponse, attributes)
+		built, err := builder.Build(observation(), agentconfig.KindResponse, attributes)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -91,7 +92,7 @@ func TestMetadataNeverReplaceOurAttributes(t *testing.T) {
 		"specversion", "id", "source", "type", "subject", "datacontenttype", "dataschema", "time", "data", sequenceAttribute,
 		"agentinstance", "component", "correlationid", "durationms", "grpcstatus", "knativeerrorcode", "replaced", "statuscode", "traceparent",
 	} {
-		for _, mode := range []ContentMode{ContentModeBinary, ContentModeStructured} {
+		for _, mode := range []agentconfig.ContentMode{agentconfig.ContentModeBinary, agentconfig.ContentModeStructured} {
 			plain := build(t, mode, observation())
 			if got := build(t, mode, observation(), metadata.Attribute{Name: name, Value: odd}); wire(t, got) != wire(t, plain) {
 				t.Errorf("%s, %s:\n%s\nand not\n%s", name, mode, wire(t, got), wire(t, plain))
@@ -103,7 +104,7 @@ func TestMetadataNeverReplaceOurAttributes(t *testing.T) {
 func TestMetadataWithAnInvalidNameAreRefused(t *testing.T) {
 	builder := &Builder{Identity: Identity{Source: "s"}, MaxPayloadBytes: maxBytes}
 	for _, name := range []string{"", "Team", "a b", "a\r\nb", "a:b", `a"b`, "é"} {
-		if _, err := builder.Build(observation(), KindResponse, []metadata.Attribute{{Name: name, Value: "x"}}); err == nil {
+		if _, err := builder.Build(observation(), agentconfig.KindResponse, []metadata.Attribute{{Name: name, Value: "x"}}); err == nil {
 			t.Errorf("%q is taken", name)
 		}
 	}
@@ -112,7 +113,7 @@ func TestMetadataWithAnInvalidNameAreRefused(t *testing.T) {
 func TestAnEventWithoutASourceIsRefused(t *testing.T) {
 	for _, source := range []string{"", "#", ":", "%zz"} {
 		builder := &Builder{Identity: Identity{Source: source}, MaxPayloadBytes: maxBytes}
-		if _, err := builder.Build(observation(), KindResponse, nil); err == nil {
+		if _, err := builder.Build(observation(), agentconfig.KindResponse, nil); err == nil {
 			t.Errorf("%q is taken", source)
 		}
 	}

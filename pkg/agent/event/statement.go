@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 )
 
 // Ledger makes the ledger event of a statement. It tells of no exchange, so it
@@ -29,7 +30,7 @@ func (b *Builder) Ledger(statement ledger.Statement, id string, at time.Time) (*
 		return nil, err
 	}
 	return finish(&Event{
-		Kind: KindLedger, id: id + "-" + string(KindLedger), source: shared.source,
+		Kind: agentconfig.KindLedger, id: id + "-" + string(agentconfig.KindLedger), source: shared.source,
 		contentType: "application/json", at: at.UTC(),
 		shared: shared, data: data, mode: b.ContentMode,
 	})

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
 )
 
@@ -55,7 +56,7 @@ func wire(t *testing.T, e *Event) string {
 
 // TestAStoredEventGoesOutAsItWouldHave, and so does its dead letter.
 func TestAStoredEventGoesOutAsItWouldHave(t *testing.T) {
-	seen := make(map[Kind]bool)
+	seen := make(map[agentconfig.Kind]bool)
 	same := func(name string, e *Event) {
 		t.Helper()
 		seen[e.Kind] = true
@@ -89,7 +90,7 @@ func TestAStoredEventGoesOutAsItWouldHave(t *testing.T) {
 		"another time":          observation(func(o *Observation) { o.At = time.Unix(-1, 5).In(time.FixedZone("", 3600)) }),
 	}
 	for name, o := range observations {
-		for _, mode := range []ContentMode{ContentModeAuto, ContentModeBinary, ContentModeStructured} {
+		for _, mode := range []agentconfig.ContentMode{agentconfig.ContentModeAuto, agentconfig.ContentModeBinary, agentconfig.ContentModeStructured} {
 			e := build(t, mode, o, metadata.Attribute{Name: "team", Value: "東京 \"50%\""}, metadata.Attribute{Name: "owner", Value: "x"})
 			same(name+", "+string(mode), e)
 			plain := build(t, mode, o)
@@ -114,12 +115,12 @@ func TestAStoredEventGoesOutAsItWouldHave(t *testing.T) {
 			}
 		}
 	}
-	told, err := (&Builder{Identity: Identity{Source: "s"}, ContentMode: ContentModeAuto}).Ledger(ledger.Statement{Sequence: 7, Final: true}, "id", time.Unix(1, 0).In(time.FixedZone("", 3600)))
+	told, err := (&Builder{Identity: Identity{Source: "s"}, ContentMode: agentconfig.ContentModeAuto}).Ledger(ledger.Statement{Sequence: 7, Final: true}, "id", time.Unix(1, 0).In(time.FixedZone("", 3600)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	same("a ledger event", told)
-	for _, kind := range Kinds() {
+	for _, kind := range agentconfig.Kinds() {
 		if !seen[kind] {
 			t.Errorf("no %s event was stored", kind)
 		}
@@ -129,7 +130,7 @@ func TestAStoredEventGoesOutAsItWouldHave(t *testing.T) {
 // TestAnAttributeOfAnEarlierAgentIsRenamed: its name is longer than CloudEvents
 // allows, and the event may still be in a spool.
 func TestAnAttributeOfAnEarlierAgentIsRenamed(t *testing.T) {
-	e := build(t, ContentModeAuto, observation(inferenceHeader("5")))
+	e := build(t, agentconfig.ContentModeAuto, observation(inferenceHeader("5")))
 	_, whole := stored(t, e)
 	at := bytes.Index(whole, []byte(inferenceHeaderAttribute))
 	earlier := slices.Concat(whole[:at-4], appendString(nil, "inferenceheaderlength"), whole[at+len(inferenceHeaderAttribute):])
@@ -173,7 +174,7 @@ func TestAnEventThatAnEarlierAgentStoredGoesOutAsItWouldHave(t *testing.T) {
 // a name twice. A name with odd characters could end a line of a header.
 func TestAStoredEventHasNoExtensionInThePlaceOfAnAttribute(t *testing.T) {
 	read := func(name string) error {
-		e := *build(t, ContentModeAuto, observation(), metadata.Attribute{Name: "team", Value: "x"})
+		e := *build(t, agentconfig.ContentModeAuto, observation(), metadata.Attribute{Name: "team", Value: "x"})
 		e.own = append(slices.Clip(e.own), extension{name: name, text: "y"})
 		attributes, data, err := e.Stored(nil)
 		if err != nil {
@@ -205,7 +206,7 @@ func TestAStoredEventIsAsValidAsABuiltOne(t *testing.T) {
 		"a year of five digits":  func(e *Event) { e.at = time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC) },
 		"a negative year":        func(e *Event) { e.at = time.Date(-1, 1, 1, 0, 0, 0, 0, time.UTC) },
 	} {
-		e := *build(t, ContentModeAuto, observation())
+		e := *build(t, agentconfig.ContentModeAuto, observation())
 		change(&e)
 		attributes, data, err := e.Stored(nil)
 		if err != nil {
@@ -218,7 +219,7 @@ func TestAStoredEventIsAsValidAsABuiltOne(t *testing.T) {
 }
 
 func TestAStoredAttributeIsAbsentOrNotEmpty(t *testing.T) {
-	_, whole := stored(t, build(t, ContentModeAuto, observation(path("/subject"))))
+	_, whole := stored(t, build(t, agentconfig.ContentModeAuto, observation(path("/subject"))))
 	there := appendOptionalString(nil, "/subject")
 	if bytes.Count(whole, there) != 1 {
 		t.Fatalf("%q has no subject", whole)
@@ -233,7 +234,7 @@ func TestAStoredAttributeIsAbsentOrNotEmpty(t *testing.T) {
 
 // TestStoredExtensionsMayHaveAnyOrder: they go out sorted.
 func TestStoredExtensionsMayHaveAnyOrder(t *testing.T) {
-	sorted := build(t, ContentModeAuto, observation(grpcStatus(3)))
+	sorted := build(t, agentconfig.ContentModeAuto, observation(grpcStatus(3)))
 	turned := *sorted
 	turned.own = slices.Clone(sorted.own)
 	slices.Reverse(turned.own)
@@ -252,7 +253,7 @@ func TestStoredExtensionsMayHaveAnyOrder(t *testing.T) {
 
 // TestAnEmptyExtensionIsNoLineOfAHeader, and a member of the JSON.
 func TestAnEmptyExtensionIsNoLineOfAHeader(t *testing.T) {
-	e := build(t, ContentModeAuto, observation())
+	e := build(t, agentconfig.ContentModeAuto, observation())
 	e.own.set(extension{name: "empty"})
 	e.measure()
 	judge(t, e, meantByFields(e), 1)
@@ -263,7 +264,7 @@ func TestAStoredContentTypeIsPrintable(t *testing.T) {
 	for contentType, readable := range map[string]bool{
 		"text/plain; a=b": true, "text/plain; a=\"\x01\"": false, "text/plain\r\nA: b": false, "text": true, "a/b/c": false, " ": false,
 	} {
-		e := *build(t, ContentModeAuto, observation())
+		e := *build(t, agentconfig.ContentModeAuto, observation())
 		e.contentType = contentType
 		attributes, data, err := e.Stored(nil)
 		if err != nil {
@@ -278,7 +279,7 @@ func TestAStoredContentTypeIsPrintable(t *testing.T) {
 // TestWhatIsNoStoredEventIsRefused: every prefix of one, and every byte of one
 // changed, is an error or another event, never a panic.
 func TestWhatIsNoStoredEventIsRefused(t *testing.T) {
-	e := build(t, ContentModeAuto, observation(grpcStatus(3)))
+	e := build(t, agentconfig.ContentModeAuto, observation(grpcStatus(3)))
 	_, whole := stored(t, e)
 	attributes := len(whole) - len(e.Data())
 	for n := range attributes {
@@ -298,7 +299,7 @@ func TestWhatIsNoStoredEventIsRefused(t *testing.T) {
 }
 
 func FuzzReadStored(f *testing.F) {
-	builder := Builder{Identity: Identity{Source: "m", AgentInstance: "i"}, ContentMode: ContentModeAuto, MaxPayloadBytes: maxBytes}
+	builder := Builder{Identity: Identity{Source: "m", AgentInstance: "i"}, ContentMode: agentconfig.ContentModeAuto, MaxPayloadBytes: maxBytes}
 	for _, o := range []*Observation{observation(grpcStatus(3)), observation(ofRequest), observation(ofTunnel), observation(ofSize(5), status(500))} {
 		e, err := builder.Build(o, Classify(o, maxBytes), []metadata.Attribute{{Name: "team", Value: "東 京"}})
 		if err != nil {
@@ -347,7 +348,7 @@ func FuzzStored(f *testing.F) {
 			o.Coding.ContentType, o.Exchange.Path, o.Exchange.ClientRequestID = contentType, path, requestID
 			o.Body, o.Complete = whole(data), complete
 		})
-		for _, mode := range []ContentMode{ContentModeAuto, ContentModeBinary, ContentModeStructured} {
+		for _, mode := range []agentconfig.ContentMode{agentconfig.ContentModeAuto, agentconfig.ContentModeBinary, agentconfig.ContentModeStructured} {
 			e := build(t, mode, o)
 			back, _ := stored(t, e)
 			if got, want := wire(t, back), wire(t, e); got != want {

@@ -17,6 +17,7 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/agent/delivery"
 	"github.com/sidenote-dev/sidenote/pkg/agent/event"
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 	"github.com/sidenote-dev/sidenote/pkg/inference"
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
 )
@@ -43,8 +44,8 @@ func costOf(tb testing.TB, size int, path string) (*Pipeline, *promptSink, func(
 	attributes := []metadata.Attribute{{Name: "team", Value: "ai-platform"}, {Name: "owner", Value: "ml-ops"}}
 	p := NewPipeline(Settings{
 		Paths:      paths,
-		Selection:  event.Select(event.ModeAll, event.DefaultKinds()),
-		Builder:    &event.Builder{Identity: event.Identity{Source: "m", InferenceService: "m", Namespace: "n", AgentInstance: "i"}, ContentMode: event.ContentModeAuto, MaxPayloadBytes: 700 << 10},
+		Selection:  event.Select(agentconfig.ModeAll, agentconfig.DefaultKinds()),
+		Builder:    &event.Builder{Identity: event.Identity{Source: "m", InferenceService: "m", Namespace: "n", AgentInstance: "i"}, ContentMode: agentconfig.ContentModeAuto, MaxPayloadBytes: 700 << 10},
 		Deadline:   time.Minute,
 		Attributes: func() []metadata.Attribute { return attributes },
 	}, capture.NewBudget(32<<20), []Sink{sink}, new(ledger.Account))

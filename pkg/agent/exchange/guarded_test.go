@@ -19,6 +19,7 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/agent/event"
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
 	"github.com/sidenote-dev/sidenote/pkg/agent/panics"
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
 )
 
@@ -64,8 +65,8 @@ func TestAPanicCostsAnEventAndNoMore(t *testing.T) {
 			budget := capture.NewBudget(1 << 20)
 			var places []panics.Place
 			settings := Settings{
-				Selection:  event.Select(event.ModeAll, event.Kinds()),
-				Builder:    &event.Builder{Identity: event.Identity{Source: "m", AgentInstance: "i"}, ContentMode: event.ContentModeAuto, MaxPayloadBytes: 1 << 10},
+				Selection:  event.Select(agentconfig.ModeAll, agentconfig.Kinds()),
+				Builder:    &event.Builder{Identity: event.Identity{Source: "m", AgentInstance: "i"}, ContentMode: agentconfig.ContentModeAuto, MaxPayloadBytes: 1 << 10},
 				Deadline:   time.Minute,
 				Attributes: func() []metadata.Attribute { return nil },
 			}
@@ -159,7 +160,7 @@ func TestWhatIsLostCountsOnce(t *testing.T) {
 			sink := new(takingSink)
 			budget := capture.NewBudget(1 << 20)
 			p := NewPipeline(Settings{
-				Selection:  event.Select(event.ModeAll, event.Kinds()),
+				Selection:  event.Select(agentconfig.ModeAll, agentconfig.Kinds()),
 				Builder:    &event.Builder{MaxPayloadBytes: 1 << 10},
 				Attributes: func() []metadata.Attribute { return nil },
 			}, budget, []Sink{sink}, new(ledger.Account))
@@ -196,7 +197,7 @@ func TestWhatWasObservedIsNotGivenBack(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			budget := capture.NewBudget(1 << 20)
 			p := NewPipeline(Settings{
-				Selection:  event.Select(event.ModeAll, event.Kinds()),
+				Selection:  event.Select(agentconfig.ModeAll, agentconfig.Kinds()),
 				Builder:    &event.Builder{MaxPayloadBytes: 1 << 10},
 				Attributes: func() []metadata.Attribute { return nil },
 			}, budget, []Sink{new(takingSink)}, new(ledger.Account))

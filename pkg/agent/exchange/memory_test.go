@@ -23,6 +23,7 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/agent/delivery"
 	"github.com/sidenote-dev/sidenote/pkg/agent/event"
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 	"github.com/sidenote-dev/sidenote/pkg/inference"
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
 )
@@ -75,8 +76,8 @@ func TestTheBudgetHasAllThatAQueuedEventHolds(t *testing.T) {
 			budget := capture.NewBudget(1 << 30)
 			settings := Settings{
 				Paths:      inference.Paths{},
-				Selection:  event.Select(event.ModeAll, event.Kinds()),
-				Builder:    &event.Builder{Identity: event.Identity{Source: "m", InferenceService: "m", Namespace: "n", AgentInstance: "i"}, ContentMode: event.ContentModeAuto, MaxPayloadBytes: 1 << 20},
+				Selection:  event.Select(agentconfig.ModeAll, agentconfig.Kinds()),
+				Builder:    &event.Builder{Identity: event.Identity{Source: "m", InferenceService: "m", Namespace: "n", AgentInstance: "i"}, ContentMode: agentconfig.ContentModeAuto, MaxPayloadBytes: 1 << 20},
 				Deadline:   time.Minute,
 				Attributes: func() []metadata.Attribute { return attributes },
 			}
@@ -128,8 +129,8 @@ func TestAnExchangeHoldsNoBodyOfAnEventThatHasEnded(t *testing.T) {
 	sink := new(weakSink)
 	budget := capture.NewBudget(1 << 20)
 	p := NewPipeline(Settings{
-		Selection:  event.Select(event.ModeAll, event.Kinds()),
-		Builder:    &event.Builder{Identity: event.Identity{Source: "m"}, ContentMode: event.ContentModeAuto, MaxPayloadBytes: 1 << 20},
+		Selection:  event.Select(agentconfig.ModeAll, agentconfig.Kinds()),
+		Builder:    &event.Builder{Identity: event.Identity{Source: "m"}, ContentMode: agentconfig.ContentModeAuto, MaxPayloadBytes: 1 << 20},
 		Attributes: func() []metadata.Attribute { return nil },
 	}, budget, []Sink{sink}, new(ledger.Account))
 	body := randomBytes(60_000)

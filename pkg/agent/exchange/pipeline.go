@@ -20,6 +20,7 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/agent/event"
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
 	"github.com/sidenote-dev/sidenote/pkg/agent/panics"
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 	"github.com/sidenote-dev/sidenote/pkg/inference"
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
 )
@@ -96,7 +97,7 @@ func wantedOf(selection event.Selection, side event.Side) wanted {
 // observed is one event before it is built.
 type observed struct {
 	observation event.Observation
-	kind        event.Kind
+	kind        agentconfig.Kind
 	attributes  []metadata.Attribute
 	// sequences has the event's place for each sink. That of the only sink is in
 	// sequence.

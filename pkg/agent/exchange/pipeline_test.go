@@ -16,6 +16,7 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/agent/delivery"
 	"github.com/sidenote-dev/sidenote/pkg/agent/event"
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
 )
 
@@ -47,8 +48,8 @@ func TestAnEventIsHandedOverOnceItsSinkHasIt(t *testing.T) {
 		sink := newSlowSink()
 		budget := capture.NewBudget(5 * delivery.OverheadBytes)
 		settings := Settings{
-			Selection:  event.Select(event.ModeAll, event.Kinds()),
-			Builder:    &event.Builder{Identity: event.Identity{Source: "m", AgentInstance: "i"}, ContentMode: event.ContentModeAuto, MaxPayloadBytes: 100},
+			Selection:  event.Select(agentconfig.ModeAll, agentconfig.Kinds()),
+			Builder:    &event.Builder{Identity: event.Identity{Source: "m", AgentInstance: "i"}, ContentMode: agentconfig.ContentModeAuto, MaxPayloadBytes: 100},
 			Deadline:   time.Minute,
 			Attributes: func() []metadata.Attribute { return nil },
 		}
@@ -118,8 +119,8 @@ func TestAnAttemptHoldsUpNothing(t *testing.T) {
 		sinks := []*busySink{{let: make(chan struct{})}, {let: make(chan struct{})}}
 		budget := capture.NewBudget(1 << 20)
 		p := NewPipeline(Settings{
-			Selection:  event.Select(event.ModeAll, event.Kinds()),
-			Builder:    &event.Builder{Identity: event.Identity{Source: "m", AgentInstance: "i"}, ContentMode: event.ContentModeAuto, MaxPayloadBytes: 100},
+			Selection:  event.Select(agentconfig.ModeAll, agentconfig.Kinds()),
+			Builder:    &event.Builder{Identity: event.Identity{Source: "m", AgentInstance: "i"}, ContentMode: agentconfig.ContentModeAuto, MaxPayloadBytes: 100},
 			Deadline:   time.Minute,
 			Attributes: func() []metadata.Attribute { return nil },
 		}, budget, []Sink{sinks[0], sinks[1]}, new(ledger.Account))

@@ -18,6 +18,7 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/agent/event"
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
 	"github.com/sidenote-dev/sidenote/pkg/agent/proxy"
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 	"github.com/sidenote-dev/sidenote/pkg/inference"
 )
 
@@ -75,10 +76,10 @@ func (r *recorder) beginRequest(coding event.Coding, expected int64) {
 	switch {
 	case r.loop != event.NoLoop:
 		// Its size and hash are enough.
-		keep.MaxBytes, keep.KeepOverCap, keep.Hash = 0, false, p.settings.Selection[event.KindLoop]
+		keep.MaxBytes, keep.KeepOverCap, keep.Hash = 0, false, p.settings.Selection[agentconfig.KindLoop]
 	case r.mayLoop:
 		// Its beginning says whether anything of the exchange is wanted.
-		keep.KeepOverCap, keep.Hash = true, keep.Hash || p.settings.Selection[event.KindLoop]
+		keep.KeepOverCap, keep.Hash = true, keep.Hash || p.settings.Selection[agentconfig.KindLoop]
 	case !p.wants[event.Request].any:
 		return
 	}

@@ -34,6 +34,7 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/agent/event"
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
 	"github.com/sidenote-dev/sidenote/pkg/agent/spool"
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
 )
 
@@ -121,8 +122,8 @@ func (o *observedBodies) converse() {
 func runReuse(t *testing.T, sinks ...*delivery.Sink) *observedBodies {
 	budget := capture.NewBudget(256 << 20)
 	settings := Settings{
-		Selection:  event.Select(event.ModeAll, event.Kinds()),
-		Builder:    &event.Builder{Identity: event.Identity{Source: "m", AgentInstance: "i"}, ContentMode: event.ContentModeBinary, MaxPayloadBytes: 1 << 20},
+		Selection:  event.Select(agentconfig.ModeAll, agentconfig.Kinds()),
+		Builder:    &event.Builder{Identity: event.Identity{Source: "m", AgentInstance: "i"}, ContentMode: agentconfig.ContentModeBinary, MaxPayloadBytes: 1 << 20},
 		Deadline:   time.Minute,
 		Attributes: func() []metadata.Attribute { return nil },
 	}

@@ -27,6 +27,7 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/agent/exchange"
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
 	"github.com/sidenote-dev/sidenote/pkg/agent/proxy"
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
 )
 
@@ -232,13 +233,13 @@ func newStage(t *testing.T, state sinkState, fill queueFill) *stage {
 	budget := capture.NewBudget(budgetBytes)
 	builder := &event.Builder{
 		Identity:        event.Identity{Source: "m-predictor-default", AgentInstance: "i"},
-		ContentMode:     event.ContentModeAuto,
+		ContentMode:     agentconfig.ContentModeAuto,
 		MaxPayloadBytes: 200_000,
 	}
 	pipeline := exchange.NewPipeline(exchange.Settings{
-		Selection:  event.Select(event.ModeAll, event.Kinds()),
+		Selection:  event.Select(agentconfig.ModeAll, agentconfig.Kinds()),
 		Builder:    builder,
-		Deadline:   delivery.EventDeadline,
+		Deadline:   agentconfig.EventDeadline,
 		Attributes: func() []metadata.Attribute { return nil },
 	}, budget, []exchange.Sink{sink}, new(ledger.Account))
 
@@ -272,7 +273,7 @@ func fillQueue(t *testing.T, sink *delivery.Sink, budget *capture.Budget, builde
 		now := time.Now()
 		sink.Enqueue(&delivery.Item{
 			Event: built, Sequence: sink.Account().Observe(), Bytes: itemBytes,
-			Observed: now, Deadline: now.Add(delivery.EventDeadline), Release: lease.Release,
+			Observed: now, Deadline: now.Add(agentconfig.EventDeadline), Release: lease.Release,
 		})
 	}
 	if fill.rest >= 0 && !budget.Lease().Grow(budget.Limit()-budget.Used()-fill.rest) {
@@ -302,7 +303,7 @@ func runDelivery(t *testing.T, sink *delivery.Sink, pipeline *exchange.Pipeline,
 		}
 		sink.Enqueue(&delivery.Item{
 			Event: built, Sequence: sink.Account().Observe(),
-			Observed: now, Deadline: now.Add(delivery.EventDeadline), Release: func() {},
+			Observed: now, Deadline: now.Add(agentconfig.EventDeadline), Release: func() {},
 		})
 		synctest.Wait()
 	}

@@ -20,13 +20,14 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/agent/event"
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
 	"github.com/sidenote-dev/sidenote/pkg/agent/panics"
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 )
 
 // Settings say what statements contain beside the figures, and when they are due.
 type Settings struct {
 	Builder   *event.Builder
 	Selection event.Selection
-	Mode      event.Mode
+	Mode      agentconfig.Mode
 	// Interval is the shortest time between two statements.
 	Interval time.Duration
 	// Deadline is the time after which an undelivered statement is dropped.
@@ -65,7 +66,7 @@ type account struct {
 // selection has no ledger events.
 func NewIssuer(settings Settings, sinks []*delivery.Sink) *Issuer {
 	i := &Issuer{settings: settings}
-	if !settings.Selection[event.KindLedger] {
+	if !settings.Selection[agentconfig.KindLedger] {
 		return i
 	}
 	for _, sink := range sinks {

@@ -24,6 +24,7 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/agent/event"
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
 	"github.com/sidenote-dev/sidenote/pkg/agent/panics"
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 	"github.com/sidenote-dev/sidenote/pkg/receiver"
 )
 
@@ -56,13 +57,13 @@ func newStage(t *testing.T) *stage {
 			return ctx, func(delivery.Result) {}
 		},
 	})
-	builder := &event.Builder{Identity: event.Identity{Source: "m-predictor-default", AgentInstance: "i-1", Namespace: "models"}, ContentMode: event.ContentModeAuto}
+	builder := &event.Builder{Identity: event.Identity{Source: "m-predictor-default", AgentInstance: "i-1", Namespace: "models"}, ContentMode: agentconfig.ContentModeAuto}
 	s.issuer = NewIssuer(Settings{
 		Builder:   builder,
-		Selection: event.Select(event.ModeRequest, []event.Kind{event.KindRequest, event.KindResponse, event.KindLedger}),
-		Mode:      event.ModeRequest,
+		Selection: event.Select(agentconfig.ModeRequest, []agentconfig.Kind{agentconfig.KindRequest, agentconfig.KindResponse, agentconfig.KindLedger}),
+		Mode:      agentconfig.ModeRequest,
 		Interval:  interval,
-		Deadline:  delivery.EventDeadline,
+		Deadline:  agentconfig.EventDeadline,
 		Started:   time.Now(),
 		Skips:     new(ledger.Skips),
 	}, []*delivery.Sink{s.sink})
@@ -130,12 +131,12 @@ func (s *stage) observe(bytes int64) {
 	now := time.Now()
 	built, err := (&event.Builder{Identity: s.issuer.settings.Builder.Identity}).Build(&event.Observation{
 		Exchange: &event.Exchange{CorrelationID: "c"}, Complete: true, At: now, Status: event.NoStatus, GRPCStatus: event.NoStatus,
-	}, event.KindRequest, nil)
+	}, agentconfig.KindRequest, nil)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	s.sink.Enqueue(&delivery.Item{
-		Event: built, Sequence: s.sink.Account().Observe(), Observed: now, Deadline: now.Add(delivery.EventDeadline),
+		Event: built, Sequence: s.sink.Account().Observe(), Observed: now, Deadline: now.Add(agentconfig.EventDeadline),
 		Bytes: bytes, Release: func() {},
 	})
 }
@@ -361,7 +362,7 @@ func TestWithoutLedgerEventsSelectedNothingIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
 		settings := s.issuer.settings
-		settings.Selection = event.Select(event.ModeAll, []event.Kind{event.KindRequest})
+		settings.Selection = event.Select(agentconfig.ModeAll, []agentconfig.Kind{agentconfig.KindRequest})
 		silent := NewIssuer(settings, []*delivery.Sink{s.sink})
 		s.observe(1)
 		silent.Issue()

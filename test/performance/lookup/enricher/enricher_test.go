@@ -21,6 +21,7 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/agent/delivery"
 	"github.com/sidenote-dev/sidenote/pkg/agent/event"
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
 )
 
@@ -31,7 +32,7 @@ func build(t *testing.T, attributes []metadata.Attribute) *event.Event {
 	t.Helper()
 	builder := event.Builder{
 		Identity:        event.Identity{Source: "m", InferenceService: "m", AgentInstance: "i"},
-		ContentMode:     event.ContentModeBinary,
+		ContentMode:     agentconfig.ContentModeBinary,
 		MaxPayloadBytes: 1 << 10,
 	}
 	built, err := builder.Build(&event.Observation{
@@ -43,7 +44,7 @@ func build(t *testing.T, attributes []metadata.Attribute) *event.Event {
 		Status:     http.StatusOK,
 		GRPCStatus: event.NoStatus,
 		At:         time.Unix(1700000000, 0).UTC(),
-	}, event.KindResponse, attributes)
+	}, agentconfig.KindResponse, attributes)
 	if err != nil {
 		t.Fatal(err)
 	}

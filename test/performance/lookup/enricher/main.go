@@ -93,7 +93,7 @@ func settings(given *agentconfig.Config) exchange.Settings {
 			ContentMode:     given.ContentMode,
 			MaxPayloadBytes: given.MaxPayloadBytes,
 		},
-		Deadline:   delivery.EventDeadline,
+		Deadline:   agentconfig.EventDeadline,
 		Attributes: func() []metadata.Attribute { return nil },
 	}
 }
