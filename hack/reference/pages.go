@@ -19,9 +19,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
 
-	"github.com/sidenote-dev/sidenote/pkg/agent/arguments"
 	"github.com/sidenote-dev/sidenote/pkg/agent/event"
 	"github.com/sidenote-dev/sidenote/pkg/agent/metrics"
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
 )
 
@@ -38,7 +38,7 @@ Each type begins with %s. Sent says whether events of the type are sent if %s is
 	rows := table{{"type", "sent by default", "when", "data"}}
 	for _, kind := range event.DescribeKinds() {
 		sent := "no"
-		if slices.Contains(event.DefaultKinds(), kind.Kind) {
+		if slices.Contains(agentconfig.DefaultKinds(), kind.Kind) {
 			sent = "yes"
 		}
 		rows = append(rows, []string{code(string(kind.Kind)), sent, kind.When, kind.Data})
@@ -143,7 +143,7 @@ var argumentPattern = regexp.MustCompile(`(?m)^  --(\S+?)=(\S+)\n {8}(.+)$`)
 func writeArguments(out *bytes.Buffer) error {
 	out.WriteString("# Arguments of the agent\n\nThis is the table of `agent --help`. On Kubernetes the controller writes the arguments.\n\n")
 	var usage bytes.Buffer
-	arguments.Usage(&usage)
+	agentconfig.Usage(&usage)
 	found := argumentPattern.FindAllStringSubmatch(usage.String(), -1)
 	if len(found) < 20 {
 		return fmt.Errorf("the help text has only %d arguments", len(found))

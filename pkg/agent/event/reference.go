@@ -5,10 +5,12 @@ SPDX-License-Identifier: Apache-2.0
 
 package event
 
+import "github.com/sidenote-dev/sidenote/pkg/agentconfig"
+
 // KindDescription describes a kind of event. docs/reference/events.md is
 // generated from it.
 type KindDescription struct {
-	Kind Kind
+	Kind agentconfig.Kind
 	// When says when the event is sent, and Data what its data is.
 	When, Data string
 }
@@ -16,18 +18,18 @@ type KindDescription struct {
 // DescribeKinds describes every kind, in the order of Kinds.
 func DescribeKinds() []KindDescription {
 	return []KindDescription{
-		{KindRequest, "the request's body is complete, whatever the response is", "that body"},
-		{KindResponse, "a response with a 2xx status (gRPC: status 0) is complete", "that body"},
-		{KindStream, "the same, for server-sent events, or for gRPC with other than exactly one message", "the whole stream, with its framing"},
-		{KindRequestFailure, "the request broke off, or the model ended the exchange before it had read all of the request", "the part that arrived, up to `maxPayloadBytes`"},
-		{KindResponseFailure, "the response has another status, broke off or didn't come", "the part that arrived, up to `maxPayloadBytes`"},
-		{KindRequestOversize, "the request's body exceeds `maxPayloadBytes`, or the agent had no room for it", "none: `bodysize` and `bodysha256`"},
-		{KindResponseOversize, "the same, for the response's body", "none: `bodysize` and `bodysha256`"},
-		{KindRequestEncoded, "the request's body has a content coding other than gzip, deflate, br and zstd, has more than two codings, or can't be decoded within the bounds", "that body, not decoded"},
-		{KindResponseEncoded, "the same, for the response's body", "that body, not decoded"},
-		{KindTunnel, "a WebSocket that the model accepted has ended", "none: `bytesfromclient` and `bytesfrommodel`"},
-		{KindLoop, "an exchange has ended whose request carries, or claims to carry, an event of one of these types", "none: `loopreason`, and `bodysize` and `bodysha256` of the request"},
-		{KindLedger, "at an interval, and when the agent ends", "the counts of the agent's events to this sink"},
+		{agentconfig.KindRequest, "the request's body is complete, whatever the response is", "that body"},
+		{agentconfig.KindResponse, "a response with a 2xx status (gRPC: status 0) is complete", "that body"},
+		{agentconfig.KindStream, "the same, for server-sent events, or for gRPC with other than exactly one message", "the whole stream, with its framing"},
+		{agentconfig.KindRequestFailure, "the request broke off, or the model ended the exchange before it had read all of the request", "the part that arrived, up to `maxPayloadBytes`"},
+		{agentconfig.KindResponseFailure, "the response has another status, broke off or didn't come", "the part that arrived, up to `maxPayloadBytes`"},
+		{agentconfig.KindRequestOversize, "the request's body exceeds `maxPayloadBytes`, or the agent had no room for it", "none: `bodysize` and `bodysha256`"},
+		{agentconfig.KindResponseOversize, "the same, for the response's body", "none: `bodysize` and `bodysha256`"},
+		{agentconfig.KindRequestEncoded, "the request's body has a content coding other than gzip, deflate, br and zstd, has more than two codings, or can't be decoded within the bounds", "that body, not decoded"},
+		{agentconfig.KindResponseEncoded, "the same, for the response's body", "that body, not decoded"},
+		{agentconfig.KindTunnel, "a WebSocket that the model accepted has ended", "none: `bytesfromclient` and `bytesfrommodel`"},
+		{agentconfig.KindLoop, "an exchange has ended whose request carries, or claims to carry, an event of one of these types", "none: `loopreason`, and `bodysize` and `bodysha256` of the request"},
+		{agentconfig.KindLedger, "at an interval, and when the agent ends", "the counts of the agent's events to this sink"},
 	}
 }
 

@@ -11,16 +11,17 @@ import (
 	"testing"
 
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
 )
 
 func TestEveryKindIsDescribed(t *testing.T) {
-	var described []Kind
+	var described []agentconfig.Kind
 	for _, description := range DescribeKinds() {
 		described = append(described, description.Kind)
 	}
-	if !slices.Equal(described, Kinds()) {
-		t.Errorf("described are %v, there are %v", described, Kinds())
+	if !slices.Equal(described, agentconfig.Kinds()) {
+		t.Errorf("described are %v, there are %v", described, agentconfig.Kinds())
 	}
 }
 
@@ -30,16 +31,16 @@ func TestEveryAttributeIsDescribed(t *testing.T) {
 	const trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 	builder := &Builder{
 		Identity:    Identity{Source: "s", InferenceService: "i", Namespace: "n", Component: "c", Revision: "r", AgentInstance: "a"},
-		ContentMode: ContentModeStructured, MaxPayloadBytes: maxBytes,
+		ContentMode: agentconfig.ContentModeStructured, MaxPayloadBytes: maxBytes,
 	}
-	build := func(kind Kind, options ...option) *Event {
+	build := func(kind agentconfig.Kind, options ...option) *Event {
 		e, err := builder.Build(observation(options...), kind, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return e
 	}
-	answer := build(KindResponseFailure, brokenOff, grpcStatus(3), contentType("not a type"), contentEncoding("gzip"), inferenceHeader("2"), func(o *Observation) {
+	answer := build(agentconfig.KindResponseFailure, brokenOff, grpcStatus(3), contentType("not a type"), contentEncoding("gzip"), inferenceHeader("2"), func(o *Observation) {
 		o.Exchange.ClientRequestID = "x"
 		o.Exchange.TraceParent, o.Exchange.TraceState = []string{trace}, []string{"a=b"}
 	})
@@ -59,7 +60,7 @@ func TestEveryAttributeIsDescribed(t *testing.T) {
 		}
 	}
 	set := make(map[string]bool)
-	for _, e := range []*Event{answer, letter, statement, build(KindTunnel, ofTunnel), build(KindLoop, ofLoop)} {
+	for _, e := range []*Event{answer, letter, statement, build(agentconfig.KindTunnel, ofTunnel), build(agentconfig.KindLoop, ofLoop)} {
 		line, err := e.Line(1)
 		if err != nil {
 			t.Fatal(err)
