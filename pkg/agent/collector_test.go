@@ -21,6 +21,8 @@ import (
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
 // collector receives metrics and spans by OTLP, over gRPC and over HTTP.
@@ -78,7 +80,7 @@ func newCollector(t *testing.T) *collector {
 		c.takeMetrics(request)
 		w.Header().Set("Content-Type", "application/x-protobuf")
 	})
-	c.http = serve(t, mux)
+	c.http = agenttest.Serve(t, mux).URL
 	return c
 }
 
@@ -164,7 +166,7 @@ func (c *collector) spansOf(kind tracepb.Span_SpanKind) []span {
 // await waits for n spans of a kind.
 func (c *collector) await(n int, kind tracepb.Span_SpanKind) []span {
 	c.t.Helper()
-	eventually(c.t, "the spans have come", func() bool { return len(c.spansOf(kind)) >= n })
+	agenttest.Eventually(c.t, "the spans have come", func() bool { return len(c.spansOf(kind)) >= n })
 	return c.spansOf(kind)
 }
 

@@ -19,6 +19,7 @@ import (
 
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
 	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
+	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
 // contractCap is the agents' maxPayloadBytes here.
@@ -154,7 +155,7 @@ func newStage(t *testing.T, scene scene, outcomes map[string]*outcome, arguments
 	default:
 		s.rig = newRig(t, modelOf(outcomes), arguments...)
 	}
-	s.http1, s.http2 = http1Client(t), http2Client(t)
+	s.http1, s.http2 = agenttest.HTTP1Client(t), agenttest.HTTP2Client(t)
 	connection, err := grpc.NewClient("passthrough:///"+s.rig.agent.Addr(), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)
@@ -178,7 +179,7 @@ func modelOf(outcomes map[string]*outcome) http.Handler {
 func (s *stage) play(t *testing.T, o *outcome, client *http.Client, want map[string]promisedEvent, without []string) {
 	t.Helper()
 	r := s.rig
-	before, droppedBefore, skippedBefore := len(r.sink.events()), r.settled().Dropped[ledger.ReasonEncoded], r.agent.state().Skipped
+	before, droppedBefore, skippedBefore := len(r.sink.Events()), r.settled().Dropped[ledger.ReasonEncoded], r.agent.state().Skipped
 	o.call(t, s, client)
 	counts := r.settled()
 	if counts.Observed != counts.Delivered+counts.DroppedTotal() {
@@ -208,7 +209,7 @@ func (s *stage) play(t *testing.T, o *outcome, client *http.Client, want map[str
 	if none := len(want)+len(without) == 0; none != (exchanges == 1) {
 		t.Errorf("%d exchanges are skipped", exchanges)
 	}
-	got := r.sink.events()[before:]
+	got := r.sink.Events()[before:]
 	if len(got) != len(want) {
 		var types []string
 		for _, e := range got {
@@ -218,7 +219,7 @@ func (s *stage) play(t *testing.T, o *outcome, client *http.Client, want map[str
 		return
 	}
 	for side, promised := range want {
-		index := slices.IndexFunc(got, func(e received) bool {
+		index := slices.IndexFunc(got, func(e agenttest.Event) bool {
 			return e.Type() == "io.kubeflow.serving.inference."+promised.kind
 		})
 		if index < 0 {
@@ -241,7 +242,7 @@ type sample struct {
 	attributes map[string]string
 }
 
-func (s *sample) check(t *testing.T, promised promisedEvent, got received) {
+func (s *sample) check(t *testing.T, promised promisedEvent, got agenttest.Event) {
 	t.Helper()
 	data, known := map[string]string{
 		"the body":       s.plain,
@@ -269,11 +270,11 @@ func (s *sample) check(t *testing.T, promised promisedEvent, got received) {
 		t.Errorf("%s: content type %q, want %q", promised.kind, got.DataContentType(), contentType)
 	}
 	for name, value := range s.attributes {
-		if got.attribute(name) != value {
-			t.Errorf("%s: %s is %q, want %q", promised.kind, name, got.attribute(name), value)
+		if got.Attribute(name) != value {
+			t.Errorf("%s: %s is %q, want %q", promised.kind, name, got.Attribute(name), value)
 		}
 	}
-	if got.attribute("replaced") != "" {
-		t.Errorf("%s: replaced %s", promised.kind, got.attribute("replaced"))
+	if got.Attribute("replaced") != "" {
+		t.Errorf("%s: replaced %s", promised.kind, got.Attribute("replaced"))
 	}
 }

@@ -14,44 +14,38 @@ import (
 	"testing"
 
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
+	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
 // sinkLedger is that of one of several sinks.
 func (r *rig) sinkLedger(name string) ledger.Snapshot { return r.agent.status().Sinks[name] }
-
-// asked is the number of requests so far.
-func (s *subscriber) asked() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.requests
-}
 
 // TestADeadLetterArrives whole, with what became of it, and the ledger closes.
 func TestADeadLetterArrives(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		line   []string
-		answer func(int, http.ResponseWriter, *http.Request)
+		answer agenttest.Responder
 		code   string
 		data   string
 	}{
-		{"that was refused", nil, func(_ int, w http.ResponseWriter, _ *http.Request) {
+		{"that was refused", nil, func(_ agenttest.Attempt, w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(http.StatusBadRequest)
 			_, _ = io.WriteString(w, "never\r\n")
 		}, "400", "never\r\n"},
-		{"that was redirected", nil, answering(307), "307", ""},
-		{"without a retry", []string{"--sink.default.retry=0"}, answering(503), "503", ""},
-		{"after every retry", []string{"--sink.default.retry=2", "--sink.default.backoff-delay=1ms"}, answering(500), "500", ""},
-		{"in structured mode", []string{"--metadata=team=東京 50%"}, answering(400), "400", ""},
-		{"whose sink takes too long", []string{"--sink.default.retry=0", "--sink.default.timeout=50ms"}, func(_ int, _ http.ResponseWriter, r *http.Request) {
+		{"that was redirected", nil, agenttest.Statuses(307), "307", ""},
+		{"without a retry", []string{"--sink.default.retry=0"}, agenttest.Statuses(503), "503", ""},
+		{"after every retry", []string{"--sink.default.retry=2", "--sink.default.backoff-delay=1ms"}, agenttest.Statuses(500), "500", ""},
+		{"in structured mode", []string{"--metadata=team=東京 50%"}, agenttest.Statuses(400), "400", ""},
+		{"whose sink takes too long", []string{"--sink.default.retry=0", "--sink.default.timeout=50ms"}, func(_ agenttest.Attempt, _ http.ResponseWriter, r *http.Request) {
 			<-r.Context().Done()
 		}, "-1", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			letters, sink := newSubscriber(t), newSubscriber(t)
-			sink.answer = test.answer
-			r := newRig(t, predictor(), append([]string{
-				"--mode=response", "--sink=" + sink.url + "/in?key=canary4711", "--sink.default.dead-letter=" + letters.url,
+			letters, sink := agenttest.NewSink(t), agenttest.NewSink(t)
+			sink.Respond(test.answer)
+			r := newRig(t, agenttest.Predictor(), append([]string{
+				"--mode=response", "--sink=" + sink.URL + "/in?key=canary4711", "--sink.default.dead-letter=" + letters.URL,
 			}, test.line...)...)
 			if status, body := r.post("/", "{}"); status != http.StatusOK || body != `{"predictions":[0.8,0.2]}` {
 				t.Errorf("the client got %d %s", status, body)
@@ -59,14 +53,14 @@ func TestADeadLetterArrives(t *testing.T) {
 			if s := r.settled(); s.DeadLettered != 1 || s.Delivered != 0 || s.DroppedTotal() != 0 {
 				t.Errorf("the ledger says %+v", s)
 			}
-			letter := letters.of("response")
-			if letter.attribute("knativeerrordest") != sink.url+"/in" || letter.attribute("knativeerrorcode") != test.code ||
-				letter.attribute("knativeerrordata") != base64.StdEncoding.EncodeToString([]byte(test.data)) ||
-				letter.attribute("agentsequence") != "000000000001" || string(letter.Data()) != `{"predictions":[0.8,0.2]}` {
+			letter := letters.Of("response")
+			if letter.Attribute("knativeerrordest") != sink.URL+"/in" || letter.Attribute("knativeerrorcode") != test.code ||
+				letter.Attribute("knativeerrordata") != base64.StdEncoding.EncodeToString([]byte(test.data)) ||
+				letter.Attribute("agentsequence") != "000000000001" || string(letter.Data()) != `{"predictions":[0.8,0.2]}` {
 				t.Errorf("unexpected event: %v", letter)
 			}
-			eventually(t, "nothing is held", func() bool { return r.agent.budget.Used() == 0 })
-			answer, err := http1Client(t).Get(r.admin("/metrics"))
+			agenttest.Eventually(t, "nothing is held", func() bool { return r.agent.budget.Used() == 0 })
+			answer, err := agenttest.HTTP1Client(t).Get(r.admin("/metrics"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -86,9 +80,10 @@ func TestADeadLetterArrives(t *testing.T) {
 
 // TestADeadLetterThatIsntTakenIsDropped for the reason that made it one.
 func TestADeadLetterThatIsntTakenIsDropped(t *testing.T) {
-	letters, sink := newSubscriber(t), newSubscriber(t)
-	letters.answer, sink.answer = answering(403), answering(400)
-	r := newRig(t, predictor(), "--mode=response", "--sink="+sink.url, "--sink.default.dead-letter="+letters.url)
+	letters, sink := agenttest.NewSink(t), agenttest.NewSink(t)
+	letters.Respond(agenttest.Statuses(403))
+	sink.Respond(agenttest.Statuses(400))
+	r := newRig(t, agenttest.Predictor(), "--mode=response", "--sink="+sink.URL, "--sink.default.dead-letter="+letters.URL)
 	r.post("/", "{}")
 	if s := r.settled(); s.DeadLettered != 0 || s.Dropped[ledger.ReasonRejected] != 1 {
 		t.Errorf("the ledger says %+v", s)
@@ -97,18 +92,18 @@ func TestADeadLetterThatIsntTakenIsDropped(t *testing.T) {
 
 // TestADeadLetterSinkHoldsNothingUp, though it takes nothing and hangs.
 func TestADeadLetterSinkHoldsNothingUp(t *testing.T) {
-	letters, sink := newSubscriber(t), newSubscriber(t)
-	letters.answer = func(_ int, _ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
-	sink.answer = func(n int, w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(map[bool]int{true: http.StatusBadRequest, false: http.StatusAccepted}[n%2 == 0])
-	}
-	r := newRig(t, predictor(), "--mode=response", "--buffer-bytes=131072", "--sink="+sink.url, "--sink.default.dead-letter="+letters.url)
+	letters, sink := agenttest.NewSink(t), agenttest.NewSink(t)
+	letters.Respond(agenttest.Hang)
+	sink.Respond(func(attempt agenttest.Attempt, w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(map[bool]int{true: http.StatusBadRequest, false: http.StatusAccepted}[attempt.Number%2 == 0])
+	})
+	r := newRig(t, agenttest.Predictor(), "--mode=response", "--buffer-bytes=131072", "--sink="+sink.URL, "--sink.default.dead-letter="+letters.URL)
 	const exchanges = 100
 	for n := range exchanges {
 		r.post("/", "{}")
-		eventually(t, "the sink is asked", func() bool { return sink.asked() == n+1 })
+		agenttest.Eventually(t, "the sink is asked", func() bool { return sink.Requests() == n+1 })
 	}
-	eventually(t, "the ledger says so", func() bool { return r.ledger().Delivered == exchanges/2 })
+	agenttest.Eventually(t, "the ledger says so", func() bool { return r.ledger().Delivered == exchanges/2 })
 	s := r.ledger()
 	// Half of the budget is 16 events of 4 KiB and more.
 	if s.Pending > 16 || s.Pending+s.Dropped[ledger.ReasonRejected] != exchanges/2 {
@@ -122,13 +117,15 @@ func TestADeadLetterSinkHoldsNothingUp(t *testing.T) {
 
 // TestTheLedgerClosesWithDeadLetters (P1), counted by two subscribers.
 func TestTheLedgerClosesWithDeadLetters(t *testing.T) {
-	letters, sink := newSubscriber(t), newSubscriber(t)
+	letters, sink := agenttest.NewSink(t), agenttest.NewSink(t)
 	statuses := []int{202, 503, 400, 202, 500, 202, 404, 413}
-	sink.answer = func(n int, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(statuses[n%len(statuses)]) }
-	letters.answer = func(n int, w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader([]int{202, 503, 202, 400, 202}[n%5])
-	}
-	r := newRig(t, predictor(), "--sink="+sink.url, "--sink.default.dead-letter="+letters.url, "--sink.default.retry=1", "--sink.default.backoff-delay=10ms")
+	sink.Respond(func(attempt agenttest.Attempt, w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(statuses[attempt.Number%len(statuses)])
+	})
+	letters.Respond(func(attempt agenttest.Attempt, w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader([]int{202, 503, 202, 400, 202}[attempt.Number%5])
+	})
+	r := newRig(t, agenttest.Predictor(), "--sink="+sink.URL, "--sink.default.dead-letter="+letters.URL, "--sink.default.retry=1", "--sink.default.backoff-delay=10ms")
 	const exchanges = 30
 	for range exchanges {
 		r.post("/", "{}")
@@ -137,11 +134,11 @@ func TestTheLedgerClosesWithDeadLetters(t *testing.T) {
 	if s.Observed != 2*exchanges || s.Observed != s.Delivered+s.DeadLettered+s.DroppedTotal() || s.DeadLettered == 0 || s.DroppedTotal() == 0 {
 		t.Errorf("the ledger says %+v", s)
 	}
-	if uint64(len(sink.events())) != s.Delivered || uint64(len(letters.events())) != s.DeadLettered {
-		t.Errorf("the subscribers have %d and %d, the ledger says %+v", len(sink.events()), len(letters.events()), s)
+	if uint64(len(sink.Events())) != s.Delivered || uint64(len(letters.Events())) != s.DeadLettered {
+		t.Errorf("the subscribers have %d and %d, the ledger says %+v", len(sink.Events()), len(letters.Events()), s)
 	}
 	seen := make(map[string]bool)
-	for _, e := range append(sink.events(), letters.events()...) {
+	for _, e := range append(sink.Events(), letters.Events()...) {
 		if seen[e.ID()] {
 			t.Errorf("%s arrived at both", e.ID())
 		}
@@ -152,16 +149,16 @@ func TestTheLedgerClosesWithDeadLetters(t *testing.T) {
 // TestADeadSinkTakesNothingThatAnotherNeeds: it holds its share of the budget
 // and no more.
 func TestADeadSinkTakesNothingThatAnotherNeeds(t *testing.T) {
-	hanging := newSubscriber(t)
-	hanging.answer = func(_ int, _ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
-	good := newSubscriber(t)
-	r := newRig(t, predictor(), "--mode=response", "--buffer-bytes=131072", "--sink=bad="+hanging.url, "--sink=good="+good.url)
+	hanging := agenttest.NewSink(t)
+	hanging.Respond(agenttest.Hang)
+	good := agenttest.NewSink(t)
+	r := newRig(t, agenttest.Predictor(), "--mode=response", "--buffer-bytes=131072", "--sink=bad="+hanging.URL, "--sink=good="+good.URL)
 	const exchanges = 100
 	for n := range exchanges {
 		r.post("/", "{}")
-		eventually(t, "the good sink is asked", func() bool { return good.asked() == n+1 })
+		agenttest.Eventually(t, "the good sink is asked", func() bool { return good.Requests() == n+1 })
 	}
-	eventually(t, "the good sink has every event", func() bool { return r.sinkLedger("good").Delivered == exchanges })
+	agenttest.Eventually(t, "the good sink has every event", func() bool { return r.sinkLedger("good").Delivered == exchanges })
 	s := r.sinkLedger("bad")
 	if s.Delivered != 0 || s.Dropped[ledger.ReasonBudget] == 0 || s.Pending+s.Dropped[ledger.ReasonBudget] != exchanges {
 		t.Errorf("the bad sink's ledger says %+v", s)
@@ -176,8 +173,8 @@ func TestADeadSinkTakesNothingThatAnotherNeeds(t *testing.T) {
 func TestARefusedAddressIsToldAtOnce(t *testing.T) {
 	for host, class := range map[string]string{"169.254.169.254": "metadata", "[fe80::1]": "link-local", "0.0.0.0": "unspecified"} {
 		t.Run(host, func(t *testing.T) {
-			letters := newSubscriber(t)
-			r := newRig(t, predictor(), "--sink=http://"+host+":80/latest", "--sink.default.dead-letter="+letters.url)
+			letters := agenttest.NewSink(t)
+			r := newRig(t, agenttest.Predictor(), "--sink=http://"+host+":80/latest", "--sink.default.dead-letter="+letters.URL)
 			r.post("/", "{}")
 			if s := r.settled(); s.DeadLettered != 2 || s.Retried != 0 {
 				t.Errorf("the ledger says %+v", s)
@@ -185,7 +182,7 @@ func TestARefusedAddressIsToldAtOnce(t *testing.T) {
 			if !strings.Contains(r.logs.String(), fmt.Sprintf("%q:%q", "class", class)) {
 				t.Errorf("not logged: %s", r.logs)
 			}
-			answer, err := http1Client(t).Get(r.admin("/metrics"))
+			answer, err := agenttest.HTTP1Client(t).Get(r.admin("/metrics"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -197,10 +194,10 @@ func TestARefusedAddressIsToldAtOnce(t *testing.T) {
 		})
 	}
 	t.Run("the loopback, unless asked for", func(t *testing.T) {
-		r := newRig(t, predictor(), "--allow-loopback-sinks=false", "--mode=response")
+		r := newRig(t, agenttest.Predictor(), "--allow-loopback-sinks=false", "--mode=response")
 		r.post("/", "{}")
-		if s := r.settled(); s.Dropped[ledger.ReasonAddress] != 1 || len(r.sink.events()) != 0 {
-			t.Errorf("%d events arrived, the ledger says %+v", len(r.sink.events()), s)
+		if s := r.settled(); s.Dropped[ledger.ReasonAddress] != 1 || len(r.sink.Events()) != 0 {
+			t.Errorf("%d events arrived, the ledger says %+v", len(r.sink.Events()), s)
 		}
 	})
 }

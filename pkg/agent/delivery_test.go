@@ -27,13 +27,8 @@ import (
 	"time"
 
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
+	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
-
-func answering(statuses ...int) func(int, http.ResponseWriter, *http.Request) {
-	return func(n int, w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(statuses[min(n, len(statuses))-1])
-	}
-}
 
 // TestTheSinksAnswer decides over the event, and never over the client's
 // answer.
@@ -52,8 +47,8 @@ func TestTheSinksAnswer(t *testing.T) {
 		{"unauthorized without a token", []int{401}, ledger.Snapshot{Observed: 1, Dropped: map[ledger.Reason]uint64{ledger.ReasonRejected: 1}}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			r := newRig(t, predictor(), "--mode=response")
-			r.sink.answer = answering(test.statuses...)
+			r := newRig(t, agenttest.Predictor(), "--mode=response")
+			r.sink.Respond(agenttest.Statuses(test.statuses...))
 			if status, body := r.post("/", "{}"); status != http.StatusOK || body != `{"predictions":[0.8,0.2]}` {
 				t.Errorf("the client got %d %s", status, body)
 			}
@@ -61,8 +56,8 @@ func TestTheSinksAnswer(t *testing.T) {
 			if fmt.Sprint(got) != fmt.Sprint(withDropped(test.want)) {
 				t.Errorf("the ledger says %+v, want %+v", got, test.want)
 			}
-			if uint64(len(r.sink.events())) != got.Delivered {
-				t.Errorf("the subscriber has %d events", len(r.sink.events()))
+			if uint64(len(r.sink.Events())) != got.Delivered {
+				t.Errorf("the subscriber has %d events", len(r.sink.Events()))
 			}
 		})
 	}
@@ -76,15 +71,15 @@ func withDropped(s ledger.Snapshot) ledger.Snapshot {
 }
 
 func TestARetryKeepsTheID(t *testing.T) {
-	r := newRig(t, predictor(), "--mode=response")
+	r := newRig(t, agenttest.Predictor(), "--mode=response")
 	var mu sync.Mutex
 	var ids []string
-	r.sink.answer = func(n int, w http.ResponseWriter, request *http.Request) {
+	r.sink.Respond(func(attempt agenttest.Attempt, w http.ResponseWriter, request *http.Request) {
 		mu.Lock()
 		defer mu.Unlock()
 		ids = append(ids, request.Header.Get("Ce-Id")+" "+request.Header.Get("Ce-Agentsequence"))
-		w.WriteHeader(map[bool]int{true: 503, false: 202}[n < 3])
-	}
+		w.WriteHeader(map[bool]int{true: 503, false: 202}[attempt.Number < 3])
+	})
 	r.post("/", "{}")
 	r.settled()
 	mu.Lock()
@@ -102,28 +97,28 @@ func TestNothingAClientGetsDependsOnTheSink(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		line   []string
-		answer func(int, http.ResponseWriter, *http.Request)
+		answer agenttest.Responder
 	}{
 		{"refuses", []string{"--sink=http://127.0.0.1:1"}, nil},
-		{"hangs", nil, func(_ int, _ http.ResponseWriter, r *http.Request) {
+		{"hangs", nil, func(_ agenttest.Attempt, _ http.ResponseWriter, r *http.Request) {
 			select {
 			case <-hold:
 			case <-r.Context().Done():
 			}
 		}},
-		{"fails", nil, answering(500)},
+		{"fails", nil, agenttest.Statuses(500)},
 		{"is reached by no name", []string{"--sink=http://sink.invalid"}, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			r := newRig(t, predictor(), append(test.line, "--buffer-bytes=65536")...)
-			r.sink.answer = test.answer
+			r := newRig(t, agenttest.Predictor(), append(test.line, "--buffer-bytes=65536")...)
+			r.sink.Respond(test.answer)
 			const exchanges = 100
 			for range exchanges {
 				if status, body := r.post("/", `{"instances":[]}`); status != http.StatusOK || body != `{"predictions":[0.8,0.2]}` {
 					t.Fatalf("the client got %d %s", status, body)
 				}
 			}
-			eventually(t, "every exchange is over", func() bool { return r.agent.handler.Active() == 0 })
+			agenttest.Eventually(t, "every exchange is over", func() bool { return r.agent.handler.Active() == 0 })
 			counts := r.ledger()
 			if counts.Observed != 2*exchanges || counts.Observed != counts.Pending+counts.DroppedTotal() {
 				t.Errorf("the ledger says %+v", counts)
@@ -146,17 +141,17 @@ func TestNothingAClientGetsDependsOnTheSink(t *testing.T) {
 // TestTheLedgerClosesFromOutside (P1): a sink that fails at random, many
 // clients, and a count of what a subscriber has.
 func TestTheLedgerClosesFromOutside(t *testing.T) {
-	r := newRig(t, predictor())
-	r.sink.answer = func(n int, w http.ResponseWriter, _ *http.Request) {
+	r := newRig(t, agenttest.Predictor())
+	r.sink.Respond(func(attempt agenttest.Attempt, w http.ResponseWriter, _ *http.Request) {
 		switch {
-		case n%7 == 0:
+		case attempt.Number%7 == 0:
 			w.WriteHeader(http.StatusServiceUnavailable)
-		case n%11 == 0:
+		case attempt.Number%11 == 0:
 			w.WriteHeader(http.StatusBadRequest)
 		default:
 			w.WriteHeader(http.StatusAccepted)
 		}
-	}
+	})
 	const clients, each = 8, 25
 	var group sync.WaitGroup
 	for range clients {
@@ -171,14 +166,14 @@ func TestTheLedgerClosesFromOutside(t *testing.T) {
 	if counts.Observed != 2*clients*each || counts.Observed != counts.Delivered+counts.DroppedTotal() {
 		t.Errorf("the ledger says %+v", counts)
 	}
-	events := r.sink.events()
+	events := r.sink.Events()
 	if uint64(len(events)) != counts.Delivered {
 		t.Errorf("the subscriber has %d events, the ledger says %d", len(events), counts.Delivered)
 	}
 	// The gaps in the sequence are exactly what was lost (P9).
 	sequences := make(map[string]bool)
 	for _, e := range events {
-		sequences[e.attribute("agentsequence")] = true
+		sequences[e.Attribute("agentsequence")] = true
 	}
 	missing := uint64(0)
 	for n := uint64(1); n <= counts.Observed; n++ {
@@ -216,7 +211,7 @@ func TestATokenIsReadAgainOn401(t *testing.T) {
 	if err := os.WriteFile(authority, pemOf(sink.Certificate().Raw), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r := newRig(t, predictor(), "--mode=response", "--sink="+sink.URL, "--sink.default.ca-certs-file="+authority, "--sink.default.token-file="+path)
+	r := newRig(t, agenttest.Predictor(), "--mode=response", "--sink="+sink.URL, "--sink.default.ca-certs-file="+authority, "--sink.default.token-file="+path)
 	r.post("/", "{}")
 	if counts := r.settled(); counts.Delivered != 1 || counts.Retried != 0 {
 		t.Errorf("the ledger says %+v", counts)
@@ -234,12 +229,12 @@ func TestATokenNeverGoesToAnOpenSink(t *testing.T) {
 		t.Fatal(err)
 	}
 	var sent atomic.Bool
-	sink := serve(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	sink := agenttest.Serve(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "" {
 			sent.Store(true)
 		}
-	}))
-	r := newRig(t, predictor(), "--sink="+sink, "--sink.default.token-file="+path)
+	})).URL
+	r := newRig(t, agenttest.Predictor(), "--sink="+sink, "--sink.default.token-file="+path)
 	r.post("/", "{}")
 	if counts := r.settled(); counts.Delivered != 2 || sent.Load() {
 		t.Errorf("sent: %v, the ledger says %+v", sent.Load(), counts)
@@ -247,11 +242,11 @@ func TestATokenNeverGoesToAnOpenSink(t *testing.T) {
 }
 
 func TestEachSinkHasItsOwnFate(t *testing.T) {
-	other := newSubscriber(t)
-	r := newRig(t, predictor(), "--sink=good="+other.url, "--sink=bad=http://127.0.0.1:1")
+	other := agenttest.NewSink(t)
+	r := newRig(t, agenttest.Predictor(), "--sink=good="+other.URL, "--sink=bad=http://127.0.0.1:1")
 	r.post("/", "{}")
-	other.await(2)
-	eventually(t, "the good sink is at rest", func() bool { return r.ledger().Pending == 0 })
+	other.Await(2)
+	agenttest.Eventually(t, "the good sink is at rest", func() bool { return r.ledger().Pending == 0 })
 	sinks := r.agent.status().Sinks
 	if sinks["good"].Delivered != 2 || sinks["bad"].Pending != 2 {
 		t.Errorf("sinks: %+v", sinks)
@@ -271,8 +266,8 @@ func TestOversizeBodiesAreNamedNotSent(t *testing.T) {
 		t.Errorf("the client got %d bytes", len(got))
 	}
 	for _, kind := range []string{"request.oversize", "response.oversize"} {
-		event := r.sink.of(kind)
-		if len(event.Data()) != 0 || event.attribute("bodysize") != "5000" || event.attribute("bodysha256") != hex.EncodeToString(sum[:]) {
+		event := r.sink.Of(kind)
+		if len(event.Data()) != 0 || event.Attribute("bodysize") != "5000" || event.Attribute("bodysha256") != hex.EncodeToString(sum[:]) {
 			t.Errorf("unexpected event: %v", event)
 		}
 	}
@@ -287,7 +282,7 @@ func TestOversizeBodiesAreNamedNotSent(t *testing.T) {
 func TestWhatTheBudgetHasNoRoomForIsCounted(t *testing.T) {
 	body := `"` + strings.Repeat("x", 100_000) + `"`
 	t.Run("as a drop", func(t *testing.T) {
-		r := newRig(t, predictor(), "--buffer-bytes=65536", "--events=request,response,stream")
+		r := newRig(t, agenttest.Predictor(), "--buffer-bytes=65536", "--events=request,response,stream")
 		if status, _ := r.post("/", body); status != http.StatusOK {
 			t.Errorf("the client got %d", status)
 		}
@@ -296,9 +291,9 @@ func TestWhatTheBudgetHasNoRoomForIsCounted(t *testing.T) {
 		}
 	})
 	t.Run("as an event without its body", func(t *testing.T) {
-		r := newRig(t, predictor(), "--buffer-bytes=65536", "--events=request,request.oversize")
+		r := newRig(t, agenttest.Predictor(), "--buffer-bytes=65536", "--events=request,request.oversize")
 		r.post("/", body)
-		if event := r.sink.of("request.oversize"); event.attribute("bodysize") != "100002" || len(event.Data()) != 0 {
+		if event := r.sink.Of("request.oversize"); event.Attribute("bodysize") != "100002" || len(event.Data()) != 0 {
 			t.Errorf("unexpected event: %v", event)
 		}
 	})
@@ -314,7 +309,7 @@ func (s stuck) Write(p []byte) (int, error) {
 
 func TestAStuckStandardOutputDoesntHoldTheEnd(t *testing.T) {
 	let := make(chan struct{})
-	r := newRigWriting(t, stuck{let}, predictor(), "--sink=stdout", "--drain-timeout=0s")
+	r := newRigWriting(t, stuck{let}, agenttest.Predictor(), "--sink=stdout", "--drain-timeout=0s")
 	t.Cleanup(func() { close(let) })
 	r.post("/", "{}")
 	r.signals <- syscall.SIGTERM
@@ -343,20 +338,20 @@ func TestCompressedBodies(t *testing.T) {
 		{"an odd coding", "\x80\xff", []byte("x"), "request.encoded", "x"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			r := newRig(t, predictor(), "--events=request,request.encoded", "--max-payload-bytes=700000")
+			r := newRig(t, agenttest.Predictor(), "--events=request,request.encoded", "--max-payload-bytes=700000")
 			request, err := http.NewRequest(http.MethodPost, r.url("/"), bytes.NewReader(test.body))
 			if err != nil {
 				t.Fatal(err)
 			}
 			request.Header["Content-Encoding"] = []string{test.coding}
 			request.Header.Set("Content-Type", "application/json")
-			answer, err := http1Client(t).Do(request)
+			answer, err := agenttest.HTTP1Client(t).Do(request)
 			if err != nil {
 				t.Fatal(err)
 			}
 			answer.Body.Close()
-			event := r.sink.of(test.kind)
-			if string(event.Data()) != test.want || event.attribute("contentencoding") == "" || event.DataContentType() != "application/json" {
+			event := r.sink.Of(test.kind)
+			if string(event.Data()) != test.want || event.Attribute("contentencoding") == "" || event.DataContentType() != "application/json" {
 				t.Errorf("unexpected event: %v", event)
 			}
 		})
@@ -377,13 +372,13 @@ func compress(t *testing.T, writer func(io.Writer) io.WriteCloser, text string) 
 }
 
 func TestUndecodableBodiesAreCountedWhereNotSelected(t *testing.T) {
-	r := newRig(t, predictor(), "--events=request", "--mode=request")
+	r := newRig(t, agenttest.Predictor(), "--events=request", "--mode=request")
 	request, err := http.NewRequest(http.MethodPost, r.url("/"), strings.NewReader("not gzip"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	request.Header.Set("Content-Encoding", "gzip")
-	answer, err := http1Client(t).Do(request)
+	answer, err := agenttest.HTTP1Client(t).Do(request)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -401,7 +396,7 @@ func TestDrainServesAndDelivers(t *testing.T) {
 		if r.URL.Path == "/slow" {
 			<-goOn
 		}
-		predictor().ServeHTTP(w, r)
+		agenttest.Predictor().ServeHTTP(w, r)
 	})
 	r := newRig(t, model)
 	slow := make(chan int)
@@ -414,9 +409,9 @@ func TestDrainServesAndDelivers(t *testing.T) {
 		answer.Body.Close()
 		slow <- answer.StatusCode
 	}()
-	eventually(t, "the slow exchange is under way", func() bool { return r.agent.handler.Active() == 1 })
+	agenttest.Eventually(t, "the slow exchange is under way", func() bool { return r.agent.handler.Active() == 1 })
 	r.signals <- syscall.SIGTERM
-	eventually(t, "the ledger is logged", func() bool { return strings.Contains(r.logs.String(), "agent drains") })
+	agenttest.Eventually(t, "the ledger is logged", func() bool { return strings.Contains(r.logs.String(), "agent drains") })
 	if status, _ := r.post("/", "{}"); status != http.StatusOK {
 		t.Errorf("while draining the client got %d", status)
 	}
@@ -426,8 +421,8 @@ func TestDrainServesAndDelivers(t *testing.T) {
 	}
 	r.wait()
 	counts := r.ledger()
-	if counts.Observed != 4 || counts.Delivered != 4 || len(r.sink.events()) != 4 {
-		t.Errorf("the ledger says %+v, the subscriber has %d", counts, len(r.sink.events()))
+	if counts.Observed != 4 || counts.Delivered != 4 || len(r.sink.Events()) != 4 {
+		t.Errorf("the ledger says %+v, the subscriber has %d", counts, len(r.sink.Events()))
 	}
 	http.DefaultClient.CloseIdleConnections()
 }
@@ -435,15 +430,15 @@ func TestDrainServesAndDelivers(t *testing.T) {
 // TestDrainWaitsForTheSink: an event that is on its way when the agent has
 // become idle still arrives.
 func TestDrainWaitsForTheSink(t *testing.T) {
-	r := newRig(t, predictor(), "--mode=response")
+	r := newRig(t, agenttest.Predictor(), "--mode=response")
 	closed := make(chan struct{})
-	r.sink.answer = func(_ int, w http.ResponseWriter, _ *http.Request) {
+	r.sink.Respond(func(_ agenttest.Attempt, w http.ResponseWriter, _ *http.Request) {
 		<-closed
 		w.WriteHeader(http.StatusAccepted)
-	}
+	})
 	r.post("/", "{}")
 	r.signals <- syscall.SIGTERM
-	eventually(t, "the agent takes no more requests", func() bool {
+	agenttest.Eventually(t, "the agent takes no more requests", func() bool {
 		connection, err := net.Dial("tcp", r.agent.Addr())
 		if err == nil {
 			connection.Close()
@@ -458,7 +453,7 @@ func TestDrainWaitsForTheSink(t *testing.T) {
 }
 
 func TestDrainEndsInTime(t *testing.T) {
-	r := newRig(t, predictor(), "--sink=http://127.0.0.1:1", "--drain-timeout=1s")
+	r := newRig(t, agenttest.Predictor(), "--sink=http://127.0.0.1:1", "--drain-timeout=1s")
 	r.post("/", "{}")
 	r.signals <- syscall.SIGTERM
 	r.wait()
@@ -471,10 +466,10 @@ func TestDrainEndsInTime(t *testing.T) {
 }
 
 func TestASecondSignalEndsAtOnce(t *testing.T) {
-	r := newRig(t, predictor(), "--sink=http://127.0.0.1:1", "--drain-timeout=1h")
+	r := newRig(t, agenttest.Predictor(), "--sink=http://127.0.0.1:1", "--drain-timeout=1h")
 	r.post("/", "{}")
 	r.signals <- syscall.SIGTERM
-	eventually(t, "the agent drains", func() bool { return strings.Contains(r.logs.String(), "agent drains") })
+	agenttest.Eventually(t, "the agent drains", func() bool { return strings.Contains(r.logs.String(), "agent drains") })
 	r.signals <- syscall.SIGTERM
 	r.wait()
 }
@@ -486,11 +481,10 @@ func TestAdminEndpoints(t *testing.T) {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
 	})
-	modelURL := serve(t, model)
-	port := mustURL(t, modelURL).Port()
-	r := newRig(t, model, "--target="+modelURL, `--readiness-probe={"httpGet":{"path":"/ready","port":`+port+`}}`)
+	served := agenttest.Serve(t, model)
+	r := newRig(t, model, "--target="+served.URL, `--readiness-probe={"httpGet":{"path":"/ready","port":`+served.Port()+`}}`)
 	get := func(path string) (int, string) {
-		answer, err := http1Client(t).Get(r.admin(path))
+		answer, err := agenttest.HTTP1Client(t).Get(r.admin(path))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -505,7 +499,7 @@ func TestAdminEndpoints(t *testing.T) {
 		t.Errorf("/healthz is %d", status)
 	}
 	ready.Store(true)
-	eventually(t, "the model is ready", func() bool { status, _ := get("/readyz"); return status == http.StatusOK })
+	agenttest.Eventually(t, "the model is ready", func() bool { status, _ := get("/readyz"); return status == http.StatusOK })
 	r.post("/", "{}")
 	r.settled()
 	_, exposition := get("/metrics")
@@ -526,11 +520,11 @@ func TestAdminEndpoints(t *testing.T) {
 }
 
 func TestTimeIsTheExchanges(t *testing.T) {
-	r := newRig(t, predictor())
+	r := newRig(t, agenttest.Predictor())
 	before := time.Now()
 	r.post("/", "{}")
 	after := time.Now()
-	for _, e := range r.sink.await(2) {
+	for _, e := range r.sink.Await(2) {
 		if e.Time().Before(before) || e.Time().After(after.Add(time.Second)) {
 			t.Errorf("%s at %s, the exchange was from %s to %s", e.Type(), e.Time(), before, after)
 		}

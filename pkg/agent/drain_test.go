@@ -15,6 +15,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
 // fakeEnd is an ending over figures that a test sets.
@@ -148,13 +150,13 @@ func TestAStreamOutlastsTheDrainTimeout(t *testing.T) {
 		}
 	})
 	r := newRig(t, model, "--drain-timeout=1ms", "--mode=response")
-	answer, err := http1Client(t).Post(r.url("/v1/models/m:predict"), "application/json", strings.NewReader("{}"))
+	answer, err := agenttest.HTTP1Client(t).Post(r.url("/v1/models/m:predict"), "application/json", strings.NewReader("{}"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer answer.Body.Close()
 	r.signals <- syscall.SIGTERM
-	eventually(t, "the agent drains", func() bool { return strings.Contains(r.logs.String(), "agent drains") })
+	agenttest.Eventually(t, "the agent drains", func() bool { return strings.Contains(r.logs.String(), "agent drains") })
 	close(signalled)
 	if got := strings.Count(readAll(t, answer), "data: x"); got != 101 {
 		t.Errorf("the client got %d messages of 101", got)

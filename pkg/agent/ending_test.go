@@ -13,13 +13,15 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
 // TestAStreamThatItsClientLeavesAtDoneIsOne, each time: the model's last chunk
 // comes late, or never, because the agent tells it that the client has left.
 func TestAStreamThatItsClientLeavesAtDoneIsOne(t *testing.T) {
 	const streams = 20
-	for name, clientOf := range map[string]func(*testing.T) *http.Client{"HTTP/1.1": http1Client, "HTTP/2": http2Client} {
+	for name, clientOf := range agenttest.Clients {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				_, _ = io.Copy(io.Discard, r.Body)
@@ -50,7 +52,7 @@ func TestAStreamThatItsClientLeavesAtDoneIsOne(t *testing.T) {
 				answer.Body.Close()
 			}
 			// Each gives two events.
-			for _, e := range r.sink.await(2 * streams) {
+			for _, e := range r.sink.Await(2 * streams) {
 				if kind := strings.TrimPrefix(e.Type(), "io.kubeflow.serving.inference."); kind != "request" && kind != "stream" {
 					t.Errorf("a %s: %s", kind, e.Data())
 				} else if kind == "stream" && !strings.HasSuffix(string(e.Data()), "data: [DONE]\n\n") {

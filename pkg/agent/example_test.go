@@ -12,11 +12,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
 // TestTheSeedsExample is design.md's contract, as a subscriber sees it.
 func TestTheSeedsExample(t *testing.T) {
-	r := newRig(t, predictor(), "--metadata=team=ai-platform", "--metadata=owner=ml-ops",
+	r := newRig(t, agenttest.Predictor(), "--metadata=team=ai-platform", "--metadata=owner=ml-ops",
 		"--inference-service=my-model", "--namespace=models", "--component=predictor")
 
 	status, body := r.post("/v1/models/my-model:predict", `{"instances":[[1,2]]}`)
@@ -24,14 +26,14 @@ func TestTheSeedsExample(t *testing.T) {
 		t.Fatalf("the client got %d %s", status, body)
 	}
 
-	request, response := r.sink.of("request"), r.sink.of("response")
+	request, response := r.sink.Of("request"), r.sink.Of("response")
 	if got := string(request.Data()); got != `{"instances":[[1,2]]}` {
 		t.Errorf("request data: %s", got)
 	}
 	if got := string(response.Data()); got != `{"predictions":[0.8,0.2]}` {
 		t.Errorf("response data: %s", got)
 	}
-	for _, e := range []received{request, response} {
+	for _, e := range []agenttest.Event{request, response} {
 		for name, want := range map[string]string{
 			"team":                 "ai-platform",
 			"owner":                "ml-ops",
@@ -43,25 +45,25 @@ func TestTheSeedsExample(t *testing.T) {
 			"agentinstance":        r.agent.instance,
 			"replaced":             "",
 		} {
-			if got := e.attribute(name); got != want {
+			if got := e.Attribute(name); got != want {
 				t.Errorf("%s: %s is %q, want %q", e.Type(), name, got, want)
 			}
 		}
 		if e.Source() != "my-model-predictor-default" || e.Subject() != "/v1/models/my-model:predict" ||
-			e.DataContentType() != "application/json" || e.structured {
+			e.DataContentType() != "application/json" || e.Structured {
 			t.Errorf("unexpected event: %v", e)
 		}
 	}
-	if request.attribute("correlationid") == "" || request.attribute("correlationid") != response.attribute("correlationid") {
+	if request.Attribute("correlationid") == "" || request.Attribute("correlationid") != response.Attribute("correlationid") {
 		t.Error("the two events don't share a correlationid")
 	}
 	if request.ID() == response.ID() {
 		t.Error("the two events share an id")
 	}
-	if response.attribute("statuscode") != "200" || response.attribute("durationms") == "" {
+	if response.Attribute("statuscode") != "200" || response.Attribute("durationms") == "" {
 		t.Errorf("the answer's own attributes are wrong: %v", response.Extensions())
 	}
-	if got := request.attribute("agentsequence") + " " + response.attribute("agentsequence"); got != "000000000001 000000000002" {
+	if got := request.Attribute("agentsequence") + " " + response.Attribute("agentsequence"); got != "000000000001 000000000002" {
 		t.Errorf("sequences: %s", got)
 	}
 }
@@ -72,7 +74,7 @@ func TestModeAndEventsSelect(t *testing.T) {
 			http.Error(w, "no", http.StatusTeapot)
 			return
 		}
-		predictor().ServeHTTP(w, r)
+		agenttest.Predictor().ServeHTTP(w, r)
 	})
 	for _, test := range []struct {
 		name      string
@@ -92,7 +94,7 @@ func TestModeAndEventsSelect(t *testing.T) {
 			r.post("/fail", `{}`)
 			counts := r.settled()
 			var types []string
-			for _, e := range r.sink.events() {
+			for _, e := range r.sink.Events() {
 				types = append(types, strings.TrimPrefix(e.Type(), "io.kubeflow.serving.inference."))
 			}
 			if sortedWords(types) != sortedWords(strings.Fields(test.want)) {
@@ -106,8 +108,8 @@ func TestModeAndEventsSelect(t *testing.T) {
 }
 
 func TestStdoutSinkPrintsLines(t *testing.T) {
-	stdout := new(buffer)
-	r := newRigWriting(t, stdout, predictor(), "--sink=stdout", "--metadata=team=x")
+	stdout := new(agenttest.Buffer)
+	r := newRigWriting(t, stdout, agenttest.Predictor(), "--sink=stdout", "--metadata=team=x")
 	r.post("/v1/models/m:predict", "{\n \"instances\": [1]\n}")
 	r.settled()
 	lines := strings.Split(strings.TrimSuffix(stdout.String(), "\n"), "\n")
@@ -128,7 +130,7 @@ func TestStdoutSinkPrintsLines(t *testing.T) {
 }
 
 func TestWithoutSinksTheModelServesAndEventsAreCounted(t *testing.T) {
-	r := newRig(t, predictor(), noSinkArgument)
+	r := newRig(t, agenttest.Predictor(), noSinkArgument)
 	if status, _ := r.post("/", `{}`); status != http.StatusOK {
 		t.Errorf("the client got %d", status)
 	}
@@ -140,19 +142,19 @@ func TestWithoutSinksTheModelServesAndEventsAreCounted(t *testing.T) {
 
 func TestLiveMetadataReachesTheNextEvent(t *testing.T) {
 	dir := t.TempDir()
-	r := newRig(t, predictor(), "--metadata=team=first", "--metadata-dir="+dir)
+	r := newRig(t, agenttest.Predictor(), "--metadata=team=first", "--metadata-dir="+dir)
 	r.post("/", `{}`)
 	r.settled()
 	before := r.agent.metadata.Hash()
 	if err := os.WriteFile(filepath.Join(dir, "attributes.json"), []byte(`{"team":"secondcanary"}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the new metadata is in force", func() bool { return r.agent.metadata.Hash() != before })
+	agenttest.Eventually(t, "the new metadata is in force", func() bool { return r.agent.metadata.Hash() != before })
 	r.post("/", `{}`)
-	events := r.sink.await(4)
+	events := r.sink.Await(4)
 	got := make(map[string]int)
 	for _, e := range events {
-		got[e.attribute("team")]++
+		got[e.Attribute("team")]++
 	}
 	if got["first"] != 2 || got["secondcanary"] != 2 {
 		t.Errorf("teams: %v", got)

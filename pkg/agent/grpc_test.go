@@ -25,6 +25,8 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
 // grpcModel is a model that speaks gRPC in all four ways.
@@ -138,17 +140,17 @@ func TestUnaryGRPCIsUnframed(t *testing.T) {
 				t.Errorf("the client got %v with trailer %v", out, trailer)
 			}
 			for kind, want := range map[string]proto.Message{"request": in, "response": out} {
-				event := r.sink.of(kind)
+				event := r.sink.Of(kind)
 				got := want.ProtoReflect().New().Interface()
 				if err := proto.Unmarshal(event.Data(), got); err != nil || !proto.Equal(got, want) {
 					t.Errorf("%s: %v, %v", kind, got, err)
 				}
 				if event.DataContentType() != "application/protobuf" || event.Subject() != "/grpc.testing.TestService/UnaryCall" ||
-					event.attribute("contentencoding") != test.coding {
+					event.Attribute("contentencoding") != test.coding {
 					t.Errorf("unexpected event: %v", event)
 				}
 			}
-			if response := r.sink.of("response"); response.attribute("grpcstatus") != "0" || response.attribute("statuscode") != "200" {
+			if response := r.sink.Of("response"); response.Attribute("grpcstatus") != "0" || response.Attribute("statuscode") != "200" {
 				t.Errorf("unexpected event: %v", response)
 			}
 		})
@@ -232,11 +234,11 @@ func TestStreamingGRPC(t *testing.T) {
 			if err := test.call(t.Context(), client); err != nil {
 				t.Fatal(err)
 			}
-			response := r.sink.of(test.response)
-			if response.attribute("grpcstatus") != "0" {
+			response := r.sink.Of(test.response)
+			if response.Attribute("grpcstatus") != "0" {
 				t.Errorf("unexpected event: %v", response)
 			}
-			request := r.sink.of("request")
+			request := r.sink.Of("request")
 			if test.messages > 0 {
 				if got := frames(request.Data()); got != test.messages || request.DataContentType() != "application/grpc" {
 					t.Errorf("%d messages of %s", got, request.DataContentType())
@@ -272,8 +274,8 @@ func TestAGRPCErrorIsAFailure(t *testing.T) {
 	if status.Code(err) != codes.NotFound || status.Convert(err).Message() != "the model says no" {
 		t.Errorf("the client got %v", err)
 	}
-	event := r.sink.of("response.failure")
-	if event.attribute("grpcstatus") != "5" || event.attribute("statuscode") != "200" {
+	event := r.sink.Of("response.failure")
+	if event.Attribute("grpcstatus") != "5" || event.Attribute("statuscode") != "200" {
 		t.Errorf("unexpected event: %v, %s", event, base64.StdEncoding.EncodeToString(event.Data()))
 	}
 }
@@ -313,16 +315,16 @@ func TestAModelThatAnswersBeforeTheEndOfTheStream(t *testing.T) {
 	}
 	request.Header.Set("Content-Type", "application/grpc")
 	go func() { _, _ = io.WriteString(writer, "\x00\x00\x00\x00\x01m") }()
-	answer, err := http2Client(t).Do(request)
+	answer, err := agenttest.HTTP2Client(t).Do(request)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer answer.Body.Close()
 	_, _ = io.Copy(io.Discard, answer.Body)
-	if got := string(r.sink.of("request").Data()); got != "m" {
+	if got := string(r.sink.Of("request").Data()); got != "m" {
 		t.Errorf("request data: %q", got)
 	}
-	if got := string(r.sink.of("response").Data()); got != "n" {
+	if got := string(r.sink.Of("response").Data()); got != "n" {
 		t.Errorf("response data: %q", got)
 	}
 }

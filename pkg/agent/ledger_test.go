@@ -14,6 +14,7 @@ import (
 
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
 	"github.com/sidenote-dev/sidenote/pkg/receiver"
+	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
 const withLedger = "--events=request,response,ledger"
@@ -25,7 +26,7 @@ func isLedger(r *http.Request) bool { return r.Header.Get("Ce-Type") == receiver
 func (r *rig) tallied() receiver.Report {
 	r.t.Helper()
 	tally := receiver.NewTally(receiver.Options{})
-	for _, e := range r.sink.events() {
+	for _, e := range r.sink.Events() {
 		if err := tally.Receive(e.Event); err != nil {
 			r.t.Error("the subscriber:", err)
 		}
@@ -81,20 +82,20 @@ func TestASubscriberCountsEachLoss(t *testing.T) {
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			sink := newSubscriber(t)
+			sink := agenttest.NewSink(t)
 			held := make(chan struct{})
-			sink.answer = func(n int, w http.ResponseWriter, request *http.Request) {
+			sink.Respond(func(attempt agenttest.Attempt, w http.ResponseWriter, request *http.Request) {
 				switch {
 				case isLedger(request):
 					w.WriteHeader(http.StatusAccepted)
 				case test.answer != nil:
-					w.WriteHeader(test.answer(n, request))
+					w.WriteHeader(test.answer(attempt.Number, request))
 				default:
 					<-held
 					w.WriteHeader(http.StatusAccepted)
 				}
-			}
-			r := newRig(t, predictor(), append(test.line, withLedger, "--ledger-interval=1h", "--sink="+sink.url)...)
+			})
+			r := newRig(t, agenttest.Predictor(), append(test.line, withLedger, "--ledger-interval=1h", "--sink="+sink.URL)...)
 			r.sink = sink
 			for range test.exchanges {
 				r.post("/", "{}")
@@ -104,7 +105,7 @@ func TestASubscriberCountsEachLoss(t *testing.T) {
 			}
 			if test.reason == ledger.ReasonPoison {
 				// Others have to succeed beside it.
-				eventually(t, "the event is given up", func() bool {
+				agenttest.Eventually(t, "the event is given up", func() bool {
 					r.post("/", "{}")
 					return r.ledger().Dropped[ledger.ReasonPoison] > 0
 				})
@@ -114,7 +115,7 @@ func TestASubscriberCountsEachLoss(t *testing.T) {
 			}
 			r.signals <- syscall.SIGTERM
 			if test.cut {
-				eventually(t, "the final ledger event has come", func() bool { return len(sink.events()) > 0 && r.tallied().Ended })
+				agenttest.Eventually(t, "the final ledger event has come", func() bool { return len(sink.Events()) > 0 && r.tallied().Ended })
 				r.signals <- syscall.SIGTERM
 			}
 			r.wait()
@@ -144,14 +145,14 @@ func TestASubscriberCountsEachLoss(t *testing.T) {
 // TestAKilledAgentLeavesNoLastWord: what it observed after its last ledger
 // event, nobody can count.
 func TestAKilledAgentLeavesNoLastWord(t *testing.T) {
-	r := newRig(t, predictor(), withLedger, "--ledger-interval=1s", "--mode=response")
+	r := newRig(t, agenttest.Predictor(), withLedger, "--ledger-interval=1s", "--mode=response")
 	r.post("/", "{}")
-	first := r.sink.of("ledger")
-	r.sink.answer = answering(http.StatusServiceUnavailable)
+	first := r.sink.Of("ledger")
+	r.sink.Respond(agenttest.Statuses(http.StatusServiceUnavailable))
 	r.post("/", "{}")
 	r.kill()
 	report := r.tallied()
-	if report.Ended || report.Missing != 0 || report.Last != 2 || first.attribute("agentsequence") != "000000000002" || report.Statement.Final {
+	if report.Ended || report.Missing != 0 || report.Last != 2 || first.Attribute("agentsequence") != "000000000002" || report.Statement.Final {
 		t.Errorf("the subscriber knows %+v", report)
 	}
 	if lost := r.ledger().DroppedTotal(); lost == 0 {
@@ -161,11 +162,11 @@ func TestAKilledAgentLeavesNoLastWord(t *testing.T) {
 
 // TestALedgerEventIsOfNobodysMetadata, nor of any exchange.
 func TestALedgerEventIsOfNobodysMetadata(t *testing.T) {
-	r := newRig(t, predictor(), withLedger, "--ledger-interval=1s", "--metadata=team=ai-platform", "--metadata=region=東京",
+	r := newRig(t, agenttest.Predictor(), withLedger, "--ledger-interval=1s", "--metadata=team=ai-platform", "--metadata=region=東京",
 		"--inference-service=my-model", "--namespace=models", "--component=predictor", "--mode=request")
 	r.post("/v1/models/my-model:predict", "{}")
-	e := r.sink.of("ledger")
-	if e.Source() != "my-model-predictor-default" || e.DataContentType() != "application/json" || e.structured || e.Time().IsZero() ||
+	e := r.sink.Of("ledger")
+	if e.Source() != "my-model-predictor-default" || e.DataContentType() != "application/json" || e.Structured || e.Time().IsZero() ||
 		!strings.HasSuffix(e.ID(), "-ledger") || e.Subject() != "" {
 		t.Errorf("unexpected event: %v", e)
 	}
@@ -180,18 +181,18 @@ func TestALedgerEventIsOfNobodysMetadata(t *testing.T) {
 
 // TestEachSinkHasALedgerOfItsOwn, with its own figures and nothing of another.
 func TestEachSinkHasALedgerOfItsOwn(t *testing.T) {
-	refusing := newSubscriber(t)
-	refusing.answer = func(_ int, w http.ResponseWriter, r *http.Request) {
+	refusing := agenttest.NewSink(t)
+	refusing.Respond(func(_ agenttest.Attempt, w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(map[bool]int{true: http.StatusAccepted, false: http.StatusBadRequest}[isLedger(r)])
-	}
-	taking := newSubscriber(t)
-	r := newRig(t, predictor(), withLedger, "--sink=first="+taking.url, "--sink=second="+refusing.url, "--mode=request")
+	})
+	taking := agenttest.NewSink(t)
+	r := newRig(t, agenttest.Predictor(), withLedger, "--sink=first="+taking.URL, "--sink=second="+refusing.URL, "--mode=request")
 	r.post("/", "{}")
 	r.post("/", "{}")
-	eventually(t, "nothing is pending", func() bool { return r.agent.pending() == 0 })
+	agenttest.Eventually(t, "nothing is pending", func() bool { return r.agent.pending() == 0 })
 	r.signals <- syscall.SIGTERM
 	r.wait()
-	for name, s := range map[string]*subscriber{"first": taking, "second": refusing} {
+	for name, s := range map[string]*agenttest.Sink{"first": taking, "second": refusing} {
 		r.sink = s
 		report := r.tallied()
 		refused := map[string]uint64{"first": 0, "second": 2}[name]

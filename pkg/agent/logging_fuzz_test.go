@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"go.uber.org/zap/zapcore"
+
+	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
 // FuzzServerLog: of what net/http's servers write nothing but the stack of a
@@ -34,7 +36,7 @@ func FuzzServerLog(f *testing.F) {
 			"http: URL query contains semicolon " + said,
 			"http2: server connection error from 127.0.0.1:4711: " + said,
 		} {
-			logs := new(buffer)
+			logs := new(agenttest.Buffer)
 			serverLog(NewLogger(logs, zapcore.DebugLevel)).Print(line)
 			if strings.Contains(logs.String(), canary) {
 				t.Fatalf("%q became %s", line, logs)

@@ -18,6 +18,7 @@ import (
 
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
 	"github.com/sidenote-dev/sidenote/pkg/receiver"
+	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
 // TestNoClientHidesFromTheLog: whatever a client writes into its request so that
@@ -65,7 +66,7 @@ func TestNoClientHidesFromTheLog(t *testing.T) {
 					if r.Header.Get("Accept-Encoding") == "br" {
 						w.Header().Set("Content-Encoding", "br")
 					}
-					predictor().ServeHTTP(w, r)
+					agenttest.Predictor().ServeHTTP(w, r)
 				})
 				r := newRig(t, model, "--max-payload-bytes="+strconv.Itoa(kept), "--mode="+mode)
 				request, err := http.NewRequest(http.MethodPost, r.url("/v1/models/m:predict"), strings.NewReader(test.body))
@@ -75,7 +76,7 @@ func TestNoClientHidesFromTheLog(t *testing.T) {
 				for name, value := range test.header {
 					request.Header.Set(name, value)
 				}
-				answer, err := http1Client(t).Do(request)
+				answer, err := agenttest.HTTP1Client(t).Do(request)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -91,7 +92,7 @@ func TestNoClientHidesFromTheLog(t *testing.T) {
 					return
 				}
 				var kinds []string
-				for _, e := range r.sink.events() {
+				for _, e := range r.sink.Events() {
 					kinds = append(kinds, strings.TrimPrefix(e.Type(), "io.kubeflow.serving.inference."))
 				}
 				want := strings.Fields(test.events)
@@ -109,9 +110,9 @@ func TestNoClientHidesFromTheLog(t *testing.T) {
 					return
 				}
 				sum := sha256.Sum256([]byte(test.body))
-				e := r.sink.events()[0]
-				if e.attribute("loopreason") != test.reason || len(e.Data()) != 0 || e.attribute("statuscode") != "200" || e.attribute("durationms") == "" ||
-					e.Subject() != "/v1/models/m:predict" || e.attribute("bodysize") != strconv.Itoa(len(test.body)) || e.attribute("bodysha256") != hex.EncodeToString(sum[:]) {
+				e := r.sink.Events()[0]
+				if e.Attribute("loopreason") != test.reason || len(e.Data()) != 0 || e.Attribute("statuscode") != "200" || e.Attribute("durationms") == "" ||
+					e.Subject() != "/v1/models/m:predict" || e.Attribute("bodysize") != strconv.Itoa(len(test.body)) || e.Attribute("bodysha256") != hex.EncodeToString(sum[:]) {
 					t.Errorf("unexpected event: %v", e)
 				}
 			})
@@ -138,7 +139,7 @@ func TestALoopEnds(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			var calls atomic.Int64
 			var agent atomic.Value
-			trigger := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			trigger := agenttest.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				body, err := io.ReadAll(r.Body)
 				if err != nil {
 					return
@@ -149,17 +150,17 @@ func TestALoopEnds(t *testing.T) {
 					return
 				}
 				delivered.Header = r.Header.Clone()
-				answer, err := http1Client(t).Do(delivered)
+				answer, err := agenttest.HTTP1Client(t).Do(delivered)
 				if err != nil {
 					t.Error(err)
 					return
 				}
 				answer.Body.Close()
 				w.WriteHeader(http.StatusAccepted)
-			}))
+			})).URL
 			r := newRig(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				calls.Add(1)
-				predictor().ServeHTTP(w, r)
+				agenttest.Predictor().ServeHTTP(w, r)
 			}), append(test.line, "--sink="+trigger)...)
 			agent.Store(r.url("/v1/models/m:predict"))
 			r.post("/v1/models/m:predict", "{}")

@@ -31,6 +31,7 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/agent/metrics"
 	"github.com/sidenote-dev/sidenote/pkg/agent/proxy"
 	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
+	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
 // documented is one row of the table in docs/reference/metrics.md.
@@ -104,27 +105,27 @@ func keys(of map[string][]string) []string { return slices.Sorted(maps.Keys(of))
 // TestWhatAnAgentServesIsDocumented, each metric and each label, and what is
 // documented is served, once an agent has done everything that is counted.
 func TestWhatAnAgentServesIsDocumented(t *testing.T) {
-	letters, sink, collector := newSubscriber(t), newSubscriber(t), serve(t, http.HandlerFunc(http.NotFound))
-	sink.answer = func(n int, w http.ResponseWriter, _ *http.Request) {
+	letters, sink, collector := agenttest.NewSink(t), agenttest.NewSink(t), agenttest.Serve(t, http.HandlerFunc(http.NotFound)).URL
+	sink.Respond(func(attempt agenttest.Attempt, w http.ResponseWriter, _ *http.Request) {
 		// The first is tried again, the second is refused.
-		w.WriteHeader([]int{http.StatusServiceUnavailable, http.StatusBadRequest, http.StatusAccepted, http.StatusAccepted}[min(n-1, 3)])
-	}
+		w.WriteHeader([]int{http.StatusServiceUnavailable, http.StatusBadRequest, http.StatusAccepted, http.StatusAccepted}[min(attempt.Number-1, 3)])
+	})
 	r := newRig(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/broken" {
 			panic(http.ErrAbortHandler)
 		}
-		predictor().ServeHTTP(w, r)
+		agenttest.Predictor().ServeHTTP(w, r)
 	}),
-		"--sink="+sink.url, "--sink.default.dead-letter="+letters.url, "--sink.default.spool-dir="+t.TempDir(), "--sink.default.spool-bytes=8388608", "--namespace=ns",
+		"--sink="+sink.URL, "--sink.default.dead-letter="+letters.URL, "--sink.default.spool-dir="+t.TempDir(), "--sink.default.spool-bytes=8388608", "--namespace=ns",
 		"--sink=refused=http://169.254.169.254/",
 		"--tracing-protocol=http/protobuf", "--tracing-sampling-rate=1", "--tracing-endpoint="+collector)
 	r.post("/v1/models/m:predict", "{}")
-	answer, err := http1Client(t).Get(r.url("/healthz"))
+	answer, err := agenttest.HTTP1Client(t).Get(r.url("/healthz"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	answer.Body.Close()
-	if answer, err := http1Client(t).Post(r.url("/broken"), "application/json", strings.NewReader("{}")); err == nil {
+	if answer, err := agenttest.HTTP1Client(t).Post(r.url("/broken"), "application/json", strings.NewReader("{}")); err == nil {
 		answer.Body.Close()
 		t.Error("the model broke off, and the client got an answer")
 	}
@@ -132,8 +133,8 @@ func TestWhatAnAgentServesIsDocumented(t *testing.T) {
 
 	rows := documentedMetrics(t)
 	var served map[string]*dto.MetricFamily
-	eventually(t, "an export has failed", func() bool {
-		answer, err := http1Client(t).Get(r.admin("/metrics"))
+	agenttest.Eventually(t, "an export has failed", func() bool {
+		answer, err := agenttest.HTTP1Client(t).Get(r.admin("/metrics"))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -10,13 +10,17 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
 // A sink gets its address after the agent has started, and moves, and the
 // agent stays.
 func TestAnAgentFollowsItsSink(t *testing.T) {
-	first, second, letters := newSubscriber(t), newSubscriber(t), newSubscriber(t)
-	second.answer = func(_ int, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadRequest) }
+	first, second, letters := agenttest.NewSink(t), agenttest.NewSink(t), agenttest.NewSink(t)
+	second.Respond(func(_ agenttest.Attempt, w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusBadRequest)
+	})
 	directory := t.TempDir()
 	say := func(name, content string) {
 		t.Helper()
@@ -29,12 +33,12 @@ func TestAnAgentFollowsItsSink(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	r := newRig(t, predictor(),
+	r := newRig(t, agenttest.Predictor(),
 		"--sink.default.address-file="+filepath.Join(directory, "sink"), "--sink.default.dead-letter.address-file="+filepath.Join(directory, "letters"),
 		"--allow-loopback-sinks=true")
 	predict := func(what string, arrived func() bool) {
 		t.Helper()
-		eventually(t, what, func() bool {
+		agenttest.Eventually(t, what, func() bool {
 			r.post("/v1/models/m:predict", "{}")
 			return arrived()
 		})
@@ -42,13 +46,13 @@ func TestAnAgentFollowsItsSink(t *testing.T) {
 	predict("events without an address are counted", func() bool {
 		return r.agent.sinks[0].Account().Snapshot().Dropped["nosink"] > 0
 	})
-	say("sink", `{"url":"`+first.url+`"}`)
-	predict("events at the first place", func() bool { return len(first.events()) > 0 })
+	say("sink", `{"url":"`+first.URL+`"}`)
+	predict("events at the first place", func() bool { return len(first.Events()) > 0 })
 
-	say("letters", `{"url":"`+letters.url+`"}`)
-	say("sink", `{"url":"`+second.url+`"}`)
-	predict("what the second place refuses among the dead letters", func() bool { return len(letters.events()) > 0 })
-	if got := letters.events()[0].Extensions()["knativeerrordest"]; got != second.url {
-		t.Errorf("knativeerrordest is %v, want the present address %s", got, second.url)
+	say("letters", `{"url":"`+letters.URL+`"}`)
+	say("sink", `{"url":"`+second.URL+`"}`)
+	predict("what the second place refuses among the dead letters", func() bool { return len(letters.Events()) > 0 })
+	if got := letters.Events()[0].Extensions()["knativeerrordest"]; got != second.URL {
+		t.Errorf("knativeerrordest is %v, want the present address %s", got, second.URL)
 	}
 }

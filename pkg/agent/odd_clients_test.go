@@ -17,6 +17,7 @@ import (
 	"testing"
 
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
+	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
 // raw sends a request as it stands, with a newline for each end of a line of its
@@ -55,7 +56,7 @@ func TestHealthChecksOfOddClients(t *testing.T) {
 		{"of a path of inference, with an empty chunked body", "GET /predict HTTP/1.1\nHost: m\nTransfer-Encoding: chunked\n\n0\r\n\r\n", false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			r := newRig(t, predictor())
+			r := newRig(t, agenttest.Predictor())
 			if status, _ := r.raw(test.request); status != http.StatusOK {
 				t.Fatalf("the client got %d", status)
 			}
@@ -79,10 +80,10 @@ func TestALargeExchangeLeavesItsEvents(t *testing.T) {
 	}), "--metadata=team=ai-platform")
 	r.post("/v1/models/my-model:predict", image)
 	for kind, body := range map[string]string{"request.oversize": image, "response.oversize": answer} {
-		e := r.sink.of(kind)
+		e := r.sink.Of(kind)
 		sum := sha256.Sum256([]byte(body))
-		if e.attribute("bodysize") != strconv.Itoa(len(body)) || e.attribute("bodysha256") != hex.EncodeToString(sum[:]) ||
-			e.attribute("team") != "ai-platform" || len(e.Data()) != 0 {
+		if e.Attribute("bodysize") != strconv.Itoa(len(body)) || e.Attribute("bodysha256") != hex.EncodeToString(sum[:]) ||
+			e.Attribute("team") != "ai-platform" || len(e.Data()) != 0 {
 			t.Errorf("%s: %v", kind, e)
 		}
 	}
@@ -124,9 +125,9 @@ func TestOddHeadsOfClients(t *testing.T) {
 				t.Fatalf("the client got %d with %s", status, got)
 			}
 			for _, kind := range []string{"request", "response"} {
-				e := r.sink.of(kind)
-				if e.Subject() != test.subject || e.DataContentType() != test.contentType || e.attribute("replaced") != test.replaced || string(e.Data()) != body {
-					t.Errorf("%s: subject %q, content type %q, replaced %q, data %s", kind, e.Subject(), e.DataContentType(), e.attribute("replaced"), e.Data())
+				e := r.sink.Of(kind)
+				if e.Subject() != test.subject || e.DataContentType() != test.contentType || e.Attribute("replaced") != test.replaced || string(e.Data()) != body {
+					t.Errorf("%s: subject %q, content type %q, replaced %q, data %s", kind, e.Subject(), e.DataContentType(), e.Attribute("replaced"), e.Data())
 				}
 			}
 		})

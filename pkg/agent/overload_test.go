@@ -14,19 +14,20 @@ import (
 	"testing"
 
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
+	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
 // TestTooManyExchangesAreRefused by 503 and counted, those under way go on, and
 // when one has ended there is room again.
 func TestTooManyExchangesAreRefused(t *testing.T) {
-	for name, client := range map[string]func(*testing.T) *http.Client{"HTTP/1.1": http1Client, "HTTP/2": http2Client} {
+	for name, client := range agenttest.Clients {
 		t.Run(name, func(t *testing.T) {
 			goOn := make(chan struct{})
 			r := newRig(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if r.URL.Path == "/hold" {
 					<-goOn
 				}
-				predictor().ServeHTTP(w, r)
+				agenttest.Predictor().ServeHTTP(w, r)
 			}), "--max-exchanges=3")
 			var group sync.WaitGroup
 			held := client(t)
@@ -43,7 +44,7 @@ func TestTooManyExchangesAreRefused(t *testing.T) {
 					}
 				})
 			}
-			eventually(t, "three are under way", func() bool { return r.agent.handler.Active() == 3 })
+			agenttest.Eventually(t, "three are under way", func() bool { return r.agent.handler.Active() == 3 })
 
 			// Whether the rest of the request comes or not.
 			body, rest := io.Pipe()
@@ -79,12 +80,12 @@ func TestALongHeadCountsAsSeveralExchanges(t *testing.T) {
 	goOn := make(chan struct{})
 	r := newRig(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		<-goOn
-		predictor().ServeHTTP(w, r)
+		agenttest.Predictor().ServeHTTP(w, r)
 	}), "--max-exchanges=10")
 	long := "/" + strings.Repeat("a", 800<<10)
 	statuses := make(chan string, 2)
 	ask := func() {
-		answer, err := http1Client(t).Post(r.url(long), "application/json", strings.NewReader("{}"))
+		answer, err := agenttest.HTTP1Client(t).Post(r.url(long), "application/json", strings.NewReader("{}"))
 		if err != nil {
 			statuses <- err.Error()
 			return
@@ -93,7 +94,7 @@ func TestALongHeadCountsAsSeveralExchanges(t *testing.T) {
 		statuses <- fmt.Sprint(answer.StatusCode)
 	}
 	go ask()
-	eventually(t, "one is under way", func() bool { return r.agent.handler.Active() == 1 })
+	agenttest.Eventually(t, "one is under way", func() bool { return r.agent.handler.Active() == 1 })
 	go ask()
 	if got := <-statuses; got != "503" {
 		t.Errorf("the second is answered with %s", got)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
 	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
+	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
 // panickingOutput panics with the event that it is to write.
@@ -27,7 +28,7 @@ func (panickingOutput) Write(line []byte) (int, error) { panic(string(line)) }
 // TestAPanicIsToldWithoutWhatItPanickedWith, and the agent goes on.
 func TestAPanicIsToldWithoutWhatItPanickedWith(t *testing.T) {
 	const payload = "nobody-may-read-this"
-	r := newRigWriting(t, panickingOutput{}, predictor(), "--sink=stdout")
+	r := newRigWriting(t, panickingOutput{}, agenttest.Predictor(), "--sink=stdout")
 	for range 3 {
 		if status, _ := r.post("/v1/models/m:predict", `{"instances":["`+payload+`"]}`); status != http.StatusOK {
 			t.Errorf("the client got %d", status)
@@ -52,7 +53,7 @@ func TestAPanicOfTheAgentsOwnEndsIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	given.Port, given.AdminPort = 0, 0
-	logs := new(buffer)
+	logs := new(agenttest.Buffer)
 	var code atomic.Int64
 	a, err := New(given, Environment{
 		Stdout: io.Discard, Logger: NewLogger(logs, zapcore.InfoLevel), Exit: func(c int) { code.Store(int64(c)) },

@@ -13,6 +13,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
 // TestOnlyInferenceIsLogged, and everything else passes and is counted.
@@ -37,7 +39,7 @@ func TestOnlyInferenceIsLogged(t *testing.T) {
 		{"a path that is escaped", []string{"--paths=/v1/*:predict"}, "POST", "/v1/models/m%3Apredict", "", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			r := newRig(t, predictor(), test.arguments...)
+			r := newRig(t, agenttest.Predictor(), test.arguments...)
 			request, err := http.NewRequest(test.method, r.url(test.path), http.NoBody)
 			if err != nil {
 				t.Fatal(err)
@@ -45,7 +47,7 @@ func TestOnlyInferenceIsLogged(t *testing.T) {
 			if test.agent != "" {
 				request.Header.Set("User-Agent", test.agent)
 			}
-			answer, err := http1Client(t).Do(request)
+			answer, err := agenttest.HTTP1Client(t).Do(request)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -57,7 +59,7 @@ func TestOnlyInferenceIsLogged(t *testing.T) {
 			if test.skipped != "" {
 				want, skips = 0, 1
 			}
-			if counts := r.settled(); counts.Observed != want || len(r.sink.events()) != int(want) {
+			if counts := r.settled(); counts.Observed != want || len(r.sink.Events()) != int(want) {
 				t.Errorf("%d events, want %d", counts.Observed, want)
 			}
 			var all uint64
@@ -104,8 +106,8 @@ func TestATunnelEndsEachWayByItself(t *testing.T) {
 	if said, err := io.ReadAll(reader); string(said) != "all: hello" || err != nil {
 		t.Errorf("the client got %q, %v", said, err)
 	}
-	event := r.sink.of("tunnel")
-	if event.attribute("bytesfromclient") != "5" || event.attribute("bytesfrommodel") != "10" || event.attribute("statuscode") != "101" || len(event.Data()) != 0 {
+	event := r.sink.Of("tunnel")
+	if event.Attribute("bytesfromclient") != "5" || event.Attribute("bytesfrommodel") != "10" || event.Attribute("statuscode") != "101" || len(event.Data()) != 0 {
 		t.Errorf("unexpected event: %v", event)
 	}
 }
@@ -113,7 +115,7 @@ func TestATunnelEndsEachWayByItself(t *testing.T) {
 // TestARefusedTunnelIsAnExchange: a client can't keep a prediction unseen by
 // asking for an upgrade that the model doesn't know.
 func TestARefusedTunnelIsAnExchange(t *testing.T) {
-	r := newRig(t, predictor(), "--events=request,response,tunnel")
+	r := newRig(t, agenttest.Predictor(), "--events=request,response,tunnel")
 	connection, err := net.Dial("tcp", r.agent.Addr())
 	if err != nil {
 		t.Fatal(err)
@@ -127,10 +129,10 @@ func TestARefusedTunnelIsAnExchange(t *testing.T) {
 	if body, _ := io.ReadAll(answer.Body); answer.StatusCode != http.StatusOK || !strings.HasPrefix(string(body), `{"predictions"`) {
 		t.Errorf("the client got %s %s", answer.Status, body)
 	}
-	if got := string(r.sink.of("request").Data()); got != "{}" {
+	if got := string(r.sink.Of("request").Data()); got != "{}" {
 		t.Errorf("request data: %q", got)
 	}
-	r.sink.of("response")
+	r.sink.Of("response")
 	if counts := r.settled(); counts.Observed != 2 || len(r.agent.state().Skipped.Exchanges) != 0 {
 		t.Errorf("the ledger says %+v, skipped %v", counts, r.agent.state().Skipped)
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/agent/delivery"
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
 	"github.com/sidenote-dev/sidenote/pkg/agent/spool"
+	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
 // spooling are the arguments of a spool with the sink default.
@@ -29,29 +30,10 @@ func spooling(directory string, bytes int) []string {
 	return []string{"--sink.default.spool-dir=" + directory, "--sink.default.spool-bytes=" + strconv.Itoa(bytes)}
 }
 
-// toggled is a sink that may be down.
-type toggled struct {
-	*subscriber
-	down atomic.Bool
-}
-
-func newToggled(t *testing.T, down bool) *toggled {
-	s := &toggled{subscriber: newSubscriber(t)}
-	s.down.Store(down)
-	s.answer = func(_ int, w http.ResponseWriter, _ *http.Request) {
-		if s.down.Load() {
-			w.WriteHeader(http.StatusServiceUnavailable)
-			return
-		}
-		w.WriteHeader(http.StatusAccepted)
-	}
-	return s
-}
-
 // spool gives what /status says of a sink's spool.
 func (r *rig) spool(sink string) delivery.SpoolStatus {
 	r.t.Helper()
-	answer, err := http1Client(r.t).Get(r.admin("/status"))
+	answer, err := agenttest.HTTP1Client(r.t).Get(r.admin("/status"))
 	if err != nil {
 		r.t.Fatal("asking for the status:", err)
 	}
@@ -76,7 +58,7 @@ func (r *rig) observe(exchanges int, body string) int {
 // spooled waits until a kill would lose none of the first n events.
 func (r *rig) spooled(n int) {
 	r.t.Helper()
-	eventually(r.t, fmt.Sprintf("%d events have ended or are on the disk", n), func() bool {
+	agenttest.Eventually(r.t, fmt.Sprintf("%d events have ended or are on the disk", n), func() bool {
 		return r.spool("default").SpooledThrough >= uint64(n)
 	})
 }
@@ -90,11 +72,11 @@ func closes(t *testing.T, s ledger.Snapshot) {
 }
 
 // places are the sequences of the events of an agent, how often each came.
-func places(events []received, instance string) map[int]int {
+func places(events []agenttest.Event, instance string) map[int]int {
 	places := make(map[int]int)
 	for _, e := range events {
-		if e.attribute("agentinstance") == instance {
-			n, _ := strconv.Atoi(e.attribute("agentsequence"))
+		if e.Attribute("agentinstance") == instance {
+			n, _ := strconv.Atoi(e.Attribute("agentsequence"))
 			places[n]++
 		}
 	}
@@ -104,9 +86,9 @@ func places(events []received, instance string) map[int]int {
 // TestWhatWasSpooledComesFromTheNextAgent, as it was, and beside what is live.
 func TestWhatWasSpooledComesFromTheNextAgent(t *testing.T) {
 	directory := filepath.Join(t.TempDir(), "default")
-	sink := newToggled(t, true)
-	line := append(spooling(directory, 16<<20), "--sink="+sink.url)
-	first := newRig(t, predictor(), line...)
+	sink := agenttest.NewSink(t, agenttest.Down)
+	line := append(spooling(directory, 16<<20), "--sink="+sink.URL)
+	first := newRig(t, agenttest.Predictor(), line...)
 	n := first.observe(20, `{"instances":[1]}`)
 	first.spooled(n)
 	if got := first.spool("default"); !got.Open || got.Spooled != uint64(n) || got.Bytes == 0 || got.Bytes > got.Limit || got.Failing {
@@ -117,10 +99,10 @@ func TestWhatWasSpooledComesFromTheNextAgent(t *testing.T) {
 		t.Errorf("what is left counts as dropped: %+v", s)
 	}
 
-	sink.down.Store(false)
-	second := newRig(t, predictor(), line...)
+	sink.Recover()
+	second := newRig(t, agenttest.Predictor(), line...)
 	second.observe(1, "{}")
-	events := sink.await(n + 2)
+	events := sink.Await(n + 2)
 	s := second.settled()
 	if s.Recovered != uint64(n) || s.Delivered != s.Recovered+2 {
 		t.Errorf("the ledger says %+v", s)
@@ -139,7 +121,7 @@ func TestWhatWasSpooledComesFromTheNextAgent(t *testing.T) {
 		want := `{"predictions":[0.8,0.2]}`
 		switch {
 		case strings.HasSuffix(e.Type(), "response"):
-		case e.attribute("agentinstance") == first.agent.instance:
+		case e.Attribute("agentinstance") == first.agent.instance:
 			want = `{"instances":[1]}`
 		default:
 			want = "{}"
@@ -148,11 +130,11 @@ func TestWhatWasSpooledComesFromTheNextAgent(t *testing.T) {
 			t.Errorf("an event has %s, and not %s", e.Data(), want)
 		}
 	}
-	eventually(t, "all is acknowledged", func() bool { return !second.spool("default").Unread })
+	agenttest.Eventually(t, "all is acknowledged", func() bool { return !second.spool("default").Unread })
 	second.kill()
 
-	third := newRig(t, predictor(), line...)
-	eventually(t, "the spool was read", func() bool { return third.agent.spoolsEmpty() && third.spool("default").Open })
+	third := newRig(t, agenttest.Predictor(), line...)
+	agenttest.Eventually(t, "the spool was read", func() bool { return third.agent.spoolsEmpty() && third.spool("default").Open })
 	if s := third.ledger(); s.Recovered != 0 {
 		t.Errorf("what was delivered comes back: %+v", s)
 	}
@@ -160,47 +142,47 @@ func TestWhatWasSpooledComesFromTheNextAgent(t *testing.T) {
 
 // TestAnOutageLargerThanTheBudgetLosesNothing: the disk has the rest.
 func TestAnOutageLargerThanTheBudgetLosesNothing(t *testing.T) {
-	sink := newToggled(t, true)
-	line := append(spooling(filepath.Join(t.TempDir(), "s"), 64<<20), "--sink="+sink.url, "--buffer-bytes=4194304", "--mode=request")
-	r := newRig(t, predictor(), line...)
+	sink := agenttest.NewSink(t, agenttest.Down)
+	line := append(spooling(filepath.Join(t.TempDir(), "s"), 64<<20), "--sink="+sink.URL, "--buffer-bytes=4194304", "--mode=request")
+	r := newRig(t, agenttest.Predictor(), line...)
 	body := `"` + strings.Repeat("x", 200_000) + `"`
 	const exchanges = 60
 	for i := range exchanges {
 		r.observe(1, body)
 		// The disk is given the time that a client takes.
-		eventually(t, "there is room", func() bool { return r.agent.budget.Used() < r.agent.budget.Limit()*3/4 })
+		agenttest.Eventually(t, "there is room", func() bool { return r.agent.budget.Used() < r.agent.budget.Limit()*3/4 })
 		if s := r.ledger(); s.DroppedTotal() > 0 {
 			t.Fatalf("after %d events of 200 KB, in a budget of 4 MiB, the ledger says %+v", i, s)
 		}
 	}
-	sink.down.Store(false)
+	sink.Recover()
 	s := r.settled()
 	if s.Delivered != exchanges || s.Spooled < exchanges/2 {
 		t.Errorf("the ledger says %+v", s)
 	}
-	if got := places(sink.events(), r.agent.instance); len(got) != exchanges {
+	if got := places(sink.Events(), r.agent.instance); len(got) != exchanges {
 		t.Errorf("%d of %d events came", len(got), exchanges)
 	}
-	eventually(t, "nothing but what is reserved is held", func() bool { return r.agent.budget.Used() == r.agent.spools.Reserved })
+	agenttest.Eventually(t, "nothing but what is reserved is held", func() bool { return r.agent.budget.Used() == r.agent.spools.Reserved })
 }
 
 // TestTheLimitOfTheSpoolDropsTheOldest, each counted.
 func TestTheLimitOfTheSpoolDropsTheOldest(t *testing.T) {
-	sink := newToggled(t, true)
-	line := append(spooling(filepath.Join(t.TempDir(), "s"), spool.MinLimit), "--sink="+sink.url, "--buffer-bytes=1048576", "--mode=request")
-	r := newRig(t, predictor(), line...)
+	sink := agenttest.NewSink(t, agenttest.Down)
+	line := append(spooling(filepath.Join(t.TempDir(), "s"), spool.MinLimit), "--sink="+sink.URL, "--buffer-bytes=1048576", "--mode=request")
+	r := newRig(t, agenttest.Predictor(), line...)
 	body := `"` + strings.Repeat("x", 20_000) + `"`
 	const exchanges = 60
 	for range exchanges {
 		r.observe(1, body)
-		eventually(t, "there is room", func() bool { return r.agent.budget.Used() < r.agent.budget.Limit()*3/4 })
+		agenttest.Eventually(t, "there is room", func() bool { return r.agent.budget.Used() < r.agent.budget.Limit()*3/4 })
 	}
-	eventually(t, "the spool has made room", func() bool { return r.ledger().Dropped[ledger.ReasonOverflow] > exchanges/2 })
+	agenttest.Eventually(t, "the spool has made room", func() bool { return r.ledger().Dropped[ledger.ReasonOverflow] > exchanges/2 })
 	r.spooledOrExposed()
-	sink.down.Store(false)
+	sink.Recover()
 	s := r.settled()
 	closes(t, s)
-	came := places(sink.events(), r.agent.instance)
+	came := places(sink.Events(), r.agent.instance)
 	if lost := s.Dropped[ledger.ReasonOverflow]; s.DroppedTotal() != lost || int(lost) != exchanges-len(came) || s.Delivered != uint64(len(came)) {
 		t.Errorf("%d of %d events came, the ledger says %+v", len(came), exchanges, s)
 	}
@@ -212,7 +194,7 @@ func TestTheLimitOfTheSpoolDropsTheOldest(t *testing.T) {
 // spooledOrExposed waits until nothing is on its way to the disk.
 func (r *rig) spooledOrExposed() {
 	r.t.Helper()
-	eventually(r.t, "everything that waited is spooled", func() bool {
+	agenttest.Eventually(r.t, "everything that waited is spooled", func() bool {
 		s := r.ledger()
 		return s.Spooled >= s.Observed-2
 	})
@@ -221,20 +203,20 @@ func (r *rig) spooledOrExposed() {
 // TestANewestThatFindsTheSpoolFullStaysInMemory, and is dropped for the budget
 // where that is full, too.
 func TestANewestThatFindsTheSpoolFullStaysInMemory(t *testing.T) {
-	sink := newToggled(t, true)
-	line := append(spooling(filepath.Join(t.TempDir(), "s"), spool.MinLimit), "--sink="+sink.url,
+	sink := agenttest.NewSink(t, agenttest.Down)
+	line := append(spooling(filepath.Join(t.TempDir(), "s"), spool.MinLimit), "--sink="+sink.URL,
 		"--sink.default.spool-when-full=newest", "--buffer-bytes=1048576", "--mode=request")
-	r := newRig(t, predictor(), line...)
+	r := newRig(t, agenttest.Predictor(), line...)
 	body := `"` + strings.Repeat("x", 20_000) + `"`
 	r.observe(3, body)
 	r.spooled(2)
 	const exchanges = 80
 	r.observe(exchanges-3, body)
-	eventually(t, "the spool is full", func() bool { return r.spool("default").RefusedFull > 0 })
-	sink.down.Store(false)
+	agenttest.Eventually(t, "the spool is full", func() bool { return r.spool("default").RefusedFull > 0 })
+	sink.Recover()
 	s := r.settled()
 	closes(t, s)
-	came := places(sink.events(), r.agent.instance)
+	came := places(sink.Events(), r.agent.instance)
 	if lost := s.Dropped[ledger.ReasonBudget]; s.DroppedTotal() != lost || lost == 0 || int(lost) != exchanges-len(came) || came[1] != 1 {
 		t.Errorf("%d of %d events came, the ledger says %+v", len(came), exchanges, s)
 	}
@@ -243,25 +225,22 @@ func TestANewestThatFindsTheSpoolFullStaysInMemory(t *testing.T) {
 // TestPoisonGoesThroughTheSpool: what a sink fails for again and again is given
 // up, and holds up nothing that comes from the disk.
 func TestPoisonGoesThroughTheSpool(t *testing.T) {
-	sink := newToggled(t, true)
+	sink := agenttest.NewSink(t, agenttest.Down)
 	var poison sync.Map
-	answer := sink.answer
-	sink.answer = func(n int, w http.ResponseWriter, request *http.Request) {
-		if sequence := request.Header.Get("Ce-Agentsequence"); !sink.down.Load() && sequence == "000000000003" {
+	sink.Respond(func(attempt agenttest.Attempt, w http.ResponseWriter, _ *http.Request) {
+		if sequence := attempt.Event.Attribute("agentsequence"); sequence == "000000000003" {
 			poison.Store(sequence, true)
 			w.WriteHeader(http.StatusInternalServerError)
-			return
 		}
-		answer(n, w, request)
-	}
-	line := append(spooling(filepath.Join(t.TempDir(), "s"), 16<<20), "--sink="+sink.url)
-	r := newRig(t, predictor(), line...)
+	})
+	line := append(spooling(filepath.Join(t.TempDir(), "s"), 16<<20), "--sink="+sink.URL)
+	r := newRig(t, agenttest.Predictor(), line...)
 	n := r.observe(10, "{}")
 	r.spooled(n)
-	sink.down.Store(false)
-	eventually(t, "all but one have come", func() bool { return len(places(sink.events(), r.agent.instance)) == n-1 })
+	sink.Recover()
+	agenttest.Eventually(t, "all but one have come", func() bool { return len(places(sink.Events(), r.agent.instance)) == n-1 })
 	// Others succeed while it fails.
-	eventually(t, "it is given up", func() bool {
+	agenttest.Eventually(t, "it is given up", func() bool {
 		r.observe(1, "{}")
 		return r.ledger().Dropped[ledger.ReasonPoison] == 1
 	})
@@ -274,21 +253,21 @@ func TestPoisonGoesThroughTheSpool(t *testing.T) {
 // TestSinksHaveSpoolsOfTheirOwn: one that is down keeps what the other had.
 func TestSinksHaveSpoolsOfTheirOwn(t *testing.T) {
 	directory := t.TempDir()
-	down, other := newToggled(t, true), newToggled(t, true)
-	line := []string{"--sink=default=" + down.url, "--sink=other=" + other.url, "--sink.other.spool-dir=" + filepath.Join(directory, "b"), "--sink.other.spool-bytes=1000000"}
-	r := newRig(t, predictor(), append(line, spooling(filepath.Join(directory, "a"), 1<<20)...)...)
+	down, other := agenttest.NewSink(t, agenttest.Down), agenttest.NewSink(t, agenttest.Down)
+	line := []string{"--sink=default=" + down.URL, "--sink=other=" + other.URL, "--sink.other.spool-dir=" + filepath.Join(directory, "b"), "--sink.other.spool-bytes=1000000"}
+	r := newRig(t, agenttest.Predictor(), append(line, spooling(filepath.Join(directory, "a"), 1<<20)...)...)
 	n := r.observe(5, "{}")
 	r.spooled(n)
-	eventually(t, "the other sink's events are on the disk", func() bool { return r.spool("other").SpooledThrough >= uint64(n) })
-	other.down.Store(false)
-	if got := len(places(other.await(n), r.agent.instance)); got != n {
+	agenttest.Eventually(t, "the other sink's events are on the disk", func() bool { return r.spool("other").SpooledThrough >= uint64(n) })
+	other.Recover()
+	if got := len(places(other.Await(n), r.agent.instance)); got != n {
 		t.Errorf("%d of %d events came", got, n)
 	}
-	if got := len(down.events()); got != 0 {
+	if got := len(down.Events()); got != 0 {
 		t.Errorf("%d events came to a sink that is down", got)
 	}
-	down.down.Store(false)
-	if got := len(places(down.await(n), r.agent.instance)); got != n {
+	down.Recover()
+	if got := len(places(down.Await(n), r.agent.instance)); got != n {
 		t.Errorf("%d of %d events came", got, n)
 	}
 }
@@ -297,50 +276,50 @@ func TestSinksHaveSpoolsOfTheirOwn(t *testing.T) {
 // itself.
 func TestNothingIsReadBeforeTheModelIsReady(t *testing.T) {
 	directory := filepath.Join(t.TempDir(), "s")
-	sink := newToggled(t, true)
-	line := append(spooling(directory, 16<<20), "--sink="+sink.url)
-	first := newRig(t, predictor(), line...)
+	sink := agenttest.NewSink(t, agenttest.Down)
+	line := append(spooling(directory, 16<<20), "--sink="+sink.URL)
+	first := newRig(t, agenttest.Predictor(), line...)
 	n := first.observe(5, "{}")
 	first.spooled(n)
 	first.kill()
 
-	sink.down.Store(false)
+	sink.Recover()
 	var ready atomic.Bool
 	model := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/ready" && !ready.Load() {
 			w.WriteHeader(http.StatusServiceUnavailable)
 			return
 		}
-		predictor().ServeHTTP(w, r)
+		agenttest.Predictor().ServeHTTP(w, r)
 	})
-	target := serve(t, model)
-	probe := fmt.Sprintf(`--readiness-probe={"httpGet":{"path":"/ready","port":%s},"periodSeconds":1}`, mustURL(t, target).Port())
-	second := newRig(t, predictor(), append(line, probe)...)
+	target := agenttest.Serve(t, model)
+	probe := fmt.Sprintf(`--readiness-probe={"httpGet":{"path":"/ready","port":%s},"periodSeconds":1}`, target.Port())
+	second := newRig(t, agenttest.Predictor(), append(line, probe)...)
 	second.observe(1, "{}")
-	sink.await(2)
+	sink.Await(2)
 	if status := second.spool("default"); !status.Unread || status.Read != 0 {
 		t.Errorf("the spool says %+v", status)
 	}
 	ready.Store(true)
-	sink.await(2 + n)
+	sink.Await(2 + n)
 }
 
 // TestTheDrainReadsTheSpool of an earlier agent, however long that takes, and
 // where the model never became ready.
 func TestTheDrainReadsTheSpool(t *testing.T) {
-	sink := newToggled(t, true)
-	line := append(spooling(filepath.Join(t.TempDir(), "s"), 16<<20), "--sink="+sink.url)
-	first := newRig(t, predictor(), line...)
+	sink := agenttest.NewSink(t, agenttest.Down)
+	line := append(spooling(filepath.Join(t.TempDir(), "s"), 16<<20), "--sink="+sink.URL)
+	first := newRig(t, agenttest.Predictor(), line...)
 	n := first.observe(50, "{}")
 	first.spooled(n)
 	first.kill()
 
 	slow := &brokenDirectory{hangReads: make(chan struct{})}
-	second := newRigIn(t, breaking(slow), predictor(), append(line, `--readiness-probe={"tcpSocket":{"port":1}}`)...)
-	eventually(t, "the spool is open", func() bool { return second.spool("default").Open })
+	second := newRigIn(t, breaking(slow), agenttest.Predictor(), append(line, `--readiness-probe={"tcpSocket":{"port":1}}`)...)
+	agenttest.Eventually(t, "the spool is open", func() bool { return second.spool("default").Open })
 	second.signals <- syscall.SIGTERM
-	sink.down.Store(false)
-	eventually(t, "its port is closed", func() bool {
+	sink.Recover()
+	agenttest.Eventually(t, "its port is closed", func() bool {
 		connection, err := net.Dial("tcp", second.agent.Addr())
 		if err == nil {
 			connection.Close()
@@ -349,7 +328,7 @@ func TestTheDrainReadsTheSpool(t *testing.T) {
 	})
 	close(slow.hangReads)
 	second.wait()
-	came := sink.events()
+	came := sink.Events()
 	if old := len(places(came, first.agent.instance)); old != n {
 		t.Errorf("of %d events that were recovered %d came before the end", n, old)
 	}
@@ -361,9 +340,9 @@ func TestTheDrainReadsTheSpool(t *testing.T) {
 // TestTheDrainSendsTheOldestFirst: what failed before goes before what came
 // later.
 func TestTheDrainSendsTheOldestFirst(t *testing.T) {
-	sink := newSubscriber(t)
+	sink := agenttest.NewSink(t)
 	var hang atomic.Pointer[chan struct{}]
-	sink.answer = func(_ int, w http.ResponseWriter, request *http.Request) {
+	sink.Respond(func(_ agenttest.Attempt, w http.ResponseWriter, request *http.Request) {
 		if hanging := hang.Load(); hanging != nil {
 			select {
 			case <-*hanging:
@@ -373,27 +352,27 @@ func TestTheDrainSendsTheOldestFirst(t *testing.T) {
 			return
 		}
 		w.WriteHeader(http.StatusAccepted)
-	}
-	r := newRig(t, predictor(), "--sink="+sink.url)
+	})
+	r := newRig(t, agenttest.Predictor(), "--sink="+sink.URL)
 	// Two successes: then 16 may be in flight.
 	taken := r.observe(1, "{}")
 	r.settled()
 	released := make(chan struct{})
 	hang.Store(&released)
 	old := taken + r.observe(8, "{}")
-	eventually(t, "all are in flight", func() bool { return r.agent.sinks[0].Oldest().IsZero() && r.agent.pipeline.Empty() })
+	agenttest.Eventually(t, "all are in flight", func() bool { return r.agent.sinks[0].Oldest().IsZero() && r.agent.pipeline.Empty() })
 	n := old + r.observe(8, "{}")
 	r.signals <- syscall.SIGTERM
-	eventually(t, "the agent drains", func() bool { return strings.Contains(r.logs.String(), "agent drains") })
+	agenttest.Eventually(t, "the agent drains", func() bool { return strings.Contains(r.logs.String(), "agent drains") })
 	hang.Store(nil)
 	close(released)
 	r.wait()
-	came := sink.events()
+	came := sink.Events()
 	if len(came) != n {
 		t.Fatalf("%d of %d events came", len(came), n)
 	}
 	for _, e := range came[taken : taken+3] {
-		if place, _ := strconv.Atoi(e.attribute("agentsequence")); place > old {
+		if place, _ := strconv.Atoi(e.Attribute("agentsequence")); place > old {
 			t.Errorf("event %d came before older ones", place)
 		}
 	}
@@ -403,9 +382,9 @@ func TestTheDrainSendsTheOldestFirst(t *testing.T) {
 // is counted.
 func TestAnyDirectoryStartsTheAgent(t *testing.T) {
 	directory := filepath.Join(t.TempDir(), "s")
-	sink := newToggled(t, true)
-	line := append(spooling(directory, 16<<20), "--sink="+sink.url)
-	first := newRig(t, predictor(), line...)
+	sink := agenttest.NewSink(t, agenttest.Down)
+	line := append(spooling(directory, 16<<20), "--sink="+sink.URL)
+	first := newRig(t, agenttest.Predictor(), line...)
 	n := first.observe(10, "{}")
 	first.spooled(n)
 	first.kill()
@@ -426,13 +405,13 @@ func TestAnyDirectoryStartsTheAgent(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	sink.down.Store(false)
-	second := newRig(t, predictor(), line...)
+	sink.Recover()
+	second := newRig(t, agenttest.Predictor(), line...)
 	live := second.observe(1, "{}")
-	eventually(t, "the spool was read", func() bool { return second.agent.spoolsEmpty() && second.spool("default").Open })
+	agenttest.Eventually(t, "the spool was read", func() bool { return second.agent.spoolsEmpty() && second.spool("default").Open })
 	s := second.settled()
 	closes(t, s)
-	came := places(sink.events(), first.agent.instance)
+	came := places(sink.Events(), first.agent.instance)
 	if len(came) == 0 || len(came) >= n || s.Delivered != uint64(len(came)+live) {
 		t.Errorf("%d of %d events came, the ledger says %+v", len(came), n, s)
 	}
@@ -451,11 +430,11 @@ func TestADirectoryThatCannotBeOpenedStopsNothing(t *testing.T) {
 		filepath.Join(t.TempDir(), "missing", "s"): delivery.TroubleMissing,
 		file: delivery.TroubleIO,
 	} {
-		sink := newSubscriber(t)
-		r := newRig(t, predictor(), append(spooling(directory, 1<<20), "--sink="+sink.url)...)
+		sink := agenttest.NewSink(t)
+		r := newRig(t, agenttest.Predictor(), append(spooling(directory, 1<<20), "--sink="+sink.URL)...)
 		r.observe(3, "{}")
-		sink.await(6)
-		eventually(t, "the status says so", func() bool {
+		sink.Await(6)
+		agenttest.Eventually(t, "the status says so", func() bool {
 			status := r.spool("default")
 			return !status.Open && status.Failing && status.LastTrouble == class && status.Errors > 0
 		})
@@ -536,8 +515,8 @@ func TestASpoolIsSyncedWhereThatIsAskedFor(t *testing.T) {
 				return countedDirectory{directory, &files, &directories}, err
 			}}
 			line := append(spooling(filepath.Join(t.TempDir(), "s"), 1<<20),
-				"--sink="+newToggled(t, true).url, "--sink.default.spool-sync="+strconv.FormatBool(asked))
-			r := newRigIn(t, environment, predictor(), line...)
+				"--sink="+agenttest.NewSink(t, agenttest.Down).URL, "--sink.default.spool-sync="+strconv.FormatBool(asked))
+			r := newRigIn(t, environment, agenttest.Predictor(), line...)
 			r.spooled(r.observe(1, "{}"))
 			if synced := files.Load() > 0 && directories.Load() > 0; synced != asked || !asked && files.Load()+directories.Load() > 0 {
 				t.Errorf("files were synced %d times, the directory %d times", files.Load(), directories.Load())
@@ -548,17 +527,17 @@ func TestASpoolIsSyncedWhereThatIsAskedFor(t *testing.T) {
 }
 
 func TestAFullDiskStopsNothing(t *testing.T) {
-	sink := newToggled(t, true)
-	line := append(spooling(filepath.Join(t.TempDir(), "s"), 1<<20), "--sink="+sink.url)
-	r := newRigIn(t, breaking(&brokenDirectory{err: syscall.ENOSPC}), predictor(), line...)
+	sink := agenttest.NewSink(t, agenttest.Down)
+	line := append(spooling(filepath.Join(t.TempDir(), "s"), 1<<20), "--sink="+sink.URL)
+	r := newRigIn(t, breaking(&brokenDirectory{err: syscall.ENOSPC}), agenttest.Predictor(), line...)
 	n := r.observe(10, "{}")
-	eventually(t, "the status says so", func() bool {
+	agenttest.Eventually(t, "the status says so", func() bool {
 		status := r.spool("default")
 		return status.Failing && status.LastTrouble == delivery.TroubleDiskFull && status.SpooledThrough == 0
 	})
-	sink.down.Store(false)
+	sink.Recover()
 	s := r.settled()
-	if s.Delivered != uint64(n) || s.Spooled != 0 || len(places(sink.events(), r.agent.instance)) != n {
+	if s.Delivered != uint64(n) || s.Spooled != 0 || len(places(sink.Events(), r.agent.instance)) != n {
 		t.Errorf("the ledger says %+v", s)
 	}
 }
@@ -566,20 +545,20 @@ func TestAFullDiskStopsNothing(t *testing.T) {
 // TestADiskThatHangsHoldsUpNothing but the events that are on their way to it,
 // and those not beyond the end.
 func TestADiskThatHangsHoldsUpNothing(t *testing.T) {
-	sink := newToggled(t, true)
+	sink := agenttest.NewSink(t, agenttest.Down)
 	broken := &brokenDirectory{hang: make(chan struct{})}
-	line := append(spooling(filepath.Join(t.TempDir(), "s"), 1<<20), "--sink="+sink.url, "--drain-timeout=2s")
-	r := newRigIn(t, breaking(broken), predictor(), line...)
+	line := append(spooling(filepath.Join(t.TempDir(), "s"), 1<<20), "--sink="+sink.URL, "--drain-timeout=2s")
+	r := newRigIn(t, breaking(broken), agenttest.Predictor(), line...)
 	n := r.observe(100, "{}")
-	eventually(t, "as many events as may are on their way to the disk", func() bool {
+	agenttest.Eventually(t, "as many events as may are on their way to the disk", func() bool {
 		// One that waits for so long found no room there.
 		oldest := r.agent.sinks[0].Oldest()
 		return !oldest.IsZero() && time.Since(oldest) > 5*time.Second
 	})
-	sink.down.Store(false)
+	sink.Recover()
 	live := r.observe(10, "{}")
-	eventually(t, "the live events have arrived", func() bool {
-		arrived := places(sink.events(), r.agent.instance)
+	agenttest.Eventually(t, "the live events have arrived", func() bool {
+		arrived := places(sink.Events(), r.agent.instance)
 		for place := n + 1; place <= n+live; place++ {
 			if arrived[place] == 0 {
 				return false

@@ -19,6 +19,8 @@ import (
 
 	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+
+	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
 const (
@@ -57,7 +59,7 @@ func (m *tracedModel) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "/broken":
 		panic(http.ErrAbortHandler)
 	default:
-		predictor().ServeHTTP(w, r)
+		agenttest.Predictor().ServeHTTP(w, r)
 	}
 }
 
@@ -77,7 +79,7 @@ func (r *rig) send(method, path string, header http.Header) {
 	for name, values := range header {
 		request.Header[name] = values
 	}
-	answer, err := http1Client(r.t).Do(request)
+	answer, err := agenttest.HTTP1Client(r.t).Do(request)
 	if err != nil {
 		return
 	}
@@ -126,11 +128,11 @@ func TestATraceThatIsNotRecordedPassesUnchanged(t *testing.T) {
 				}
 			}
 			for _, kind := range []string{"request", "response"} {
-				e := r.sink.of(kind)
-				if e.attribute("traceparent") != test.parent || e.attribute("tracestate") != test.state {
-					t.Errorf("the %s event has %q %q, want %q %q", kind, e.attribute("traceparent"), e.attribute("tracestate"), test.parent, test.state)
+				e := r.sink.Of(kind)
+				if e.Attribute("traceparent") != test.parent || e.Attribute("tracestate") != test.state {
+					t.Errorf("the %s event has %q %q, want %q %q", kind, e.Attribute("traceparent"), e.Attribute("tracestate"), test.parent, test.state)
 				}
-				if got := e.header["Traceparent"]; len(got) > 0 {
+				if got := e.Header["Traceparent"]; len(got) > 0 {
 					t.Errorf("the sink got a trace that nobody records: %q", got)
 				}
 			}
@@ -161,9 +163,9 @@ func TestATraceThatIsRecorded(t *testing.T) {
 				endpoint := map[string]string{"grpc": received.grpc, "http/protobuf": received.http + "/v1/traces"}[protocol]
 				model := new(tracedModel)
 				r := newRig(t, model, "--tracing-protocol="+protocol, "--tracing-endpoint="+endpoint, "--tracing-sampling-rate=1", "--namespace=ns")
-				r.sink.answer = answering(http.StatusAccepted)
+				r.sink.Respond(agenttest.Statuses(http.StatusAccepted))
 				r.send(http.MethodPost, "/v1/models/m:predict", test.header)
-				events := r.sink.await(2)
+				events := r.sink.Await(2)
 				r.settled()
 				r.kill()
 
@@ -188,13 +190,13 @@ func TestATraceThatIsRecorded(t *testing.T) {
 				}
 				var sent, wanted []string
 				for _, e := range events {
-					if got, want := e.attribute("traceparent"), "00-"+server.trace+"-"+server.id+"-01"; got != want {
+					if got, want := e.Attribute("traceparent"), "00-"+server.trace+"-"+server.id+"-01"; got != want {
 						t.Errorf("the event has %s, want %s", got, want)
 					}
-					if got := e.attribute("tracestate"); got != test.event {
+					if got := e.Attribute("tracestate"); got != test.event {
 						t.Errorf("the event has the state %q, want %q", got, test.event)
 					}
-					sent = append(sent, e.header.Get("Traceparent"))
+					sent = append(sent, e.Header.Get("Traceparent"))
 				}
 				for _, attempt := range attempts {
 					if attempt.trace != server.trace || attempt.parent != server.id || attempt.GetName() != "send default" ||
@@ -275,11 +277,11 @@ func TestNothingOfAnExchangeIsExported(t *testing.T) {
 		"User-Agent": {canary}, "Authorization": {"Bearer " + canary}, "X-Client": {canary}, "X-Request-Id": {canary},
 		"Baggage": {"user=" + canary}, "Content-Type": {"text/" + canary},
 	})
-	r.sink.await(2)
+	r.sink.Await(2)
 	r.settled()
 	r.kill()
 	received.await(1, tracepb.Span_SPAN_KIND_SERVER)
-	eventually(t, "metrics have come", func() bool { return received.metric("sidenote.events.observed") != nil })
+	agenttest.Eventually(t, "metrics have come", func() bool { return received.metric("sidenote.events.observed") != nil })
 	for _, message := range received.all {
 		if strings.Contains(strings.ToLower(message), canary) {
 			t.Errorf("exported: %s", message)
@@ -297,8 +299,8 @@ func TestMetricsAreExported(t *testing.T) {
 		t.Run(protocol, func(t *testing.T) {
 			received := newCollector(t)
 			endpoint := map[string]string{"grpc": received.grpc, "http/protobuf": received.http + "/v1/metrics"}[protocol]
-			r := newRig(t, predictor(), "--metrics-protocol="+protocol, "--metrics-endpoint="+endpoint, "--metrics-export-interval=1s")
-			eventually(t, "metrics have come", func() bool { return received.metric("sidenote.model.ready") != nil })
+			r := newRig(t, agenttest.Predictor(), "--metrics-protocol="+protocol, "--metrics-endpoint="+endpoint, "--metrics-export-interval=1s")
+			agenttest.Eventually(t, "metrics have come", func() bool { return received.metric("sidenote.model.ready") != nil })
 			assertNothingServed(t, r)
 			r.post("/", "{}")
 			r.settled()
@@ -312,14 +314,14 @@ func TestMetricsAreExported(t *testing.T) {
 		})
 	}
 	t.Run("none", func(t *testing.T) {
-		r := newRig(t, predictor(), "--metrics-protocol=none")
+		r := newRig(t, agenttest.Predictor(), "--metrics-protocol=none")
 		assertNothingServed(t, r)
 	})
 }
 
 func assertNothingServed(t *testing.T, r *rig) {
 	t.Helper()
-	answer, err := http1Client(t).Get(r.admin("/metrics"))
+	answer, err := agenttest.HTTP1Client(t).Get(r.admin("/metrics"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -330,8 +332,8 @@ func assertNothingServed(t *testing.T, r *rig) {
 }
 
 func TestSpansOnTheStandardOutput(t *testing.T) {
-	stdout := new(buffer)
-	r := newRigWriting(t, stdout, predictor(), "--tracing-protocol=stdout")
+	stdout := new(agenttest.Buffer)
+	r := newRigWriting(t, stdout, agenttest.Predictor(), "--tracing-protocol=stdout")
 	r.post("/", "{}")
 	r.settled()
 	r.kill()
@@ -380,23 +382,23 @@ func TestADeadCollectorChangesNothing(t *testing.T) {
 		"dead":    func(*testing.T) string { return dead.URL },
 		"hanging": hanging,
 		"refusing": func(t *testing.T) string {
-			return serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			return agenttest.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				w.WriteHeader(http.StatusServiceUnavailable)
-			}))
+			})).URL
 		},
 	} {
 		for _, protocol := range []string{"grpc", "http/protobuf"} {
 			t.Run(what+" "+protocol, func(t *testing.T) {
 				url := endpoint(t)
 				// It keeps nothing, unlike the rig's own.
-				sink := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				sink := agenttest.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					_, _ = io.Copy(io.Discard, r.Body)
 					w.WriteHeader(http.StatusAccepted)
-				}))
-				r := newRig(t, predictor(), "--mode=response", "--sink="+sink,
+				})).URL
+				r := newRig(t, agenttest.Predictor(), "--mode=response", "--sink="+sink,
 					"--metrics-protocol="+protocol, "--metrics-endpoint="+url, "--metrics-export-interval=1s",
 					"--tracing-protocol="+protocol, "--tracing-endpoint="+url, "--tracing-sampling-rate=1")
-				client := http1Client(t)
+				client := agenttest.HTTP1Client(t)
 				exchange := func(n int) {
 					for range n {
 						answer, err := client.Post(r.url("/"), "application/json", strings.NewReader("{}"))
@@ -427,7 +429,7 @@ func TestADeadCollectorChangesNothing(t *testing.T) {
 				if gaveUp := strings.Contains(r.logs.String(), "the collector took too long"); what == "hanging" && !gaveUp {
 					t.Errorf("the agent's end waited for a collector that hangs: %s", r.logs)
 				}
-				eventually(t, "the failures are counted and logged", func() bool {
+				agenttest.Eventually(t, "the failures are counted and logged", func() bool {
 					failures := r.agent.exports.Failures()
 					return failures["metrics"] > 0 && failures["traces"] > 0 && strings.Contains(r.logs.String(), "an export was not taken")
 				})

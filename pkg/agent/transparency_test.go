@@ -23,6 +23,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
 // mirrorModel answers as the client asks it to, and remembers what it saw.
@@ -170,8 +172,8 @@ func compareExchanges(t *testing.T, cases []transparencyCase, without func(seen 
 	r := newRig(t, model, append([]string{
 		"--max-payload-bytes=100000", "--events=request,response,stream,request.failure,response.failure,request.oversize,response.oversize",
 	}, line...)...)
-	for _, protocol := range []string{"HTTP/1.1", "HTTP/2"} {
-		client := clientOf(t, protocol == "HTTP/2")
+	for protocol, clientOf := range agenttest.Clients {
+		client := clientOf(t)
 		for _, test := range cases {
 			t.Run(protocol+" "+test.name, func(t *testing.T) {
 				direct := exchangeWith(t, client, r.model, test)
@@ -240,7 +242,7 @@ func TestAsteriskFormReachesTheModel(t *testing.T) {
 	if !strings.HasPrefix(model.last(), "OPTIONS * HTTP/1.1 host=h") {
 		t.Errorf("the model saw %s", model.last())
 	}
-	r.sink.await(2)
+	r.sink.Await(2)
 }
 
 // TestAStreamFlowsChunkByChunk: each chunk of the model is at the client
@@ -258,10 +260,10 @@ func TestAStreamFlowsChunkByChunk(t *testing.T) {
 			}
 		}
 	})
-	for _, protocol := range []string{"HTTP/1.1", "HTTP/2"} {
+	for protocol, clientOf := range agenttest.Clients {
 		t.Run(protocol, func(t *testing.T) {
 			r := newRig(t, model)
-			answer, err := clientOf(t, protocol == "HTTP/2").Get(r.url("/stream"))
+			answer, err := clientOf(t).Get(r.url("/stream"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -278,7 +280,7 @@ func TestAStreamFlowsChunkByChunk(t *testing.T) {
 			if _, err := lines.ReadByte(); err != io.EOF {
 				t.Fatalf("the stream ends with %v", err)
 			}
-			event := r.sink.of("stream")
+			event := r.sink.Of("stream")
 			if got := string(event.Data()); got != "data: 0\n\ndata: 1\n\ndata: 2\n\n" {
 				t.Errorf("stream data: %q", got)
 			}
@@ -300,7 +302,7 @@ func TestAModelAnswersWhileItReads(t *testing.T) {
 			_ = http.NewResponseController(w).Flush()
 		}
 	})
-	for _, protocol := range []string{"HTTP/1.1", "HTTP/2"} {
+	for protocol, clientOf := range agenttest.Clients {
 		t.Run(protocol, func(t *testing.T) {
 			r := newRig(t, model)
 			reader, writer := io.Pipe()
@@ -309,7 +311,7 @@ func TestAModelAnswersWhileItReads(t *testing.T) {
 				t.Fatal(err)
 			}
 			go func() { _, _ = io.WriteString(writer, "0\n") }()
-			answer, err := clientOf(t, protocol == "HTTP/2").Do(request)
+			answer, err := clientOf(t).Do(request)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -327,7 +329,7 @@ func TestAModelAnswersWhileItReads(t *testing.T) {
 			writer.Close()
 			_, _ = io.Copy(io.Discard, lines)
 			r.settled()
-			if got := string(r.sink.of("request").Data()); got != "0\n1\n2\n" {
+			if got := string(r.sink.Of("request").Data()); got != "0\n1\n2\n" {
 				t.Errorf("request data: %q", got)
 			}
 		})
@@ -341,7 +343,7 @@ func TestAModelThatAnswersWithoutReading(t *testing.T) {
 		w.Header().Set("Connection", "close")
 		_, _ = io.WriteString(w, "enough")
 	})
-	for _, protocol := range []string{"HTTP/1.1", "HTTP/2"} {
+	for protocol, clientOf := range agenttest.Clients {
 		t.Run(protocol, func(t *testing.T) {
 			r := newRig(t, model)
 			reader, writer := io.Pipe()
@@ -350,7 +352,7 @@ func TestAModelThatAnswersWithoutReading(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			answer, err := clientOf(t, protocol == "HTTP/2").Do(request)
+			answer, err := clientOf(t).Do(request)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -358,15 +360,15 @@ func TestAModelThatAnswersWithoutReading(t *testing.T) {
 			if content, err := io.ReadAll(answer.Body); string(content) != "enough" || err != nil {
 				t.Errorf("the client got %q, %v", content, err)
 			}
-			r.sink.of("response")
-			eventually(t, "the exchange is over", func() bool { return r.agent.handler.Active() == 0 })
+			r.sink.Of("response")
+			agenttest.Eventually(t, "the exchange is over", func() bool { return r.agent.handler.Active() == 0 })
 		})
 	}
 }
 
 // TestAClientThatGoesAwayIsSeenByTheModel at once.
 func TestAClientThatGoesAwayIsSeenByTheModel(t *testing.T) {
-	for _, protocol := range []string{"HTTP/1.1", "HTTP/2"} {
+	for protocol, clientOf := range agenttest.Clients {
 		t.Run(protocol, func(t *testing.T) {
 			reached, gone := make(chan struct{}), make(chan struct{})
 			model := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -383,7 +385,7 @@ func TestAClientThatGoesAwayIsSeenByTheModel(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			answer, err := clientOf(t, protocol == "HTTP/2").Do(request)
+			answer, err := clientOf(t).Do(request)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -394,8 +396,8 @@ func TestAClientThatGoesAwayIsSeenByTheModel(t *testing.T) {
 			cancel()
 			answer.Body.Close()
 			<-gone
-			event := r.sink.of("response.failure")
-			if got := string(event.Data()); got != "begun" || event.attribute("statuscode") != "200" {
+			event := r.sink.Of("response.failure")
+			if got := string(event.Data()); got != "begun" || event.Attribute("statuscode") != "200" {
 				t.Errorf("unexpected event: %v", event)
 			}
 		})
@@ -410,10 +412,10 @@ func TestAModelThatDiesMidBody(t *testing.T) {
 		_ = http.NewResponseController(w).Flush()
 		panic(http.ErrAbortHandler)
 	})
-	for _, protocol := range []string{"HTTP/1.1", "HTTP/2"} {
+	for protocol, clientOf := range agenttest.Clients {
 		t.Run(protocol, func(t *testing.T) {
 			r := newRig(t, model, "--events=response,response.failure")
-			answer, err := clientOf(t, protocol == "HTTP/2").Get(r.url("/answer"))
+			answer, err := clientOf(t).Get(r.url("/answer"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -422,7 +424,7 @@ func TestAModelThatDiesMidBody(t *testing.T) {
 			if string(content) != "half" || err == nil {
 				t.Errorf("the client got %q, %v", content, err)
 			}
-			if got := string(r.sink.of("response.failure").Data()); got != "half" {
+			if got := string(r.sink.Of("response.failure").Data()); got != "half" {
 				t.Errorf("data: %q", got)
 			}
 		})
@@ -430,12 +432,12 @@ func TestAModelThatDiesMidBody(t *testing.T) {
 }
 
 func TestAModelThatIsNotThere(t *testing.T) {
-	r := newRig(t, predictor(), "--target=http://127.0.0.1:1", "--events=request,response,request.failure,response.failure")
+	r := newRig(t, agenttest.Predictor(), "--target=http://127.0.0.1:1", "--events=request,response,request.failure,response.failure")
 	status, _ := r.post("/", `{}`)
 	if status != http.StatusBadGateway {
 		t.Errorf("the client got %d", status)
 	}
-	if event := r.sink.of("response.failure"); event.attribute("statuscode") != "502" {
+	if event := r.sink.Of("response.failure"); event.Attribute("statuscode") != "502" {
 		t.Errorf("unexpected event: %v", event)
 	}
 	if !strings.Contains(r.logs.String(), `"cause":"unreachable"`) {
@@ -446,15 +448,15 @@ func TestAModelThatIsNotThere(t *testing.T) {
 // TestAModelThatDiesBeforeItAnswers breaks off towards the client, too.
 func TestAModelThatDiesBeforeItAnswers(t *testing.T) {
 	model := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
-	for _, protocol := range []string{"HTTP/1.1", "HTTP/2"} {
+	for protocol, clientOf := range agenttest.Clients {
 		t.Run(protocol, func(t *testing.T) {
 			r := newRig(t, model, "--events=response,response.failure")
-			answer, err := clientOf(t, protocol == "HTTP/2").Post(r.url("/"), "application/json", strings.NewReader("{}"))
+			answer, err := clientOf(t).Post(r.url("/"), "application/json", strings.NewReader("{}"))
 			if err == nil {
 				answer.Body.Close()
 				t.Errorf("the client got %s", answer.Status)
 			}
-			if event := r.sink.of("response.failure"); event.attribute("statuscode") != "" || len(event.Data()) != 0 {
+			if event := r.sink.Of("response.failure"); event.Attribute("statuscode") != "" || len(event.Data()) != 0 {
 				t.Errorf("unexpected event: %v", event)
 			}
 		})
@@ -474,7 +476,7 @@ func TestAModelThatRefusesToContinue(t *testing.T) {
 		t.Fatal(err)
 	}
 	request.Header.Set("Expect", "100-continue")
-	answer, err := http1Client(t).Do(request)
+	answer, err := agenttest.HTTP1Client(t).Do(request)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -570,7 +572,7 @@ func TestRequestIDIsAddedOnlyWhereAbsent(t *testing.T) {
 	r := newRig(t, model)
 	r.post("/", "{}")
 	added := <-seen
-	if event := r.sink.of("request"); len(added) != 1 || added[0] != event.attribute("correlationid") || event.attribute("clientrequestid") != "" {
+	if event := r.sink.Of("request"); len(added) != 1 || added[0] != event.Attribute("correlationid") || event.Attribute("clientrequestid") != "" {
 		t.Errorf("the model saw %q, the subscriber %v", added, event)
 	}
 	request, err := http.NewRequest(http.MethodGet, r.url("/"), nil)
@@ -578,7 +580,7 @@ func TestRequestIDIsAddedOnlyWhereAbsent(t *testing.T) {
 		t.Fatal(err)
 	}
 	request.Header["X-Request-Id"] = []string{"mine", "twice"}
-	answer, err := http1Client(t).Do(request)
+	answer, err := agenttest.HTTP1Client(t).Do(request)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -600,10 +602,10 @@ func TestNothingOfAnExchangeIsLogged(t *testing.T) {
 		connection.Close()
 	})
 	r := newRig(t, model, "--metadata=team="+canary, "--events=request,response,request.failure,response.failure")
-	r.sink.answer = func(_ int, w http.ResponseWriter, _ *http.Request) {
+	r.sink.Respond(func(_ agenttest.Attempt, w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("X-Answer", canary)
 		http.Error(w, canary, http.StatusBadRequest)
-	}
+	})
 	for _, raw := range []string{
 		"POST /" + canary + "?q=" + canary + " HTTP/1.1\r\nHost: " + canary + "\r\nAuthorization: " + canary + "\r\nCookie: " + canary + "\r\nContent-Length: 10\r\nConnection: close\r\n\r\n" + canary,
 		"BAD" + canary + "\r\n\r\n",
@@ -636,7 +638,7 @@ var errStopped = errors.New("the client stopped")
 
 // TestAClientThatStopsMidRequest gives a failure event with what there was.
 func TestAClientThatStopsMidRequest(t *testing.T) {
-	r := newRig(t, predictor(), "--events=request,request.failure")
+	r := newRig(t, agenttest.Predictor(), "--events=request,request.failure")
 	reader, writer := io.Pipe()
 	request, err := http.NewRequest(http.MethodPost, r.url("/"), reader)
 	if err != nil {
@@ -646,11 +648,11 @@ func TestAClientThatStopsMidRequest(t *testing.T) {
 		_, _ = io.WriteString(writer, "half")
 		writer.CloseWithError(errStopped)
 	}()
-	if answer, err := http1Client(t).Do(request); err == nil {
+	if answer, err := agenttest.HTTP1Client(t).Do(request); err == nil {
 		answer.Body.Close()
 		t.Fatal("the exchange succeeded")
 	}
-	if got := string(r.sink.of("request.failure").Data()); got != "half" {
+	if got := string(r.sink.Of("request.failure").Data()); got != "half" {
 		t.Errorf("data: %q", got)
 	}
 }
