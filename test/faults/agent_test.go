@@ -6,7 +6,6 @@ SPDX-License-Identifier: Apache-2.0
 package faults
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -25,6 +24,7 @@ import (
 
 	"github.com/sidenote-dev/sidenote/pkg/agent"
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
+	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
 // agentBinary is the agent, built once for each run.
@@ -45,7 +45,7 @@ func buildAgent(directory string) error {
 type process struct {
 	t       *testing.T
 	command *exec.Cmd
-	logs    *buffer
+	logs    *agenttest.Buffer
 	url     string
 	admin   string
 	// ended is closed when the process is gone and its log is complete.
@@ -63,7 +63,7 @@ func startAgent(t *testing.T, o options, line []string) *process {
 		port, adminPort := freePort(t), freePort(t)
 		p := &process{
 			t:     t,
-			logs:  new(buffer),
+			logs:  new(agenttest.Buffer),
 			url:   "http://127.0.0.1:" + port,
 			admin: "http://127.0.0.1:" + adminPort,
 			ended: make(chan struct{}),
@@ -83,7 +83,7 @@ func startAgent(t *testing.T, o options, line []string) *process {
 			_ = p.command.Wait()
 			close(p.ended)
 		}()
-		eventually(t, "the agent serves or ends", func() bool { return strings.Contains(p.logs.String(), serving) || p.gone() })
+		agenttest.Eventually(t, "the agent serves or ends", func() bool { return strings.Contains(p.logs.String(), serving) || p.gone() })
 		if strings.Contains(p.logs.String(), serving) {
 			t.Cleanup(func() {
 				if t.Failed() && !p.gone() {
@@ -91,7 +91,7 @@ func startAgent(t *testing.T, o options, line []string) *process {
 				}
 				p.kill()
 				if t.Failed() {
-					t.Logf("the end of the agent's log:\n%s", p.logs.end(4<<10))
+					t.Logf("the end of the agent's log:\n%s", p.logs.End(4<<10))
 				}
 			})
 			return p
@@ -138,7 +138,7 @@ func (p *process) kill() {
 // exit waits for the agent's end, and gives its exit code.
 func (p *process) exit() int {
 	p.t.Helper()
-	eventually(p.t, "the agent ends", p.gone)
+	agenttest.Eventually(p.t, "the agent ends", p.gone)
 	return p.command.ProcessState.ExitCode()
 }
 
@@ -242,51 +242,4 @@ func (p *process) goroutines() int {
 	p.signal(syscall.SIGQUIT)
 	p.exit()
 	return strings.Count(p.logs.String(), "\ngoroutine ")
-}
-
-// buffer is a bytes.Buffer for several goroutines.
-type buffer struct {
-	mu      sync.Mutex
-	content bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.content.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.content.String()
-}
-
-func (b *buffer) end(most int) string {
-	text := b.String()
-	return text[max(0, len(text)-most):]
-}
-
-// eventually waits until a condition holds. The time is for a machine that
-// does something else meanwhile: no promise is measured by it.
-func eventually(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	within(t, 5*time.Minute, what, condition)
-}
-
-// within waits until a condition holds, for so long of the time that this
-// process is given: where the machine does something else, and the agent waits
-// as well, hardly any time passes.
-func within(t *testing.T, limit time.Duration, what string, condition func() bool) {
-	t.Helper()
-	const step = 10 * time.Millisecond
-	given := time.Duration(0)
-	for deadline := time.Now().Add(10 * time.Minute); !condition(); {
-		begun := time.Now()
-		if given > limit || begun.After(deadline) {
-			t.Fatalf("not seen within %s: %s", limit, what)
-		}
-		time.Sleep(step)
-		given += min(time.Since(begun), 2*step)
-	}
 }

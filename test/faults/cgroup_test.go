@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
 // memoryGroup is a memory cgroup of one agent's own, as a container has one.
@@ -41,7 +43,7 @@ func newMemoryGroup(t *testing.T, limit int64) *memoryGroup {
 		t.Skip("no memory cgroup can be made here:", err)
 	}
 	t.Cleanup(func() {
-		eventually(t, "the memory cgroup is empty", func() bool { return os.Remove(g.path) == nil })
+		agenttest.Eventually(t, "the memory cgroup is empty", func() bool { return os.Remove(g.path) == nil })
 	})
 	text := strconv.FormatInt(limit, 10)
 	settings := []struct{ name, value string }{{"memory.limit_in_bytes", text}, {"memory.memsw.limit_in_bytes", text}}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
+	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
 // onTmpfs gives the agent a spool on a filesystem of its own, mounted with
@@ -70,7 +71,7 @@ func TestDisksThatFail(t *testing.T) {
 				r.network.become(refusing)
 				r.load(4, 100+choose.IntN(50), sized(5000, 10_000), overHTTP2(sized(10_000, 5000)), serverSentEvents(), streaming())
 				hold(t, r.soFar(), always()...)
-				eventually(t, "the disk fails", func() bool {
+				agenttest.Eventually(t, "the disk fails", func() bool {
 					// What waits for two seconds goes to the disk.
 					r.load(1, 1, small())
 					return r.agent.status().Spools["default"].Errors > 0

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
+	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
 // TestTheEnd: a SIGTERM at any moment under exchanges of every kind. Clients
@@ -42,7 +43,7 @@ func TestTheEnd(t *testing.T) {
 				finish := make(chan struct{})
 				var held sync.WaitGroup
 				held.Go(func() { r.one(heldUntil(finish)) })
-				eventually(t, "the stream is under way", func() bool { return r.agent.status().Active == 2 })
+				agenttest.Eventually(t, "the stream is under way", func() bool { return r.agent.status().Active == 2 })
 
 				stop := r.begin(5, everything...)
 				r.awaitExchanges(choose.IntN(100))
@@ -83,7 +84,7 @@ func TestTheEnd(t *testing.T) {
 func (r *rig) awaitExchanges(more int) {
 	r.t.Helper()
 	until := r.number.Load() + uint64(more)
-	eventually(r.t, "clients go on", func() bool { return r.number.Load() >= until })
+	agenttest.Eventually(r.t, "clients go on", func() bool { return r.number.Load() >= until })
 }
 
 // TestTheEndIsBounded: exchanges end when they end, however short the time for
@@ -97,7 +98,7 @@ func TestTheEndIsBounded(t *testing.T) {
 		finish := make(chan struct{})
 		var held sync.WaitGroup
 		held.Go(func() { r.one(heldUntil(finish)) })
-		eventually(t, "the stream is under way", func() bool { return r.agent.status().Active == 2 })
+		agenttest.Eventually(t, "the stream is under way", func() bool { return r.agent.status().Active == 2 })
 		r.load(2, 1+choose.IntN(20), small(), overHTTP2(small()), streaming())
 		r.agent.signal(syscall.SIGTERM)
 		// Longer than the time for the delivery.
@@ -127,15 +128,15 @@ func TestASecondSignalCuts(t *testing.T) {
 		through := r.openTunnel()
 		var stream sync.WaitGroup
 		stream.Go(func() { r.one(neverEnding()) })
-		eventually(t, "the stream is under way", func() bool { return r.agent.status().Active == 2 })
+		agenttest.Eventually(t, "the stream is under way", func() bool { return r.agent.status().Active == 2 })
 		r.load(2, 1+choose.IntN(20), small(), overHTTP2(small()), streaming())
 		if state == healthy {
 			// An attempt that is cut off may have reached the sink: who knows.
-			eventually(t, "the sink has what there is", func() bool { return r.agent.ledger().Pending == 0 })
+			agenttest.Eventually(t, "the sink has what there is", func() bool { return r.agent.ledger().Pending == 0 })
 		}
 		r.agent.signal(syscall.SIGTERM)
 		// Two signals that the process hasn't handled yet are one.
-		eventually(t, "the agent drains", func() bool { return strings.Contains(r.agent.logs.String(), "agent drains") })
+		agenttest.Eventually(t, "the agent drains", func() bool { return strings.Contains(r.agent.logs.String(), "agent drains") })
 		through.speak()
 		r.agent.signal(syscall.SIGTERM)
 		if code := r.agent.exit(); code != 0 {

@@ -22,6 +22,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
+	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
 // TestSlowClients (P6, P7): clients that never come to an end take neither
@@ -49,7 +50,7 @@ func TestSlowClients(t *testing.T) {
 			fmt.Fprint(connection, beginnings[(n+choose.IntN(2))%len(beginnings)])
 			slow = append(slow, connection)
 		}
-		eventually(t, "the bodies that never come are waited for", func() bool { return r.agent.status().Active >= 90 })
+		agenttest.Eventually(t, "the bodies that never come are waited for", func() bool { return r.agent.status().Active >= 90 })
 		// While others are served, each says a little more.
 		stop := r.begin(4, small(), overHTTP2(small()), serverSentEvents(), streaming())
 		for _, connection := range slow {
@@ -68,8 +69,8 @@ func TestSlowClients(t *testing.T) {
 		highest := peak()
 		r.hangUp()
 		r.network.become(refusing)
-		r.servers.model.close()
-		eventually(t, "the agent holds no connection", func() bool { return r.agent.descriptors() <= before.descriptors })
+		r.servers.model.Close()
+		agenttest.Eventually(t, "the agent holds no connection", func() bool { return r.agent.descriptors() <= before.descriptors })
 		after := usage{descriptors: r.agent.descriptors(), goroutines: r.agent.goroutines()}
 		t.Logf("resident %d MiB at most, %d descriptors before and %d after, %d goroutines after",
 			highest>>20, before.descriptors, after.descriptors, after.goroutines)

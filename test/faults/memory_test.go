@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
+	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
 // inAContainer (P7) has clients take memory of an agent in a container of the
@@ -51,8 +52,8 @@ func inAContainer(t *testing.T, take func(t *testing.T, r *rig, choose *rand.Ran
 		}
 		r.hangUp()
 		r.network.become(refusing)
-		r.servers.model.close()
-		eventually(t, "the agent holds no connection", func() bool { return r.agent.descriptors() <= before.descriptors })
+		r.servers.model.Close()
+		agenttest.Eventually(t, "the agent holds no connection", func() bool { return r.agent.descriptors() <= before.descriptors })
 		after := usage{descriptors: r.agent.descriptors(), goroutines: r.agent.goroutines()}
 		if err := isBounded(before, after, resident, limit); err != nil {
 			t.Error(err)
@@ -108,7 +109,7 @@ func TestUnreadAnswers(t *testing.T) {
 		for range clients {
 			group.Go(func() { r.exchange(context.Background(), unreadUntil(read, overHTTP2(sized(100, 6<<20)))) })
 		}
-		eventually(t, "all answers have begun", func() bool { return len(r.model.copy()) >= clients })
+		agenttest.Eventually(t, "all answers have begun", func() bool { return len(r.model.copy()) >= clients })
 		// Others are answered on the same connection.
 		r.load(4, 50, overHTTP2(small()), overHTTP2(sized(100_000, 100_000)))
 		close(read)
@@ -143,7 +144,7 @@ func (r *rig) crowd(t *testing.T, s sort, end func()) {
 		for range atOnce {
 			group.Go(func() { r.exchange(context.Background(), s) })
 		}
-		eventually(t, "each is under way or was told", func() bool {
+		agenttest.Eventually(t, "each is under way or was told", func() bool {
 			return r.agent.status().Active+int64(r.told()) >= int64(begun+1)*atOnce
 		})
 	}

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
 var (
@@ -46,7 +48,7 @@ func TestTheNewestDoNotWaitForTheSpool(t *testing.T) {
 // awaitSpooled waits until the disk has all that was observed.
 func (r *rig) awaitSpooled() {
 	r.t.Helper()
-	eventually(r.t, "everything is on the disk", func() bool {
+	agenttest.Eventually(r.t, "everything is on the disk", func() bool {
 		status := r.agent.status()
 		return pledgeOf(status).through == status.Sinks["default"].Observed
 	})

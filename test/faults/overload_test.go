@@ -8,6 +8,8 @@ package faults
 import (
 	"math/rand/v2"
 	"testing"
+
+	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
 // TestOverload (P6, P7): bodies of a megabyte, a small budget, and a sink that
@@ -46,8 +48,8 @@ func TestOverload(t *testing.T) {
 				// What is kept for later goes when its other end does.
 				r.hangUp()
 				r.network.become(refusing)
-				r.servers.model.close()
-				eventually(t, "the agent holds no connection", func() bool { return r.agent.descriptors() <= before.descriptors })
+				r.servers.model.Close()
+				agenttest.Eventually(t, "the agent holds no connection", func() bool { return r.agent.descriptors() <= before.descriptors })
 				after := usage{descriptors: r.agent.descriptors()}
 				after.goroutines = r.agent.goroutines()
 				t.Logf("resident %d MiB at most, %d descriptors before and %d after, %d goroutines before and %d after",

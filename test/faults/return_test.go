@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
+	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
 // arrivalTime is what P4 grants an event after the fault's end.
@@ -57,7 +58,7 @@ func TestEventsArriveAfterABudgetWasFull(t *testing.T) {
 		ended, lost := time.Now(), r.agent.ledger().DroppedTotal()
 		stop := r.begin(2, small(), overHTTP2(small()))
 		r.awaitSuccess()
-		eventually(t, "the backlog is away", func() bool { return r.agent.ledger().Pending < 5 })
+		agenttest.Eventually(t, "the backlog is away", func() bool { return r.agent.ledger().Pending < 5 })
 		took, lost := time.Since(ended), r.agent.ledger().DroppedTotal()-lost
 		id := r.one(small())
 		stop()

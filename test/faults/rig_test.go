@@ -21,6 +21,7 @@ import (
 
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
 	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
+	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
 var (
@@ -108,7 +109,7 @@ type rig struct {
 	letters *sink
 
 	options options
-	servers struct{ model, sink *server }
+	servers struct{ model, sink *agenttest.Server }
 }
 
 type options struct {
@@ -187,14 +188,14 @@ func newRig(t *testing.T, given ...option) *rig {
 		set(&o)
 	}
 	r := &rig{t: t, model: newModel(), sink: newSink(t), options: o}
-	r.servers.model = serve(t, r.model, nil)
-	r.servers.sink = serve(t, r.sink, o.certificate)
-	r.network = newNetwork(t, r.servers.sink.address)
+	r.servers.model = agenttest.Serve(t, r.model)
+	r.servers.sink = agenttest.ServeTLS(t, r.sink, o.certificate)
+	r.network = newNetwork(t, r.servers.sink.Address)
 	scheme := "http://"
 	if o.certificate != nil {
 		scheme = "https://"
 	}
-	target := r.servers.model.address
+	target := r.servers.model.Address
 	if o.elsewhere != "" {
 		target = o.elsewhere
 	}
@@ -205,7 +206,7 @@ func newRig(t *testing.T, given ...option) *rig {
 	}
 	if o.deadLetters {
 		r.letters = newSink(t)
-		line = append(line, "--sink.default.dead-letter=http://"+serve(t, r.letters, nil).address)
+		line = append(line, "--sink.default.dead-letter="+agenttest.Serve(t, r.letters).URL)
 	}
 	r.agent = startAgent(t, o, append(line, o.line...))
 	r.clients = newClients(t, r.agent.url, o.run)
@@ -216,9 +217,9 @@ func newRig(t *testing.T, given ...option) *rig {
 // had.
 func (r *rig) restartSink() {
 	r.t.Helper()
-	r.servers.sink.close()
-	r.servers.sink = serve(r.t, r.sink, r.options.certificate)
-	r.network.leadTo(r.servers.sink.address)
+	r.servers.sink.Close()
+	r.servers.sink = agenttest.ServeTLS(r.t, r.sink, r.options.certificate)
+	r.network.leadTo(r.servers.sink.Address)
 }
 
 // one makes one exchange.
@@ -248,7 +249,7 @@ func (r *rig) evidence(agent ledger.Snapshot) evidence {
 // idle waits until no exchange is under way.
 func (r *rig) idle() {
 	r.t.Helper()
-	eventually(r.t, "no exchange is under way", func() bool { return r.agent.status().Active == 0 })
+	agenttest.Eventually(r.t, "no exchange is under way", func() bool { return r.agent.status().Active == 0 })
 }
 
 // soFar is the evidence when no exchange is under way: a client has its answer
@@ -267,7 +268,7 @@ func (r *rig) atRest() evidence {
 	r.idle()
 	if r.options.ledger {
 		var e evidence
-		eventually(r.t, "a ledger event says that every event has its fate", func() bool {
+		agenttest.Eventually(r.t, "a ledger event says that every event has its fate", func() bool {
 			now := r.agent.ledger()
 			if now.Pending > 0 {
 				return false
@@ -278,7 +279,7 @@ func (r *rig) atRest() evidence {
 		})
 		return e
 	}
-	eventually(r.t, "every event has its fate", func() bool { return r.agent.ledger().Pending == 0 })
+	agenttest.Eventually(r.t, "every event has its fate", func() bool { return r.agent.ledger().Pending == 0 })
 	return r.evidence(r.agent.ledger())
 }
 
@@ -287,14 +288,14 @@ func (r *rig) atRest() evidence {
 func (r *rig) awaitTrouble(retries uint64) {
 	r.t.Helper()
 	already := r.agent.ledger().Retried
-	eventually(r.t, "the agent feels the fault", func() bool { return r.agent.ledger().Retried >= already+retries })
+	agenttest.Eventually(r.t, "the agent feels the fault", func() bool { return r.agent.ledger().Retried >= already+retries })
 }
 
 // awaitSuccess waits until the sink takes events again, or has them all.
 func (r *rig) awaitSuccess() {
 	r.t.Helper()
 	already := r.agent.ledger().Delivered
-	eventually(r.t, "the sink takes events again", func() bool {
+	agenttest.Eventually(r.t, "the sink takes events again", func() bool {
 		now := r.agent.ledger()
 		return now.Delivered > already || now.Pending == 0
 	})
@@ -304,7 +305,7 @@ func (r *rig) awaitSuccess() {
 // fault's end.
 func (r *rig) awaitArrival(id string) {
 	r.t.Helper()
-	within(r.t, arrivalTime, "P4: the events of "+id+" have arrived", func() bool {
+	agenttest.Within(r.t, arrivalTime, "P4: the events of "+id+" have arrived", func() bool {
 		for _, s := range r.options.sides {
 			if !r.sink.has(id, s) {
 				return false

@@ -31,6 +31,8 @@ import (
 	"time"
 
 	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
+	"github.com/sidenote-dev/sidenote/pkg/agent/event"
+	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
 // TestSecretsStaySecret (P8): what a client, an owner and a cluster gave in
@@ -61,7 +63,7 @@ func keepSecrets(t *testing.T, choose *rand.Rand, metricsProtocol string) {
 		t.Fatal(err)
 	}
 	telemetry := new(collector)
-	collects := "http://" + serve(t, telemetry, nil).address
+	collects := agenttest.Serve(t, telemetry).URL
 	spooled := filepath.Join(t.TempDir(), "spool")
 	metrics := with("--metrics-protocol=" + metricsProtocol)
 	if metricsProtocol != "prometheus" {
@@ -91,17 +93,17 @@ func keepSecrets(t *testing.T, choose *rand.Rand, metricsProtocol string) {
 	}
 	// The sink takes events, wants another token, refuses them, and is gone.
 	ask("text/plain")
-	eventually(t, "an event of a request with secrets arrives", func() bool { return strings.Contains(r.sink.all(), body) })
+	agenttest.Eventually(t, "an event of a request with secrets arrives", func() bool { return strings.Contains(r.sink.all(), body) })
 	statuses := []int{202, 401, 400, 503}
-	r.sink.answering(func(_ taken, n int) reply {
+	r.sink.answering(func(n int) reply {
 		return reply{status: statuses[choose.IntN(len(statuses))], body: []byte(reason)}
 	})
 	for range 10 {
 		ask("text/plain")
 	}
-	r.sink.answering(func(taken, int) reply { return reply{status: 400} })
+	r.sink.answering(func(int) reply { return reply{status: 400} })
 	ask("text/plain")
-	eventually(t, "a dead letter of a request with secrets arrives", func() bool { return strings.Contains(r.letters.all(), body) })
+	agenttest.Eventually(t, "a dead letter of a request with secrets arrives", func() bool { return strings.Contains(r.letters.all(), body) })
 	r.sink.answering(nil)
 	if !r.sink.authorized("Bearer " + secrets["token"]) {
 		t.Error("the sink got no token, so none could leak")
@@ -120,17 +122,17 @@ func keepSecrets(t *testing.T, choose *rand.Rand, metricsProtocol string) {
 	fmt.Fprintf(raw, "POST /%s HTTP/9.9\r\n%s\x00: %s\r\n\r\n", path, secrets["header"], secrets["Cookie"])
 	_, _ = io.Copy(io.Discard, raw)
 	raw.Close()
-	r.servers.model.close()
+	r.servers.model.Close()
 	ask("text/" + secrets["header"] + `; "` + secrets["header"])
 	pages := map[string]string{"status": r.agent.page("/status"), "readiness": r.agent.page("/readyz")}
 	if metricsProtocol == "prometheus" {
 		pages["metrics"] = r.agent.page("/metrics")
 	} else {
-		eventually(t, "metrics arrive at the collector", func() bool { return strings.Contains(telemetry.all(), "sidenote.events.observed") })
+		agenttest.Eventually(t, "metrics arrive at the collector", func() bool { return strings.Contains(telemetry.all(), "sidenote.events.observed") })
 		pages["metrics"] = telemetry.all()
 	}
 	r.network.become(healthy)
-	eventually(t, "a ledger event arrives", func() bool { return strings.Contains(r.sink.all(), `"agentinstance":`) })
+	agenttest.Eventually(t, "a ledger event arrives", func() bool { return strings.Contains(r.sink.all(), `"agentinstance":`) })
 	r.agent.signal(syscall.SIGTERM)
 	r.agent.exit()
 	pages["log"], pages["telemetry"] = r.agent.logs.String(), telemetry.all()

@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
+	"github.com/sidenote-dev/sidenote/pkg/agent/event"
+	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
 // TestTheSinksAnswers (P1, P6, P9): each status, with odd headers and bodies,
@@ -32,8 +34,8 @@ func TestTheSinksAnswers(t *testing.T) {
 		refused   = "refused"
 	)
 	var elsewhere atomic.Int64
-	trap := serve(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { elsewhere.Add(1) }), nil)
-	redirect := http.Header{"Location": {"http://" + trap.address + "/"}}
+	trap := agenttest.Serve(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { elsewhere.Add(1) }))
+	redirect := http.Header{"Location": {trap.URL + "/"}}
 
 	rows := []row{
 		{"200 with an answer", reply{status: 200, body: []byte("thanks")}, delivered},
@@ -87,7 +89,7 @@ func TestTheSinksAnswers(t *testing.T) {
 		choose.Shuffle(len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
 		refusals, retries := uint64(0), uint64(0)
 		for _, row := range rows {
-			r.sink.answering(func(_ taken, n int) reply {
+			r.sink.answering(func(n int) reply {
 				if n == 1 || row.want == refused {
 					return row.reply
 				}
@@ -128,7 +130,7 @@ func TestAMoodySink(t *testing.T) {
 		r := newRig(t)
 		moods := []int{202, 202, 202, 202, 202, 200, 400, 404, 429, 500, 503, 307}
 		// Under the sink's own lock.
-		r.sink.answering(func(taken, int) reply { return reply{status: moods[choose.IntN(len(moods))]} })
+		r.sink.answering(func(int) reply { return reply{status: moods[choose.IntN(len(moods))]} })
 		r.load(6, 30, small(), overHTTP2(small()), serverSentEvents(), streaming())
 		hold(t, r.atRest(), append(always(), lossesAreCountable)...)
 

@@ -6,13 +6,9 @@ SPDX-License-Identifier: Apache-2.0
 package faults
 
 import (
-	"bytes"
-	"context"
-	"crypto/tls"
 	"fmt"
 	"io"
-	"log"
-	"net"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -20,13 +16,9 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/cloudevents/sdk-go/v2/binding"
-	cehttp "github.com/cloudevents/sdk-go/v2/protocol/http"
-
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
+	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
-
-const typePrefix = "io.kubeflow.serving.inference."
 
 // reply is what a sink answers an attempt.
 type reply struct {
@@ -37,16 +29,13 @@ type reply struct {
 
 var accepted = reply{status: http.StatusAccepted}
 
-// sink reads events by the CloudEvents SDK, as Knative's own receivers do, and
-// keeps a ledger of those that it took.
+// sink keeps a ledger of the events that it took.
 type sink struct {
+	*agenttest.Sink
 	t *testing.T
 
-	mu sync.Mutex
-	// answer gives the reply to the nth attempt, from 1, to deliver an event.
-	answer   func(e taken, n int) reply
-	attempts map[string]int
-	taken    []taken
+	mu    sync.Mutex
+	taken []taken
 	// statements are the ledger events among what it took.
 	statements []told
 	// credentials are the Authorization headers that came.
@@ -57,87 +46,62 @@ type sink struct {
 }
 
 func newSink(t *testing.T) *sink {
-	return &sink{t: t, attempts: make(map[string]int), credentials: make(map[string]bool)}
+	s := &sink{t: t, credentials: make(map[string]bool)}
+	s.Sink = agenttest.NewSinkHandler(t, agenttest.Keeping(s.take))
+	s.answering(nil)
+	return s
 }
 
-// answering sets the replies.
-func (s *sink) answering(answer func(e taken, n int) reply) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.answer = answer
+// answering sets the replies: answer gives the one to the nth attempt, from 1,
+// to deliver an event. It is never called twice at once.
+func (s *sink) answering(answer func(n int) reply) {
+	s.Respond(func(attempt agenttest.Attempt, w http.ResponseWriter, r *http.Request) {
+		given := accepted
+		s.mu.Lock()
+		if s.heeds {
+			body, _ := io.ReadAll(r.Body)
+			s.heard = append(s.heard, fmt.Sprintf("%s %s %v %v\n%s", r.Method, r.RequestURI, r.Header, r.Trailer, body))
+		}
+		s.credentials[r.Header.Get("Authorization")] = true
+		if answer != nil {
+			given = answer(attempt.Try)
+		}
+		s.mu.Unlock()
+		maps.Copy(w.Header(), given.header)
+		w.WriteHeader(given.status)
+		_, _ = w.Write(given.body)
+	})
 }
 
-func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(r.Body)
+// take puts an event, or what a ledger event states, into the ledger.
+func (s *sink) take(e agenttest.Event) {
+	sequence, err := strconv.ParseUint(e.Attribute("agentsequence"), 10, 64)
 	if err != nil {
-		return
-	}
-	r.Body = io.NopCloser(bytes.NewReader(body))
-	event, says, err := readEvent(r)
-	if err != nil {
-		s.t.Errorf("the sink can't read an event: %v", err)
-		w.WriteHeader(http.StatusBadRequest)
-		return
-	}
-	s.mu.Lock()
-	if s.heeds {
-		s.heard = append(s.heard, fmt.Sprintf("%s %s %v %v\n%s", r.Method, r.RequestURI, r.Header, r.Trailer, body))
-	}
-	s.credentials[r.Header.Get("Authorization")] = true
-	s.attempts[event.id]++
-	given := accepted
-	if s.answer != nil {
-		given = s.answer(event, s.attempts[event.id])
-	}
-	switch {
-	case given.status < 200 || given.status > 299:
-	case says != nil:
-		s.statements = append(s.statements, told{event: event, says: *says})
-	default:
-		s.taken = append(s.taken, event)
-	}
-	s.mu.Unlock()
-	for name, values := range given.header {
-		w.Header()[name] = values
-	}
-	w.WriteHeader(given.status)
-	_, _ = w.Write(given.body)
-}
-
-// readEvent gives an event, and what it states where it is a ledger event.
-func readEvent(r *http.Request) (taken, *ledger.Statement, error) {
-	parsed, err := binding.ToEvent(context.Background(), cehttp.NewMessageFromHttpRequest(r))
-	if err != nil {
-		return taken{}, nil, fmt.Errorf("by the SDK: %w", err)
-	}
-	if err := parsed.Validate(); err != nil {
-		return taken{}, nil, fmt.Errorf("as an event: %w", err)
-	}
-	text := func(name string) string { return fmt.Sprint(parsed.Extensions()[name]) }
-	sequence, err := strconv.ParseUint(text("agentsequence"), 10, 64)
-	if err != nil {
-		return taken{}, nil, fmt.Errorf("its agentsequence: %w", err)
+		s.t.Errorf("an event's agentsequence: %v", err)
 	}
 	event := taken{
-		source:   parsed.Source(),
-		id:       parsed.ID(),
-		kind:     strings.TrimPrefix(parsed.Type(), typePrefix),
-		exchange: text("clientrequestid"),
-		instance: text("agentinstance"),
+		source:   e.Source(),
+		id:       e.ID(),
+		kind:     e.Kind(),
+		exchange: e.Attribute("clientrequestid"),
+		instance: e.Attribute("agentinstance"),
 		sequence: sequence,
-		sum:      sum(parsed.Data()),
+		sum:      sum(e.Data()),
 	}
 	if strings.HasSuffix(event.kind, ".oversize") {
-		event.sum = text("bodysha256")
+		event.sum = e.Attribute("bodysha256")
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if event.kind != "ledger" {
-		return event, nil, nil
+		s.taken = append(s.taken, event)
+		return
 	}
-	says := new(ledger.Statement)
-	if err := parsed.DataAs(says); err != nil {
-		return taken{}, nil, fmt.Errorf("its statement: %w", err)
+	var says ledger.Statement
+	if err := e.DataAs(&says); err != nil {
+		s.t.Errorf("a ledger event's statement: %v", err)
 	}
-	return event, says, nil
+	s.statements = append(s.statements, told{event: event, says: says})
 }
 
 // events is the ledger.
@@ -173,38 +137,6 @@ func (s *sink) all() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return strings.Join(s.heard, "\n")
-}
-
-// server is an HTTP server on the loopback, over HTTP/1.1 and HTTP/2.
-type server struct {
-	address string
-	server  *http.Server
-	group   sync.WaitGroup
-}
-
-// serve runs a handler, over TLS where a certificate is given.
-func serve(t *testing.T, handler http.Handler, certificate *tls.Certificate) *server {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal("listen:", err)
-	}
-	s := &server{address: listener.Addr().String()}
-	s.server = &http.Server{Handler: handler, Protocols: new(http.Protocols), ErrorLog: log.New(io.Discard, "", 0)}
-	s.server.Protocols.SetHTTP1(true)
-	s.server.Protocols.SetUnencryptedHTTP2(true)
-	if certificate != nil {
-		listener = tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{*certificate}})
-	}
-	s.group.Go(func() { _ = s.server.Serve(listener) })
-	t.Cleanup(s.close)
-	return s
-}
-
-// close cuts every connection.
-func (s *server) close() {
-	s.server.Close()
-	s.group.Wait()
 }
 
 // authorized says whether an attempt came with these credentials.

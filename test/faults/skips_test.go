@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
+	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
 // TestWhatIsNotSelectedIsCounted (P9): the agent sends no failures, as it is
@@ -44,7 +45,7 @@ func TestWhatIsNotSelectedIsCounted(t *testing.T) {
 				for n := range count {
 					gone.Go(func() { r.exchange(leaving, broken[n%len(broken)]) })
 				}
-				eventually(t, "the exchanges are under way, and the model has those of streams", func() bool {
+				agenttest.Eventually(t, "the exchanges are under way, and the model has those of streams", func() bool {
 					return r.agent.status().Active == int64(count) && r.streamsAnswered() == countOf(count, 2)+countOf(count, 3)
 				})
 				leave()

@@ -14,6 +14,7 @@ import (
 
 	"github.com/sidenote-dev/sidenote/pkg/agent"
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
+	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
 // withSpool gives the sink a spool that outlives the agent.
@@ -78,7 +79,7 @@ func TestWhatWasSpooledSurvivesAKill(t *testing.T) {
 			r.network.become(state)
 			stop := r.begin(3, small(), overHTTP2(sized(20_000, 20_000)), serverSentEvents(), streaming())
 			wanted := uint64(50 + choose.IntN(200))
-			eventually(t, fmt.Sprintf("event %d is called spooled while the sink is %s", wanted, state), func() bool {
+			agenttest.Eventually(t, fmt.Sprintf("event %d is called spooled while the sink is %s", wanted, state), func() bool {
 				return pledgeOf(r.agent.status()).through >= wanted
 			})
 			status := r.agent.status()
@@ -116,7 +117,7 @@ func TestLiveEventsDoNotWaitForTheSpool(t *testing.T) {
 		// The sink answers nothing before the live events are there, and then one
 		// attempt at a time, slowly enough for what waits to go to the disk.
 		observed := make(chan struct{})
-		r.sink.answering(func(taken, int) reply {
+		r.sink.answering(func(int) reply {
 			<-observed
 			time.Sleep(2 * time.Millisecond)
 			return accepted
@@ -141,7 +142,7 @@ func TestLiveEventsDoNotWaitForTheSpool(t *testing.T) {
 // fate.
 func (r *rig) atRestAfterReading() evidence {
 	r.t.Helper()
-	eventually(r.t, "the spool has been read", func() bool {
+	agenttest.Eventually(r.t, "the spool has been read", func() bool {
 		spool := r.agent.status().Spools["default"]
 		return spool.Open && !spool.Unread
 	})

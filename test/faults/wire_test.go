@@ -52,7 +52,7 @@ func TestHTTP2IsAsTheModels(t *testing.T) {
 	agent := strings.TrimPrefix(r.agent.url, "http://")
 	var direct, through map[string]string
 	var both sync.WaitGroup
-	both.Go(func() { direct = h2specFailures(t, h2spec, r.servers.model.address, 2) })
+	both.Go(func() { direct = h2specFailures(t, h2spec, r.servers.model.Address, 2) })
 	both.Go(func() { through = h2specFailures(t, h2spec, agent, 2) })
 	both.Wait()
 	t.Logf("the model's server fails %d cases, with the agent %d: %q", len(direct), len(through), slices.Sorted(maps.Keys(through)))
