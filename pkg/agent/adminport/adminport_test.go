@@ -21,7 +21,12 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"go.uber.org/goleak"
 )
+
+// TestMain finds goroutines that outlive the tests.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // pipes is a listener of connections in memory, whose callers have the addresses
 // that a test gives them.

@@ -20,6 +20,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"go.uber.org/goleak"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
 	"google.golang.org/grpc/health/grpc_health_v1"
@@ -27,6 +28,9 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/agent/panics"
 	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 )
+
+// TestMain finds goroutines that outlive the tests.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestState(t *testing.T) {
 	readiness := &agentconfig.Probe{TCPSocket: &agentconfig.TCPSocket{Port: 1}, PeriodSeconds: 10, TimeoutSeconds: 1, SuccessThreshold: 2, FailureThreshold: 3, InitialDelaySeconds: 5}

@@ -17,12 +17,16 @@ import (
 	"testing/synctest"
 	"time"
 
+	"go.uber.org/goleak"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
 )
+
+// TestMain finds goroutines that outlive the tests.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var given = []metadata.Attribute{{Name: "team", Value: "given"}}
 

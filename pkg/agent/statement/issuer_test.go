@@ -19,6 +19,7 @@ import (
 	"github.com/cloudevents/sdk-go/v2/binding"
 	cloudevents "github.com/cloudevents/sdk-go/v2/event"
 	cehttp "github.com/cloudevents/sdk-go/v2/protocol/http"
+	"go.uber.org/goleak"
 
 	"github.com/sidenote-dev/sidenote/pkg/agent/delivery"
 	"github.com/sidenote-dev/sidenote/pkg/agent/event"
@@ -27,6 +28,9 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 	"github.com/sidenote-dev/sidenote/pkg/receiver"
 )
+
+// TestMain finds goroutines that outlive the tests.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const interval = time.Minute
 
