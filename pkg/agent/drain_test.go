@@ -8,6 +8,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -16,6 +17,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
 	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
@@ -161,5 +163,111 @@ func TestAStreamOutlastsTheDrainTimeout(t *testing.T) {
 	if got := strings.Count(readAll(t, answer), "data: x"); got != 101 {
 		t.Errorf("the client got %d messages of 101", got)
 	}
+	r.wait()
+}
+
+// stuck is a writer that never returns until it is let go.
+type stuck struct{ let chan struct{} }
+
+func (s stuck) Write(p []byte) (int, error) {
+	<-s.let
+	return len(p), nil
+}
+
+func TestAStuckStandardOutputDoesntHoldTheEnd(t *testing.T) {
+	let := make(chan struct{})
+	r := newRigWriting(t, stuck{let}, agenttest.Predictor(), "--sink=stdout", "--drain-timeout=0s")
+	t.Cleanup(func() { close(let) })
+	r.post("/", "{}")
+	r.signals <- syscall.SIGTERM
+	r.wait()
+	if counts := r.ledger(); counts.Pending == 0 {
+		t.Errorf("the ledger says %+v", counts)
+	}
+}
+
+// TestDrainServesAndDelivers: after SIGTERM what is under way ends, what comes
+// is still served, and what was observed is delivered.
+func TestDrainServesAndDelivers(t *testing.T) {
+	goOn := make(chan struct{})
+	model := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/slow" {
+			<-goOn
+		}
+		agenttest.Predictor().ServeHTTP(w, r)
+	})
+	r := newRig(t, model)
+	slow := make(chan int)
+	go func() {
+		answer, err := http.Get(r.url("/slow"))
+		if err != nil {
+			slow <- 0
+			return
+		}
+		answer.Body.Close()
+		slow <- answer.StatusCode
+	}()
+	agenttest.Eventually(t, "the slow exchange is under way", func() bool { return r.agent.handler.Active() == 1 })
+	r.signals <- syscall.SIGTERM
+	agenttest.Eventually(t, "the ledger is logged", func() bool { return strings.Contains(r.logs.String(), "agent drains") })
+	if status, _ := r.post("/", "{}"); status != http.StatusOK {
+		t.Errorf("while draining the client got %d", status)
+	}
+	close(goOn)
+	if status := <-slow; status != http.StatusOK {
+		t.Errorf("the slow client got %d", status)
+	}
+	r.wait()
+	counts := r.ledger()
+	if counts.Observed != 4 || counts.Delivered != 4 || len(r.sink.Events()) != 4 {
+		t.Errorf("the ledger says %+v, the subscriber has %d", counts, len(r.sink.Events()))
+	}
+	http.DefaultClient.CloseIdleConnections()
+}
+
+// TestDrainWaitsForTheSink: an event that is on its way when the agent has
+// become idle still arrives.
+func TestDrainWaitsForTheSink(t *testing.T) {
+	r := newRig(t, agenttest.Predictor(), "--mode=response")
+	closed := make(chan struct{})
+	r.sink.Respond(func(_ agenttest.Attempt, w http.ResponseWriter, _ *http.Request) {
+		<-closed
+		w.WriteHeader(http.StatusAccepted)
+	})
+	r.post("/", "{}")
+	r.signals <- syscall.SIGTERM
+	agenttest.Eventually(t, "the agent takes no more requests", func() bool {
+		connection, err := net.Dial("tcp", r.agent.Addr())
+		if err == nil {
+			connection.Close()
+		}
+		return err != nil
+	})
+	close(closed)
+	r.wait()
+	if counts := r.ledger(); counts.Delivered != 1 {
+		t.Errorf("the ledger says %+v", counts)
+	}
+}
+
+func TestDrainEndsInTime(t *testing.T) {
+	r := newRig(t, agenttest.Predictor(), "--sink=http://127.0.0.1:1", "--drain-timeout=1s")
+	r.post("/", "{}")
+	r.signals <- syscall.SIGTERM
+	r.wait()
+	if counts := r.ledger(); counts.Dropped[ledger.ReasonShutdown] != 2 || counts.Pending != 0 {
+		t.Errorf("the ledger says %+v", counts)
+	}
+	if !strings.Contains(r.logs.String(), `"agent ends"`) {
+		t.Errorf("not logged: %s", r.logs)
+	}
+}
+
+func TestASecondSignalEndsAtOnce(t *testing.T) {
+	r := newRig(t, agenttest.Predictor(), "--sink=http://127.0.0.1:1", "--drain-timeout=1h")
+	r.post("/", "{}")
+	r.signals <- syscall.SIGTERM
+	agenttest.Eventually(t, "the agent drains", func() bool { return strings.Contains(r.logs.String(), "agent drains") })
+	r.signals <- syscall.SIGTERM
 	r.wait()
 }

@@ -8,7 +8,6 @@ package agent
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -22,7 +21,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
@@ -587,50 +585,6 @@ func TestRequestIDIsAddedOnlyWhereAbsent(t *testing.T) {
 	answer.Body.Close()
 	if kept := <-seen; !slices.Equal(kept, []string{"mine", "twice"}) {
 		t.Errorf("the model saw %q", kept)
-	}
-}
-
-// TestNothingOfAnExchangeIsLogged looks for canaries in the agent's own words.
-func TestNothingOfAnExchangeIsLogged(t *testing.T) {
-	const canary = "canary4711"
-	model := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		connection, _, err := http.NewResponseController(w).Hijack()
-		if err != nil {
-			return
-		}
-		_, _ = io.WriteString(connection, canary+" is not HTTP\r\n\r\n")
-		connection.Close()
-	})
-	r := newRig(t, model, "--metadata=team="+canary, "--events=request,response,request.failure,response.failure")
-	r.sink.Respond(func(_ agenttest.Attempt, w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("X-Answer", canary)
-		http.Error(w, canary, http.StatusBadRequest)
-	})
-	for _, raw := range []string{
-		"POST /" + canary + "?q=" + canary + " HTTP/1.1\r\nHost: " + canary + "\r\nAuthorization: " + canary + "\r\nCookie: " + canary + "\r\nContent-Length: 10\r\nConnection: close\r\n\r\n" + canary,
-		"BAD" + canary + "\r\n\r\n",
-		"GET / HTTP/1.1\r\nHost: h\r\n" + canary + "\r\n\r\n",
-	} {
-		connection, err := net.Dial("tcp", r.agent.Addr())
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, _ = io.WriteString(connection, raw)
-		_ = connection.(*net.TCPConn).CloseWrite()
-		_ = connection.SetReadDeadline(time.Now().Add(5 * time.Second))
-		_, _ = io.ReadAll(connection)
-		connection.Close()
-	}
-	if counts := r.settled(); counts.Dropped["rejected"] != 2 {
-		t.Errorf("the ledger says %+v", counts)
-	}
-	r.kill()
-	if strings.Contains(r.logs.String(), canary) {
-		t.Errorf("the logs tell of an exchange:\n%s", r.logs)
-	}
-	status, _ := json.Marshal(r.agent.status())
-	if strings.Contains(string(status), canary) {
-		t.Errorf("/status tells of an exchange: %s", status)
 	}
 }
 

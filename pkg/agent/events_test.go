@@ -6,13 +6,21 @@ SPDX-License-Identifier: Apache-2.0
 package agent
 
 import (
+	"bytes"
+	"compress/gzip"
+	"compress/zlib"
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
 	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
@@ -167,4 +175,109 @@ func TestLiveMetadataReachesTheNextEvent(t *testing.T) {
 func sortedWords(words []string) string {
 	slices.Sort(words)
 	return strings.Join(words, " ")
+}
+
+func TestOversizeBodiesAreNamedNotSent(t *testing.T) {
+	body := strings.Repeat("x", 5000)
+	sum := sha256.Sum256([]byte(body))
+	echo := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		content, _ := io.ReadAll(r.Body)
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(content)
+	})
+	r := newRig(t, echo, "--max-payload-bytes=1000", "--events=request,response,request.oversize,response.oversize")
+	if _, got := r.post("/", body); got != body {
+		t.Errorf("the client got %d bytes", len(got))
+	}
+	for _, kind := range []string{"request.oversize", "response.oversize"} {
+		event := r.sink.Of(kind)
+		if len(event.Data()) != 0 || event.Attribute("bodysize") != "5000" || event.Attribute("bodysha256") != hex.EncodeToString(sum[:]) {
+			t.Errorf("unexpected event: %v", event)
+		}
+	}
+	r.settled()
+	if used := r.agent.budget.Used(); used != 0 {
+		t.Errorf("%d bytes are held", used)
+	}
+}
+
+func TestCompressedBodies(t *testing.T) {
+	const body = `{"instances":[1,2,3]}`
+	gzipped := compress(t, func(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) }, body)
+	deflated := compress(t, func(w io.Writer) io.WriteCloser { return zlib.NewWriter(w) }, body)
+	bomb := compress(t, func(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) }, strings.Repeat("0", 800_000))
+	for _, test := range []struct {
+		name, coding string
+		body         []byte
+		kind, want   string
+	}{
+		{"gzip", "gzip", gzipped, "request", body},
+		{"deflate", "deflate", deflated, "request", body},
+		{"a coding that isn't read", "br", []byte("opaque"), "request.encoded", "opaque"},
+		{"two codings", "deflate, gzip", gzipped, "request.encoded", string(gzipped)},
+		{"broken", "gzip", gzipped[:len(gzipped)-9], "request.encoded", string(gzipped[:len(gzipped)-9])},
+		{"a bomb", "gzip", bomb, "request.encoded", string(bomb)},
+		{"an odd coding", "\x80\xff", []byte("x"), "request.encoded", "x"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := newRig(t, agenttest.Predictor(), "--events=request,request.encoded", "--max-payload-bytes=700000")
+			request, err := http.NewRequest(http.MethodPost, r.url("/"), bytes.NewReader(test.body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			request.Header["Content-Encoding"] = []string{test.coding}
+			request.Header.Set("Content-Type", "application/json")
+			answer, err := agenttest.HTTP1Client(t).Do(request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			answer.Body.Close()
+			event := r.sink.Of(test.kind)
+			if string(event.Data()) != test.want || event.Attribute("contentencoding") == "" || event.DataContentType() != "application/json" {
+				t.Errorf("unexpected event: %v", event)
+			}
+		})
+	}
+}
+
+func compress(t *testing.T, writer func(io.Writer) io.WriteCloser, text string) []byte {
+	t.Helper()
+	var compressed bytes.Buffer
+	w := writer(&compressed)
+	if _, err := io.WriteString(w, text); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return compressed.Bytes()
+}
+
+func TestUndecodableBodiesAreCountedWhereNotSelected(t *testing.T) {
+	r := newRig(t, agenttest.Predictor(), "--events=request", "--mode=request")
+	request, err := http.NewRequest(http.MethodPost, r.url("/"), strings.NewReader("not gzip"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Content-Encoding", "gzip")
+	answer, err := agenttest.HTTP1Client(t).Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	if counts := r.settled(); counts.Dropped[ledger.ReasonEncoded] != 1 {
+		t.Errorf("the ledger says %+v", counts)
+	}
+}
+
+func TestTimeIsTheExchanges(t *testing.T) {
+	r := newRig(t, agenttest.Predictor())
+	before := time.Now()
+	r.post("/", "{}")
+	after := time.Now()
+	for _, e := range r.sink.Await(2) {
+		if e.Time().Before(before) || e.Time().After(after.Add(time.Second)) {
+			t.Errorf("%s at %s, the exchange was from %s to %s", e.Type(), e.Time(), before, after)
+		}
+	}
 }

@@ -6,15 +6,10 @@ SPDX-License-Identifier: Apache-2.0
 package agent
 
 import (
-	"bytes"
-	"compress/gzip"
-	"compress/zlib"
-	"crypto/sha256"
-	"encoding/hex"
+	"encoding/base64"
 	"encoding/pem"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -22,9 +17,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
 	"github.com/sidenote-dev/sidenote/test/agenttest"
@@ -253,30 +246,6 @@ func TestEachSinkHasItsOwnFate(t *testing.T) {
 	}
 }
 
-func TestOversizeBodiesAreNamedNotSent(t *testing.T) {
-	body := strings.Repeat("x", 5000)
-	sum := sha256.Sum256([]byte(body))
-	echo := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		content, _ := io.ReadAll(r.Body)
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = w.Write(content)
-	})
-	r := newRig(t, echo, "--max-payload-bytes=1000", "--events=request,response,request.oversize,response.oversize")
-	if _, got := r.post("/", body); got != body {
-		t.Errorf("the client got %d bytes", len(got))
-	}
-	for _, kind := range []string{"request.oversize", "response.oversize"} {
-		event := r.sink.Of(kind)
-		if len(event.Data()) != 0 || event.Attribute("bodysize") != "5000" || event.Attribute("bodysha256") != hex.EncodeToString(sum[:]) {
-			t.Errorf("unexpected event: %v", event)
-		}
-	}
-	r.settled()
-	if used := r.agent.budget.Used(); used != 0 {
-		t.Errorf("%d bytes are held", used)
-	}
-}
-
 // TestWhatTheBudgetHasNoRoomForIsCounted, and named where oversize events are
 // selected.
 func TestWhatTheBudgetHasNoRoomForIsCounted(t *testing.T) {
@@ -297,181 +266,6 @@ func TestWhatTheBudgetHasNoRoomForIsCounted(t *testing.T) {
 			t.Errorf("unexpected event: %v", event)
 		}
 	})
-}
-
-// stuck is a writer that never returns until it is let go.
-type stuck struct{ let chan struct{} }
-
-func (s stuck) Write(p []byte) (int, error) {
-	<-s.let
-	return len(p), nil
-}
-
-func TestAStuckStandardOutputDoesntHoldTheEnd(t *testing.T) {
-	let := make(chan struct{})
-	r := newRigWriting(t, stuck{let}, agenttest.Predictor(), "--sink=stdout", "--drain-timeout=0s")
-	t.Cleanup(func() { close(let) })
-	r.post("/", "{}")
-	r.signals <- syscall.SIGTERM
-	r.wait()
-	if counts := r.ledger(); counts.Pending == 0 {
-		t.Errorf("the ledger says %+v", counts)
-	}
-}
-
-func TestCompressedBodies(t *testing.T) {
-	const body = `{"instances":[1,2,3]}`
-	gzipped := compress(t, func(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) }, body)
-	deflated := compress(t, func(w io.Writer) io.WriteCloser { return zlib.NewWriter(w) }, body)
-	bomb := compress(t, func(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) }, strings.Repeat("0", 800_000))
-	for _, test := range []struct {
-		name, coding string
-		body         []byte
-		kind, want   string
-	}{
-		{"gzip", "gzip", gzipped, "request", body},
-		{"deflate", "deflate", deflated, "request", body},
-		{"a coding that isn't read", "br", []byte("opaque"), "request.encoded", "opaque"},
-		{"two codings", "deflate, gzip", gzipped, "request.encoded", string(gzipped)},
-		{"broken", "gzip", gzipped[:len(gzipped)-9], "request.encoded", string(gzipped[:len(gzipped)-9])},
-		{"a bomb", "gzip", bomb, "request.encoded", string(bomb)},
-		{"an odd coding", "\x80\xff", []byte("x"), "request.encoded", "x"},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			r := newRig(t, agenttest.Predictor(), "--events=request,request.encoded", "--max-payload-bytes=700000")
-			request, err := http.NewRequest(http.MethodPost, r.url("/"), bytes.NewReader(test.body))
-			if err != nil {
-				t.Fatal(err)
-			}
-			request.Header["Content-Encoding"] = []string{test.coding}
-			request.Header.Set("Content-Type", "application/json")
-			answer, err := agenttest.HTTP1Client(t).Do(request)
-			if err != nil {
-				t.Fatal(err)
-			}
-			answer.Body.Close()
-			event := r.sink.Of(test.kind)
-			if string(event.Data()) != test.want || event.Attribute("contentencoding") == "" || event.DataContentType() != "application/json" {
-				t.Errorf("unexpected event: %v", event)
-			}
-		})
-	}
-}
-
-func compress(t *testing.T, writer func(io.Writer) io.WriteCloser, text string) []byte {
-	t.Helper()
-	var compressed bytes.Buffer
-	w := writer(&compressed)
-	if _, err := io.WriteString(w, text); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return compressed.Bytes()
-}
-
-func TestUndecodableBodiesAreCountedWhereNotSelected(t *testing.T) {
-	r := newRig(t, agenttest.Predictor(), "--events=request", "--mode=request")
-	request, err := http.NewRequest(http.MethodPost, r.url("/"), strings.NewReader("not gzip"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	request.Header.Set("Content-Encoding", "gzip")
-	answer, err := agenttest.HTTP1Client(t).Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	answer.Body.Close()
-	if counts := r.settled(); counts.Dropped[ledger.ReasonEncoded] != 1 {
-		t.Errorf("the ledger says %+v", counts)
-	}
-}
-
-// TestDrainServesAndDelivers: after SIGTERM what is under way ends, what comes
-// is still served, and what was observed is delivered.
-func TestDrainServesAndDelivers(t *testing.T) {
-	goOn := make(chan struct{})
-	model := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/slow" {
-			<-goOn
-		}
-		agenttest.Predictor().ServeHTTP(w, r)
-	})
-	r := newRig(t, model)
-	slow := make(chan int)
-	go func() {
-		answer, err := http.Get(r.url("/slow"))
-		if err != nil {
-			slow <- 0
-			return
-		}
-		answer.Body.Close()
-		slow <- answer.StatusCode
-	}()
-	agenttest.Eventually(t, "the slow exchange is under way", func() bool { return r.agent.handler.Active() == 1 })
-	r.signals <- syscall.SIGTERM
-	agenttest.Eventually(t, "the ledger is logged", func() bool { return strings.Contains(r.logs.String(), "agent drains") })
-	if status, _ := r.post("/", "{}"); status != http.StatusOK {
-		t.Errorf("while draining the client got %d", status)
-	}
-	close(goOn)
-	if status := <-slow; status != http.StatusOK {
-		t.Errorf("the slow client got %d", status)
-	}
-	r.wait()
-	counts := r.ledger()
-	if counts.Observed != 4 || counts.Delivered != 4 || len(r.sink.Events()) != 4 {
-		t.Errorf("the ledger says %+v, the subscriber has %d", counts, len(r.sink.Events()))
-	}
-	http.DefaultClient.CloseIdleConnections()
-}
-
-// TestDrainWaitsForTheSink: an event that is on its way when the agent has
-// become idle still arrives.
-func TestDrainWaitsForTheSink(t *testing.T) {
-	r := newRig(t, agenttest.Predictor(), "--mode=response")
-	closed := make(chan struct{})
-	r.sink.Respond(func(_ agenttest.Attempt, w http.ResponseWriter, _ *http.Request) {
-		<-closed
-		w.WriteHeader(http.StatusAccepted)
-	})
-	r.post("/", "{}")
-	r.signals <- syscall.SIGTERM
-	agenttest.Eventually(t, "the agent takes no more requests", func() bool {
-		connection, err := net.Dial("tcp", r.agent.Addr())
-		if err == nil {
-			connection.Close()
-		}
-		return err != nil
-	})
-	close(closed)
-	r.wait()
-	if counts := r.ledger(); counts.Delivered != 1 {
-		t.Errorf("the ledger says %+v", counts)
-	}
-}
-
-func TestDrainEndsInTime(t *testing.T) {
-	r := newRig(t, agenttest.Predictor(), "--sink=http://127.0.0.1:1", "--drain-timeout=1s")
-	r.post("/", "{}")
-	r.signals <- syscall.SIGTERM
-	r.wait()
-	if counts := r.ledger(); counts.Dropped[ledger.ReasonShutdown] != 2 || counts.Pending != 0 {
-		t.Errorf("the ledger says %+v", counts)
-	}
-	if !strings.Contains(r.logs.String(), `"agent ends"`) {
-		t.Errorf("not logged: %s", r.logs)
-	}
-}
-
-func TestASecondSignalEndsAtOnce(t *testing.T) {
-	r := newRig(t, agenttest.Predictor(), "--sink=http://127.0.0.1:1", "--drain-timeout=1h")
-	r.post("/", "{}")
-	r.signals <- syscall.SIGTERM
-	agenttest.Eventually(t, "the agent drains", func() bool { return strings.Contains(r.logs.String(), "agent drains") })
-	r.signals <- syscall.SIGTERM
-	r.wait()
 }
 
 func TestAdminEndpoints(t *testing.T) {
@@ -519,18 +313,234 @@ func TestAdminEndpoints(t *testing.T) {
 	}
 }
 
-func TestTimeIsTheExchanges(t *testing.T) {
-	r := newRig(t, agenttest.Predictor())
-	before := time.Now()
-	r.post("/", "{}")
-	after := time.Now()
-	for _, e := range r.sink.Await(2) {
-		if e.Time().Before(before) || e.Time().After(after.Add(time.Second)) {
-			t.Errorf("%s at %s, the exchange was from %s to %s", e.Type(), e.Time(), before, after)
-		}
+func pemOf(certificate []byte) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate})
+}
+
+// sinkLedger is that of one of several sinks.
+func (r *rig) sinkLedger(name string) ledger.Snapshot { return r.agent.status().Sinks[name] }
+
+// TestADeadLetterArrives whole, with what became of it, and the ledger closes.
+func TestADeadLetterArrives(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		line   []string
+		answer agenttest.Responder
+		code   string
+		data   string
+	}{
+		{"that was refused", nil, func(_ agenttest.Attempt, w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = io.WriteString(w, "never\r\n")
+		}, "400", "never\r\n"},
+		{"that was redirected", nil, agenttest.Statuses(307), "307", ""},
+		{"without a retry", []string{"--sink.default.retry=0"}, agenttest.Statuses(503), "503", ""},
+		{"after every retry", []string{"--sink.default.retry=2", "--sink.default.backoff-delay=1ms"}, agenttest.Statuses(500), "500", ""},
+		{"in structured mode", []string{"--metadata=team=東京 50%"}, agenttest.Statuses(400), "400", ""},
+		{"whose sink takes too long", []string{"--sink.default.retry=0", "--sink.default.timeout=50ms"}, func(_ agenttest.Attempt, _ http.ResponseWriter, r *http.Request) {
+			<-r.Context().Done()
+		}, "-1", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			letters, sink := agenttest.NewSink(t), agenttest.NewSink(t)
+			sink.Respond(test.answer)
+			r := newRig(t, agenttest.Predictor(), append([]string{
+				"--mode=response", "--sink=" + sink.URL + "/in?key=canary4711", "--sink.default.dead-letter=" + letters.URL,
+			}, test.line...)...)
+			if status, body := r.post("/", "{}"); status != http.StatusOK || body != `{"predictions":[0.8,0.2]}` {
+				t.Errorf("the client got %d %s", status, body)
+			}
+			if s := r.settled(); s.DeadLettered != 1 || s.Delivered != 0 || s.DroppedTotal() != 0 {
+				t.Errorf("the ledger says %+v", s)
+			}
+			letter := letters.Of("response")
+			if letter.Attribute("knativeerrordest") != sink.URL+"/in" || letter.Attribute("knativeerrorcode") != test.code ||
+				letter.Attribute("knativeerrordata") != base64.StdEncoding.EncodeToString([]byte(test.data)) ||
+				letter.Attribute("agentsequence") != "000000000001" || string(letter.Data()) != `{"predictions":[0.8,0.2]}` {
+				t.Errorf("unexpected event: %v", letter)
+			}
+			agenttest.Eventually(t, "nothing is held", func() bool { return r.agent.budget.Used() == 0 })
+			answer, err := agenttest.HTTP1Client(t).Get(r.admin("/metrics"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer answer.Body.Close()
+			exposition, _ := io.ReadAll(answer.Body)
+			for _, want := range []string{
+				`sidenote_events_dead_lettered_total{sink="default"} 1`,
+				`sidenote_delivery_attempts_total{sink="default.dead-letter",status="2xx"} 1`,
+			} {
+				if !strings.Contains(string(exposition), want) {
+					t.Errorf("/metrics lacks %s", want)
+				}
+			}
+		})
 	}
 }
 
-func pemOf(certificate []byte) []byte {
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate})
+// TestADeadLetterThatIsntTakenIsDropped for the reason that made it one.
+func TestADeadLetterThatIsntTakenIsDropped(t *testing.T) {
+	letters, sink := agenttest.NewSink(t), agenttest.NewSink(t)
+	letters.Respond(agenttest.Statuses(403))
+	sink.Respond(agenttest.Statuses(400))
+	r := newRig(t, agenttest.Predictor(), "--mode=response", "--sink="+sink.URL, "--sink.default.dead-letter="+letters.URL)
+	r.post("/", "{}")
+	if s := r.settled(); s.DeadLettered != 0 || s.Dropped[ledger.ReasonRejected] != 1 {
+		t.Errorf("the ledger says %+v", s)
+	}
+}
+
+// TestADeadLetterSinkHoldsNothingUp, though it takes nothing and hangs.
+func TestADeadLetterSinkHoldsNothingUp(t *testing.T) {
+	letters, sink := agenttest.NewSink(t), agenttest.NewSink(t)
+	letters.Respond(agenttest.Hang)
+	sink.Respond(func(attempt agenttest.Attempt, w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(map[bool]int{true: http.StatusBadRequest, false: http.StatusAccepted}[attempt.Number%2 == 0])
+	})
+	r := newRig(t, agenttest.Predictor(), "--mode=response", "--buffer-bytes=131072", "--sink="+sink.URL, "--sink.default.dead-letter="+letters.URL)
+	const exchanges = 100
+	for n := range exchanges {
+		r.post("/", "{}")
+		agenttest.Eventually(t, "the sink is asked", func() bool { return sink.Requests() == n+1 })
+	}
+	agenttest.Eventually(t, "the ledger says so", func() bool { return r.ledger().Delivered == exchanges/2 })
+	s := r.ledger()
+	// Half of the budget is 16 events of 4 KiB and more.
+	if s.Pending > 16 || s.Pending+s.Dropped[ledger.ReasonRejected] != exchanges/2 {
+		t.Errorf("the ledger says %+v", s)
+	}
+	r.kill()
+	if s := r.ledger(); s.Pending != 0 || s.Dropped[ledger.ReasonShutdown] == 0 || r.agent.budget.Used() != 0 {
+		t.Errorf("after the end the ledger says %+v, %d bytes are held", s, r.agent.budget.Used())
+	}
+}
+
+// TestTheLedgerClosesWithDeadLetters (P1), counted by two subscribers.
+func TestTheLedgerClosesWithDeadLetters(t *testing.T) {
+	letters, sink := agenttest.NewSink(t), agenttest.NewSink(t)
+	statuses := []int{202, 503, 400, 202, 500, 202, 404, 413}
+	sink.Respond(func(attempt agenttest.Attempt, w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(statuses[attempt.Number%len(statuses)])
+	})
+	letters.Respond(func(attempt agenttest.Attempt, w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader([]int{202, 503, 202, 400, 202}[attempt.Number%5])
+	})
+	r := newRig(t, agenttest.Predictor(), "--sink="+sink.URL, "--sink.default.dead-letter="+letters.URL, "--sink.default.retry=1", "--sink.default.backoff-delay=10ms")
+	const exchanges = 30
+	for range exchanges {
+		r.post("/", "{}")
+	}
+	s := r.settled()
+	if s.Observed != 2*exchanges || s.Observed != s.Delivered+s.DeadLettered+s.DroppedTotal() || s.DeadLettered == 0 || s.DroppedTotal() == 0 {
+		t.Errorf("the ledger says %+v", s)
+	}
+	if uint64(len(sink.Events())) != s.Delivered || uint64(len(letters.Events())) != s.DeadLettered {
+		t.Errorf("the subscribers have %d and %d, the ledger says %+v", len(sink.Events()), len(letters.Events()), s)
+	}
+	seen := make(map[string]bool)
+	for _, e := range append(sink.Events(), letters.Events()...) {
+		if seen[e.ID()] {
+			t.Errorf("%s arrived at both", e.ID())
+		}
+		seen[e.ID()] = true
+	}
+}
+
+// TestADeadSinkTakesNothingThatAnotherNeeds: it holds its share of the budget
+// and no more.
+func TestADeadSinkTakesNothingThatAnotherNeeds(t *testing.T) {
+	hanging := agenttest.NewSink(t)
+	hanging.Respond(agenttest.Hang)
+	good := agenttest.NewSink(t)
+	r := newRig(t, agenttest.Predictor(), "--mode=response", "--buffer-bytes=131072", "--sink=bad="+hanging.URL, "--sink=good="+good.URL)
+	const exchanges = 100
+	for n := range exchanges {
+		r.post("/", "{}")
+		agenttest.Eventually(t, "the good sink is asked", func() bool { return good.Requests() == n+1 })
+	}
+	agenttest.Eventually(t, "the good sink has every event", func() bool { return r.sinkLedger("good").Delivered == exchanges })
+	s := r.sinkLedger("bad")
+	if s.Delivered != 0 || s.Dropped[ledger.ReasonBudget] == 0 || s.Pending+s.Dropped[ledger.ReasonBudget] != exchanges {
+		t.Errorf("the bad sink's ledger says %+v", s)
+	}
+	if used, most := r.agent.budget.Used(), int64(131072*3/4); used > most {
+		t.Errorf("%d bytes are held, want at most %d", used, most)
+	}
+}
+
+// TestARefusedAddressIsToldAtOnce, in the log, the metrics and the ledger, and
+// its events go to the dead letter sink.
+func TestARefusedAddressIsToldAtOnce(t *testing.T) {
+	for host, class := range map[string]string{"169.254.169.254": "metadata", "[fe80::1]": "link-local", "0.0.0.0": "unspecified"} {
+		t.Run(host, func(t *testing.T) {
+			letters := agenttest.NewSink(t)
+			r := newRig(t, agenttest.Predictor(), "--sink=http://"+host+":80/latest", "--sink.default.dead-letter="+letters.URL)
+			r.post("/", "{}")
+			if s := r.settled(); s.DeadLettered != 2 || s.Retried != 0 {
+				t.Errorf("the ledger says %+v", s)
+			}
+			if !strings.Contains(r.logs.String(), fmt.Sprintf("%q:%q", "class", class)) {
+				t.Errorf("not logged: %s", r.logs)
+			}
+			answer, err := agenttest.HTTP1Client(t).Get(r.admin("/metrics"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer answer.Body.Close()
+			exposition, _ := io.ReadAll(answer.Body)
+			if want := fmt.Sprintf(`sidenote_delivery_refused_addresses_total{class=%q} 2`, class); !strings.Contains(string(exposition), want) {
+				t.Errorf("/metrics lacks %s", want)
+			}
+		})
+	}
+	t.Run("the loopback, unless asked for", func(t *testing.T) {
+		r := newRig(t, agenttest.Predictor(), "--allow-loopback-sinks=false", "--mode=response")
+		r.post("/", "{}")
+		if s := r.settled(); s.Dropped[ledger.ReasonAddress] != 1 || len(r.sink.Events()) != 0 {
+			t.Errorf("%d events arrived, the ledger says %+v", len(r.sink.Events()), s)
+		}
+	})
+}
+
+// A sink gets its address after the agent has started, and moves, and the
+// agent stays.
+func TestAnAgentFollowsItsSink(t *testing.T) {
+	first, second, letters := agenttest.NewSink(t), agenttest.NewSink(t), agenttest.NewSink(t)
+	second.Respond(func(_ agenttest.Attempt, w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusBadRequest)
+	})
+	directory := t.TempDir()
+	say := func(name, content string) {
+		t.Helper()
+		// As the kubelet does: never half a file.
+		path := filepath.Join(directory, name)
+		if err := os.WriteFile(path+".new", []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(path+".new", path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := newRig(t, agenttest.Predictor(),
+		"--sink.default.address-file="+filepath.Join(directory, "sink"), "--sink.default.dead-letter.address-file="+filepath.Join(directory, "letters"),
+		"--allow-loopback-sinks=true")
+	predict := func(what string, arrived func() bool) {
+		t.Helper()
+		agenttest.Eventually(t, what, func() bool {
+			r.post("/v1/models/m:predict", "{}")
+			return arrived()
+		})
+	}
+	predict("events without an address are counted", func() bool {
+		return r.agent.sinks[0].Account().Snapshot().Dropped["nosink"] > 0
+	})
+	say("sink", `{"url":"`+first.URL+`"}`)
+	predict("events at the first place", func() bool { return len(first.Events()) > 0 })
+
+	say("letters", `{"url":"`+letters.URL+`"}`)
+	say("sink", `{"url":"`+second.URL+`"}`)
+	predict("what the second place refuses among the dead letters", func() bool { return len(letters.Events()) > 0 })
+	if got := letters.Events()[0].Extensions()["knativeerrordest"]; got != second.URL {
+		t.Errorf("knativeerrordest is %v, want the present address %s", got, second.URL)
+	}
 }
