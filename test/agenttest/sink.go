@@ -77,13 +77,6 @@ func Statuses(statuses ...int) Responder {
 	}
 }
 
-// Cycle responds with the statuses in turn, again and again.
-func Cycle(statuses ...int) Responder {
-	return func(attempt Attempt, w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(statuses[attempt.Number%len(statuses)])
-	}
-}
-
 // Sink reads events by the CloudEvents SDK, as Knative's receivers do, and
 // keeps those that it responded to with 2xx.
 type Sink struct {
@@ -106,7 +99,7 @@ type SinkOption func(*Sink)
 // Responding has the sink respond to attempts in this way.
 func Responding(respond Responder) SinkOption { return func(s *Sink) { s.respond = respond } }
 
-// Down has the sink begin in failure.
+// Down has the sink fail every attempt with 503, until Recover.
 func Down(s *Sink) { s.down.Store(true) }
 
 // Keeping gives every event that the sink accepts to keep, and the sink keeps
@@ -141,14 +134,8 @@ func (s *Sink) Respond(respond Responder) {
 	s.respond = respond
 }
 
-// Fail has every attempt fail with 503 from now on, Recover ends that.
-func (s *Sink) Fail() { s.down.Store(true) }
-
-// Recover ends what Fail or Down began.
+// Recover ends the failure that Down began.
 func (s *Sink) Recover() { s.down.Store(false) }
-
-// Failing says whether every attempt fails.
-func (s *Sink) Failing() bool { return s.down.Load() }
 
 // ServeHTTP keeps an accepted event before its sender has the response.
 func (s *Sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
