@@ -12,7 +12,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"go.uber.org/goleak"
 )
+
+// TestMain finds goroutines that outlive the tests.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestRecorder(t *testing.T) {
 	text := strings.Repeat("0123456789", 300)

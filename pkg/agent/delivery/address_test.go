@@ -14,7 +14,12 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"go.uber.org/goleak"
 )
+
+// TestMain finds goroutines that outlive the tests.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestClassifyAddress(t *testing.T) {
 	for text, want := range map[string]AddressClass{

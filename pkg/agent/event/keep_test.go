@@ -9,8 +9,13 @@ import (
 	"strings"
 	"testing"
 
+	"go.uber.org/goleak"
+
 	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 )
+
+// TestMain finds goroutines that outlive the tests.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // TestWhatIsKeptGivesTheSameEvent as the whole head would, at every length
 // around the bounds.

@@ -17,8 +17,13 @@ import (
 	"testing/synctest"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/sidenote-dev/sidenote/pkg/agent/http1"
 )
+
+// TestMain finds goroutines that outlive the tests.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // maxHeadBytes is more than a Reader reads at once.
 const maxHeadBytes = 10 << 10

@@ -18,8 +18,13 @@ import (
 	"sync"
 	"testing"
 
+	"go.uber.org/goleak"
+
 	"github.com/sidenote-dev/sidenote/pkg/agent/proxy"
 )
+
+// TestMain finds goroutines that outlive the tests.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // lines keeps what is written.
 type lines struct {
