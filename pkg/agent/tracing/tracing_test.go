@@ -59,7 +59,7 @@ func requestIn(traceParents ...string) *http.Request {
 func attributeOf(span sdktrace.ReadOnlySpan, name string) string {
 	for _, attribute := range span.Attributes() {
 		if string(attribute.Key) == name {
-			return attribute.Value.Emit()
+			return attribute.Value.String()
 		}
 	}
 	return ""
