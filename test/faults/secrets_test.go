@@ -31,7 +31,6 @@ import (
 	"time"
 
 	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
-	"github.com/sidenote-dev/sidenote/pkg/agent/event"
 	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 

@@ -25,6 +25,7 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/agent/delivery"
 	"github.com/sidenote-dev/sidenote/pkg/agent/event"
 	"github.com/sidenote-dev/sidenote/pkg/agent/proxy"
+	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
@@ -223,8 +224,8 @@ func TestASpanSaysHowAnExchangeEnded(t *testing.T) {
 func eventIn(t *testing.T, traceParent string) *event.Event {
 	t.Helper()
 	r := requestIn(traceParent)
-	builder := event.Builder{Identity: event.Identity{Source: "m", AgentInstance: "i"}, ContentMode: event.ContentModeAuto, MaxPayloadBytes: 1 << 10}
-	built, err := builder.Build(&event.Observation{Exchange: event.NewExchange(r, "c", time.Unix(0, 0))}, event.KindRequest, nil)
+	builder := event.Builder{Identity: event.Identity{Source: "m", AgentInstance: "i"}, ContentMode: agentconfig.ContentModeAuto, MaxPayloadBytes: 1 << 10}
+	built, err := builder.Build(&event.Observation{Exchange: event.NewExchange(r, "c", time.Unix(0, 0))}, agentconfig.KindRequest, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
