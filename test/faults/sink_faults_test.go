@@ -14,7 +14,6 @@ import (
 	"testing"
 
 	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
-	"github.com/sidenote-dev/sidenote/pkg/agent/event"
 	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
