@@ -3,22 +3,20 @@ Copyright 2026 The Sidenote Authors
 SPDX-License-Identifier: Apache-2.0
 */
 
-// Package agent wires the agent together: a proxy in front of a model that
-// sends every request and response as a CloudEvent. It starts its parts and
-// ends them in order; what they do is theirs.
+// Package agent wires the agent together: a proxy in front of a model that sends
+// every request and response as a CloudEvent. It makes the parts, starts them,
+// and ends them in order.
 package agent
 
 import (
 	"context"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
+	"slices"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -33,7 +31,6 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/agent/export"
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
 	"github.com/sidenote-dev/sidenote/pkg/agent/metrics"
-	"github.com/sidenote-dev/sidenote/pkg/agent/panics"
 	"github.com/sidenote-dev/sidenote/pkg/agent/proxy"
 	"github.com/sidenote-dev/sidenote/pkg/agent/readiness"
 	"github.com/sidenote-dev/sidenote/pkg/agent/refresh"
@@ -43,22 +40,15 @@ import (
 )
 
 const (
-	firstInFlight = 4
-	maxInFlight   = 128
-	// hangsAfter, with the longest backoff, is how late a sink that hung is
-	// found to be back.
-	hangsAfter = 10 * time.Second
 	// lastAttempts bounds the wait for attempts that were cut off, lastSpooling
 	// the one for the spools' disks.
 	lastAttempts = 2 * time.Second
 	lastSpooling = 2 * time.Second
 	// noSink names the account of an agent without sinks.
 	noSink = "default"
-	// exitPanic is the exit code after a panic: 2 is that of a wrong argument.
-	exitPanic = 3
 )
 
-// Environment is what an agent gets of the process it runs in.
+// Environment is what an agent gets from its process.
 type Environment struct {
 	Stdout   io.Writer
 	Logger   *zap.Logger
@@ -104,7 +94,7 @@ type Agent struct {
 	tracer *tracing.Tracer
 }
 
-// New gives an agent that listens on its ports and does nothing yet.
+// New returns an agent that listens on its ports and does nothing else yet.
 func New(given *agentconfig.Config, environment Environment) (*Agent, error) {
 	a := &Agent{
 		logger:       environment.Logger,
@@ -194,148 +184,41 @@ func (a *Agent) settings(given *agentconfig.Config, environment Environment) exc
 	}
 }
 
-func (a *Agent) addSink(given *agentconfig.Config, sink agentconfig.Sink, environment Environment) error {
-	options := delivery.Options{
-		Config: delivery.Config{
-			FirstInFlight: firstInFlight,
-			MaxInFlight:   maxInFlight,
-			HangsAfter:    hangsAfter,
-			MaxBytes:      delivery.Share(given.BufferBytes-a.budget.Used(), len(given.Sinks)),
-			Schedule:      sink.Schedule,
-			Random:        rand.Float64,
-		},
-		AttemptTimeout: sink.Timeout,
-		BeginAttempt:   a.beginAttempts(sink.Name),
-		Panics:         a.panics(),
-	}
-	where := func() string { return "stdout:" }
-	var sender *delivery.HTTPSender
-	if !sink.Stdout() {
-		var err error
-		if sender, err = a.newSender(given, sink); err != nil {
-			return err
-		}
-		a.sendersOf[sink.Name] = append(a.sendersOf[sink.Name], sender)
-		where = func() string { return destination(sender) }
-	}
-	if letters := sink.DeadLetter; letters != nil {
-		sender, err := a.newSender(given, *letters)
-		if err != nil {
-			return fmt.Errorf("dead-letter: %w", err)
-		}
-		a.sendersOf[sink.Name] = append(a.sendersOf[sink.Name], sender)
-		options.DeadLetters = &delivery.DeadLetterOptions{
-			Sender:       sender,
-			Destination:  where,
-			BeginAttempt: a.beginAttempts(letters.Name),
-		}
-	}
-	if sink.Stdout() {
-		// Lines go out one after the other, however long that takes.
-		options.FirstInFlight, options.MaxInFlight, options.HangsAfter = 1, 1, 0
-		a.sinks = append(a.sinks, delivery.NewSink(sink.Name, &delivery.LineSender{Writer: environment.Stdout}, options))
-		return nil
-	}
-	options.Spool = a.spoolOptions(given, sink)
-	a.sinks = append(a.sinks, delivery.NewSink(sink.Name, sender, options))
-	return nil
-}
-
-// destination names a sink to a dead letter sink, without the query of its
-// URL, which may be a secret between the two.
-func destination(sender *delivery.HTTPSender) string {
-	where := sender.URL()
-	if where == nil {
-		return ""
-	}
-	named := *where
-	named.RawQuery = ""
-	return named.String()
-}
-
-func (a *Agent) newSender(given *agentconfig.Config, sink agentconfig.Sink) (*delivery.HTTPSender, error) {
-	log := a.logger.With(zap.String("sink", sink.Name))
-	// What a file says later must not lead to this machine: only the URL that
-	// was given may.
-	allowLoopback := sink.URL != nil && delivery.NamesLoopback(sink.URL)
-	if given.AllowLoopbackSinks != nil {
-		allowLoopback = *given.AllowLoopbackSinks
-	}
-	keepsToken := func(where *url.URL) {
-		if where != nil && sink.TokenFile != "" && !delivery.SendsToken(where, given.ClusterDomain) {
-			log.Warn("the token is not sent: the sink is neither https nor a host of the cluster")
-		}
-	}
-	sender, err := delivery.NewHTTPSender(delivery.HTTPOptions{
-		URL:           sink.URL,
-		AddressFile:   sink.AddressFile,
-		CACerts:       []byte(sink.CACerts),
-		CACertsFile:   sink.CACertsFile,
-		CACertsDir:    sink.CACertsDir,
-		TokenFile:     sink.TokenFile,
-		TokenAudience: sink.TokenAudience,
-		ClusterDomain: given.ClusterDomain,
-		MaxInFlight:   maxInFlight,
-		RetryAfterMax: *sink.RetryAfterMax,
-		AllowLoopback: allowLoopback,
-		Panics:        a.panics(),
-		OnRefused: func(class delivery.AddressClass) {
-			log.Warn("events are dropped: the sink's name leads to an address that no sink may have", zap.String("class", string(class)))
-		},
-		OnTrustFailure: func(err error) {
-			log.Warn("the certificates that are trusted stay those read before", zap.Error(err))
-		},
-		OnMoved: func(where *url.URL) {
-			if where == nil {
-				log.Warn("events are dropped: the sink has no address now")
-				return
-			}
-			log.Info("events go to the sink's present address", zap.String("host", where.Host))
-			keepsToken(where)
-		},
-		OnAddressFailure: func(err error) {
-			log.Warn("the sink's address file can't be used: the last good address stays in force", zap.Error(err))
-		},
-	})
-	if err != nil {
-		return nil, err
-	}
-	keepsToken(sink.URL)
-	a.senders = append(a.senders, sender)
-	return sender, nil
-}
-
-func (a *Agent) pipelineSinks() []exchange.Sink {
-	sinks := make([]exchange.Sink, 0, len(a.sinks))
+// parts are what the agent runs, in the order of their start. They end in the
+// opposite order.
+func (a *Agent) parts(failed chan<- error) []*part {
+	sinks, spools := new(part), new(part)
 	for _, sink := range a.sinks {
-		sinks = append(sinks, sink)
+		sinks.run = append(sinks.run, sink.Run)
+		spools.run = append(spools.run, sink.RunSpool)
 	}
-	return sinks
+	// Only the standard output can't be cut off.
+	sinks.most, sinks.late = lastAttempts, "an attempt to deliver an event is still under way"
+	// An event may be dropped from now on while a spool still reads its data.
+	sinks.end = a.budget.StopReuse
+	spools.most, spools.late = lastSpooling, "a spool's disk does not answer"
+	return []*part{
+		{end: a.endTelemetry},
+		{end: a.closeConnections},
+		{run: []func(context.Context){a.checker.Run, a.metadata.Run, a.statements.Run}},
+		serving(a.adminServer, a.adminListener, failed),
+		{end: func() { a.logLedger("agent ends") }},
+		// The spools end after the sinks, to acknowledge what was delivered last.
+		spools,
+		sinks,
+		{run: []func(context.Context){a.pipeline.Run}},
+		serving(a.server, a.listener, failed),
+	}
 }
 
-// Run serves until a signal comes and what it began is done, or a second
-// signal comes. An error means that it couldn't serve.
+// Run serves until a signal comes and the exchanges and deliveries are over, or
+// until a second signal comes. An error means that the agent couldn't serve.
 func (a *Agent) Run(signals <-chan os.Signal) error {
-	background, stopBackground := context.WithCancel(context.Background())
-	building, stopBuilding := context.WithCancel(context.Background())
-	delivering, stopDelivering := context.WithCancel(context.Background())
-	spooling, stopSpooling := context.WithCancel(context.Background())
-	var backgroundGroup, buildingGroup, deliveringGroup, spoolingGroup sync.WaitGroup
-	run := func(group *sync.WaitGroup, ctx context.Context, work func(context.Context)) {
-		group.Go(func() { a.panics().Agent(func() { work(ctx) }) })
-	}
-	for _, sink := range a.sinks {
-		run(&deliveringGroup, delivering, sink.Run)
-		run(&spoolingGroup, spooling, sink.RunSpool)
-	}
-	run(&buildingGroup, building, a.pipeline.Run)
-	run(&backgroundGroup, background, a.checker.Run)
-	run(&backgroundGroup, background, a.metadata.Run)
-	run(&backgroundGroup, background, a.statements.Run)
-
 	failed := make(chan error, 2)
-	backgroundGroup.Go(func() { failed <- a.server.Serve(a.listener) })
-	backgroundGroup.Go(func() { failed <- a.adminServer.Serve(a.adminListener) })
+	parts := a.parts(failed)
+	for _, p := range parts {
+		p.Start(a.panics())
+	}
 	a.logger.Info("agent serves",
 		zap.String("address", a.Addr()),
 		zap.Int("adminPort", a.AdminPort()),
@@ -350,89 +233,18 @@ func (a *Agent) Run(signals <-chan os.Signal) error {
 	case err = <-failed:
 		err = fmt.Errorf("serving: %w", err)
 	}
+	for _, p := range slices.Backward(parts) {
+		if !p.Shutdown() {
+			a.logger.Warn(p.late)
+		}
+	}
+	return err
+}
 
-	a.server.Close()
-	stopBuilding()
-	buildingGroup.Wait()
-	// From now on events are dropped that a spool or a sink may still read.
-	a.budget.StopReuse()
-	stopDelivering()
-	if !waitFor(&deliveringGroup, lastAttempts) {
-		// Only the standard output can't be cut off.
-		a.logger.Warn("an attempt to deliver an event is still under way")
-	}
-	// What was delivered last is acknowledged before the spools are closed.
-	stopSpooling()
-	if !waitFor(&spoolingGroup, lastSpooling) {
-		a.logger.Warn("a spool's disk does not answer")
-	}
-	a.logLedger("agent ends")
-	a.adminServer.Close()
-	stopBackground()
-	backgroundGroup.Wait()
+// closeConnections closes the idle connections to the sinks and the model.
+func (a *Agent) closeConnections() {
 	for _, sender := range a.senders {
 		sender.Close()
 	}
 	a.handler.CloseIdleConnections()
-	a.endTelemetry()
-	return err
-}
-
-// waitFor waits for a group, but not for ever, and says whether it ended.
-func waitFor(group *sync.WaitGroup, most time.Duration) bool {
-	ended := make(chan struct{})
-	go func() {
-		group.Wait()
-		close(ended)
-	}()
-	select {
-	case <-ended:
-		return true
-	case <-time.After(most):
-		return false
-	}
-}
-
-// panics says what becomes of panics: the work on one event costs that event,
-// and any other the agent. Its state can't be relied on then, nor who holds
-// which lock, and the model's requests would wait for ever. The kubelet starts
-// it again.
-func (a *Agent) panics() panics.Handler {
-	return panics.Handler{
-		OnEvent: func(place panics.Place) {
-			a.logger.Error("a panic: its event is counted as dropped for invalid", zap.String("place", string(place)))
-		},
-		OnAgent: func(place panics.Place) {
-			a.logger.Error("a panic ends the agent", zap.String("place", string(place)))
-			a.exit(exitPanic)
-		},
-	}
-}
-
-func (a *Agent) unanswered(class proxy.ErrorClass) {
-	a.metrics.Unanswered(string(class))
-	if class != proxy.ErrorCanceled {
-		a.logger.Warn("the model gave no answer", zap.String("cause", string(class)))
-	}
-}
-
-func (a *Agent) logNotStarted(failures int32) {
-	a.logger.Warn("the model has not started: its startup probe has reached its failureThreshold; the agent goes on probing",
-		zap.Int32("failures", failures))
-}
-
-// refused counts an exchange that there was no room for.
-func (a *Agent) refused() {
-	a.pipeline.Skips().Skip(ledger.SkipOverload)
-	a.logger.Warn("an exchange was refused: max-exchanges are under way", zap.Int64("active", a.handler.Active()))
-}
-
-func (a *Agent) logReadiness(ready bool) {
-	a.logger.Info("the model's readiness changed", zap.Bool("ready", ready))
-	if ready {
-		// What an earlier process left takes nothing from a cold start.
-		for _, sink := range a.sinks {
-			sink.ReadSpool()
-		}
-	}
 }
