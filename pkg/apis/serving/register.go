@@ -28,9 +28,9 @@ const (
 	// OwnerHashAnnotationKey holds a hash of what the InferenceService's owner
 	// decides: while it stays, what the platform decides stays too.
 	OwnerHashAnnotationKey = GroupName + "/owner-hash"
-	// InForceAnnotationKey holds what the platform decided when the template
+	// LastAppliedAnnotationKey holds what the platform decided when the template
 	// last changed: the agent's image and settings, the sink's address.
-	InForceAnnotationKey = GroupName + "/in-force"
+	LastAppliedAnnotationKey = GroupName + "/in-force"
 )
 
 // InferenceServiceResource is the resource of InferenceServices, of any

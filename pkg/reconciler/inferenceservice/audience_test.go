@@ -102,7 +102,7 @@ func TestATemplateWithAForeignAudienceIsReplacedAtOnce(t *testing.T) {
 	w := running(t)
 	w.appear(brokers, "default", asking("default", foreignAudience))
 	w.settle()
-	w.older(func(inForce *resources.InForce) { inForce.Sink.Address.Audience = ptr.String(foreignAudience) })
+	w.older(func(applied *resources.Applied) { applied.Sink.Address.Audience = ptr.String(foreignAudience) })
 	if got := w.audience(sinkToken); got != foreignAudience {
 		t.Fatalf("the older template has a token for %q", got)
 	}

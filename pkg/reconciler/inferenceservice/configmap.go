@@ -66,7 +66,7 @@ func refuseForeign(live, desired *corev1.ConfigMap) error {
 func planWithoutLogger(is *v1beta1.InferenceService, live Live, platform Platform) []ConfigMapChange {
 	changes := planNamespaceTrust(is.Namespace, live, platform.Trust)
 	if !resources.MayHaveAgents(live.Service) {
-		trust, _ := resources.MakeTrust(is, resources.Trust{}, resources.InForce{}, resources.Wanted{})
+		trust, _ := resources.MakeTrust(is, resources.Trust{}, resources.Applied{}, resources.Desired{})
 		changes = append(changes, changeOf(live.Trust, ConfigMapChange{Desired: trust})...)
 		changes = append(changes, removeMetadata(is, live)...)
 	}
@@ -100,12 +100,12 @@ func removeMetadata(is *v1beta1.InferenceService, live Live) []ConfigMapChange {
 
 // planTrust gives running agents the authorities of the cluster and the addresses
 // of their sinks.
-func planTrust(is *v1beta1.InferenceService, live Live, cluster resources.Trust, inForce resources.InForce, wanted resources.Wanted, others bool, status *v1beta1.InferenceServiceStatus) []ConfigMapChange {
-	desired, kept := resources.MakeTrust(is, cluster, inForce, wanted)
+func planTrust(is *v1beta1.InferenceService, live Live, cluster resources.Trust, applied resources.Applied, desired resources.Desired, others bool, status *v1beta1.InferenceServiceStatus) []ConfigMapChange {
+	trust, kept := resources.MakeTrust(is, cluster, applied, desired)
 	if others {
-		kept = append(kept, othersKeys(live.Trust, desired, kept)...)
+		kept = append(kept, othersKeys(live.Trust, trust, kept)...)
 	}
-	if len(desired.Data) == 0 && cluster.PEM == "" && len(cluster.LeftOut) == 0 &&
+	if len(trust.Data) == 0 && cluster.PEM == "" && len(cluster.LeftOut) == 0 &&
 		!slices.ContainsFunc(kept, func(key string) bool { return live.hasTrustKey(is, key) }) {
 		status.ClearTrust()
 	} else {
@@ -113,7 +113,7 @@ func planTrust(is *v1beta1.InferenceService, live Live, cluster resources.Trust,
 	}
 	return append(
 		planNamespaceTrust(is.Namespace, live, cluster),
-		changeOf(live.Trust, ConfigMapChange{Desired: desired, Kept: kept, UpdatedReason: trustUpdated, Condition: v1beta1.TrustReady})...)
+		changeOf(live.Trust, ConfigMapChange{Desired: trust, Kept: kept, UpdatedReason: trustUpdated, Condition: v1beta1.TrustReady})...)
 }
 
 const trustUpdated = "TrustUpdated"

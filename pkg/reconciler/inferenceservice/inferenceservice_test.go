@@ -335,7 +335,7 @@ func TestATemplateOfAnOlderControllerStays(t *testing.T) {
 	w := running(t)
 	w.change(func(service *servingv1.Service) {
 		service.Spec.Template.Labels["built-by"] = "an older controller"
-		service.Annotations[serving.InForceAnnotationKey] = strings.Replace(service.Annotations[serving.InForceAnnotationKey], "{", "{ ", 1)
+		service.Annotations[serving.LastAppliedAnnotationKey] = strings.Replace(service.Annotations[serving.LastAppliedAnnotationKey], "{", "{ ", 1)
 	})
 	w.owner(With(func(is *v1beta1.InferenceService) {
 		component := is.Status.Components[v1beta1.PredictorComponent]
@@ -371,7 +371,7 @@ func TestWhatSomebodyElseChangesIsReverted(t *testing.T) {
 	}
 	w.assertEvents("Normal Updated")
 
-	for _, key := range []string{serving.OwnerHashAnnotationKey, serving.InForceAnnotationKey} {
+	for _, key := range []string{serving.OwnerHashAnnotationKey, serving.LastAppliedAnnotationKey} {
 		w.change(func(service *servingv1.Service) { delete(service.Annotations, key) })
 		w.settle()
 		if diff := cmp.Diff(before.Annotations, w.service().Annotations); diff != "" {
@@ -739,7 +739,7 @@ func TestWithoutTheLoggerNothingOfItStays(t *testing.T) {
 	if w.arguments() != nil {
 		t.Error("the agent stays")
 	}
-	if _, found := w.service().Annotations[serving.InForceAnnotationKey]; found {
+	if _, found := w.service().Annotations[serving.LastAppliedAnnotationKey]; found {
 		t.Error("the record stays")
 	}
 	status := w.is().Status
@@ -779,7 +779,7 @@ func TestAListedAnnotationThatIsMissingIsSaidOnce(t *testing.T) {
 func TestABrokenRecordIsMadeAnew(t *testing.T) {
 	w := running(t)
 	before := w.service().DeepCopy()
-	w.change(func(service *servingv1.Service) { service.Annotations[serving.InForceAnnotationKey] = "{" })
+	w.change(func(service *servingv1.Service) { service.Annotations[serving.LastAppliedAnnotationKey] = "{" })
 	w.settle()
 	if diff := cmp.Diff(before.Annotations, w.service().Annotations); diff != "" {
 		t.Errorf("(-before, +after): %s", diff)

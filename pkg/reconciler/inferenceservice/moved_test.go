@@ -255,9 +255,9 @@ func TestARevisionThatStillServesKeepsWhatItReads(t *testing.T) {
 			w.appear(brokers, "other", ingress("other"))
 			w.settle()
 			if earlier {
-				w.older(func(inForce *resources.InForce) {
-					inForce.Sink.Address = ingress("default")
-					inForce.Sink.Address.URL.Scheme = "https"
+				w.older(func(applied *resources.Applied) {
+					applied.Sink.Address = ingress("default")
+					applied.Sink.Address.URL.Scheme = "https"
 				})
 				w.settle()
 			}

@@ -88,28 +88,28 @@ func Plan(is *v1beta1.InferenceService, live Live, platform Platform) Changes {
 		status.ClearLogger()
 		return Changes{
 			ConfigMaps: planWithoutLogger(is, live, platform),
-			Service:    planService(is, live.Service, nil, resources.InForce{}),
+			Service:    planService(is, live.Service, nil, resources.Applied{}),
 			Status:     status, StatusWithoutService: status,
 		}
 	}
 
 	sink, deadLetterSink := planSinks(is, live, platform.Logger, &status)
 	selection := selectMetadata(is, platform.Logger.DeniedAnnotations)
-	wanted := resources.Wanted{
+	desired := resources.Desired{
 		Agent: *platform.Agent, Observability: *platform.Observability,
 		MultiContainerProbing: platform.MultiContainerProbing,
 
 		Sink: sink, DeadLetterSink: deadLetterSink, Metadata: selection.attributes,
 	}
-	inForce, ownerUnchanged := planTemplate(is, live.Service, selection.listed, wanted, platform.Logger.AllowedAudiences)
+	applied, ownerUnchanged := planTemplate(is, live.Service, selection.listed, desired, platform.Logger.AllowedAudiences)
 	// Pods of another template keep what they read.
-	others := resources.OthersServe(live.Service, ownerUnchanged, inForce)
+	others := resources.OthersServe(live.Service, ownerUnchanged, applied)
 	changes := Changes{
-		ConfigMaps: append(planMetadata(is, live, selection.attributes, others), planTrust(is, live, platform.Trust, inForce, wanted, others, &status)...),
-		Service:    planService(is, live.Service, selection.listed, inForce),
+		ConfigMaps: append(planMetadata(is, live, selection.attributes, others), planTrust(is, live, platform.Trust, applied, desired, others, &status)...),
+		Service:    planService(is, live.Service, selection.listed, applied),
 	}
 	changes.StatusWithoutService = *status.DeepCopy()
-	reportLogger(is, &status, inForce, wanted, live, selection)
+	reportLogger(is, &status, applied, desired, live, selection)
 	changes.Status = status
 	if sink.Address == nil || (deadLetterSink != nil && deadLetterSink.Address == nil) {
 		changes.RetryAfter = retryUnresolved
@@ -143,29 +143,29 @@ func selectMetadata(is *v1beta1.InferenceService, denylist metadata.Denylist) (s
 
 // planTemplate decides what the template gets from the platform, and says
 // whether its owner left it unchanged.
-func planTemplate(is *v1beta1.InferenceService, live *servingv1.Service, listed []metadata.Attribute, wanted resources.Wanted, allowedAudiences []string) (inForce resources.InForce, ownerUnchanged bool) {
+func planTemplate(is *v1beta1.InferenceService, live *servingv1.Service, listed []metadata.Attribute, desired resources.Desired, allowedAudiences []string) (applied resources.Applied, ownerUnchanged bool) {
 	if live == nil {
-		return resources.Decide(nil, true, wanted), false
+		return resources.Decide(nil, true, desired), false
 	}
-	before, recordedHash := resources.Recorded(live)
+	before, recordedHash := resources.LastApplied(live)
 	ownerUnchanged = resources.OwnerUnchanged(recordedHash, is, listed)
-	before, revoked := resources.WithoutForeignAudiences(before, wanted, allowedAudiences)
+	before, revoked := resources.WithoutForeignAudiences(before, desired, allowedAudiences)
 	// A template whose Revision failed serves nobody: a fixed image of the agent
 	// may replace it at once.
 	renew := !ownerUnchanged || resources.Failed(live) || revoked
-	return resources.Decide(before, renew, wanted), ownerUnchanged
+	return resources.Decide(before, renew, desired), ownerUnchanged
 }
 
 // planService gives the Knative Service to write, or nil if its inputs are
 // unchanged and nobody else changed it.
-func planService(is *v1beta1.InferenceService, live *servingv1.Service, listed []metadata.Attribute, inForce resources.InForce) *servingv1.Service {
-	desired := resources.MakeService(is, resources.OwnerHash(is, listed), inForce)
+func planService(is *v1beta1.InferenceService, live *servingv1.Service, listed []metadata.Attribute, applied resources.Applied) *servingv1.Service {
+	desired := resources.MakeService(is, resources.OwnerHash(is, listed), applied)
 	if live == nil {
 		return desired
 	}
-	_, recordedHash := resources.Recorded(live)
+	_, recordedHash := resources.LastApplied(live)
 	templateHolds := live.Generation == is.Status.Components[v1beta1.PredictorComponent].ServiceGeneration &&
-		resources.Holds(live, resources.OwnerUnchanged(recordedHash, is, listed), inForce)
+		resources.Holds(live, resources.OwnerUnchanged(recordedHash, is, listed), applied)
 	updated, metadataChanged := resources.TakeOver(live, desired, templateHolds)
 	if templateHolds && !metadataChanged {
 		return nil

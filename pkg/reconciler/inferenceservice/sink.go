@@ -23,14 +23,14 @@ import (
 
 // namedSink is a destination, and how messages call it.
 type namedSink struct {
-	resources.WantedSink
+	resources.DesiredSink
 	// who names the sink, and field the field with its URL.
 	who, field string
 }
 
 // planSinks gives the destinations with their addresses, and says in the status
 // whether they have one. The dead letter sink is nil if none is named.
-func planSinks(is *v1beta1.InferenceService, live Live, cluster *config.Logger, status *v1beta1.InferenceServiceStatus) (sink resources.WantedSink, deadLetterSink *resources.WantedSink) {
+func planSinks(is *v1beta1.InferenceService, live Live, cluster *config.Logger, status *v1beta1.InferenceServiceStatus) (sink resources.DesiredSink, deadLetterSink *resources.DesiredSink) {
 	named := sinkOf(is, cluster)
 	if reason, message := named.accept(is, live.Sink, cluster.AllowedAudiences); reason != "" {
 		status.MarkSinkNotResolved(reason, message)
@@ -40,14 +40,14 @@ func planSinks(is *v1beta1.InferenceService, live Live, cluster *config.Logger, 
 	letters := deadLetterSinkOf(is)
 	if letters == nil {
 		status.ClearDeadLetterSink()
-		return named.WantedSink, nil
+		return named.DesiredSink, nil
 	}
 	if reason, message := letters.accept(is, live.DeadLetterSink, cluster.AllowedAudiences); reason != "" {
 		status.MarkDeadLetterSinkNotResolved(reason, message)
 	} else {
 		status.MarkDeadLetterSinkResolved()
 	}
-	return named.WantedSink, &letters.WantedSink
+	return named.DesiredSink, &letters.DesiredSink
 }
 
 // sinkOf gives the destination that the owner or else the cluster names.
@@ -80,7 +80,7 @@ func newNamedSink(is *v1beta1.InferenceService, destination duckv1.Destination, 
 	if destination.Ref != nil && destination.Ref.Namespace == "" {
 		destination.Ref.Namespace = is.Namespace
 	}
-	return &namedSink{WantedSink: resources.WantedSink{Destination: destination}, who: who, field: field}
+	return &namedSink{DesiredSink: resources.DesiredSink{Destination: destination}, who: who, field: field}
 }
 
 // refusal says why a destination may not be resolved. To resolve an object of a

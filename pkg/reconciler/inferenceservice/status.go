@@ -19,22 +19,22 @@ import (
 
 // reportLogger says in the status what running agents send. With live metadata
 // they have the annotations' present values, otherwise those of the template.
-func reportLogger(is *v1beta1.InferenceService, status *v1beta1.InferenceServiceStatus, inForce resources.InForce, wanted resources.Wanted, live Live, selected selection) {
-	sent := inForce.Metadata
+func reportLogger(is *v1beta1.InferenceService, status *v1beta1.InferenceServiceStatus, applied resources.Applied, desired resources.Desired, live Live, selected selection) {
+	sent := applied.Metadata
 	if is.Spec.Predictor.Logger.MetadataRefresh == v1beta1.RefreshLive {
-		sent = wanted.Metadata
+		sent = desired.Metadata
 	}
 	var last v1beta1.LoggerStatus
 	if status.Logger != nil {
 		last = *status.Logger
 	}
-	sinkKey, deadLetterKey := resources.AddressKeys(inForce)
+	sinkKey, deadLetterKey := resources.AddressKeys(applied)
 	logger := &v1beta1.LoggerStatus{
 		Mode:               is.Spec.Predictor.Logger.Mode,
 		MissingAnnotations: selected.missing,
-		AgentImage:         inForce.Agent.Image,
-		SinkURI:            resources.AddressInForce(inForce.Sink, &wanted.Sink, live.hasTrustKey(is, sinkKey), last.SinkURI).DeepCopy(),
-		DeadLetterSinkURI:  resources.AddressInForce(inForce.DeadLetterSink, wanted.DeadLetterSink, live.hasTrustKey(is, deadLetterKey), last.DeadLetterSinkURI).DeepCopy(),
+		AgentImage:         applied.Agent.Image,
+		SinkURI:            resources.AppliedAddress(applied.Sink, &desired.Sink, live.hasTrustKey(is, sinkKey), last.SinkURI).DeepCopy(),
+		DeadLetterSinkURI:  resources.AppliedAddress(applied.DeadLetterSink, desired.DeadLetterSink, live.hasTrustKey(is, deadLetterKey), last.DeadLetterSinkURI).DeepCopy(),
 	}
 	for _, attribute := range sent {
 		logger.Attributes = append(logger.Attributes, attribute.Name)
@@ -42,8 +42,8 @@ func reportLogger(is *v1beta1.InferenceService, status *v1beta1.InferenceService
 	status.Logger = logger
 	status.ObservedMetadata = metadata.Hash(sent)
 	status.MarkMetadata(selected.missing, selected.denied, stillSent(is, sent, selected.denied))
-	reportTokens(status, inForce, wanted)
-	if differences := resources.Behind(is, inForce, wanted); len(differences) > 0 {
+	reportTokens(status, applied, desired)
+	if differences := resources.Behind(is, applied, desired); len(differences) > 0 {
 		status.MarkAgentBehind(differences)
 	} else {
 		status.MarkAgentCurrent()
@@ -55,7 +55,7 @@ func reportLogger(is *v1beta1.InferenceService, status *v1beta1.InferenceService
 	} else {
 		status.MarkLogging()
 	}
-	ignored := resources.Ignored(is, inForce)
+	ignored := resources.Ignored(is, applied)
 	for _, err := range selected.refused {
 		ignored = append(ignored, "spec.predictor.logger.metadata: "+err.Error())
 	}
@@ -63,12 +63,12 @@ func reportLogger(is *v1beta1.InferenceService, status *v1beta1.InferenceService
 }
 
 // reportTokens says that a sink asks for a token that the template doesn't mount.
-func reportTokens(status *v1beta1.InferenceServiceStatus, inForce resources.InForce, wanted resources.Wanted) {
+func reportTokens(status *v1beta1.InferenceServiceStatus, applied resources.Applied, desired resources.Desired) {
 	const reason, message = "TokenNotMounted", "the sink asks for a token for the audience %q, for which the template has none: events go out without one, and a sink that requires it answers 401; the next change of the specification brings it"
-	if audience := resources.LacksToken(inForce.Sink, &wanted.Sink); audience != "" {
+	if audience := resources.LacksToken(applied.Sink, &desired.Sink); audience != "" {
 		status.MarkSinkNotResolved(reason, fmt.Sprintf(message, audience))
 	}
-	if audience := resources.LacksToken(inForce.DeadLetterSink, wanted.DeadLetterSink); audience != "" {
+	if audience := resources.LacksToken(applied.DeadLetterSink, desired.DeadLetterSink); audience != "" {
 		status.MarkDeadLetterSinkNotResolved(reason, fmt.Sprintf(message, audience))
 	}
 }

@@ -273,7 +273,7 @@ func (w *world) sinkIndexers() (indexers []cache.Indexer) {
 }
 
 // settle reconciles until nothing is written any more, and fails where that
-// doesn't come to pass, or an error comes that isn't wanted.
+// doesn't come to pass, or an error comes that isn't desired.
 func (w *world) settle() []string {
 	w.t.Helper()
 	var written []string
@@ -446,22 +446,22 @@ func (w *world) sink() string { return w.goesTo("sink-address", "--sink=") }
 
 // older has the template and its record be those of a controller from before
 // there were files with addresses, and a change of the record.
-func (w *world) older(change func(*resources.InForce)) {
+func (w *world) older(change func(*resources.Applied)) {
 	w.t.Helper()
 	w.change(func(service *servingv1.Service) {
-		inForce, hash := resources.Recorded(service)
-		for _, sink := range []*resources.Sink{inForce.Sink, inForce.DeadLetterSink} {
+		applied, hash := resources.LastApplied(service)
+		for _, sink := range []*resources.Sink{applied.Sink, applied.DeadLetterSink} {
 			if sink != nil {
 				sink.Key, sink.TokenAudience = "", ""
 			}
 		}
 		if change != nil {
-			change(inForce)
+			change(applied)
 		}
-		older := resources.MakeService(w.is(), hash, *inForce)
+		older := resources.MakeService(w.is(), hash, *applied)
 		older.SetDefaults(apis.WithinUpdate(w.ctx, service))
 		service.Spec = older.Spec
-		service.Annotations[serving.InForceAnnotationKey] = older.Annotations[serving.InForceAnnotationKey]
+		service.Annotations[serving.LastAppliedAnnotationKey] = older.Annotations[serving.LastAppliedAnnotationKey]
 	})
 	w.owner(With(func(is *v1beta1.InferenceService) {
 		component := is.Status.Components[v1beta1.PredictorComponent]

@@ -52,7 +52,7 @@ const (
 // comes last, so that every other container keeps its index, by which errors
 // name it. It returns what of the logger it leaves out, because the agent would
 // refuse it, and an agent that doesn't start takes its model down.
-func addAgent(is *v1beta1.InferenceService, pod *corev1.PodSpec, inForce InForce) (ignored []string) {
+func addAgent(is *v1beta1.InferenceService, pod *corev1.PodSpec, applied Applied) (ignored []string) {
 	owner := portOwner(pod.Containers)
 	if owner < 0 {
 		// Validation refuses it; an object from before it is shown to Serving as
@@ -70,13 +70,13 @@ func addAgent(is *v1beta1.InferenceService, pod *corev1.PodSpec, inForce InForce
 		model.Env = append(model.Env, corev1.EnvVar{Name: "PORT", Value: strconv.Itoa(int(port.ContainerPort))})
 	}
 	resolvePorts(pod.Containers, owner, port)
-	readiness, startup := agentProbes(model, port, inForce.MultiContainerProbing)
-	settings, _ := agentSettingsOf(is, inForce)
-	args, ignored := draftAgent(is, owner, port, readiness, startup, inForce).args()
+	readiness, startup := agentProbes(model, port, applied.MultiContainerProbing)
+	settings, _ := agentSettingsOf(is, applied)
+	args, ignored := draftAgent(is, owner, port, readiness, startup, applied).args()
 
 	agent := corev1.Container{
 		Name:            v1beta1.AgentContainerName,
-		Image:           inForce.Agent.Image,
+		Image:           applied.Agent.Image,
 		Args:            args,
 		Env:             agentEnvironment(settings),
 		Ports:           []corev1.ContainerPort{{Name: port.Name, ContainerPort: v1beta1.AgentPort}},
@@ -95,10 +95,10 @@ func addAgent(is *v1beta1.InferenceService, pod *corev1.PodSpec, inForce InForce
 			},
 		}})
 	}
-	mountToken(pod, &agent, tokenVolume, tokenDirectory, inForce.Sink)
-	if inForce.Sink != nil {
-		mountTrust(is, pod, &agent, inForce)
-		mountToken(pod, &agent, deadLetterTokenVolume, deadLetterTokenDirectory, inForce.DeadLetterSink)
+	mountToken(pod, &agent, tokenVolume, tokenDirectory, applied.Sink)
+	if applied.Sink != nil {
+		mountTrust(is, pod, &agent, applied)
+		mountToken(pod, &agent, deadLetterTokenVolume, deadLetterTokenDirectory, applied.DeadLetterSink)
 		mountSpool(pod, &agent, is.Spec.Predictor.Logger.Spool)
 	}
 	mount(pod, &agent, apiTokenDirectory, corev1.Volume{Name: noTokenVolume, VolumeSource: corev1.VolumeSource{
@@ -171,10 +171,10 @@ func mount(pod *corev1.PodSpec, container *corev1.Container, path string, volume
 
 // draftAgent collects what the agent is told: by the InferenceService, and by
 // what is in force.
-func draftAgent(is *v1beta1.InferenceService, owner int, port corev1.ContainerPort, readiness, startup *corev1.Probe, inForce InForce) *agentDraft {
+func draftAgent(is *v1beta1.InferenceService, owner int, port corev1.ContainerPort, readiness, startup *corev1.Probe, applied Applied) *agentDraft {
 	logger := is.Spec.Predictor.Logger
 	draft := &agentDraft{owner: owner}
-	settings, errs := agentSettingsOf(is, inForce)
+	settings, errs := agentSettingsOf(is, applied)
 	if errs != nil {
 		draft.addOfLogger("resources", refuse(errs))
 	}
@@ -195,11 +195,11 @@ func draftAgent(is *v1beta1.InferenceService, owner int, port corev1.ContainerPo
 		return nil
 	})
 	draft.addBudget(logger, settings)
-	draft.addProbes(readiness, startup, inForce.MultiContainerProbing)
-	if inForce.Sink != nil {
-		draft.addSink(inForce)
+	draft.addProbes(readiness, startup, applied.MultiContainerProbing)
+	if applied.Sink != nil {
+		draft.addSink(applied)
 		draft.addDelivery(logger.Delivery)
-		draft.addDeadLetterSink(inForce.DeadLetterSink)
+		draft.addDeadLetterSink(applied.DeadLetterSink)
 		draft.addSpool(logger.Spool)
 	}
 	draft.addOfLogger("metadataRefresh", func(c *agentconfig.Config) error {
@@ -212,10 +212,10 @@ func draftAgent(is *v1beta1.InferenceService, owner int, port corev1.ContainerPo
 		}
 		return nil
 	})
-	for _, attribute := range inForce.Metadata {
+	for _, attribute := range applied.Metadata {
 		draft.addOfLogger("metadata", func(c *agentconfig.Config) error { c.Metadata = append(c.Metadata, attribute); return nil })
 	}
-	draft.add("config-observability", func(c *agentconfig.Config) error { setTelemetry(c, inForce.Observability); return nil })
+	draft.add("config-observability", func(c *agentconfig.Config) error { setTelemetry(c, applied.Observability); return nil })
 	return draft
 }
 
@@ -274,8 +274,8 @@ func (d *agentDraft) addProbes(readinessProbe, startupProbe *corev1.Probe, multi
 }
 
 // addSink adds where events go, and what is mounted for it.
-func (d *agentDraft) addSink(inForce InForce) {
-	sink := inForce.Sink
+func (d *agentDraft) addSink(applied Applied) {
+	sink := applied.Sink
 	if url := sink.Address.URL; url != nil {
 		d.addOfLogger("sink", func(c *agentconfig.Config) error { c.Sinks = []agentconfig.Sink{{URL: url.URL()}}; return nil })
 	}
@@ -286,7 +286,7 @@ func (d *agentDraft) addSink(inForce InForce) {
 		if len(c.Sinks) > 0 {
 			setFiles(&c.Sinks[0], sink, sinkTrustDirectory, sinkAddressFile, tokenDirectory)
 		}
-		if domain, needed := clusterDomain(inForce); needed {
+		if domain, needed := clusterDomain(applied); needed {
 			c.ClusterDomain = domain
 		}
 		return nil
@@ -309,8 +309,8 @@ func setFiles(to *agentconfig.Sink, sink *Sink, trustOf, addressFile, tokenOf st
 
 // clusterDomain gives the cluster's DNS domain where a token goes by it, and
 // none that an agent would refuse: its default holds then.
-func clusterDomain(inForce InForce) (domain string, needed bool) {
+func clusterDomain(applied Applied) (domain string, needed bool) {
 	domain = strings.ToLower(strings.TrimSuffix(network.GetClusterDomainName(), "."))
-	sendsToken := inForce.Sink.audience() != "" || inForce.DeadLetterSink.audience() != ""
+	sendsToken := applied.Sink.audience() != "" || applied.DeadLetterSink.audience() != ""
 	return domain, sendsToken && len(validation.IsDNS1123Subdomain(domain)) == 0
 }

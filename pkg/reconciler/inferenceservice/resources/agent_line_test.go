@@ -47,18 +47,18 @@ func unseen(t *testing.T, logger, container string, annotations map[string]strin
 }
 
 // platform is what an older template has, with a sink.
-func platform(is *v1beta1.InferenceService) InForce {
-	inForce := InForce{
+func platform(is *v1beta1.InferenceService) Applied {
+	applied := Applied{
 		Agent: agentSettings(),
 		Sink:  &Sink{Destination: broker("default"), ByDefault: true, Address: *addressOf("default")},
 	}
-	inForce.Metadata, _ = metadata.Select(is.Annotations, is.Spec.Predictor.Logger.MetadataSources())
-	return inForce
+	applied.Metadata, _ = metadata.Select(is.Annotations, is.Spec.Predictor.Logger.MetadataSources())
+	return applied
 }
 
 // platforms are the forms that a record can have of sinks which resolve to a
 // URL, or don't (nil): as an older controller wrote it, and as this one does.
-func platforms(is *v1beta1.InferenceService, destination duckv1.Destination, url *apis.URL) (all []InForce) {
+func platforms(is *v1beta1.InferenceService, destination duckv1.Destination, url *apis.URL) (all []Applied) {
 	older := platform(is)
 	older.Sink.Address.URL = url
 	if url == nil {
@@ -68,28 +68,28 @@ func platforms(is *v1beta1.InferenceService, destination duckv1.Destination, url
 	all = append(all, older)
 	audience := "other"
 	for _, asked := range []*string{nil, &audience} {
-		wanted := Wanted{Agent: older.Agent, Metadata: older.Metadata}
+		desired := Desired{Agent: older.Agent, Metadata: older.Metadata}
 		var address *duckv1.Addressable
 		if url != nil {
 			address = &duckv1.Addressable{URL: url, Audience: asked}
 		}
-		wanted.Sink = WantedSink{Destination: destination, Address: address}
-		all = append(all, Decide(nil, true, wanted))
-		wanted.DeadLetterSink = &WantedSink{Destination: destination, Address: address}
-		all = append(all, Decide(nil, true, wanted))
-		wanted.DeadLetterSink = &WantedSink{Destination: broker("letters")}
-		all = append(all, Decide(nil, true, wanted))
-		wanted.Sink.Refused, wanted.Sink.Address = true, nil
-		all = append(all, Decide(nil, true, wanted), Decide(&older, true, wanted))
+		desired.Sink = DesiredSink{Destination: destination, Address: address}
+		all = append(all, Decide(nil, true, desired))
+		desired.DeadLetterSink = &DesiredSink{Destination: destination, Address: address}
+		all = append(all, Decide(nil, true, desired))
+		desired.DeadLetterSink = &DesiredSink{Destination: broker("letters")}
+		all = append(all, Decide(nil, true, desired))
+		desired.Sink.Refused, desired.Sink.Address = true, nil
+		all = append(all, Decide(nil, true, desired), Decide(&older, true, desired))
 	}
 	return all
 }
 
 // readByTheAgent gives what an agent reads of its template, and fails where the
 // agent would not start.
-func readByTheAgent(t *testing.T, is *v1beta1.InferenceService, inForce InForce) *agentconfig.Config {
+func readByTheAgent(t *testing.T, is *v1beta1.InferenceService, applied Applied) *agentconfig.Config {
 	t.Helper()
-	containers := MakeService(is, "", inForce).Spec.Template.Spec.Containers
+	containers := MakeService(is, "", applied).Spec.Template.Spec.Containers
 	index := slices.IndexFunc(containers, func(c corev1.Container) bool { return c.Name == v1beta1.AgentContainerName && len(c.Ports) > 0 })
 	if index < 0 {
 		return nil
@@ -164,18 +164,18 @@ func TestWhatTheAgentWouldRefuseIsLeftOut(t *testing.T) {
 			}
 			test.annotations["team"] = "ai-platform"
 			is := unseen(t, test.logger, test.container, test.annotations)
-			inForce := platform(is)
-			read := readByTheAgent(t, is, inForce)
+			applied := platform(is)
+			read := readByTheAgent(t, is, applied)
 			if read == nil || len(read.Sinks) != 1 {
 				t.Fatalf("the sink is left out: %+v", read)
 			}
-			selected, refused := metadata.Accept(inForce.Metadata)
+			selected, refused := metadata.Accept(applied.Metadata)
 			for i, attribute := range selected {
 				if len(read.Metadata) <= i || read.Metadata[i] != attribute {
 					t.Errorf("the agent reads %v, want %v", read.Metadata, selected)
 				}
 			}
-			ignored := Ignored(is, inForce)
+			ignored := Ignored(is, applied)
 			if len(refused) == 0 && len(test.ignored) == 0 && len(ignored) > 0 {
 				t.Errorf("it says %q", ignored)
 			}
@@ -191,12 +191,12 @@ func TestWhatTheAgentWouldRefuseIsLeftOut(t *testing.T) {
 // A sink that is left out takes its options with it, and is named once.
 func TestASinkThatTheAgentWouldRefuse(t *testing.T) {
 	is := unseen(t, `{delivery: {retry: 3}}`, "", nil)
-	inForce := platform(is)
-	inForce.Sink.Address.URL = &apis.URL{Scheme: "ftp", Host: "h"}
-	if read := readByTheAgent(t, is, inForce); len(read.Sinks) != 0 {
+	applied := platform(is)
+	applied.Sink.Address.URL = &apis.URL{Scheme: "ftp", Host: "h"}
+	if read := readByTheAgent(t, is, applied); len(read.Sinks) != 0 {
 		t.Errorf("sinks: %v", read.Sinks)
 	}
-	ignored := Ignored(is, inForce)
+	ignored := Ignored(is, applied)
 	if len(ignored) != 1 || !strings.Contains(ignored[0], "logger.sink") {
 		t.Errorf("it says %q", ignored)
 	}
@@ -205,16 +205,16 @@ func TestASinkThatTheAgentWouldRefuse(t *testing.T) {
 // A sink may have no address yet: a file makes it, and its options count.
 func TestASinkWithoutAnAddressKeepsItsOptions(t *testing.T) {
 	is := unseen(t, `{mode: x, delivery: {retry: 3}, spool: {sizeLimit: 1Gi}}`, "", nil)
-	wanted := Wanted{Agent: agentSettings(), Sink: WantedSink{Destination: broker("a")}, DeadLetterSink: &WantedSink{Destination: broker("b")}}
-	inForce := Decide(nil, true, wanted)
+	desired := Desired{Agent: agentSettings(), Sink: DesiredSink{Destination: broker("a")}, DeadLetterSink: &DesiredSink{Destination: broker("b")}}
+	applied := Decide(nil, true, desired)
 	// It is refused, which must be said also where no URL makes the sink.
-	inForce.DeadLetterSink.Address.URL = &apis.URL{Scheme: "ftp", Host: "h"}
-	read := readByTheAgent(t, is, inForce)
+	applied.DeadLetterSink.Address.URL = &apis.URL{Scheme: "ftp", Host: "h"}
+	read := readByTheAgent(t, is, applied)
 	if len(read.Sinks) != 1 || read.Sinks[0].URL != nil || read.Sinks[0].AddressFile == "" || *read.Sinks[0].Schedule.Retries != 3 ||
 		read.Sinks[0].Spool == nil || read.Sinks[0].DeadLetter == nil || read.Sinks[0].DeadLetter.AddressFile == "" {
 		t.Errorf("the agent reads %+v", read.Sinks)
 	}
-	if ignored := Ignored(is, inForce); !slices.ContainsFunc(ignored, func(said string) bool { return strings.Contains(said, "logger.delivery.deadLetterSink") }) {
+	if ignored := Ignored(is, applied); !slices.ContainsFunc(ignored, func(said string) bool { return strings.Contains(said, "logger.delivery.deadLetterSink") }) {
 		t.Errorf("it says %q", ignored)
 	}
 }
@@ -284,9 +284,9 @@ func filled(t testing.TB, seed int64) *v1beta1.InferenceService {
 func TestAnyInferenceServiceGivesAnAgentThatStarts(t *testing.T) {
 	for seed := range int64(2000) {
 		is := filled(t, seed)
-		inForce := platform(is)
-		inForce.MultiContainerProbing = seed%2 == 0
-		readByTheAgent(t, is, inForce)
+		applied := platform(is)
+		applied.MultiContainerProbing = seed%2 == 0
+		readByTheAgent(t, is, applied)
 		if t.Failed() {
 			t.Fatalf("with the seed %d", seed)
 		}
@@ -332,15 +332,15 @@ func FuzzTheAgentReadsWhatTheControllerWrites(f *testing.F) {
 		for _, destination := range []duckv1.Destination{
 			broker("default"), {URI: written}, {Ref: broker("default").Ref, URI: written}, {Ref: &duckv1.KReference{APIVersion: "v1", Kind: "Service", Name: "sink"}},
 		} {
-			for _, inForce := range platforms(is, destination, url) {
-				inForce.Agent = *config.FromContextOrDefaults(t.Context()).Agent
-				for _, inForce.MultiContainerProbing = range []bool{false, true} {
-					readByTheAgent(t, is, inForce)
-					Ignored(is, inForce)
+			for _, applied := range platforms(is, destination, url) {
+				applied.Agent = *config.FromContextOrDefaults(t.Context()).Agent
+				for _, applied.MultiContainerProbing = range []bool{false, true} {
+					readByTheAgent(t, is, applied)
+					Ignored(is, applied)
 				}
-				recorded, _ := Recorded(MakeService(is, "", inForce))
-				if recorded == nil || !Holds(MakeService(is, "", inForce), true, *recorded) {
-					t.Errorf("the record is %+v of %+v", recorded, inForce)
+				lastApplied, _ := LastApplied(MakeService(is, "", applied))
+				if lastApplied == nil || !Holds(MakeService(is, "", applied), true, *lastApplied) {
+					t.Errorf("the record is %+v of %+v", lastApplied, applied)
 				}
 			}
 		}

@@ -198,17 +198,17 @@ func TestTheAgentReadsWhatTheControllerWrites(t *testing.T) {
 			is.Spec.Predictor.Logger = &test.logger
 			is.Spec.Predictor.Containers = []corev1.Container{model}
 			is.SetDefaults(t.Context())
-			inForce := InForce{Agent: *config.FromContextOrDefaults(t.Context()).Agent, Metadata: attributes}
-			inForce.Observability.Metrics = telemetry.Metrics{Protocol: telemetry.GRPC, Endpoint: "http://collector:4317"}
+			applied := Applied{Agent: *config.FromContextOrDefaults(t.Context()).Agent, Metadata: attributes}
+			applied.Observability.Metrics = telemetry.Metrics{Protocol: telemetry.GRPC, Endpoint: "http://collector:4317"}
 			if test.sink != nil {
-				inForce.Sink = &Sink{Address: *test.sink}
+				applied.Sink = &Sink{Address: *test.sink}
 			}
 
 			if test.letter != nil {
-				inForce.DeadLetterSink = &Sink{Address: *test.letter}
+				applied.DeadLetterSink = &Sink{Address: *test.letter}
 			}
 
-			containers := MakeService(is, "", inForce).Spec.Template.Spec.Containers
+			containers := MakeService(is, "", applied).Spec.Template.Spec.Containers
 			agent := containers[slices.IndexFunc(containers, func(c corev1.Container) bool { return c.Name == v1beta1.AgentContainerName })]
 			var written []string
 			for _, argument := range agent.Args {
@@ -221,7 +221,7 @@ func TestTheAgentReadsWhatTheControllerWrites(t *testing.T) {
 			if diff := cmp.Diff(attributes, read.Metadata); diff != "" {
 				t.Error("metadata (-written, +read):", diff)
 			}
-			if read.MetricsExport != inForce.Observability.Metrics {
+			if read.MetricsExport != applied.Observability.Metrics {
 				t.Errorf("metrics go to %+v", read.MetricsExport)
 			}
 			if read.Port != uint16(v1beta1.AgentPort) || read.AdminPort != uint16(v1beta1.AgentAdminPort) ||
@@ -244,7 +244,7 @@ func TestTheAgentReadsWhatItExports(t *testing.T) {
 	byDefault := config.Observability{
 		Metrics: telemetry.Metrics{Protocol: telemetry.Prometheus}, Traces: telemetry.Traces{Protocol: telemetry.None},
 	}
-	for what, test := range map[string]struct{ inForce, want config.Observability }{
+	for what, test := range map[string]struct{ applied, want config.Observability }{
 		"nothing":   {config.Observability{}, byDefault},
 		"all of it": {grpc, grpc},
 		"no metrics": {
@@ -264,7 +264,7 @@ func TestTheAgentReadsWhatItExports(t *testing.T) {
 		},
 	} {
 		var written agentconfig.Config
-		setTelemetry(&written, test.inForce)
+		setTelemetry(&written, test.applied)
 		line := written.Args()
 		read, err := agentconfig.Parse(line)
 		if err != nil {

@@ -23,11 +23,11 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
 )
 
-// InForce is the part of a template that comes from the platform, not from the
+// Applied is the part of a template that comes from the platform, not from the
 // InferenceService's owner. A change of the template makes a new Revision, which
 // can cost a GPU. So this part is recorded with the Knative Service, and stays
 // until the owner's own change makes a new Revision.
-type InForce struct {
+type Applied struct {
 	// Agent is the agent's image and settings.
 	Agent config.Agent `json:"agent"`
 	// MultiContainerProbing says that Knative Serving accepts probes on the model.
@@ -88,8 +88,8 @@ func withoutCACerts(address *duckv1.Addressable) duckv1.Addressable {
 	return without
 }
 
-// WantedSink is the sink that the owner or the cluster's default names now.
-type WantedSink struct {
+// DesiredSink is the sink that the owner or the cluster's default names now.
+type DesiredSink struct {
 	Destination duckv1.Destination
 	ByDefault   bool
 	// Address is the resolved address, or nil if the destination has none.
@@ -98,30 +98,30 @@ type WantedSink struct {
 	Refused bool
 }
 
-// Wanted is the part of a new template that comes from the platform.
-type Wanted struct {
+// Desired is the part of a new template that comes from the platform.
+type Desired struct {
 	Agent         config.Agent
 	Observability config.Observability
 	// MultiContainerProbing is whether Knative Serving's feature is on.
 	MultiContainerProbing bool
 
-	Sink WantedSink
+	Sink DesiredSink
 	// DeadLetterSink is nil if none is named.
-	DeadLetterSink *WantedSink
+	DeadLetterSink *DesiredSink
 	// Metadata has none of the annotations that the cluster denies.
 	Metadata []metadata.Attribute
 }
 
-// Decide chooses between the recorded input of the template and the wanted one.
+// Decide chooses between the recorded input of the template and the desired one.
 // Before is nil if there is no template yet. Renew says that the template is
 // replaced in any case, because the owner changed something or its Revision
 // failed.
-func Decide(before *InForce, renew bool, wanted Wanted) InForce {
+func Decide(before *Applied, renew bool, desired Desired) Applied {
 	if before == nil {
-		before, renew = &InForce{}, true
+		before, renew = &Applied{}, true
 	}
 	if !renew {
-		sink, letters := decideSink(before.Sink, &wanted.Sink), decideSink(before.DeadLetterSink, wanted.DeadLetterSink)
+		sink, letters := decideSink(before.Sink, &desired.Sink), decideSink(before.DeadLetterSink, desired.DeadLetterSink)
 		// A new Revision has the arguments of this controller, which an older agent
 		// may not know. So everything is brought up to date.
 		renew = !equality.Semantic.DeepEqual(before.Sink, sink) || !equality.Semantic.DeepEqual(before.DeadLetterSink, letters)
@@ -129,10 +129,10 @@ func Decide(before *InForce, renew bool, wanted Wanted) InForce {
 	if !renew {
 		return *before
 	}
-	return InForce{
-		Agent: wanted.Agent, Observability: wanted.Observability, Metadata: wanted.Metadata,
-		MultiContainerProbing: wanted.MultiContainerProbing,
-		Sink:                  newSink(before.Sink, &wanted.Sink), DeadLetterSink: newSink(before.DeadLetterSink, wanted.DeadLetterSink),
+	return Applied{
+		Agent: desired.Agent, Observability: desired.Observability, Metadata: desired.Metadata,
+		MultiContainerProbing: desired.MultiContainerProbing,
+		Sink:                  newSink(before.Sink, &desired.Sink), DeadLetterSink: newSink(before.DeadLetterSink, desired.DeadLetterSink),
 	}
 }
 
@@ -140,21 +140,21 @@ func Decide(before *InForce, renew bool, wanted Wanted) InForce {
 // differs from before, the template is replaced. It stays if the agent reads the
 // sink's address from a file, if the address is the same, if the sink has no
 // address now, or if only the cluster's default changed.
-func decideSink(before *Sink, wanted *WantedSink) *Sink {
-	if wanted == nil {
+func decideSink(before *Sink, desired *DesiredSink) *Sink {
+	if desired == nil {
 		return nil
 	}
-	same := before != nil && equality.Semantic.DeepEqual(before.Destination, wanted.Destination)
+	same := before != nil && equality.Semantic.DeepEqual(before.Destination, desired.Destination)
 	switch {
-	case before != nil && before.ByDefault && wanted.ByDefault && !same, same && before.Key != "":
+	case before != nil && before.ByDefault && desired.ByDefault && !same, same && before.Key != "":
 		return before
-	case wanted.Refused:
+	case desired.Refused:
 		// Even if the sink has got events until now.
 		return nil
-	case wanted.Address != nil && same && keepsAudience(before, *wanted):
+	case desired.Address != nil && same && keepsAudience(before, *desired):
 		return before
-	case wanted.Address != nil && isRecordable(wanted.Destination):
-		return &Sink{Destination: wanted.Destination, ByDefault: wanted.ByDefault, Address: withoutCACerts(wanted.Address)}
+	case desired.Address != nil && isRecordable(desired.Destination):
+		return &Sink{Destination: desired.Destination, ByDefault: desired.ByDefault, Address: withoutCACerts(desired.Address)}
 	case same:
 		return before
 	default:
@@ -165,19 +165,19 @@ func decideSink(before *Sink, wanted *WantedSink) *Sink {
 // newSink gives the sink of a new template, whose agents read the sink's address
 // from a file. The arguments have the current address, or the last one of the
 // same destination.
-func newSink(before *Sink, wanted *WantedSink) *Sink {
-	if wanted == nil || !isRecordable(wanted.Destination) {
+func newSink(before *Sink, desired *DesiredSink) *Sink {
+	if desired == nil || !isRecordable(desired.Destination) {
 		return nil
 	}
 	sink := &Sink{
-		Destination: wanted.Destination, ByDefault: wanted.ByDefault,
-		Key: keyOf(wanted.Destination), TokenAudience: v1beta1.ExpectedAudience(wanted.Destination),
+		Destination: desired.Destination, ByDefault: desired.ByDefault,
+		Key: keyOf(desired.Destination), TokenAudience: v1beta1.ExpectedAudience(desired.Destination),
 	}
-	same := before != nil && equality.Semantic.DeepEqual(before.Destination, wanted.Destination)
+	same := before != nil && equality.Semantic.DeepEqual(before.Destination, desired.Destination)
 	switch {
-	case wanted.Refused:
-	case wanted.Address != nil:
-		sink.Address = withoutCACerts(wanted.Address)
+	case desired.Refused:
+	case desired.Address != nil:
+		sink.Address = withoutCACerts(desired.Address)
 		if audience := sink.Address.Audience; audience != nil {
 			sink.TokenAudience = *audience
 		}
@@ -205,12 +205,12 @@ func keyOf(destination duckv1.Destination) string {
 
 // keepsAudience reports whether the template differs from a new one only in its
 // token, and the owner wrote the audience of that token.
-func keepsAudience(before *Sink, wanted WantedSink) bool {
+func keepsAudience(before *Sink, desired DesiredSink) bool {
 	audience := before.Address.Audience
-	if audience == nil || wanted.Address.Audience != nil || wanted.Destination.Audience == nil || *wanted.Destination.Audience != *audience {
+	if audience == nil || desired.Address.Audience != nil || desired.Destination.Audience == nil || *desired.Destination.Audience != *audience {
 		return false
 	}
-	address := withoutCACerts(wanted.Address)
+	address := withoutCACerts(desired.Address)
 	address.Audience = audience
 	return equality.Semantic.DeepEqual(address, before.Address)
 }
@@ -219,11 +219,11 @@ func keepsAudience(before *Sink, wanted WantedSink) bool {
 // may not have, and reports whether there were any. Such a token is somebody
 // else's credential, so its template is replaced at once. An audience that the
 // owner wrote stays until the owner's next change.
-func WithoutForeignAudiences(inForce *InForce, wanted Wanted, allowed []string) (*InForce, bool) {
-	if inForce == nil {
+func WithoutForeignAudiences(applied *Applied, desired Desired, allowed []string) (*Applied, bool) {
+	if applied == nil {
 		return nil, false
 	}
-	without, changed := *inForce, false
+	without, changed := *applied, false
 	revoke := func(sink *Sink, named *duckv1.Destination) *Sink {
 		audience := sink.audience()
 		if audience == "" {
@@ -238,70 +238,70 @@ func WithoutForeignAudiences(inForce *InForce, wanted Wanted, allowed []string) 
 		revoked.Address.Audience, revoked.TokenAudience = nil, ""
 		return &revoked
 	}
-	without.Sink = revoke(inForce.Sink, &wanted.Sink.Destination)
+	without.Sink = revoke(applied.Sink, &desired.Sink.Destination)
 	var letters *duckv1.Destination
-	if wanted.DeadLetterSink != nil {
-		letters = &wanted.DeadLetterSink.Destination
+	if desired.DeadLetterSink != nil {
+		letters = &desired.DeadLetterSink.Destination
 	}
-	without.DeadLetterSink = revoke(inForce.DeadLetterSink, letters)
+	without.DeadLetterSink = revoke(applied.DeadLetterSink, letters)
 	return &without, changed
 }
 
 // Behind names the differences between the template and a new one.
-func Behind(is *v1beta1.InferenceService, inForce InForce, wanted Wanted) []string {
+func Behind(is *v1beta1.InferenceService, applied Applied, desired Desired) []string {
 	var differences []string
-	if inForce.Agent.Image != wanted.Agent.Image {
+	if applied.Agent.Image != desired.Agent.Image {
 		differences = append(differences, "agent image")
 	}
-	settings := inForce.Agent
-	settings.Image = wanted.Agent.Image
-	if !equality.Semantic.DeepEqual(settings, wanted.Agent) {
+	settings := applied.Agent
+	settings.Image = desired.Agent.Image
+	if !equality.Semantic.DeepEqual(settings, desired.Agent) {
 		differences = append(differences, "agent configuration")
 	}
-	if inForce.Observability != wanted.Observability {
+	if applied.Observability != desired.Observability {
 		differences = append(differences, "metrics and traces")
 	}
-	if inForce.MultiContainerProbing != wanted.MultiContainerProbing && needsMultiContainerProbing(is.Spec.Predictor.Containers) {
+	if applied.MultiContainerProbing != desired.MultiContainerProbing && needsMultiContainerProbing(is.Spec.Predictor.Containers) {
 		differences = append(differences, "setting of "+featureMultiContainerProbing)
 	}
-	if inForce.Sink != nil && inForce.Sink.ByDefault && wanted.Sink.ByDefault &&
-		!equality.Semantic.DeepEqual(inForce.Sink.Destination, wanted.Sink.Destination) {
+	if applied.Sink != nil && applied.Sink.ByDefault && desired.Sink.ByDefault &&
+		!equality.Semantic.DeepEqual(applied.Sink.Destination, desired.Sink.Destination) {
 		differences = append(differences, "default sink")
 	}
 	return differences
 }
 
 // Recorded reads the record and the owner's hash from the annotations of a Knative
-// Service. InForce is nil if there is no record that can be read: the next write
+// Service. Applied is nil if there is no record that can be read: the next write
 // makes one.
-func Recorded(service *servingv1.Service) (inForce *InForce, ownerHash string) {
+func LastApplied(service *servingv1.Service) (applied *Applied, ownerHash string) {
 	ownerHash = service.Annotations[serving.OwnerHashAnnotationKey]
-	record, found := service.Annotations[serving.InForceAnnotationKey]
+	record, found := service.Annotations[serving.LastAppliedAnnotationKey]
 	if !found {
 		return nil, ownerHash
 	}
-	inForce = &InForce{}
-	if err := json.Unmarshal([]byte(record), inForce); err != nil {
+	applied = &Applied{}
+	if err := json.Unmarshal([]byte(record), applied); err != nil {
 		return nil, ownerHash
 	}
-	for _, sink := range []*Sink{inForce.Sink, inForce.DeadLetterSink} {
+	for _, sink := range []*Sink{applied.Sink, applied.DeadLetterSink} {
 		if sink != nil {
 			// An older template has them in its arguments.
 			sink.Address.CACerts = nil
 		}
 	}
-	return inForce, ownerHash
+	return applied, ownerHash
 }
 
 // Holds reports whether the template of a live Knative Service was made from this
 // input. It compares the values of the record, not its text, so that a field that
 // a later controller adds changes no running template.
-func Holds(live *servingv1.Service, ownerUnchanged bool, inForce InForce) bool {
-	recorded, _ := Recorded(live)
-	if recorded == nil {
-		recorded = &InForce{}
+func Holds(live *servingv1.Service, ownerUnchanged bool, applied Applied) bool {
+	lastApplied, _ := LastApplied(live)
+	if lastApplied == nil {
+		lastApplied = &Applied{}
 	}
-	return ownerUnchanged && equality.Semantic.DeepEqual(*recorded, inForce)
+	return ownerUnchanged && equality.Semantic.DeepEqual(*lastApplied, applied)
 }
 
 // ServesAlone reports whether only pods of the latest Revision serve. Serving
@@ -315,8 +315,8 @@ func ServesAlone(service *servingv1.Service) bool {
 }
 
 // OthersServe reports whether pods of another template may serve.
-func OthersServe(live *servingv1.Service, ownerUnchanged bool, inForce InForce) bool {
-	return live != nil && (!ServesAlone(live) || !Holds(live, ownerUnchanged, inForce))
+func OthersServe(live *servingv1.Service, ownerUnchanged bool, applied Applied) bool {
+	return live != nil && (!ServesAlone(live) || !Holds(live, ownerUnchanged, applied))
 }
 
 // MayHaveAgents reports whether pods with an agent may serve: the template has an

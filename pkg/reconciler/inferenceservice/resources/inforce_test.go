@@ -36,19 +36,19 @@ import (
 
 func TestWhichSinkHoldsForTheTemplate(t *testing.T) {
 	// What there is now: who names it, which one, and whether it has an address.
-	wanted := []string{
+	desired := []string{
 		"default A up", "default A down", "default B up", "default B down",
 		"named A up", "named A down", "named B up", "named B down",
 	}
 	const (
 		gone = "gone" // no sink, as there was none
-		none = "none" // what is wanted now, which has no address yet
+		none = "none" // what is desired now, which has no address yet
 		kept = "kept" // what was in force, and so the template as it is
-		last = "last" // what is wanted now, with the address it had last
-		new  = "new"  // what is wanted now, with the address it has
+		last = "last" // what is desired now, with the address it had last
+		new  = "new"  // what is desired now, with the address it has
 	)
 	// What was in force, whether the owner changed anything since, and what then
-	// holds for each of those wanted. A template of an older controller has the
+	// holds for each of those desired. A template of an older controller has the
 	// address in its arguments alone.
 	table := map[string][]string{
 		"no template, -":           {new, none, new, none, new, none, new, none},
@@ -64,9 +64,9 @@ func TestWhichSinkHoldsForTheTemplate(t *testing.T) {
 		"live named A, changed":    {new, last, new, none, new, last, new, none},
 	}
 	for row, cells := range table {
-		var before *InForce
+		var before *Applied
 		if row != "no template, -" {
-			before = &InForce{}
+			before = &Applied{}
 		}
 		if strings.Contains(row, " A, ") {
 			before.Sink = &Sink{Destination: broker("A"), ByDefault: strings.Contains(row, "default"), Address: *addressOf("A")}
@@ -77,10 +77,10 @@ func TestWhichSinkHoldsForTheTemplate(t *testing.T) {
 			}
 		}
 		for i, cell := range cells {
-			t.Run(row+" -> "+wanted[i], func(t *testing.T) {
+			t.Run(row+" -> "+desired[i], func(t *testing.T) {
 				var who, name, state string
-				_, _ = fmt.Sscan(wanted[i], &who, &name, &state)
-				sink := WantedSink{Destination: broker(name), ByDefault: who == "default"}
+				_, _ = fmt.Sscan(desired[i], &who, &name, &state)
+				sink := DesiredSink{Destination: broker(name), ByDefault: who == "default"}
 				if state == "up" {
 					sink.Address = addressOf(name)
 				}
@@ -101,7 +101,7 @@ func TestWhichSinkHoldsForTheTemplate(t *testing.T) {
 				case kept:
 					want = before.Sink
 				}
-				got := Decide(before, strings.HasSuffix(row, "changed"), Wanted{Sink: sink}).Sink
+				got := Decide(before, strings.HasSuffix(row, "changed"), Desired{Sink: sink}).Sink
 				if diff := cmp.Diff(want, got); diff != "" {
 					t.Errorf("(-%s, +got): %s", cell, diff)
 				}
@@ -114,21 +114,21 @@ func TestWhichAgentAndMetadataHoldForTheTemplate(t *testing.T) {
 	oldAgent, newAgent := config.Agent{Image: "old"}, config.Agent{Image: "new"}
 	oldMetadata, newMetadata := []metadata.Attribute{{Name: "team", Value: "a"}}, []metadata.Attribute{{Name: "team", Value: "b"}}
 	for what, test := range map[string]struct {
-		before       *InForce
+		before       *Applied
 		ownerChanged bool
 		agent        config.Agent
 		metadata     []metadata.Attribute
 	}{
 		"a first template gets what there is":             {nil, false, newAgent, newMetadata},
-		"without the owner agent and metadata stay":       {&InForce{Agent: oldAgent, Metadata: oldMetadata}, false, oldAgent, oldMetadata},
-		"the owner's change brings everything up to date": {&InForce{Agent: oldAgent, Metadata: oldMetadata}, true, newAgent, newMetadata},
-		"a sink that goes brings everything up to date":   {&InForce{Agent: oldAgent, Metadata: oldMetadata, Sink: &Sink{Destination: broker("a")}}, false, newAgent, newMetadata},
-		"so does a dead letter sink":                      {&InForce{Agent: oldAgent, Metadata: oldMetadata, DeadLetterSink: &Sink{Destination: broker("a")}}, false, newAgent, newMetadata},
+		"without the owner agent and metadata stay":       {&Applied{Agent: oldAgent, Metadata: oldMetadata}, false, oldAgent, oldMetadata},
+		"the owner's change brings everything up to date": {&Applied{Agent: oldAgent, Metadata: oldMetadata}, true, newAgent, newMetadata},
+		"a sink that goes brings everything up to date":   {&Applied{Agent: oldAgent, Metadata: oldMetadata, Sink: &Sink{Destination: broker("a")}}, false, newAgent, newMetadata},
+		"so does a dead letter sink":                      {&Applied{Agent: oldAgent, Metadata: oldMetadata, DeadLetterSink: &Sink{Destination: broker("a")}}, false, newAgent, newMetadata},
 	} {
 		t.Run(what, func(t *testing.T) {
-			got := Decide(test.before, test.ownerChanged, Wanted{Agent: newAgent, Metadata: newMetadata})
+			got := Decide(test.before, test.ownerChanged, Desired{Agent: newAgent, Metadata: newMetadata})
 			got.Sink = nil
-			if diff := cmp.Diff(InForce{Agent: test.agent, Metadata: test.metadata}, got); diff != "" {
+			if diff := cmp.Diff(Applied{Agent: test.agent, Metadata: test.metadata}, got); diff != "" {
 				t.Errorf("(-want, +got): %s", diff)
 			}
 		})
@@ -140,22 +140,22 @@ func TestWhichAgentAndMetadataHoldForTheTemplate(t *testing.T) {
 // its agent doesn't know.
 func TestARecordFromBeforeTheBoundRollsNone(t *testing.T) {
 	is := Seed()
-	before := InForce{Agent: config.Agent{Image: "agent:1", GoMemoryLimit: "96MiB", BufferBytes: 1 << 20, MaxPayloadBytes: 1000}}
+	before := Applied{Agent: config.Agent{Image: "agent:1", GoMemoryLimit: "96MiB", BufferBytes: 1 << 20, MaxPayloadBytes: 1000}}
 	live := MakeService(is, "hash", before)
-	if record := live.Annotations[serving.InForceAnnotationKey]; strings.Contains(record, "xchanges") {
+	if record := live.Annotations[serving.LastAppliedAnnotationKey]; strings.Contains(record, "xchanges") {
 		t.Errorf("the record is another one: %s", record)
 	}
-	recorded, _ := Recorded(live)
-	wanted := Wanted{Agent: before.Agent}
-	wanted.Agent.MaxExchanges = 512
-	if decided := Decide(recorded, false, wanted); !Holds(live, true, decided) {
+	lastApplied, _ := LastApplied(live)
+	desired := Desired{Agent: before.Agent}
+	desired.Agent.MaxExchanges = 512
+	if decided := Decide(lastApplied, false, desired); !Holds(live, true, decided) {
 		t.Error("the template is made anew")
 	}
 	containers := live.Spec.Template.Spec.Containers
 	if line := strings.Join(containers[len(containers)-1].Args, " "); strings.Contains(line, "max-exchanges") {
 		t.Errorf("the agent gets %s", line)
 	}
-	anew := MakeService(is, "hash", Decide(recorded, true, wanted)).Spec.Template.Spec.Containers
+	anew := MakeService(is, "hash", Decide(lastApplied, true, desired)).Spec.Template.Spec.Containers
 	if !slices.Contains(anew[len(anew)-1].Args, "--max-exchanges=512") {
 		t.Errorf("a template made anew has %v", anew[len(anew)-1].Args)
 	}
@@ -165,11 +165,11 @@ func TestARecordFromBeforeTheBoundRollsNone(t *testing.T) {
 // was any.
 func TestAnotherCollectorRollsNone(t *testing.T) {
 	former, now := config.Observability{}, config.Observability{Traces: telemetry.Traces{Protocol: telemetry.Stdout}}
-	before := InForce{Observability: former}
-	if got := Decide(&before, false, Wanted{Observability: now}); got.Observability != former {
+	before := Applied{Observability: former}
+	if got := Decide(&before, false, Desired{Observability: now}); got.Observability != former {
 		t.Errorf("without the owner it is %+v", got.Observability)
 	}
-	if got := Decide(&before, true, Wanted{Observability: now}); got.Observability != now {
+	if got := Decide(&before, true, Desired{Observability: now}); got.Observability != now {
 		t.Errorf("with the owner it is %+v", got.Observability)
 	}
 	if record := string(mustMarshal(before)); strings.Contains(record, "observability") {
@@ -178,32 +178,32 @@ func TestAnotherCollectorRollsNone(t *testing.T) {
 }
 
 func TestBehindNamesWhatANewTemplateWouldHave(t *testing.T) {
-	now := func(change func(*Wanted)) Wanted {
-		wanted := Wanted{Agent: agentSettings(), Sink: WantedSink{Destination: broker("default"), ByDefault: true, Address: addressOf("default")}}
-		change(&wanted)
-		return wanted
+	now := func(change func(*Desired)) Desired {
+		desired := Desired{Agent: agentSettings(), Sink: DesiredSink{Destination: broker("default"), ByDefault: true, Address: addressOf("default")}}
+		change(&desired)
+		return desired
 	}
 	for what, test := range map[string]struct {
-		wanted Wanted
+		desired Desired
 		want   []string
 	}{
-		"nothing changed":               {now(func(*Wanted) {}), nil},
-		"a new image":                   {now(func(w *Wanted) { w.Agent.Image = "new" }), []string{"agent image"}},
-		"new settings":                  {now(func(w *Wanted) { w.Agent.BufferBytes++ }), []string{"agent configuration"}},
-		"a quantity that is written so": {now(func(w *Wanted) { w.Agent.Resources.Limits[corev1.ResourceCPU] = resource.MustParse("1000m") }), nil},
-		"another collector": {now(func(w *Wanted) {
+		"nothing changed":               {now(func(*Desired) {}), nil},
+		"a new image":                   {now(func(w *Desired) { w.Agent.Image = "new" }), []string{"agent image"}},
+		"new settings":                  {now(func(w *Desired) { w.Agent.BufferBytes++ }), []string{"agent configuration"}},
+		"a quantity that is written so": {now(func(w *Desired) { w.Agent.Resources.Limits[corev1.ResourceCPU] = resource.MustParse("1000m") }), nil},
+		"another collector": {now(func(w *Desired) {
 			w.Observability.Metrics = telemetry.Metrics{Protocol: telemetry.GRPC, Endpoint: "http://collector:4317"}
 		}), []string{"metrics and traces"}},
-		"another default sink": {now(func(w *Wanted) { w.Sink.Destination = broker("other") }), []string{"default sink"}},
-		"a sink that is down":  {now(func(w *Wanted) { w.Sink.Address = nil }), nil},
+		"another default sink": {now(func(w *Desired) { w.Sink.Destination = broker("other") }), []string{"default sink"}},
+		"a sink that is down":  {now(func(w *Desired) { w.Sink.Address = nil }), nil},
 		"all of it": {
-			now(func(w *Wanted) {
+			now(func(w *Desired) {
 				w.Agent.Image, w.Agent.GoMemoryLimit, w.Sink.Destination = "new", "1GiB", broker("other")
 			}),
 			[]string{"agent image", "agent configuration", "default sink"},
 		},
 	} {
-		if diff := cmp.Diff(test.want, Behind(Seed(), inForceFor(defaulted(Seed())), test.wanted)); diff != "" {
+		if diff := cmp.Diff(test.want, Behind(Seed(), inForceFor(defaulted(Seed())), test.desired)); diff != "" {
 			t.Errorf("%s (-want, +got): %s", what, diff)
 		}
 	}
@@ -225,14 +225,14 @@ func TestBehindNamesTheFeatureThatAProbeDependsOn(t *testing.T) {
 	} {
 		for _, on := range []bool{false, true} {
 			is := Seed(test.option)
-			inForce := inForceFor(defaulted(is.DeepCopy()))
-			wanted := Wanted{Agent: inForce.Agent, MultiContainerProbing: on}
-			inForce.Sink, inForce.MultiContainerProbing = nil, !on
-			if got := slices.Equal(Behind(is, inForce, wanted), []string{"setting of multi-container-probing"}); got != test.behind {
+			applied := inForceFor(defaulted(is.DeepCopy()))
+			desired := Desired{Agent: applied.Agent, MultiContainerProbing: on}
+			applied.Sink, applied.MultiContainerProbing = nil, !on
+			if got := slices.Equal(Behind(is, applied, desired), []string{"setting of multi-container-probing"}); got != test.behind {
 				t.Errorf("%s, with the feature on: %v, is behind: %v", what, on, got)
 			}
-			inForce.MultiContainerProbing = on
-			if got := Behind(is, inForce, wanted); got != nil {
+			applied.MultiContainerProbing = on
+			if got := Behind(is, applied, desired); got != nil {
 				t.Errorf("%s, without a switch, is behind in %q", what, got)
 			}
 		}
@@ -346,27 +346,27 @@ func TestEveryFieldOfThePredictorIsInTheOwnersHash(t *testing.T) {
 
 func TestTheRecordSurvives(t *testing.T) {
 	is := defaulted(Seed())
-	inForce := inForceFor(is)
-	inForce.Sink.Address.Audience = ptr.String("aud")
-	got, hash := Recorded(MakeService(is, "hash", inForce))
+	applied := inForceFor(is)
+	applied.Sink.Address.Audience = ptr.String("aud")
+	got, hash := LastApplied(MakeService(is, "hash", applied))
 	if hash != "hash" {
 		t.Errorf("the hash is %q", hash)
 	}
 	// As JSON, for a quantity remembers how it was written.
-	if diff := cmp.Diff(string(mustMarshal(inForce)), string(mustMarshal(got))); diff != "" {
+	if diff := cmp.Diff(string(mustMarshal(applied)), string(mustMarshal(got))); diff != "" {
 		t.Errorf("(-want, +got): %s", diff)
 	}
-	if again := MakeService(is, hash, *got); string(mustMarshal(again)) != string(mustMarshal(MakeService(is, "hash", inForce))) {
-		t.Error("what is made from the record differs from what was recorded")
+	if again := MakeService(is, hash, *got); string(mustMarshal(again)) != string(mustMarshal(MakeService(is, "hash", applied))) {
+		t.Error("what is made from the record differs from what was lastApplied")
 	}
 
 	for what, record := range map[string]*string{"absent": nil, "empty": ptr.String(""), "half of it": ptr.String(`{"agent": {`), "of another form": ptr.String(`[]`), "of other types": ptr.String(`{"agent": 1}`)} {
 		service := &servingv1.Service{}
 		service.Annotations = map[string]string{serving.OwnerHashAnnotationKey: "hash"}
 		if record != nil {
-			service.Annotations[serving.InForceAnnotationKey] = *record
+			service.Annotations[serving.LastAppliedAnnotationKey] = *record
 		}
-		if got, hash := Recorded(service); got != nil || hash != "hash" {
+		if got, hash := LastApplied(service); got != nil || hash != "hash" {
 			t.Errorf("a record that is %s reads as %+v with hash %q, want none with the hash", what, got, hash)
 		}
 	}
@@ -386,21 +386,21 @@ func TestADestinationThatCannotBeRecordedIsNoSink(t *testing.T) {
 		"a path beside a ref":  {Ref: broker("default").Ref, URI: long},
 	} {
 		for state, address := range map[string]*duckv1.Addressable{"unresolved": nil, "resolved": addressOf("default")} {
-			wanted := Wanted{Agent: agentSettings()}
-			wanted.Sink = WantedSink{Destination: destination, Address: address}
-			wanted.DeadLetterSink = &WantedSink{Destination: destination, Address: address}
-			inForce := Decide(nil, true, wanted)
-			if inForce.Sink != nil || inForce.DeadLetterSink != nil {
-				t.Errorf("%s, %s: the sinks are %+v and %+v", what, state, inForce.Sink, inForce.DeadLetterSink)
+			desired := Desired{Agent: agentSettings()}
+			desired.Sink = DesiredSink{Destination: destination, Address: address}
+			desired.DeadLetterSink = &DesiredSink{Destination: destination, Address: address}
+			applied := Decide(nil, true, desired)
+			if applied.Sink != nil || applied.DeadLetterSink != nil {
+				t.Errorf("%s, %s: the sinks are %+v and %+v", what, state, applied.Sink, applied.DeadLetterSink)
 			}
-			service := MakeService(is, "hash", inForce)
-			MakeTrust(is, Trust{PEM: "x"}, inForce, wanted)
-			before, _ := Recorded(service)
-			wanted.Agent.Image = "agent:v2"
-			if got := Decide(before, false, wanted); !Holds(service, true, got) {
+			service := MakeService(is, "hash", applied)
+			MakeTrust(is, Trust{PEM: "x"}, applied, desired)
+			before, _ := LastApplied(service)
+			desired.Agent.Image = "agent:v2"
+			if got := Decide(before, false, desired); !Holds(service, true, got) {
 				t.Errorf("%s, %s: another image of the agent makes a Revision: %+v", what, state, got)
 			}
-			if got := Decide(before, true, wanted); got.Sink != nil || got.Agent.Image != "agent:v2" {
+			if got := Decide(before, true, desired); got.Sink != nil || got.Agent.Image != "agent:v2" {
 				t.Errorf("%s, %s: the owner's change gives %+v", what, state, got)
 			}
 		}
@@ -491,37 +491,37 @@ type cluster struct {
 	live        *servingv1.Service
 }
 
-func (c *cluster) wanted(is *v1beta1.InferenceService) Wanted {
+func (c *cluster) desired(is *v1beta1.InferenceService) Desired {
 	attributes, _ := metadata.Select(is.Annotations, is.Spec.Predictor.Logger.MetadataSources())
-	sink := WantedSink{Destination: broker(c.defaultSink), ByDefault: true}
+	sink := DesiredSink{Destination: broker(c.defaultSink), ByDefault: true}
 	if named := is.Spec.Predictor.Logger.Sink; named != nil {
-		sink = WantedSink{Destination: *named.DeepCopy()}
+		sink = DesiredSink{Destination: *named.DeepCopy()}
 	}
 	if name := sink.Destination.Ref.Name; !c.down[name] {
 		sink.Address = addressOf(name)
 	}
-	return Wanted{Agent: c.agent, Sink: sink, Metadata: attributes}
+	return Desired{Agent: c.agent, Sink: sink, Metadata: attributes}
 }
 
 // reconcile goes the reconciler's way through the pure decisions.
-func (c *cluster) reconcile(is *v1beta1.InferenceService) InForce {
-	wanted := c.wanted(is)
-	hash := OwnerHash(is, wanted.Metadata)
-	var before *InForce
+func (c *cluster) reconcile(is *v1beta1.InferenceService) Applied {
+	desired := c.desired(is)
+	hash := OwnerHash(is, desired.Metadata)
+	var before *Applied
 	ownerChanged := true
 	if c.live != nil {
-		var recorded string
-		before, recorded = Recorded(c.live)
-		ownerChanged = recorded != hash
+		var lastHash string
+		before, lastHash = LastApplied(c.live)
+		ownerChanged = lastHash != hash
 	}
-	inForce := Decide(before, ownerChanged, wanted)
-	desired := MakeService(is, hash, inForce)
+	applied := Decide(before, ownerChanged, desired)
+	service := MakeService(is, hash, applied)
 	if c.live == nil {
-		c.live = desired
-	} else if updated, changed := TakeOver(c.live, desired, false); changed {
+		c.live = service
+	} else if updated, changed := TakeOver(c.live, service, false); changed {
 		c.live = updated
 	}
-	return inForce
+	return applied
 }
 
 func TestOnlyTheOwnersChangeRollsARevision(t *testing.T) {
@@ -583,28 +583,28 @@ func TestOnlyTheOwnersChangeRollsARevision(t *testing.T) {
 					changes = owners
 				}
 				chosen := changes[r.Intn(len(changes))]
-				before, hash := string(mustMarshal(c.live.Spec)), OwnerHash(is, c.wanted(is).Metadata)
-				held, _ := Recorded(c.live)
+				before, hash := string(mustMarshal(c.live.Spec)), OwnerHash(is, c.desired(is).Metadata)
+				held, _ := LastApplied(c.live)
 				chosen.make(r, c, is)
 				history = append(history, chosen.name)
-				isOwners = OwnerHash(is, c.wanted(is).Metadata) != hash
-				inForce := c.reconcile(is)
+				isOwners = OwnerHash(is, c.desired(is).Metadata) != hash
+				applied := c.reconcile(is)
 				// A template that has no sink gets the first that appears.
-				appeared := held.Sink == nil && inForce.Sink != nil
+				appeared := held.Sink == nil && applied.Sink != nil
 				if rolled := string(mustMarshal(c.live.Spec)) != before; rolled && !isOwners && !appeared {
 					t.Fatalf("under %s, seed %d: the platform rolled a Revision after %q: %s", refresh, seed, history, cmp.Diff(before, string(mustMarshal(c.live.Spec))))
 				}
 				if !isOwners {
 					continue
 				}
-				wanted := c.wanted(is)
-				if behind := Behind(is, inForce, wanted); len(behind) > 0 && wanted.Sink.Address != nil {
+				desired := c.desired(is)
+				if behind := Behind(is, applied, desired); len(behind) > 0 && desired.Sink.Address != nil {
 					t.Fatalf("under %s, seed %d: still behind in %q after %q", refresh, seed, behind, history)
 				}
-				if wanted.Sink.Address == nil {
+				if desired.Sink.Address == nil {
 					continue
 				}
-				fresh := MakeService(is, "", Decide(nil, true, wanted))
+				fresh := MakeService(is, "", Decide(nil, true, desired))
 				if diff := cmp.Diff(string(mustMarshal(fresh.Spec)), string(mustMarshal(c.live.Spec))); diff != "" {
 					t.Fatalf("under %s, seed %d: not as one made anew after %q (-anew, +live): %s", refresh, seed, history, diff)
 				}

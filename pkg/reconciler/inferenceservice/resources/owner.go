@@ -34,11 +34,11 @@ func OwnerHash(is *v1beta1.InferenceService, attributes []metadata.Attribute) st
 
 // OwnerUnchanged reports whether a recorded hash, of whatever version, is of
 // what the owner decides now.
-func OwnerUnchanged(recorded string, is *v1beta1.InferenceService, attributes []metadata.Attribute) bool {
-	if strings.Contains(recorded, ":") {
-		return recorded == OwnerHash(is, attributes)
+func OwnerUnchanged(lastApplied string, is *v1beta1.InferenceService, attributes []metadata.Attribute) bool {
+	if strings.Contains(lastApplied, ":") {
+		return lastApplied == OwnerHash(is, attributes)
 	}
-	return recorded != "" && recorded == unversionedOwnerHash(is, attributes)
+	return lastApplied != "" && lastApplied == unversionedOwnerHash(is, attributes)
 }
 
 // unversionedOwnerHash is what was recorded before there were versions: taken

@@ -73,21 +73,21 @@ func TestTheOwnersHashIsThatOfEarlierReleases(t *testing.T) {
 		if got := OwnerHash(is, attributes); got != want.current {
 			t.Errorf("%s: the hash is %s, was %s", name, got, want.current)
 		}
-		for _, recorded := range []string{want.unversioned, want.current} {
-			if !OwnerUnchanged(recorded, is, attributes) {
-				t.Errorf("%s: %s is taken for another owner's", name, recorded)
+		for _, lastApplied := range []string{want.unversioned, want.current} {
+			if !OwnerUnchanged(lastApplied, is, attributes) {
+				t.Errorf("%s: %s is taken for another owner's", name, lastApplied)
 			}
 		}
-		for _, recorded := range []string{"", "v0:" + want.unversioned, "v2:" + want.unversioned, "0123456789abcdef"} {
-			if OwnerUnchanged(recorded, is, attributes) {
-				t.Errorf("%s: %q is taken for the same owner's", name, recorded)
+		for _, lastApplied := range []string{"", "v0:" + want.unversioned, "v2:" + want.unversioned, "0123456789abcdef"} {
+			if OwnerUnchanged(lastApplied, is, attributes) {
+				t.Errorf("%s: %q is taken for the same owner's", name, lastApplied)
 			}
 		}
 		changed := is.DeepCopy()
 		WithImage("registry.example/model:v2")(changed)
-		for _, recorded := range []string{want.unversioned, want.current} {
-			if OwnerUnchanged(recorded, changed, attributes) {
-				t.Errorf("%s: with another image it is still %s", name, recorded)
+		for _, lastApplied := range []string{want.unversioned, want.current} {
+			if OwnerUnchanged(lastApplied, changed, attributes) {
+				t.Errorf("%s: with another image it is still %s", name, lastApplied)
 			}
 		}
 	}
@@ -192,6 +192,6 @@ func TestAURLWithoutJSONHasAHash(t *testing.T) {
 		t.Error("another host is no change")
 	}
 	if OwnerUnchanged("0123456789abcdef", odd("a"), nil) || OwnerUnchanged("", odd("a"), nil) {
-		t.Error("what could not be recorded is taken for the same")
+		t.Error("what could not be lastApplied is taken for the same")
 	}
 }

@@ -29,9 +29,9 @@ var probing = map[string]string{"multi-container-probing": "enabled"}
 // withProbing is what is made where Serving takes probes on the model.
 func withProbing(is *v1beta1.InferenceService) *servingv1.Service {
 	is = defaulted(is)
-	inForce := inForceFor(is)
-	inForce.MultiContainerProbing = true
-	return MakeService(is, "hash", inForce)
+	applied := inForceFor(is)
+	applied.MultiContainerProbing = true
+	return MakeService(is, "hash", applied)
 }
 
 // probeFrom reads a probe as people write it.
@@ -109,11 +109,11 @@ func TestWithoutTheFeatureNoStartupProbeStaysOnTheModel(t *testing.T) {
 
 // The feature is the cluster's: switching it rolls no model.
 func TestAnotherFeatureRollsNone(t *testing.T) {
-	before := InForce{}
-	if got := Decide(&before, false, Wanted{MultiContainerProbing: true}); got.MultiContainerProbing {
+	before := Applied{}
+	if got := Decide(&before, false, Desired{MultiContainerProbing: true}); got.MultiContainerProbing {
 		t.Error("without the owner the probes move")
 	}
-	if got := Decide(&before, true, Wanted{MultiContainerProbing: true}); !got.MultiContainerProbing {
+	if got := Decide(&before, true, Desired{MultiContainerProbing: true}); !got.MultiContainerProbing {
 		t.Error("with the owner the probes don't move")
 	}
 	if record := string(mustMarshal(before)); strings.Contains(record, "robing") {

@@ -28,20 +28,20 @@ var serviceLabels = []string{netapi.VisibilityLabelKey}
 
 // MakeService builds the predictor's Knative Service. What Serving would
 // default and we own is written explicitly.
-func MakeService(is *v1beta1.InferenceService, ownerHash string, inForce InForce) *servingv1.Service {
-	service, _ := makeService(is, ownerHash, inForce)
+func MakeService(is *v1beta1.InferenceService, ownerHash string, applied Applied) *servingv1.Service {
+	service, _ := makeService(is, ownerHash, applied)
 	return service
 }
 
 // Ignored names what of an InferenceService's logger the predictor's Knative
 // Service is made without, and why: only an object that no webhook saw has
 // such.
-func Ignored(is *v1beta1.InferenceService, inForce InForce) []string {
-	_, ignored := makeService(is, "", inForce)
+func Ignored(is *v1beta1.InferenceService, applied Applied) []string {
+	_, ignored := makeService(is, "", applied)
 	return ignored
 }
 
-func makeService(is *v1beta1.InferenceService, ownerHash string, inForce InForce) (service *servingv1.Service, ignored []string) {
+func makeService(is *v1beta1.InferenceService, ownerHash string, applied Applied) (service *servingv1.Service, ignored []string) {
 	is = is.DeepCopy()
 	// No webhook may have done so.
 	is.SetDefaults(context.Background())
@@ -55,9 +55,9 @@ func makeService(is *v1beta1.InferenceService, ownerHash string, inForce InForce
 	annotations := map[string]string{serving.OwnerHashAnnotationKey: ownerHash}
 	if predictor.Logger != nil {
 		if NoAgent(is) == "" {
-			ignored = addAgent(is, &pod, inForce)
+			ignored = addAgent(is, &pod, applied)
 		}
-		annotations[serving.InForceAnnotationKey] = string(mustMarshal(inForce))
+		annotations[serving.LastAppliedAnnotationKey] = string(mustMarshal(applied))
 	}
 	for _, key := range serviceAnnotations {
 		if value, found := is.Annotations[key]; found {
@@ -113,14 +113,14 @@ func TakeOver(live, desired *servingv1.Service, templateHolds bool) (updated *se
 	annotations := maps.Clone(desired.Annotations)
 	if templateHolds {
 		// The record says the same, perhaps in an older form.
-		if record, found := live.Annotations[serving.InForceAnnotationKey]; found {
-			annotations[serving.InForceAnnotationKey] = record
+		if record, found := live.Annotations[serving.LastAppliedAnnotationKey]; found {
+			annotations[serving.LastAppliedAnnotationKey] = record
 		}
 	} else {
 		updated.Spec = desired.Spec
 	}
 	labelsChanged := own(&updated.Labels, desired.Labels, serviceLabels)
-	annotationsChanged := own(&updated.Annotations, annotations, append([]string{serving.InForceAnnotationKey}, serviceAnnotations...))
+	annotationsChanged := own(&updated.Annotations, annotations, append([]string{serving.LastAppliedAnnotationKey}, serviceAnnotations...))
 	return updated, labelsChanged || annotationsChanged
 }
 

@@ -67,12 +67,12 @@ func defaulted(is *v1beta1.InferenceService) *v1beta1.InferenceService {
 
 // inForceFor is what a first template of an InferenceService gets with the
 // default Broker there.
-func inForceFor(is *v1beta1.InferenceService) InForce {
+func inForceFor(is *v1beta1.InferenceService) Applied {
 	var attributes []metadata.Attribute
 	if logger := is.Spec.Predictor.Logger; logger != nil {
 		attributes, _ = metadata.Select(is.Annotations, logger.MetadataSources())
 	}
-	return InForce{
+	return Applied{
 		Agent:    agentSettings(),
 		Sink:     &Sink{Destination: broker("default"), ByDefault: true, Address: *addressOf("default")},
 		Metadata: attributes,
@@ -142,9 +142,9 @@ func hasArgument(arguments []string, name string) bool {
 
 func TestTheSeedsExampleBecomesAnAgentInFrontOfTheModel(t *testing.T) {
 	is := defaulted(Seed())
-	inForce := inForceFor(is)
+	applied := inForceFor(is)
 	labels := map[string]string{"serving.kubeflow.org/inferenceservice": "my-model", "serving.kubeflow.org/component": "predictor"}
-	record, err := json.Marshal(inForce)
+	record, err := json.Marshal(applied)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,7 +192,7 @@ func TestTheSeedsExampleBecomesAnAgentInFrontOfTheModel(t *testing.T) {
 			RouteSpec: servingv1.RouteSpec{Traffic: []servingv1.TrafficTarget{{LatestRevision: ptr.Bool(true), Percent: ptr.Int64(100)}}},
 		},
 	}
-	if diff := cmp.Diff(want, MakeService(is, "hash", inForce)); diff != "" {
+	if diff := cmp.Diff(want, MakeService(is, "hash", applied)); diff != "" {
 		t.Errorf("(-want, +got): %s", diff)
 	}
 }
@@ -328,9 +328,9 @@ func TestWhatTheLoggerSaysReachesTheAgent(t *testing.T) {
 		t.Errorf("--buffer-bytes=%s", got)
 	}
 	is := defaulted(Seed(WithLogger(WithMaxPayloadBytes(16 << 20))))
-	inForce := inForceFor(is)
-	inForce.Agent.BufferBytes = 1 << 20
-	if got := valueOf(t, agentOf(t, MakeService(is, "", inForce)).Args, "buffer-bytes"); got != "16777216" {
+	applied := inForceFor(is)
+	applied.Agent.BufferBytes = 1 << 20
+	if got := valueOf(t, agentOf(t, MakeService(is, "", applied)).Args, "buffer-bytes"); got != "16777216" {
 		t.Errorf("--buffer-bytes=%s, less than one body", got)
 	}
 }
@@ -370,12 +370,12 @@ func expanded(argument string) string {
 
 func TestTheSinksAddressReachesTheAgentWhole(t *testing.T) {
 	is := defaulted(Seed())
-	inForce := inForceFor(is)
-	inForce.Sink.Address = duckv1.Addressable{
+	applied := inForceFor(is)
+	applied.Sink.Address = duckv1.Addressable{
 		URL:      &apis.URL{Scheme: "https", Host: "broker.example", Path: "/a", RawQuery: "x=$(1)"},
 		Audience: ptr.String("eventing.knative.dev/broker/models/default"),
 	}
-	service := MakeService(is, "", inForce)
+	service := MakeService(is, "", applied)
 	agent := agentOf(t, service)
 	for name, want := range map[string]string{
 		"sink":                    "https://broker.example/a?x=$(1)",
@@ -398,8 +398,8 @@ func TestTheSinksAddressReachesTheAgentWhole(t *testing.T) {
 		t.Errorf("mounts (-want, +got): %s", diff)
 	}
 
-	inForce.Sink = nil
-	if arguments := agentOf(t, MakeService(is, "", inForce)).Args; hasArgument(arguments, "sink") {
+	applied.Sink = nil
+	if arguments := agentOf(t, MakeService(is, "", applied)).Args; hasArgument(arguments, "sink") {
 		t.Errorf("without a sink in force the agent has --sink=%s", valueOf(t, arguments, "sink"))
 	}
 }
@@ -435,7 +435,7 @@ func TestWithoutALoggerTheModelIsServedAsItIs(t *testing.T) {
 		c.ReadinessProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/ready"}}}
 		c.LivenessProbe = c.ReadinessProbe.DeepCopy()
 	})))
-	service := MakeService(is, "hash", InForce{})
+	service := MakeService(is, "hash", Applied{})
 	want := *is.Spec.Predictor.PodSpec.DeepCopy()
 	want.EnableServiceLinks = ptr.Bool(false)
 	if diff := cmp.Diff(want, service.Spec.Template.Spec.PodSpec); diff != "" {
@@ -575,20 +575,20 @@ func TestBuildersDoNotChangeTheirInput(t *testing.T) {
 		rand.NewSource(1), serializer.NewCodecFactory(scheme)).NilChance(0.3).NumElements(0, 3)
 	for range 100 {
 		is, live := &v1beta1.InferenceService{}, &servingv1.Service{}
-		var inForce InForce
+		var applied Applied
 		filler.Fill(is)
 		filler.Fill(live)
-		filler.Fill(&inForce)
-		if inForce.Sink != nil && inForce.Sink.Address.URL == nil {
-			inForce.Sink.Address.URL = &apis.URL{}
+		filler.Fill(&applied)
+		if applied.Sink != nil && applied.Sink.Address.URL == nil {
+			applied.Sink.Address.URL = &apis.URL{}
 		}
-		inputs := func() string { return string(mustMarshal([]any{is, live, inForce})) }
+		inputs := func() string { return string(mustMarshal([]any{is, live, applied})) }
 		before := inputs()
-		service := MakeService(is, "hash", inForce)
+		service := MakeService(is, "hash", applied)
 		updated, _ := TakeOver(live, service, false)
 		updated.SetDefaults(t.Context())
-		MakeMetadata(is, inForce.Metadata)
-		OwnerHash(is, inForce.Metadata)
+		MakeMetadata(is, applied.Metadata)
+		OwnerHash(is, applied.Metadata)
 		_ = Validate(t.Context(), is)
 		service.SetDefaults(t.Context())
 		if diff := cmp.Diff(before, inputs()); diff != "" {
@@ -608,8 +608,8 @@ func TestTheAgentHasNoTokenForTheKubernetesAPI(t *testing.T) {
 		"with live values": {automount, WithLogger(WithRefresh(v1beta1.RefreshLive))},
 	} {
 		is := defaulted(Seed(options...))
-		for _, inForce := range []InForce{inForceFor(is), {Agent: agentSettings()}} {
-			service := MakeService(is, "hash", inForce)
+		for _, applied := range []Applied{inForceFor(is), {Agent: agentSettings()}} {
+			service := MakeService(is, "hash", applied)
 			mounted := 0
 			for _, mount := range agentOf(t, service).VolumeMounts {
 				if mount.MountPath != path {

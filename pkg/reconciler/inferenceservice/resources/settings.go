@@ -27,10 +27,10 @@ const leastProcs = 2
 // agentSettingsOf gives the settings of a service's agent: those in force, with
 // the resources that the service sets. Resources that validation refuses count
 // for nothing, for an object that no webhook saw may have them.
-func agentSettingsOf(is *v1beta1.InferenceService, inForce InForce) (settings *config.Agent, ignored error) {
-	settings, errs := inForce.Agent.WithResources(is.Spec.Predictor.Logger.Resources)
+func agentSettingsOf(is *v1beta1.InferenceService, applied Applied) (settings *config.Agent, ignored error) {
+	settings, errs := applied.Agent.WithResources(is.Spec.Predictor.Logger.Resources)
 	if errs != nil {
-		return &inForce.Agent, errs
+		return &applied.Agent, errs
 	}
 	return settings, nil
 }

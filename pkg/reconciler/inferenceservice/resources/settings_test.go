@@ -58,17 +58,17 @@ func TestAServiceSizesItsAgent(t *testing.T) {
 // and what the Go runtime takes from one is bounded by itself.
 func TestNoCPULimitByDefault(t *testing.T) {
 	is := defaulted(Seed())
-	inForce := inForceFor(is)
-	inForce.Agent = *config.FromContextOrDefaults(t.Context()).Agent
-	agent := agentOf(t, MakeService(is, "", inForce))
+	applied := inForceFor(is)
+	applied.Agent = *config.FromContextOrDefaults(t.Context()).Agent
+	agent := agentOf(t, MakeService(is, "", applied))
 	if limit, found := agent.Resources.Limits[corev1.ResourceCPU]; found {
 		t.Errorf("the CPU limit is %s", limit.String())
 	}
 	if diff := cmp.Diff(map[string]string{"GOMEMLIMIT": "96MiB", "GOMAXPROCS": "2"}, environmentOf(agent)); diff != "" {
 		t.Errorf("environment (-want, +got): %s", diff)
 	}
-	inForce.Agent.Resources.Requests[corev1.ResourceCPU] = resource.MustParse("5500m")
-	if got := environmentOf(agentOf(t, MakeService(is, "", inForce)))["GOMAXPROCS"]; got != "6" {
+	applied.Agent.Resources.Requests[corev1.ResourceCPU] = resource.MustParse("5500m")
+	if got := environmentOf(agentOf(t, MakeService(is, "", applied)))["GOMAXPROCS"]; got != "6" {
 		t.Errorf("with a request of 5.5 CPUs GOMAXPROCS is %s", got)
 	}
 }

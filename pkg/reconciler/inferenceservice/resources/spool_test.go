@@ -60,19 +60,19 @@ func TestASpoolCountsWhereAnotherContainerLimitsStorage(t *testing.T) {
 }
 
 func TestNoSpoolWhereItCannotBe(t *testing.T) {
-	none := map[string]func(*v1beta1.InferenceService, *InForce){
-		"without a sink":       func(_ *v1beta1.InferenceService, inForce *InForce) { inForce.Sink = nil },
-		"none asked for":       func(is *v1beta1.InferenceService, _ *InForce) { is.Spec.Predictor.Logger.Spool = nil },
-		"no size":              func(is *v1beta1.InferenceService, _ *InForce) { is.Spec.Predictor.Logger.Spool.SizeLimit = nil },
-		"too small a size":     func(is *v1beta1.InferenceService, _ *InForce) { is.Spec.Predictor.Logger.Spool.SizeLimit.Set(1) },
-		"too large a size":     func(is *v1beta1.InferenceService, _ *InForce) { is.Spec.Predictor.Logger.Spool.SizeLimit.Set(1 << 50) },
-		"a size that is minus": func(is *v1beta1.InferenceService, _ *InForce) { is.Spec.Predictor.Logger.Spool.SizeLimit.Set(-1 << 30) },
+	none := map[string]func(*v1beta1.InferenceService, *Applied){
+		"without a sink":       func(_ *v1beta1.InferenceService, applied *Applied) { applied.Sink = nil },
+		"none asked for":       func(is *v1beta1.InferenceService, _ *Applied) { is.Spec.Predictor.Logger.Spool = nil },
+		"no size":              func(is *v1beta1.InferenceService, _ *Applied) { is.Spec.Predictor.Logger.Spool.SizeLimit = nil },
+		"too small a size":     func(is *v1beta1.InferenceService, _ *Applied) { is.Spec.Predictor.Logger.Spool.SizeLimit.Set(1) },
+		"too large a size":     func(is *v1beta1.InferenceService, _ *Applied) { is.Spec.Predictor.Logger.Spool.SizeLimit.Set(1 << 50) },
+		"a size that is minus": func(is *v1beta1.InferenceService, _ *Applied) { is.Spec.Predictor.Logger.Spool.SizeLimit.Set(-1 << 30) },
 	}
 	for what, change := range none {
 		is := defaulted(Seed(WithLogger(WithSpool("1Gi"))))
-		inForce := inForceFor(is)
-		change(is, &inForce)
-		service := MakeService(is, "hash", inForce)
+		applied := inForceFor(is)
+		change(is, &applied)
+		service := MakeService(is, "hash", applied)
 		if slices.ContainsFunc(service.Spec.Template.Spec.Volumes, func(v corev1.Volume) bool { return v.Name == "sidenote-spool" }) {
 			t.Errorf("%s: volumes %v", what, service.Spec.Template.Spec.Volumes)
 		}

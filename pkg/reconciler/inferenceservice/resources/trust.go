@@ -155,7 +155,7 @@ func IsNamespaceTrust(configMap *corev1.ConfigMap) bool {
 // InferenceService where each of its sinks is and which authorities that has.
 // Kept are the keys of which the present value stays, where there is one: the
 // sink doesn't resolve now, or is no longer the one that is looked at.
-func MakeTrust(is *v1beta1.InferenceService, cluster Trust, inForce InForce, wanted Wanted) (configMap *corev1.ConfigMap, kept []string) {
+func MakeTrust(is *v1beta1.InferenceService, cluster Trust, applied Applied, desired Desired) (configMap *corev1.ConfigMap, kept []string) {
 	configMap = &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{
 			Name:            is.TrustName(v1beta1.PredictorComponent),
@@ -165,7 +165,7 @@ func MakeTrust(is *v1beta1.InferenceService, cluster Trust, inForce InForce, wan
 		},
 		Data: make(map[string]string),
 	}
-	add := func(sink *Sink, wanted *WantedSink, role, plainTrustKey string) {
+	add := func(sink *Sink, desired *DesiredSink, role, plainTrustKey string) {
 		if sink == nil {
 			return
 		}
@@ -176,7 +176,7 @@ func MakeTrust(is *v1beta1.InferenceService, cluster Trust, inForce InForce, wan
 			// Its template reads the cluster's authorities from here.
 			configMap.Data[clusterTrustKey] = cluster.PEM
 		}
-		switch reachOf(sink, wanted) {
+		switch reachOf(sink, desired) {
 		case reachKept:
 			kept = append(kept, trustKey)
 			if addressKey != "" {
@@ -189,19 +189,19 @@ func MakeTrust(is *v1beta1.InferenceService, cluster Trust, inForce InForce, wan
 			}
 			return
 		}
-		if pem := wanted.Address.CACerts; pem != nil && *pem != "" {
+		if pem := desired.Address.CACerts; pem != nil && *pem != "" {
 			configMap.Data[trustKey] = *pem
 		}
 		if addressKey != "" {
-			address := sinkaddress.Address{URL: wanted.Address.URL.URL()}
-			if audience := wanted.Address.Audience; audience != nil {
+			address := sinkaddress.Address{URL: desired.Address.URL.URL()}
+			if audience := desired.Address.Audience; audience != nil {
 				address.Audience = *audience
 			}
 			configMap.Data[addressKey] = string(address.Marshal())
 		}
 	}
-	add(inForce.Sink, &wanted.Sink, sinkRole, sinkTrustKey)
-	add(inForce.DeadLetterSink, wanted.DeadLetterSink, deadLetterRole, deadLetterTrustKey)
+	add(applied.Sink, &desired.Sink, sinkRole, sinkTrustKey)
+	add(applied.DeadLetterSink, desired.DeadLetterSink, deadLetterRole, deadLetterTrustKey)
 	return configMap, kept
 }
 
@@ -228,50 +228,50 @@ const (
 	reachKept reach = iota
 	// reachNone: it must get nothing.
 	reachNone
-	// reachKnown: it has the wanted sink's address.
+	// reachKnown: it has the desired sink's address.
 	reachKnown
 )
 
-func reachOf(inForce *Sink, wanted *WantedSink) reach {
+func reachOf(applied *Sink, desired *DesiredSink) reach {
 	switch {
-	case inForce == nil:
+	case applied == nil:
 		return reachNone
-	case wanted == nil, !equality.Semantic.DeepEqual(inForce.Destination, wanted.Destination):
+	case desired == nil, !equality.Semantic.DeepEqual(applied.Destination, desired.Destination):
 		return reachKept
-	case wanted.Refused:
+	case desired.Refused:
 		return reachNone
-	case wanted.Address == nil:
+	case desired.Address == nil:
 		return reachKept
 	default:
 		return reachKnown
 	}
 }
 
-// AddressInForce gives where the events for a sink of the template go, or nil
+// AppliedAddress gives where the events for a sink of the template go, or nil
 // for nowhere. Filed says that running agents have an address from a file, and
 // last is what this gave then, for a sink that doesn't resolve now.
-func AddressInForce(inForce *Sink, wanted *WantedSink, filed bool, last *apis.URL) *apis.URL {
-	switch reached := reachOf(inForce, wanted); {
+func AppliedAddress(applied *Sink, desired *DesiredSink, filed bool, last *apis.URL) *apis.URL {
+	switch reached := reachOf(applied, desired); {
 	case reached == reachNone:
 		return nil
-	case inForce.Key == "":
-		return inForce.Address.URL
+	case applied.Key == "":
+		return applied.Address.URL
 	case reached == reachKnown:
-		return wanted.Address.URL
+		return desired.Address.URL
 	case filed:
 		return last
 	default:
-		return inForce.Address.URL
+		return applied.Address.URL
 	}
 }
 
 // AddressKeys gives the keys of the ConfigMap of MakeTrust with the addresses of
 // the sink and of the dead letter sink, or "" where there is none.
-func AddressKeys(inForce InForce) (sink, deadLetterSink string) {
-	if s := inForce.Sink; s != nil && s.Key != "" {
+func AddressKeys(applied Applied) (sink, deadLetterSink string) {
+	if s := applied.Sink; s != nil && s.Key != "" {
 		sink = keyedAddress(sinkRole, s)
 	}
-	if s := inForce.DeadLetterSink; s != nil && s.Key != "" {
+	if s := applied.DeadLetterSink; s != nil && s.Key != "" {
 		deadLetterSink = keyedAddress(deadLetterRole, s)
 	}
 	return sink, deadLetterSink
@@ -279,21 +279,21 @@ func AddressKeys(inForce InForce) (sink, deadLetterSink string) {
 
 // LacksToken gives the audience that a sink asks a token for and the template
 // has none for, or "".
-func LacksToken(inForce *Sink, wanted *WantedSink) string {
-	if reachOf(inForce, wanted) != reachKnown || wanted.Address.Audience == nil || *wanted.Address.Audience == inForce.audience() {
+func LacksToken(applied *Sink, desired *DesiredSink) string {
+	if reachOf(applied, desired) != reachKnown || desired.Address.Audience == nil || *desired.Address.Audience == applied.audience() {
 		return ""
 	}
-	return *wanted.Address.Audience
+	return *desired.Address.Audience
 }
 
 // mountTrust gives the agent the authorities and the addresses of its sinks,
 // whether there are any now or not: one that comes later must not change the
 // template.
-func mountTrust(is *v1beta1.InferenceService, pod *corev1.PodSpec, agent *corev1.Container, inForce InForce) {
+func mountTrust(is *v1beta1.InferenceService, pod *corev1.PodSpec, agent *corev1.Container, applied Applied) {
 	// Without the ConfigMap, and without any of its keys.
 	optional := ptr.Bool(true)
 	own := corev1.LocalObjectReference{Name: is.TrustName(v1beta1.PredictorComponent)}
-	if inForce.Sink.Key == "" {
+	if applied.Sink.Key == "" {
 		mount(pod, agent, trustDirectory, corev1.Volume{Name: trustVolume, VolumeSource: corev1.VolumeSource{
 			ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: own, Optional: optional, Items: []corev1.KeyToPath{
 				{Key: clusterTrustKey, Path: "sink/cluster.pem"},
@@ -306,10 +306,10 @@ func mountTrust(is *v1beta1.InferenceService, pod *corev1.PodSpec, agent *corev1
 	}
 	shared := []corev1.KeyToPath{{Key: clusterTrustKey, Path: "sink/cluster.pem"}}
 	items := []corev1.KeyToPath{
-		{Key: keyedTrust(sinkRole, inForce.Sink), Path: "sink/own.pem"},
-		{Key: keyedAddress(sinkRole, inForce.Sink), Path: sinkAddressFile},
+		{Key: keyedTrust(sinkRole, applied.Sink), Path: "sink/own.pem"},
+		{Key: keyedAddress(sinkRole, applied.Sink), Path: sinkAddressFile},
 	}
-	if letters := inForce.DeadLetterSink; letters != nil {
+	if letters := applied.DeadLetterSink; letters != nil {
 		shared = append(shared, corev1.KeyToPath{Key: clusterTrustKey, Path: "dead-letter/cluster.pem"})
 		items = append(items,
 			corev1.KeyToPath{Key: keyedTrust(deadLetterRole, letters), Path: "dead-letter/own.pem"},

@@ -68,40 +68,40 @@ func TestWhatRunningAgentsGetOfTheirSinks(t *testing.T) {
 	is := defaulted(Seed())
 	older := func(name string) *Sink { return &Sink{Destination: broker(name)} }
 	sink := func(name string) *Sink { return &Sink{Destination: broker(name), Key: name} }
-	wanted := func(name, caCerts string) WantedSink {
+	desired := func(name, caCerts string) DesiredSink {
 		address := addressOf(name)
 		if caCerts != "" {
 			address.CACerts = &caCerts
 		}
-		return WantedSink{Destination: broker(name), Address: address}
+		return DesiredSink{Destination: broker(name), Address: address}
 	}
 	at := func(name string) string { return `{"url":"` + addressOf(name).URL.String() + `"}` }
-	unresolved := WantedSink{Destination: broker("a")}
-	refused := WantedSink{Destination: broker("a"), Refused: true}
-	asking := wanted("a", "")
+	unresolved := DesiredSink{Destination: broker("a")}
+	refused := DesiredSink{Destination: broker("a"), Refused: true}
+	asking := desired("a", "")
 	asking.Address.Audience = ptr.String("aud")
-	letters := wanted("letters", "L")
+	letters := desired("letters", "L")
 	type data = map[string]string
 	for what, test := range map[string]struct {
 		cluster string
-		inForce InForce
-		wanted  Wanted
+		applied Applied
+		desired  Desired
 		want    data
 		kept    []string
 	}{
-		"an address":                                {"C", InForce{Sink: sink("a")}, Wanted{Sink: wanted("a", "")}, data{"sink-a.json": at("a")}, nil},
-		"an audience":                               {"C", InForce{Sink: sink("a")}, Wanted{Sink: asking}, data{"sink-a.json": `{"url":"` + addressOf("a").URL.String() + `","audience":"aud"}`}, nil},
-		"all of them":                               {"C", InForce{Sink: sink("a"), DeadLetterSink: sink("letters")}, Wanted{Sink: wanted("a", "A"), DeadLetterSink: &letters}, data{"sink-a.json": at("a"), "sink-a.pem": "A", "dead-letter-letters.json": at("letters"), "dead-letter-letters.pem": "L"}, nil},
-		"a sink that doesn't resolve now":           {"C", InForce{Sink: sink("a")}, Wanted{Sink: unresolved}, data{}, []string{"sink-a.pem", "sink-a.json"}},
-		"a sink that must get nothing":              {"C", InForce{Sink: sink("a")}, Wanted{Sink: refused}, data{"sink-a.json": "{}"}, nil},
-		"another default than the one in force":     {"C", InForce{Sink: sink("a")}, Wanted{Sink: wanted("b", "B")}, data{}, []string{"sink-a.pem", "sink-a.json"}},
-		"no sink in force":                          {"C", InForce{}, Wanted{Sink: unresolved}, data{}, nil},
-		"an older template":                         {"C", InForce{Sink: older("a"), DeadLetterSink: older("letters")}, Wanted{Sink: wanted("a", "A"), DeadLetterSink: &letters}, data{"cluster.pem": "C", "sink.pem": "A", "dead-letter.pem": "L"}, nil},
-		"an older template, nothing to trust":       {"", InForce{Sink: older("a")}, Wanted{Sink: wanted("a", "")}, data{}, nil},
-		"an older template, a sink that is down":    {"C", InForce{Sink: older("a")}, Wanted{Sink: unresolved}, data{"cluster.pem": "C"}, []string{"sink.pem"}},
-		"an older template, a sink that is refused": {"C", InForce{Sink: older("a")}, Wanted{Sink: refused}, data{"cluster.pem": "C"}, nil},
+		"an address":                                {"C", Applied{Sink: sink("a")}, Desired{Sink: desired("a", "")}, data{"sink-a.json": at("a")}, nil},
+		"an audience":                               {"C", Applied{Sink: sink("a")}, Desired{Sink: asking}, data{"sink-a.json": `{"url":"` + addressOf("a").URL.String() + `","audience":"aud"}`}, nil},
+		"all of them":                               {"C", Applied{Sink: sink("a"), DeadLetterSink: sink("letters")}, Desired{Sink: desired("a", "A"), DeadLetterSink: &letters}, data{"sink-a.json": at("a"), "sink-a.pem": "A", "dead-letter-letters.json": at("letters"), "dead-letter-letters.pem": "L"}, nil},
+		"a sink that doesn't resolve now":           {"C", Applied{Sink: sink("a")}, Desired{Sink: unresolved}, data{}, []string{"sink-a.pem", "sink-a.json"}},
+		"a sink that must get nothing":              {"C", Applied{Sink: sink("a")}, Desired{Sink: refused}, data{"sink-a.json": "{}"}, nil},
+		"another default than the one in force":     {"C", Applied{Sink: sink("a")}, Desired{Sink: desired("b", "B")}, data{}, []string{"sink-a.pem", "sink-a.json"}},
+		"no sink in force":                          {"C", Applied{}, Desired{Sink: unresolved}, data{}, nil},
+		"an older template":                         {"C", Applied{Sink: older("a"), DeadLetterSink: older("letters")}, Desired{Sink: desired("a", "A"), DeadLetterSink: &letters}, data{"cluster.pem": "C", "sink.pem": "A", "dead-letter.pem": "L"}, nil},
+		"an older template, nothing to trust":       {"", Applied{Sink: older("a")}, Desired{Sink: desired("a", "")}, data{}, nil},
+		"an older template, a sink that is down":    {"C", Applied{Sink: older("a")}, Desired{Sink: unresolved}, data{"cluster.pem": "C"}, []string{"sink.pem"}},
+		"an older template, a sink that is refused": {"C", Applied{Sink: older("a")}, Desired{Sink: refused}, data{"cluster.pem": "C"}, nil},
 	} {
-		made, kept := MakeTrust(is, Trust{PEM: test.cluster}, test.inForce, test.wanted)
+		made, kept := MakeTrust(is, Trust{PEM: test.cluster}, test.applied, test.desired)
 		if diff := cmp.Diff(test.want, made.Data); diff != "" {
 			t.Errorf("%s (-want, +got): %s", what, diff)
 		}
@@ -114,10 +114,10 @@ func TestWhatRunningAgentsGetOfTheirSinks(t *testing.T) {
 // Authorities change by themselves now and then, and their template must not.
 func TestTheTemplateHasNoAuthorities(t *testing.T) {
 	is := defaulted(Seed())
-	decide := func(caCerts string) InForce {
+	decide := func(caCerts string) Applied {
 		address := addressOf("default")
 		address.CACerts = &caCerts
-		return Decide(nil, false, Wanted{Agent: agentSettings(), Sink: WantedSink{Destination: broker("default"), Address: address}})
+		return Decide(nil, false, Desired{Agent: agentSettings(), Sink: DesiredSink{Destination: broker("default"), Address: address}})
 	}
 	first, second := MakeService(is, "hash", decide("A")), MakeService(is, "hash", decide("B"))
 	if diff := cmp.Diff(first, second); diff != "" {
@@ -126,7 +126,7 @@ func TestTheTemplateHasNoAuthorities(t *testing.T) {
 	// Nor does a record from before that: what it was made from still holds.
 	old := decide("A")
 	old.Sink.Address.CACerts = ptr.String("A")
-	first.Annotations[serving.InForceAnnotationKey] = string(mustMarshal(old))
+	first.Annotations[serving.LastAppliedAnnotationKey] = string(mustMarshal(old))
 	if !Holds(first, true, decide("B")) {
 		t.Error("a record with authorities doesn't hold any more")
 	}

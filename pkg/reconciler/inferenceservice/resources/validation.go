@@ -51,7 +51,7 @@ func Validate(ctx context.Context, is *v1beta1.InferenceService) *apis.FieldErro
 	// Serving expects one of its own.
 	ctx = servingconfig.ToContext(apis.WithinCreate(context.Background()), servingconfig.FromContextOrDefaults(ctx))
 	validate := func(is *v1beta1.InferenceService) *apis.FieldError {
-		service := MakeService(is, "", InForce{Agent: agent, MultiContainerProbing: MultiContainerProbing(ctx)})
+		service := MakeService(is, "", Applied{Agent: agent, MultiContainerProbing: MultiContainerProbing(ctx)})
 		service.SetDefaults(ctx)
 		return asOwn(service.Validate(ctx), is.Spec.Predictor.Containers)
 	}
