@@ -25,7 +25,7 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/apis/config"
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
 	"github.com/sidenote-dev/sidenote/pkg/knativeconfig"
-	"github.com/sidenote-dev/sidenote/pkg/reconciler/inferenceservice/resources"
+	"github.com/sidenote-dev/sidenote/pkg/knativeservice"
 )
 
 var inferenceService = v1beta1.SchemeGroupVersion.WithKind("InferenceService")
@@ -60,7 +60,7 @@ func NewValidationController(ctx context.Context, watcher configmap.Watcher) *co
 		func(ctx context.Context) context.Context {
 			ctx = serving.ToContext(store.ToContext(ctx))
 			ctx = apis.AllowDifferentNamespace(ctx)
-			return v1beta1.WithChildValidation(ctx, resources.Validate)
+			return v1beta1.WithChildValidation(ctx, knativeservice.Validate)
 		},
 		false,
 	)

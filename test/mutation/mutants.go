@@ -262,16 +262,16 @@ var mutants = []mutant{
 	},
 	{
 		"the ConfigMaps of earlier pods", "pkg/reconciler/inferenceservice/configmap.go",
-		"if !resources.MayHaveAgents(live.Service) {", "if true {",
+		"if !knativeservice.MayHaveAgents(live.Service) {", "if true {",
 		reconcilerTests, "TestEarlierPodsKeepTheirConfigMaps",
 	},
 	{
-		"the Revision before in a gradual rollout", "pkg/reconciler/inferenceservice/resources/inforce.go",
+		"the Revision before in a gradual rollout", "pkg/knativeservice/applied.go",
 		"return target.RevisionName != latest })", "return false })",
 		reconcilerTests, "TestEarlierPodsKeepTheirConfigMaps",
 	},
 	{
-		"the Revision before that is named the latest", "pkg/reconciler/inferenceservice/resources/inforce.go",
+		"the Revision before that is named the latest", "pkg/knativeservice/applied.go",
 		"return service.IsReady() &&", "return service.Generation == service.Status.ObservedGeneration &&",
 		reconcilerTests, "TestEarlierPodsKeepTheirConfigMaps",
 	},

@@ -20,7 +20,7 @@ import (
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
-	"github.com/sidenote-dev/sidenote/pkg/reconciler/inferenceservice/resources"
+	"github.com/sidenote-dev/sidenote/pkg/knativeservice"
 )
 
 // apply writes the changes, and sets the status to what came of them.
@@ -85,7 +85,7 @@ func (r *Reconciler) applyService(ctx context.Context, is *v1beta1.InferenceServ
 // Serving's configuration may have changed since admission, or no webhook saw the
 // object.
 func explained(ctx context.Context, is *v1beta1.InferenceService, refusal error) error {
-	if violations := resources.Validate(ctx, is).Filter(apis.ErrorLevel); violations != nil {
+	if violations := knativeservice.Validate(ctx, is).Filter(apis.ErrorLevel); violations != nil {
 		return fmt.Errorf("%w; %w", refusal, violations)
 	}
 	return refusal

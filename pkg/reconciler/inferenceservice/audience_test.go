@@ -13,7 +13,7 @@ import (
 	"knative.dev/pkg/ptr"
 
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
-	"github.com/sidenote-dev/sidenote/pkg/reconciler/inferenceservice/resources"
+	"github.com/sidenote-dev/sidenote/pkg/knativeservice"
 	. "github.com/sidenote-dev/sidenote/pkg/testing/v1beta1"
 )
 
@@ -102,7 +102,7 @@ func TestATemplateWithAForeignAudienceIsReplacedAtOnce(t *testing.T) {
 	w := running(t)
 	w.appear(brokers, "default", asking("default", foreignAudience))
 	w.settle()
-	w.older(func(applied *resources.Applied) { applied.Sink.Address.Audience = ptr.String(foreignAudience) })
+	w.older(func(applied *knativeservice.Applied) { applied.Sink.Address.Audience = ptr.String(foreignAudience) })
 	if got := w.audience(sinkToken); got != foreignAudience {
 		t.Fatalf("the older template has a token for %q", got)
 	}

@@ -15,8 +15,8 @@ import (
 	"knative.dev/pkg/apis"
 
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
+	"github.com/sidenote-dev/sidenote/pkg/knativeservice"
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
-	"github.com/sidenote-dev/sidenote/pkg/reconciler/inferenceservice/resources"
 )
 
 // ConfigMapChange is a write of a ConfigMap that running agents read.
@@ -49,7 +49,7 @@ func changeOf(live *corev1.ConfigMap, change ConfigMapChange) []ConfigMapChange 
 func refuseForeign(live, desired *corev1.ConfigMap) error {
 	owner := metav1.GetControllerOfNoCopy(desired)
 	if owner == nil {
-		if resources.IsNamespaceTrust(live) {
+		if knativeservice.IsNamespaceTrust(live) {
 			return nil
 		}
 		return fmt.Errorf("the ConfigMap %q is not Sidenote's, so the agents of this namespace don't get the cluster's certificate authorities: delete it, and Sidenote makes its own", live.Name)
@@ -65,8 +65,8 @@ func refuseForeign(live, desired *corev1.ConfigMap) error {
 // here again.
 func planWithoutLogger(is *v1beta1.InferenceService, live Live, platform Platform) []ConfigMapChange {
 	changes := planNamespaceTrust(is.Namespace, live, platform.Trust)
-	if !resources.MayHaveAgents(live.Service) {
-		trust, _ := resources.MakeTrust(is, resources.Trust{}, resources.Applied{}, resources.Desired{})
+	if !knativeservice.MayHaveAgents(live.Service) {
+		trust, _ := knativeservice.MakeTrust(is, knativeservice.Trust{}, knativeservice.Applied{}, knativeservice.Desired{})
 		changes = append(changes, changeOf(live.Trust, ConfigMapChange{Desired: trust})...)
 		changes = append(changes, removeMetadata(is, live)...)
 	}
@@ -83,7 +83,7 @@ func planMetadata(is *v1beta1.InferenceService, live Live, attributes []metadata
 	switch {
 	case is.Spec.Predictor.Logger.MetadataRefresh == v1beta1.RefreshLive:
 		return changeOf(live.Metadata, ConfigMapChange{
-			Desired: resources.MakeMetadata(is, attributes), UpdatedReason: "MetadataUpdated", Condition: v1beta1.MetadataReady,
+			Desired: knativeservice.MakeMetadata(is, attributes), UpdatedReason: "MetadataUpdated", Condition: v1beta1.MetadataReady,
 		})
 	case others:
 		return nil
@@ -93,15 +93,15 @@ func planMetadata(is *v1beta1.InferenceService, live Live, attributes []metadata
 }
 
 func removeMetadata(is *v1beta1.InferenceService, live Live) []ConfigMapChange {
-	desired := resources.MakeMetadata(is, nil)
+	desired := knativeservice.MakeMetadata(is, nil)
 	desired.Data = nil
 	return changeOf(live.Metadata, ConfigMapChange{Desired: desired, Condition: v1beta1.MetadataReady})
 }
 
 // planTrust gives running agents the authorities of the cluster and the addresses
 // of their sinks.
-func planTrust(is *v1beta1.InferenceService, live Live, cluster resources.Trust, applied resources.Applied, desired resources.Desired, others bool, status *v1beta1.InferenceServiceStatus) []ConfigMapChange {
-	trust, kept := resources.MakeTrust(is, cluster, applied, desired)
+func planTrust(is *v1beta1.InferenceService, live Live, cluster knativeservice.Trust, applied knativeservice.Applied, desired knativeservice.Desired, others bool, status *v1beta1.InferenceServiceStatus) []ConfigMapChange {
+	trust, kept := knativeservice.MakeTrust(is, cluster, applied, desired)
 	if others {
 		kept = append(kept, othersKeys(live.Trust, trust, kept)...)
 	}
@@ -121,12 +121,12 @@ const trustUpdated = "TrustUpdated"
 // planNamespaceTrust gives a namespace the authorities of the cluster as long as
 // pods read them. All InferenceServices share one ConfigMap, because a bundle can
 // have a megabyte. None of them owns it.
-func planNamespaceTrust(namespace string, live Live, cluster resources.Trust) []ConfigMapChange {
+func planNamespaceTrust(namespace string, live Live, cluster knativeservice.Trust) []ConfigMapChange {
 	if !live.NamespaceReadsTrust {
-		cluster = resources.Trust{}
+		cluster = knativeservice.Trust{}
 	}
 	return changeOf(live.NamespaceTrust, ConfigMapChange{
-		Desired: resources.MakeNamespaceTrust(namespace, cluster), UpdatedReason: trustUpdated, Condition: v1beta1.TrustReady,
+		Desired: knativeservice.MakeNamespaceTrust(namespace, cluster), UpdatedReason: trustUpdated, Condition: v1beta1.TrustReady,
 	})
 }
 
@@ -140,7 +140,7 @@ func othersKeys(live, desired *corev1.ConfigMap, kept []string) (keys []string) 
 		return nil
 	}
 	for _, key := range slices.Sorted(maps.Keys(live.Data)) {
-		if _, isDesired := desired.Data[key]; !isDesired && !slices.Contains(kept, key) && resources.IsTrustKey(key) && len(keys) < maxOthersKeys {
+		if _, isDesired := desired.Data[key]; !isDesired && !slices.Contains(kept, key) && knativeservice.IsTrustKey(key) && len(keys) < maxOthersKeys {
 			keys = append(keys, key)
 		}
 	}

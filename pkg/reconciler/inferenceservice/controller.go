@@ -27,7 +27,7 @@ import (
 	inferenceserviceinformer "github.com/sidenote-dev/sidenote/pkg/client/injection/informers/serving/v1beta1/inferenceservice"
 	inferenceservicereconciler "github.com/sidenote-dev/sidenote/pkg/client/injection/reconciler/serving/v1beta1/inferenceservice"
 	"github.com/sidenote-dev/sidenote/pkg/knativeconfig"
-	"github.com/sidenote-dev/sidenote/pkg/reconciler/inferenceservice/resources"
+	"github.com/sidenote-dev/sidenote/pkg/knativeservice"
 )
 
 // ConfigMapSelector selects the ConfigMaps that this controller makes: the
@@ -83,7 +83,7 @@ func NewController(ctx context.Context, watcher configmap.Watcher) *controller.I
 	services.Informer().AddEventHandler(ownedBy)
 	configMaps.Informer().AddEventHandler(ownedBy)
 	configMaps.Informer().AddEventHandler(cache.FilteringResourceEventHandler{
-		FilterFunc: controller.FilterWithName(resources.NamespaceTrustName),
+		FilterFunc: controller.FilterWithName(knativeservice.NamespaceTrustName),
 		// No InferenceService, or one that needs it: see ObserveDeletion.
 		Handler: controller.HandleAll(impl.Enqueue),
 	})

@@ -28,8 +28,8 @@ import (
 
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving"
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
+	"github.com/sidenote-dev/sidenote/pkg/knativeservice"
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
-	"github.com/sidenote-dev/sidenote/pkg/reconciler/inferenceservice/resources"
 	"github.com/sidenote-dev/sidenote/pkg/telemetry"
 	. "github.com/sidenote-dev/sidenote/pkg/testing/v1beta1"
 )
@@ -296,7 +296,7 @@ func TestAnAnnotationForTheTemplateBringsTheAgentUpToDate(t *testing.T) {
 	w.owner(WithAnnotation("features.knative.dev/rolled", "1795382000"))
 	w.assertWritten(w.settle(), "update Knative Service", "status")
 	w.assertSaid(v1beta1.AgentCurrent, isTrue, "", "")
-	if errs := resources.Validate(t.Context(), w.is()); errs.Filter(apis.ErrorLevel) != nil {
+	if errs := knativeservice.Validate(t.Context(), w.is()); errs.Filter(apis.ErrorLevel) != nil {
 		t.Errorf("Serving refuses it: %v", errs)
 	}
 }

@@ -18,13 +18,13 @@ import (
 
 	"github.com/sidenote-dev/sidenote/pkg/apis/config"
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
-	"github.com/sidenote-dev/sidenote/pkg/reconciler/inferenceservice/resources"
+	"github.com/sidenote-dev/sidenote/pkg/knativeservice"
 )
 
 // platform reads the configuration that all InferenceServices share.
 func (r *Reconciler) platform(ctx context.Context) (Platform, error) {
 	trust, err := r.trustBundles.trust()
-	return Platform{Config: config.FromContext(ctx), MultiContainerProbing: resources.MultiContainerProbing(ctx), Trust: trust}, err
+	return Platform{Config: config.FromContext(ctx), MultiContainerProbing: knativeservice.MultiContainerProbing(ctx), Trust: trust}, err
 }
 
 // live reads what the cluster has of an InferenceService, and tracks its sinks.
@@ -51,7 +51,7 @@ func (r *Reconciler) live(ctx context.Context, is *v1beta1.InferenceService, pla
 
 // liveNamespace reads what all InferenceServices of a namespace share.
 func (r *Reconciler) liveNamespace(namespace string) (live Live, err error) {
-	if live.NamespaceTrust, err = r.configMap(namespace, resources.NamespaceTrustName); err != nil {
+	if live.NamespaceTrust, err = r.configMap(namespace, knativeservice.NamespaceTrustName); err != nil {
 		return Live{}, err
 	}
 	all, err := r.inferenceServiceLister.InferenceServices(namespace).List(labels.Everything())
@@ -69,7 +69,7 @@ func (r *Reconciler) liveNamespace(namespace string) (live Live, err error) {
 			return false
 		}
 		service, err := r.service(is)
-		return err == nil && service != nil && metav1.IsControlledBy(service, is) && resources.MayHaveAgents(service)
+		return err == nil && service != nil && metav1.IsControlledBy(service, is) && knativeservice.MayHaveAgents(service)
 	})
 	return live, nil
 }

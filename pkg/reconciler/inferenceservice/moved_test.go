@@ -21,7 +21,7 @@ import (
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
-	"github.com/sidenote-dev/sidenote/pkg/reconciler/inferenceservice/resources"
+	"github.com/sidenote-dev/sidenote/pkg/knativeservice"
 	. "github.com/sidenote-dev/sidenote/pkg/testing/v1beta1"
 )
 
@@ -255,7 +255,7 @@ func TestARevisionThatStillServesKeepsWhatItReads(t *testing.T) {
 			w.appear(brokers, "other", ingress("other"))
 			w.settle()
 			if earlier {
-				w.older(func(applied *resources.Applied) {
+				w.older(func(applied *knativeservice.Applied) {
 					applied.Sink.Address = ingress("default")
 					applied.Sink.Address.URL.Scheme = "https"
 				})

@@ -16,8 +16,8 @@ import (
 
 	"github.com/sidenote-dev/sidenote/pkg/apis/config"
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
+	"github.com/sidenote-dev/sidenote/pkg/knativeservice"
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
-	"github.com/sidenote-dev/sidenote/pkg/reconciler/inferenceservice/resources"
 )
 
 // retryUnresolved is the time until a sink without an address is resolved
@@ -51,7 +51,7 @@ type Platform struct {
 	// MultiContainerProbing says whether Knative Serving's feature is on.
 	MultiContainerProbing bool
 	// Trust has the certificate authorities of the cluster.
-	Trust resources.Trust
+	Trust knativeservice.Trust
 }
 
 // Changes are the writes that bring the cluster to the desired state, and the
@@ -88,14 +88,14 @@ func Plan(is *v1beta1.InferenceService, live Live, platform Platform) Changes {
 		status.ClearLogger()
 		return Changes{
 			ConfigMaps: planWithoutLogger(is, live, platform),
-			Service:    planService(is, live.Service, nil, resources.Applied{}),
+			Service:    planService(is, live.Service, nil, knativeservice.Applied{}),
 			Status:     status, StatusWithoutService: status,
 		}
 	}
 
 	sink, deadLetterSink := planSinks(is, live, platform.Logger, &status)
 	selection := selectMetadata(is, platform.Logger.DeniedAnnotations)
-	desired := resources.Desired{
+	desired := knativeservice.Desired{
 		Agent: *platform.Agent, Observability: *platform.Observability,
 		MultiContainerProbing: platform.MultiContainerProbing,
 
@@ -103,7 +103,7 @@ func Plan(is *v1beta1.InferenceService, live Live, platform Platform) Changes {
 	}
 	applied, ownerUnchanged := planTemplate(is, live.Service, selection.listed, desired, platform.Logger.AllowedAudiences)
 	// Pods of another template keep what they read.
-	others := resources.OthersServe(live.Service, ownerUnchanged, applied)
+	others := knativeservice.OthersServe(live.Service, ownerUnchanged, applied)
 	changes := Changes{
 		ConfigMaps: append(planMetadata(is, live, selection.attributes, others), planTrust(is, live, platform.Trust, applied, desired, others, &status)...),
 		Service:    planService(is, live.Service, selection.listed, applied),
@@ -143,30 +143,30 @@ func selectMetadata(is *v1beta1.InferenceService, denylist metadata.Denylist) (s
 
 // planTemplate decides what the template gets from the platform, and says
 // whether its owner left it unchanged.
-func planTemplate(is *v1beta1.InferenceService, live *servingv1.Service, listed []metadata.Attribute, desired resources.Desired, allowedAudiences []string) (applied resources.Applied, ownerUnchanged bool) {
+func planTemplate(is *v1beta1.InferenceService, live *servingv1.Service, listed []metadata.Attribute, desired knativeservice.Desired, allowedAudiences []string) (applied knativeservice.Applied, ownerUnchanged bool) {
 	if live == nil {
-		return resources.Decide(nil, true, desired), false
+		return knativeservice.Decide(nil, true, desired), false
 	}
-	before, recordedHash := resources.LastApplied(live)
-	ownerUnchanged = resources.OwnerUnchanged(recordedHash, is, listed)
-	before, revoked := resources.WithoutForeignAudiences(before, desired, allowedAudiences)
+	before, recordedHash := knativeservice.LastApplied(live)
+	ownerUnchanged = knativeservice.OwnerUnchanged(recordedHash, is, listed)
+	before, revoked := knativeservice.WithoutForeignAudiences(before, desired, allowedAudiences)
 	// A template whose Revision failed serves nobody: a fixed image of the agent
 	// may replace it at once.
-	renew := !ownerUnchanged || resources.Failed(live) || revoked
-	return resources.Decide(before, renew, desired), ownerUnchanged
+	renew := !ownerUnchanged || knativeservice.Failed(live) || revoked
+	return knativeservice.Decide(before, renew, desired), ownerUnchanged
 }
 
 // planService gives the Knative Service to write, or nil if its inputs are
 // unchanged and nobody else changed it.
-func planService(is *v1beta1.InferenceService, live *servingv1.Service, listed []metadata.Attribute, applied resources.Applied) *servingv1.Service {
-	desired := resources.MakeService(is, resources.OwnerHash(is, listed), applied)
+func planService(is *v1beta1.InferenceService, live *servingv1.Service, listed []metadata.Attribute, applied knativeservice.Applied) *servingv1.Service {
+	desired := knativeservice.MakeService(is, knativeservice.OwnerHash(is, listed), applied)
 	if live == nil {
 		return desired
 	}
-	_, recordedHash := resources.LastApplied(live)
+	_, recordedHash := knativeservice.LastApplied(live)
 	templateHolds := live.Generation == is.Status.Components[v1beta1.PredictorComponent].ServiceGeneration &&
-		resources.Holds(live, resources.OwnerUnchanged(recordedHash, is, listed), applied)
-	updated, metadataChanged := resources.TakeOver(live, desired, templateHolds)
+		knativeservice.Holds(live, knativeservice.OwnerUnchanged(recordedHash, is, listed), applied)
+	updated, metadataChanged := knativeservice.TakeOver(live, desired, templateHolds)
 	if templateHolds && !metadataChanged {
 		return nil
 	}

@@ -24,7 +24,7 @@ import (
 
 	"github.com/sidenote-dev/sidenote/pkg/apis/config"
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
-	"github.com/sidenote-dev/sidenote/pkg/reconciler/inferenceservice/resources"
+	"github.com/sidenote-dev/sidenote/pkg/knativeservice"
 	. "github.com/sidenote-dev/sidenote/pkg/testing/v1beta1"
 )
 
@@ -87,7 +87,7 @@ func (in *inputs) store(t *testing.T, change ConfigMapChange) {
 	t.Helper()
 	slot := map[string]**corev1.ConfigMap{
 		in.is.TrustName(v1beta1.PredictorComponent): &in.live.Trust, in.is.MetadataName(v1beta1.PredictorComponent): &in.live.Metadata,
-		resources.NamespaceTrustName: &in.live.NamespaceTrust,
+		knativeservice.NamespaceTrustName: &in.live.NamespaceTrust,
 	}[change.Desired.Name]
 	stored, err := fingerprint(change.Desired)
 	if err != nil {
@@ -427,14 +427,14 @@ func TestPlanNamesTheConditionOfEachConfigMap(t *testing.T) {
 	got := make(map[string]apis.ConditionType)
 	for _, change := range Plan(in.is, in.live, in.platform).ConfigMaps {
 		got[change.Desired.Name] = change.Condition
-		if owner := metav1.GetControllerOf(change.Desired); (owner == nil) != (change.Desired.Name == resources.NamespaceTrustName) {
+		if owner := metav1.GetControllerOf(change.Desired); (owner == nil) != (change.Desired.Name == knativeservice.NamespaceTrustName) {
 			t.Errorf("%s is owned by %v", change.Desired.Name, owner)
 		}
 	}
 	want := map[string]apis.ConditionType{
 		"my-model-predictor-default-metadata": v1beta1.MetadataReady,
 		"my-model-predictor-default-trust":    v1beta1.TrustReady,
-		resources.NamespaceTrustName:          v1beta1.TrustReady,
+		knativeservice.NamespaceTrustName:     v1beta1.TrustReady,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("conditions (-want, +got): %s", diff)

@@ -17,20 +17,20 @@ import (
 
 	"github.com/sidenote-dev/sidenote/pkg/apis/config"
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
-	"github.com/sidenote-dev/sidenote/pkg/reconciler/inferenceservice/resources"
+	"github.com/sidenote-dev/sidenote/pkg/knativeservice"
 	"github.com/sidenote-dev/sidenote/pkg/sinkaddress"
 )
 
 // namedSink is a destination, and how messages call it.
 type namedSink struct {
-	resources.DesiredSink
+	knativeservice.DesiredSink
 	// who names the sink, and field the field with its URL.
 	who, field string
 }
 
 // planSinks gives the destinations with their addresses, and says in the status
 // whether they have one. The dead letter sink is nil if none is named.
-func planSinks(is *v1beta1.InferenceService, live Live, cluster *config.Logger, status *v1beta1.InferenceServiceStatus) (sink resources.DesiredSink, deadLetterSink *resources.DesiredSink) {
+func planSinks(is *v1beta1.InferenceService, live Live, cluster *config.Logger, status *v1beta1.InferenceServiceStatus) (sink knativeservice.DesiredSink, deadLetterSink *knativeservice.DesiredSink) {
 	named := sinkOf(is, cluster)
 	if reason, message := named.accept(is, live.Sink, cluster.AllowedAudiences); reason != "" {
 		status.MarkSinkNotResolved(reason, message)
@@ -80,7 +80,7 @@ func newNamedSink(is *v1beta1.InferenceService, destination duckv1.Destination, 
 	if destination.Ref != nil && destination.Ref.Namespace == "" {
 		destination.Ref.Namespace = is.Namespace
 	}
-	return &namedSink{DesiredSink: resources.DesiredSink{Destination: destination}, who: who, field: field}
+	return &namedSink{DesiredSink: knativeservice.DesiredSink{Destination: destination}, who: who, field: field}
 }
 
 // refusal says why a destination may not be resolved. To resolve an object of a

@@ -13,13 +13,13 @@ import (
 	"knative.dev/pkg/apis"
 
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
+	"github.com/sidenote-dev/sidenote/pkg/knativeservice"
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
-	"github.com/sidenote-dev/sidenote/pkg/reconciler/inferenceservice/resources"
 )
 
 // reportLogger says in the status what running agents send. With live metadata
 // they have the annotations' present values, otherwise those of the template.
-func reportLogger(is *v1beta1.InferenceService, status *v1beta1.InferenceServiceStatus, applied resources.Applied, desired resources.Desired, live Live, selected selection) {
+func reportLogger(is *v1beta1.InferenceService, status *v1beta1.InferenceServiceStatus, applied knativeservice.Applied, desired knativeservice.Desired, live Live, selected selection) {
 	sent := applied.Metadata
 	if is.Spec.Predictor.Logger.MetadataRefresh == v1beta1.RefreshLive {
 		sent = desired.Metadata
@@ -28,13 +28,13 @@ func reportLogger(is *v1beta1.InferenceService, status *v1beta1.InferenceService
 	if status.Logger != nil {
 		last = *status.Logger
 	}
-	sinkKey, deadLetterKey := resources.AddressKeys(applied)
+	sinkKey, deadLetterKey := knativeservice.AddressKeys(applied)
 	logger := &v1beta1.LoggerStatus{
 		Mode:               is.Spec.Predictor.Logger.Mode,
 		MissingAnnotations: selected.missing,
 		AgentImage:         applied.Agent.Image,
-		SinkURI:            resources.AppliedAddress(applied.Sink, &desired.Sink, live.hasTrustKey(is, sinkKey), last.SinkURI).DeepCopy(),
-		DeadLetterSinkURI:  resources.AppliedAddress(applied.DeadLetterSink, desired.DeadLetterSink, live.hasTrustKey(is, deadLetterKey), last.DeadLetterSinkURI).DeepCopy(),
+		SinkURI:            knativeservice.AppliedAddress(applied.Sink, &desired.Sink, live.hasTrustKey(is, sinkKey), last.SinkURI).DeepCopy(),
+		DeadLetterSinkURI:  knativeservice.AppliedAddress(applied.DeadLetterSink, desired.DeadLetterSink, live.hasTrustKey(is, deadLetterKey), last.DeadLetterSinkURI).DeepCopy(),
 	}
 	for _, attribute := range sent {
 		logger.Attributes = append(logger.Attributes, attribute.Name)
@@ -43,19 +43,19 @@ func reportLogger(is *v1beta1.InferenceService, status *v1beta1.InferenceService
 	status.ObservedMetadata = metadata.Hash(sent)
 	status.MarkMetadata(selected.missing, selected.denied, stillSent(is, sent, selected.denied))
 	reportTokens(status, applied, desired)
-	if differences := resources.Behind(is, applied, desired); len(differences) > 0 {
+	if differences := knativeservice.Behind(is, applied, desired); len(differences) > 0 {
 		status.MarkAgentBehind(differences)
 	} else {
 		status.MarkAgentCurrent()
 	}
-	if reason := resources.NoAgent(is); reason != "" {
+	if reason := knativeservice.NoAgent(is); reason != "" {
 		status.MarkNotLogging("NoAgent", reason+"; until then no event is sent")
 	} else if logger.SinkURI == nil {
 		status.MarkNotLogging("NoSink", "no sink has had an address yet: the model serves, and its events are dropped and counted")
 	} else {
 		status.MarkLogging()
 	}
-	ignored := resources.Ignored(is, applied)
+	ignored := knativeservice.Ignored(is, applied)
 	for _, err := range selected.refused {
 		ignored = append(ignored, "spec.predictor.logger.metadata: "+err.Error())
 	}
@@ -63,12 +63,12 @@ func reportLogger(is *v1beta1.InferenceService, status *v1beta1.InferenceService
 }
 
 // reportTokens says that a sink asks for a token that the template doesn't mount.
-func reportTokens(status *v1beta1.InferenceServiceStatus, applied resources.Applied, desired resources.Desired) {
+func reportTokens(status *v1beta1.InferenceServiceStatus, applied knativeservice.Applied, desired knativeservice.Desired) {
 	const reason, message = "TokenNotMounted", "the sink asks for a token for the audience %q, for which the template has none: events go out without one, and a sink that requires it answers 401; the next change of the specification brings it"
-	if audience := resources.LacksToken(applied.Sink, &desired.Sink); audience != "" {
+	if audience := knativeservice.LacksToken(applied.Sink, &desired.Sink); audience != "" {
 		status.MarkSinkNotResolved(reason, fmt.Sprintf(message, audience))
 	}
-	if audience := resources.LacksToken(applied.DeadLetterSink, desired.DeadLetterSink); audience != "" {
+	if audience := knativeservice.LacksToken(applied.DeadLetterSink, desired.DeadLetterSink); audience != "" {
 		status.MarkDeadLetterSinkNotResolved(reason, fmt.Sprintf(message, audience))
 	}
 }

@@ -23,7 +23,7 @@ import (
 	"knative.dev/pkg/controller"
 	"knative.dev/pkg/system"
 
-	"github.com/sidenote-dev/sidenote/pkg/reconciler/inferenceservice/resources"
+	"github.com/sidenote-dev/sidenote/pkg/knativeservice"
 )
 
 // EventingNamespaceEnv names the environment variable with the namespace that
@@ -44,7 +44,7 @@ type trustBundles struct {
 	// Parsing them for each InferenceService takes too long.
 	mu       sync.Mutex
 	version  string
-	combined resources.Trust
+	combined knativeservice.Trust
 }
 
 // followTrustBundles watches the bundles in Sidenote's own namespace and in
@@ -73,12 +73,12 @@ func followTrustBundles(ctx context.Context, changed func()) (*trustBundles, err
 }
 
 // trust combines the bundles.
-func (b *trustBundles) trust() (resources.Trust, error) {
+func (b *trustBundles) trust() (knativeservice.Trust, error) {
 	var all []*corev1.ConfigMap
 	for _, lister := range b.listers {
 		found, err := lister.List(trustSelector)
 		if err != nil {
-			return resources.Trust{}, fmt.Errorf("list the trust bundles: %w", err)
+			return knativeservice.Trust{}, fmt.Errorf("list the trust bundles: %w", err)
 		}
 		all = append(all, found...)
 	}
@@ -92,7 +92,7 @@ func (b *trustBundles) trust() (resources.Trust, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if version != b.version {
-		b.version, b.combined = version, resources.CombineTrust(all)
+		b.version, b.combined = version, knativeservice.CombineTrust(all)
 	}
 	return b.combined, nil
 }

@@ -47,7 +47,7 @@ import (
 	fakesidenote "github.com/sidenote-dev/sidenote/pkg/client/clientset/versioned/fake"
 	inferenceservicereconciler "github.com/sidenote-dev/sidenote/pkg/client/injection/reconciler/serving/v1beta1/inferenceservice"
 	v1beta1listers "github.com/sidenote-dev/sidenote/pkg/client/listers/serving/v1beta1"
-	"github.com/sidenote-dev/sidenote/pkg/reconciler/inferenceservice/resources"
+	"github.com/sidenote-dev/sidenote/pkg/knativeservice"
 	"github.com/sidenote-dev/sidenote/pkg/sinkaddress"
 	. "github.com/sidenote-dev/sidenote/pkg/testing/v1beta1"
 )
@@ -446,11 +446,11 @@ func (w *world) sink() string { return w.goesTo("sink-address", "--sink=") }
 
 // older has the template and its record be those of a controller from before
 // there were files with addresses, and a change of the record.
-func (w *world) older(change func(*resources.Applied)) {
+func (w *world) older(change func(*knativeservice.Applied)) {
 	w.t.Helper()
 	w.change(func(service *servingv1.Service) {
-		applied, hash := resources.LastApplied(service)
-		for _, sink := range []*resources.Sink{applied.Sink, applied.DeadLetterSink} {
+		applied, hash := knativeservice.LastApplied(service)
+		for _, sink := range []*knativeservice.Sink{applied.Sink, applied.DeadLetterSink} {
 			if sink != nil {
 				sink.Key, sink.TokenAudience = "", ""
 			}
@@ -458,7 +458,7 @@ func (w *world) older(change func(*resources.Applied)) {
 		if change != nil {
 			change(applied)
 		}
-		older := resources.MakeService(w.is(), hash, *applied)
+		older := knativeservice.MakeService(w.is(), hash, *applied)
 		older.SetDefaults(apis.WithinUpdate(w.ctx, service))
 		service.Spec = older.Spec
 		service.Annotations[serving.LastAppliedAnnotationKey] = older.Annotations[serving.LastAppliedAnnotationKey]

@@ -3,7 +3,7 @@ Copyright 2026 The Sidenote Authors
 SPDX-License-Identifier: Apache-2.0
 */
 
-package resources
+package knativeservice
 
 import (
 	"fmt"
@@ -185,7 +185,7 @@ func TestBehindNamesWhatANewTemplateWouldHave(t *testing.T) {
 	}
 	for what, test := range map[string]struct {
 		desired Desired
-		want   []string
+		want    []string
 	}{
 		"nothing changed":               {now(func(*Desired) {}), nil},
 		"a new image":                   {now(func(w *Desired) { w.Agent.Image = "new" }), []string{"agent image"}},

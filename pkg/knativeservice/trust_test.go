@@ -3,7 +3,7 @@ Copyright 2026 The Sidenote Authors
 SPDX-License-Identifier: Apache-2.0
 */
 
-package resources
+package knativeservice
 
 import (
 	"strings"
@@ -85,7 +85,7 @@ func TestWhatRunningAgentsGetOfTheirSinks(t *testing.T) {
 	for what, test := range map[string]struct {
 		cluster string
 		applied Applied
-		desired  Desired
+		desired Desired
 		want    data
 		kept    []string
 	}{

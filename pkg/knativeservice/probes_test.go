@@ -3,7 +3,7 @@ Copyright 2026 The Sidenote Authors
 SPDX-License-Identifier: Apache-2.0
 */
 
-package resources
+package knativeservice
 
 import (
 	"maps"
