@@ -94,10 +94,10 @@ func (a *Agent) resource(given *agentconfig.Config, environment Environment) *re
 }
 
 // begin begins an exchange: its spans, where it is recorded, and its events.
-func (a *Agent) begin(r *http.Request) (proxy.Recorder, http.Header) {
+func (a *Agent) begin(r *http.Request) (proxy.Watcher, http.Header) {
 	spans := a.tracer.Begin(r)
-	recorder, beside := a.pipeline.Begin(r, spans.Origin())
-	return spans.Watch(recorder), spans.Headers(beside)
+	watcher, beside := a.pipeline.Begin(r, spans.Origin())
+	return spans.Watch(watcher), spans.Headers(beside)
 }
 
 // beginAttempts gives what is told of the attempts to deliver to a sink.

@@ -182,7 +182,7 @@ var mutants = []mutant{
 	},
 	{
 		"the count of an exchange that panics", "pkg/agent/exchange/guarded.go",
-		"g.recorder.lose()", "_ = g.recorder",
+		"g.watcher.lose()", "_ = g.watcher",
 		"pkg/agent/exchange", "TestAPanicCostsAnEventAndNoMore",
 	},
 	{

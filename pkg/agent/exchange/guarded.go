@@ -12,52 +12,52 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/agent/event"
 )
 
-// guarded is a recorder whose panics cost the events of its exchange, and
+// guarded is a watcher whose panics cost the events of its exchange, and
 // neither the exchange nor the agent: bodies are read in goroutines of
 // net/http, where nobody else recovers.
 type guarded struct {
-	recorder recorder
-	lost     atomic.Bool
+	watcher watcher
+	lost    atomic.Bool
 }
 
 func (g *guarded) do(work func()) {
-	if g.lost.Load() || g.recorder.pipeline.settings.Panics.Event(work) {
+	if g.lost.Load() || g.watcher.pipeline.settings.Panics.Event(work) {
 		return
 	}
 	if !g.lost.Swap(true) {
-		g.recorder.lose()
+		g.watcher.lose()
 	}
 }
 
-func (g *guarded) RequestBytes(p []byte) { g.do(func() { g.recorder.RequestBytes(p) }) }
+func (g *guarded) RequestBytes(p []byte) { g.do(func() { g.watcher.RequestBytes(p) }) }
 
-func (g *guarded) RequestDone() { g.do(g.recorder.RequestDone) }
+func (g *guarded) RequestDone() { g.do(g.watcher.RequestDone) }
 
 func (g *guarded) ResponseHead(status int, header http.Header, contentLength int64) {
-	g.do(func() { g.recorder.ResponseHead(status, header, contentLength) })
+	g.do(func() { g.watcher.ResponseHead(status, header, contentLength) })
 }
 
-func (g *guarded) ResponseBytes(p []byte) { g.do(func() { g.recorder.ResponseBytes(p) }) }
+func (g *guarded) ResponseBytes(p []byte) { g.do(func() { g.watcher.ResponseBytes(p) }) }
 
-func (g *guarded) ResponseDone() { g.do(g.recorder.ResponseDone) }
+func (g *guarded) ResponseDone() { g.do(g.watcher.ResponseDone) }
 
 func (g *guarded) ResponseMayBeWhole() (may bool) {
-	g.do(func() { may = g.recorder.ResponseMayBeWhole() })
+	g.do(func() { may = g.watcher.ResponseMayBeWhole() })
 	return may
 }
 
-func (g *guarded) TunnelOpened() { g.do(g.recorder.TunnelOpened) }
+func (g *guarded) TunnelOpened() { g.do(g.watcher.TunnelOpened) }
 
 func (g *guarded) TunnelBytes(fromClient, fromModel int) {
-	g.do(func() { g.recorder.TunnelBytes(fromClient, fromModel) })
+	g.do(func() { g.watcher.TunnelBytes(fromClient, fromModel) })
 }
 
-func (g *guarded) Unanswered(status int) { g.do(func() { g.recorder.Unanswered(status) }) }
+func (g *guarded) Unanswered(status int) { g.do(func() { g.watcher.Unanswered(status) }) }
 
-func (g *guarded) End(trailer http.Header) { g.do(func() { g.recorder.End(trailer) }) }
+func (g *guarded) End(trailer http.Header) { g.do(func() { g.watcher.End(trailer) }) }
 
 // observe hands the event that is due to the pipeline, if there is one.
-func (r *recorder) observe(due sides) {
+func (r *watcher) observe(due sides) {
 	side := &r.response
 	switch {
 	case due == 0:
@@ -71,7 +71,7 @@ func (r *recorder) observe(due sides) {
 }
 
 // lose counts the events that a panic took from the pipeline.
-func (r *recorder) lose() {
+func (r *watcher) lose() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	lost := r.course.lose()
@@ -99,7 +99,7 @@ func (p *Pipeline) loseSide(which event.Side) {
 	}
 }
 
-// loseExchange counts an exchange whose recorder never came about.
+// loseExchange counts an exchange whose watcher never came about.
 func (p *Pipeline) loseExchange() {
 	p.loseSide(event.Request)
 	p.loseSide(event.Response)

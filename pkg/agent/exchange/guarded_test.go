@@ -54,16 +54,16 @@ func TestAPanicCostsAnEventAndNoMore(t *testing.T) {
 		// Each of these makes something panic.
 		settings                    func(*Settings)
 		request                     func(*http.Request)
-		beforeRequest, beforeAnswer func(*recorder)
+		beforeRequest, beforeAnswer func(*watcher)
 		want                        uint64
 	}{
 		{name: "as a side is observed", settings: func(s *Settings) {
 			s.Attributes = func() []metadata.Attribute { panic("a payload") }
 		}, want: 2},
-		{name: "as an event is built", beforeRequest: func(r *recorder) { r.exchange = nil }, want: 2},
-		{name: "before there is a recorder", request: func(r *http.Request) { r.URL = nil }, want: 2},
-		{name: "as the request's body flows", beforeRequest: func(r *recorder) { r.request.kept = new(capture.Recorder) }, want: 2},
-		{name: "as the answer's body flows", beforeAnswer: func(r *recorder) { r.response.kept = new(capture.Recorder) }, want: 1},
+		{name: "as an event is built", beforeRequest: func(r *watcher) { r.exchange = nil }, want: 2},
+		{name: "before there is a watcher", request: func(r *http.Request) { r.URL = nil }, want: 2},
+		{name: "as the request's body flows", beforeRequest: func(r *watcher) { r.request.kept = new(capture.Recorder) }, want: 2},
+		{name: "as the answer's body flows", beforeAnswer: func(r *watcher) { r.response.kept = new(capture.Recorder) }, want: 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			sink := new(takingSink)
@@ -124,7 +124,7 @@ func TestAPanicCostsAnEventAndNoMore(t *testing.T) {
 }
 
 // exchange makes one exchange, with changes to it on its way.
-func exchange(p *Pipeline, request func(*http.Request), beforeRequest, beforeAnswer func(*recorder)) {
+func exchange(p *Pipeline, request func(*http.Request), beforeRequest, beforeAnswer func(*watcher)) {
 	r := httptest.NewRequest(http.MethodPost, "/v1/models/m:predict", strings.NewReader("{}"))
 	if request != nil {
 		request(r)
@@ -133,7 +133,7 @@ func exchange(p *Pipeline, request func(*http.Request), beforeRequest, beforeAns
 	if watching == nil {
 		return
 	}
-	inner := &watching.(*guarded).recorder
+	inner := &watching.(*guarded).watcher
 	if beforeRequest != nil {
 		beforeRequest(inner)
 	}
@@ -151,12 +151,12 @@ func exchange(p *Pipeline, request func(*http.Request), beforeRequest, beforeAns
 // TestWhatIsLostCountsOnce: the other direction of an exchange may be at work
 // while a panic is counted.
 func TestWhatIsLostCountsOnce(t *testing.T) {
-	for name, goOn := range map[string]func(*recorder){
-		"the request ends": func(r *recorder) { r.RequestBytes([]byte("{}")); r.RequestDone() },
-		"the answer flows": func(r *recorder) { r.ResponseHead(http.StatusOK, http.Header{}, -1); r.ResponseBytes([]byte("{}")) },
-		"it ends":          func(r *recorder) { r.End(nil) },
-		"a tunnel ends":    func(r *recorder) { r.TunnelOpened(); r.End(nil) },
-		"it turns out to be a probe": func(r *recorder) {
+	for name, goOn := range map[string]func(*watcher){
+		"the request ends": func(r *watcher) { r.RequestBytes([]byte("{}")); r.RequestDone() },
+		"the answer flows": func(r *watcher) { r.ResponseHead(http.StatusOK, http.Header{}, -1); r.ResponseBytes([]byte("{}")) },
+		"it ends":          func(r *watcher) { r.End(nil) },
+		"a tunnel ends":    func(r *watcher) { r.TunnelOpened(); r.End(nil) },
+		"it turns out to be a probe": func(r *watcher) {
 			r.ifEmpty = ledger.SkipProbe
 			r.RequestDone()
 		},
@@ -171,7 +171,7 @@ func TestWhatIsLostCountsOnce(t *testing.T) {
 			}, budget, []Sink{sink}, new(ledger.Account))
 			r := httptest.NewRequest(http.MethodPost, "/v1/models/m:predict", strings.NewReader("{}"))
 			watching, _ := p.Begin(r, nil)
-			inner := &watching.(*guarded).recorder
+			inner := &watching.(*guarded).watcher
 			inner.lose()
 			goOn(inner)
 			if got := sink.account.Snapshot(); got.Observed != 2 || got.Dropped[ledger.ReasonInvalid] != 2 {
@@ -190,9 +190,9 @@ func TestWhatIsLostCountsOnce(t *testing.T) {
 // TestWhatWasObservedIsNotGivenBack by a panic that follows: the events are the
 // pipeline's, which counts what they hold.
 func TestWhatWasObservedIsNotGivenBack(t *testing.T) {
-	for name, end := range map[string]func(*recorder){
-		"a tunnel": func(r *recorder) { r.RequestDone(); r.TunnelOpened(); r.End(nil) },
-		"two sides": func(r *recorder) {
+	for name, end := range map[string]func(*watcher){
+		"a tunnel": func(r *watcher) { r.RequestDone(); r.TunnelOpened(); r.End(nil) },
+		"two sides": func(r *watcher) {
 			r.RequestDone()
 			r.ResponseHead(http.StatusOK, nil, 0)
 			r.ResponseDone()
@@ -210,7 +210,7 @@ func TestWhatWasObservedIsNotGivenBack(t *testing.T) {
 			r.Header.Set("Connection", "upgrade")
 			r.Header.Set("Upgrade", "websocket")
 			watching, _ := p.Begin(r, nil)
-			inner := &watching.(*guarded).recorder
+			inner := &watching.(*guarded).watcher
 			end(inner)
 			held := budget.Used()
 			inner.lose()

@@ -23,18 +23,18 @@ import (
 // allocate for an exchange together. Client and model allocate nothing.
 func TestAnExchangeAllocatesLittle(t *testing.T) {
 	for _, test := range []struct {
-		name     string
-		recorder Recorder
-		size     int
-		most     float64
+		name    string
+		watcher Watcher
+		size    int
+		most    float64
 	}{
 		{"that nobody watches", nil, 0, 66},
 		{"that nobody watches, with bodies", nil, 1 << 10, 74},
-		{"that a recorder watches", reader{}, 1 << 10, 86},
+		{"with a watcher", reader{}, 1 << 10, 86},
 	} {
 		t.Run("one "+test.name, func(t *testing.T) {
 			exchange := newWire(t, test.size, func(target *url.URL) http.Handler {
-				handler := New(target, func(*http.Request) (Recorder, http.Header) { return test.recorder, nil }, func(class ErrorClass) { t.Error(class) })
+				handler := New(target, func(*http.Request) (Watcher, http.Header) { return test.watcher, nil }, func(class ErrorClass) { t.Error(class) })
 				t.Cleanup(handler.CloseIdleConnections)
 				return handler
 			})
@@ -58,10 +58,10 @@ func BenchmarkExchange(b *testing.B) {
 				}
 			},
 			"nobody watches": func(target *url.URL) http.Handler {
-				return New(target, func(*http.Request) (Recorder, http.Header) { return nil, nil }, func(ErrorClass) {})
+				return New(target, func(*http.Request) (Watcher, http.Header) { return nil, nil }, func(ErrorClass) {})
 			},
-			"a recorder watches": func(target *url.URL) http.Handler {
-				return New(target, func(*http.Request) (Recorder, http.Header) { return reader{}, nil }, func(ErrorClass) {})
+			"with a watcher": func(target *url.URL) http.Handler {
+				return New(target, func(*http.Request) (Watcher, http.Header) { return reader{}, nil }, func(ErrorClass) {})
 			},
 		} {
 			b.Run(fmt.Sprintf("%dKiB/%s", size>>10, name), func(b *testing.B) {

@@ -29,7 +29,7 @@ const tooLarge = `{"error":"too large"}`
 // newProxy gives the address of an agent's proxy before a model.
 func newProxy(t *testing.T, model string) (*proxy.Handler, string) {
 	t.Helper()
-	handler := proxy.New(&url.URL{Scheme: "http", Host: model}, func(*http.Request) (proxy.Recorder, http.Header) { return nil, nil }, func(proxy.ErrorClass) {})
+	handler := proxy.New(&url.URL{Scheme: "http", Host: model}, func(*http.Request) (proxy.Watcher, http.Header) { return nil, nil }, func(proxy.ErrorClass) {})
 	server := httptest.NewUnstartedServer(nil)
 	server.Config = proxy.NewServer(handler, quiet)
 	server.Start()

@@ -107,7 +107,7 @@ func TestTheWindowsOfHTTP2(t *testing.T) {
 		t.Fatal("listen:", err)
 	}
 	defer models.Close()
-	handler := New(&url.URL{Scheme: "http", Host: models.Addr().String()}, func(*http.Request) (Recorder, http.Header) { return nil, nil }, func(ErrorClass) {})
+	handler := New(&url.URL{Scheme: "http", Host: models.Addr().String()}, func(*http.Request) (Watcher, http.Header) { return nil, nil }, func(ErrorClass) {})
 	defer handler.CloseIdleConnections()
 	agents, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

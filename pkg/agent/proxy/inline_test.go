@@ -164,7 +164,7 @@ func TestOtherRequestsAreTheTransports(t *testing.T) {
 // to it.
 func (m modelSide) between(connect dial) net.Conn {
 	m.t.Helper()
-	handler := New(m.url(), func(*http.Request) (Recorder, http.Header) { return reader{}, nil }, func(ErrorClass) {})
+	handler := New(m.url(), func(*http.Request) (Watcher, http.Header) { return reader{}, nil }, func(ErrorClass) {})
 	handler.DialBy(connect)
 	agents, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -26,7 +26,7 @@ const lingerTime = time.Second
 // token so loses no more than the time of one.
 type linger struct {
 	http.RoundTripper
-	recorder Recorder
+	watcher Watcher
 
 	cancel  context.CancelFunc
 	unwatch func() bool
@@ -53,7 +53,7 @@ func (l *linger) RoundTrip(r *http.Request) (*http.Response, error) {
 // leave is called when the client has left.
 func (l *linger) leave() {
 	l.once.Do(func() {
-		if !l.recorder.ResponseMayBeWhole() {
+		if !l.watcher.ResponseMayBeWhole() {
 			l.cancel()
 			return
 		}

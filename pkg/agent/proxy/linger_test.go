@@ -15,9 +15,9 @@ import (
 	"time"
 )
 
-// openAnswer is a recorder of an answer that may be whole, or is evidently not.
+// openAnswer is a watcher of an answer that may be whole, or is evidently not.
 type openAnswer struct {
-	Recorder
+	Watcher
 	whole bool
 }
 
@@ -73,7 +73,7 @@ func TestAModelIsToldThatItsClientLeft(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				model := newPipeModel()
 				client, leave := context.WithCancel(t.Context())
-				l := &linger{RoundTripper: model, recorder: openAnswer{whole: test.whole}}
+				l := &linger{RoundTripper: model, watcher: openAnswer{whole: test.whole}}
 				request, err := http.NewRequestWithContext(client, http.MethodPost, "http://model", nil)
 				if err != nil {
 					t.Fatal(err)
@@ -90,7 +90,7 @@ func TestAModelIsToldThatItsClientLeft(t *testing.T) {
 					}()
 				}
 				ended := false
-				watched := watchedBody{res.Body, nil, func(Recorder, []byte) {}, func(Recorder) { ended = true }, &overhead{}}
+				watched := watchedBody{res.Body, nil, func(Watcher, []byte) {}, func(Watcher) { ended = true }, &overhead{}}
 				body := &lingeringBody{ReadCloser: &watched, linger: l}
 				if test.closed {
 					defer leave()

@@ -15,7 +15,7 @@ import (
 // overhead meters what the agent itself adds to an exchange: the time from the
 // request's head to its hand-over to the transport, from the head of the answer
 // until its body is first asked for, from the end of that body to the end of
-// the exchange, and whenever a recorder looks at bytes.
+// the exchange, and whenever a watcher looks at bytes.
 //
 // The time of the model and of the client is not in it: connecting to the
 // model, sending to it and waiting for it is the transport's, and between two
@@ -40,13 +40,13 @@ func (o *overhead) stop() {
 
 func (o *overhead) total() time.Duration { return time.Duration(o.passed.Load()) }
 
-// watchedBody shows the bytes of a body, and its end, to a recorder as they are
+// watchedBody shows the bytes of a body, and its end, to a watcher as they are
 // read, and adds the time that this takes.
 type watchedBody struct {
 	io.ReadCloser
-	recorder Recorder
-	bytes    func(Recorder, []byte)
-	done     func(Recorder)
+	watcher  Watcher
+	bytes    func(Watcher, []byte)
+	done     func(Watcher)
 	overhead *overhead
 }
 
@@ -62,10 +62,10 @@ func (b *watchedBody) show(p []byte, last bool) {
 	begun := time.Now()
 	defer func() { b.overhead.passed.Add(int64(time.Since(begun))) }()
 	if len(p) > 0 {
-		b.bytes(b.recorder, p)
+		b.bytes(b.watcher, p)
 	}
 	if last {
-		b.done(b.recorder)
+		b.done(b.watcher)
 	}
 }
 

@@ -54,7 +54,7 @@ func (f modelFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f
 // TestOverheadIsTheAgentsOwn, and has no time of the client or the model in it.
 func TestOverheadIsTheAgentsOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		begin := func(*http.Request) (Recorder, http.Header) {
+		begin := func(*http.Request) (Watcher, http.Header) {
 			time.Sleep(time.Millisecond)
 			return slowRecorder{}, nil
 		}
@@ -83,7 +83,7 @@ func TestOverheadIsTheAgentsOwn(t *testing.T) {
 
 // TestOverheadIsOfAnswersAlone: what the model broke off says nothing.
 func TestOverheadIsOfAnswersAlone(t *testing.T) {
-	handler := New(&url.URL{Scheme: "http", Host: "model"}, func(*http.Request) (Recorder, http.Header) { return slowRecorder{}, nil }, func(ErrorClass) {})
+	handler := New(&url.URL{Scheme: "http", Host: "model"}, func(*http.Request) (Watcher, http.Header) { return slowRecorder{}, nil }, func(ErrorClass) {})
 	handler.OnOverhead = func(added time.Duration) { t.Errorf("told %s", added) }
 	handler.proxy.Transport = modelFunc(func(*http.Request) (*http.Response, error) { return nil, io.ErrUnexpectedEOF })
 	defer func() {

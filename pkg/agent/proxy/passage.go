@@ -18,8 +18,8 @@ type passage struct {
 	handler *Handler
 	client  http.ResponseWriter
 	request *http.Request
-	// recorder is nil where nobody watches.
-	recorder Recorder
+	// watcher is nil where nobody watches.
+	watcher Watcher
 	// extra are the headers that the model gets beside the client's own.
 	extra http.Header
 	// proxy is the handler's, with the hooks of this exchange.
@@ -38,17 +38,17 @@ type passage struct {
 func newPassage(h *Handler, w http.ResponseWriter, r *http.Request) *passage {
 	p := &passage{handler: h, client: w, request: r, proxy: h.proxy}
 	p.overhead.start()
-	p.recorder, p.extra = h.Begin(r)
+	p.watcher, p.extra = h.Begin(r)
 	p.proxy.Rewrite, p.proxy.ModifyResponse, p.proxy.ErrorHandler = p.rewrite, p.relay, p.unanswered
-	if p.recorder != nil {
-		p.linger = linger{RoundTripper: meteredTransport{h.proxy.Transport, &p.overhead}, recorder: p.recorder}
+	if p.watcher != nil {
+		p.linger = linger{RoundTripper: meteredTransport{h.proxy.Transport, &p.overhead}, watcher: p.watcher}
 		p.proxy.Transport = &p.linger
 	}
 	return p
 }
 
 func (p *passage) run() {
-	if p.recorder != nil {
+	if p.watcher != nil {
 		// Also when ReverseProxy panics with ErrAbortHandler, which goes on.
 		defer p.end()
 	}
@@ -66,7 +66,7 @@ func (p *passage) rewrite(r *httputil.ProxyRequest) {
 		r.Out.Body = p.unread.watch(r.Out.Body)
 	}
 	forward(r.Out, r.In, p.handler.target, p.extra)
-	if p.recorder != nil {
+	if p.watcher != nil {
 		p.watchRequest(r.Out)
 	}
 	if r.In.ProtoMajor == 2 && r.Out.Body != nil {
@@ -76,10 +76,10 @@ func (p *passage) rewrite(r *httputil.ProxyRequest) {
 
 func (p *passage) watchRequest(out *http.Request) {
 	if bodiless(out) {
-		p.recorder.RequestDone()
+		p.watcher.RequestDone()
 		return
 	}
-	p.requestBody = watchedBody{out.Body, p.recorder, Recorder.RequestBytes, Recorder.RequestDone, &p.overhead}
+	p.requestBody = watchedBody{out.Body, p.watcher, Watcher.RequestBytes, Watcher.RequestDone, &p.overhead}
 	out.Body = &p.requestBody
 }
 
@@ -97,16 +97,16 @@ func (p *passage) relay(res *http.Response) error {
 	if res.StatusCode != http.StatusSwitchingProtocols {
 		p.unread.endConnection(p.client)
 	}
-	if p.recorder == nil {
+	if p.watcher == nil {
 		return nil
 	}
 	if res.StatusCode == http.StatusSwitchingProtocols {
-		watchTunnel(p.request, res, p.recorder)
+		watchTunnel(p.request, res, p.watcher)
 		return nil
 	}
 	p.answer = res
-	p.recorder.ResponseHead(res.StatusCode, res.Header, res.ContentLength)
-	p.answerBody = meteredBody{watchedBody{res.Body, p.recorder, Recorder.ResponseBytes, Recorder.ResponseDone, &p.overhead}}
+	p.watcher.ResponseHead(res.StatusCode, res.Header, res.ContentLength)
+	p.answerBody = meteredBody{watchedBody{res.Body, p.watcher, Watcher.ResponseBytes, Watcher.ResponseDone, &p.overhead}}
 	p.lingeredBody = lingeringBody{ReadCloser: &p.answerBody, linger: &p.linger}
 	res.Body = &p.lingeredBody
 	return nil
@@ -121,8 +121,8 @@ func (p *passage) unanswered(w http.ResponseWriter, r *http.Request, err error) 
 		// see without the agent.
 		panic(http.ErrAbortHandler)
 	}
-	if p.recorder != nil {
-		p.recorder.Unanswered(http.StatusBadGateway)
+	if p.watcher != nil {
+		p.watcher.Unanswered(http.StatusBadGateway)
 	}
 	p.unread.endConnection(w)
 	// As queue-proxy, which would meet the same error without the agent.
@@ -134,7 +134,7 @@ func (p *passage) end() {
 	if p.answer != nil {
 		trailer = p.answer.Trailer
 	}
-	p.recorder.End(trailer)
+	p.watcher.End(trailer)
 	if p.answer != nil && p.handler.OnOverhead != nil {
 		p.overhead.stop()
 		p.handler.OnOverhead(p.overhead.total())

@@ -4,8 +4,8 @@ SPDX-License-Identifier: Apache-2.0
 */
 
 // Package proxy passes exchanges through to the model, unchanged, and lets a
-// Recorder watch the bodies as they flow. Nothing is read ahead, and nothing
-// that a Recorder does reaches the client.
+// Watcher watch the bodies as they flow. Nothing is read ahead, and nothing
+// that a Watcher does reaches the client.
 package proxy
 
 import (
@@ -20,11 +20,11 @@ import (
 	"time"
 )
 
-// Recorder watches one exchange. Its methods never block and don't keep what
+// Watcher watches one exchange. Its methods never block and don't keep what
 // they are given. Those of the request may be called at the same time as those
 // of the response; End is called last, though a read of the request's body
 // that is under way may still follow it.
-type Recorder interface {
+type Watcher interface {
 	// RequestBytes gives the next bytes of the request's body.
 	RequestBytes(p []byte)
 	// RequestDone says that the request's body is complete.
@@ -51,13 +51,13 @@ type Recorder interface {
 
 // Handler is the reverse proxy in front of the model.
 type Handler struct {
-	// Begin gives the recorder of an exchange, nil for one that nobody
+	// Begin gives the watcher of an exchange, nil for one that nobody
 	// watches, and the headers that the model gets beside the client's own.
-	Begin func(r *http.Request) (Recorder, http.Header)
+	Begin func(r *http.Request) (Watcher, http.Header)
 	// OnError is told why the model gave no answer, by class.
 	OnError func(class ErrorClass)
 	// OnOverhead may be told what the agent itself added to an exchange that a
-	// recorder watched and the model answered, as overhead says.
+	// watcher watched and the model answered, as overhead says.
 	OnOverhead func(added time.Duration)
 	// onRefused is told of an exchange that was answered with 503, because there was
 	// no room for it.
@@ -72,7 +72,7 @@ type Handler struct {
 }
 
 // New gives a Handler for a model at target, whose scheme and host are used.
-func New(target *url.URL, begin func(*http.Request) (Recorder, http.Header), onError func(ErrorClass)) *Handler {
+func New(target *url.URL, begin func(*http.Request) (Watcher, http.Header), onError func(ErrorClass)) *Handler {
 	return &Handler{
 		Begin:   begin,
 		OnError: onError,

@@ -54,7 +54,7 @@ func FuzzRawHTTP(f *testing.F) {
 	}
 	model := &witness{}
 	direct := listen(f, &http.Server{Handler: model, DisableGeneralOptionsHandler: true})
-	handler := New(&url.URL{Scheme: "http", Host: direct}, func(*http.Request) (Recorder, http.Header) { return reader{}, nil }, func(ErrorClass) {})
+	handler := New(&url.URL{Scheme: "http", Host: direct}, func(*http.Request) (Watcher, http.Header) { return reader{}, nil }, func(ErrorClass) {})
 	through := listenBy(f, NewServer(handler, log.New(io.Discard, "", 0)), ListenForHeads)
 	f.Cleanup(handler.CloseIdleConnections)
 
@@ -274,7 +274,7 @@ func listenBy(f *testing.F, server *http.Server, wrap func(net.Listener) net.Lis
 	return listener.Addr().String()
 }
 
-// reader is a Recorder that only looks.
+// reader is a Watcher that only looks.
 type reader struct{}
 
 func (reader) RequestBytes(p []byte)                 { _ = bytes.Count(p, []byte{0}) }

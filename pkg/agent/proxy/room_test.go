@@ -23,7 +23,7 @@ func TestWhoeverIsAloneFindsRoom(t *testing.T) {
 		t.Fatal(err)
 	}
 	refused := 0
-	h := New(target, func(*http.Request) (Recorder, http.Header) { return nil, nil }, func(ErrorClass) {})
+	h := New(target, func(*http.Request) (Watcher, http.Header) { return nil, nil }, func(ErrorClass) {})
 	defer h.CloseIdleConnections()
 	h.Limit(2, func() { refused++ })
 	ask := func() int {

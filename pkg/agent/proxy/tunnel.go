@@ -14,32 +14,32 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/inference"
 )
 
-// watchTunnel shows a recorder that the model agreed, and what flows. Where
+// watchTunnel shows a watcher that the model agreed, and what flows. Where
 // the answer switches to what nobody asked for, ReverseProxy breaks off.
-func watchTunnel(r *http.Request, res *http.Response, recorder Recorder) {
+func watchTunnel(r *http.Request, res *http.Response, watcher Watcher) {
 	connection, ok := res.Body.(io.ReadWriteCloser)
 	if !ok || !inference.AsksForTunnel(r) || !strings.EqualFold(res.Header.Get("Upgrade"), inference.TunnelProtocol) {
 		return
 	}
-	recorder.TunnelOpened()
-	res.Body = watchedTunnel{ReadWriteCloser: connection, recorder: recorder}
+	watcher.TunnelOpened()
+	res.Body = watchedTunnel{ReadWriteCloser: connection, watcher: watcher}
 }
 
 // watchedTunnel is the connection to the model.
 type watchedTunnel struct {
 	io.ReadWriteCloser
-	recorder Recorder
+	watcher Watcher
 }
 
 func (t watchedTunnel) Read(p []byte) (int, error) {
 	n, err := t.ReadWriteCloser.Read(p)
-	t.recorder.TunnelBytes(0, n)
+	t.watcher.TunnelBytes(0, n)
 	return n, err
 }
 
 func (t watchedTunnel) Write(p []byte) (int, error) {
 	n, err := t.ReadWriteCloser.Write(p)
-	t.recorder.TunnelBytes(n, 0)
+	t.watcher.TunnelBytes(n, 0)
 	return n, err
 }
 

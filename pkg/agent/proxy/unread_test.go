@@ -49,7 +49,7 @@ func (l *lines) String() string {
 func serveProxy(t *testing.T, model string) (address string, paths, said *lines) {
 	t.Helper()
 	paths, said = new(lines), new(lines)
-	handler := proxy.New(&url.URL{Scheme: "http", Host: model}, func(r *http.Request) (proxy.Recorder, http.Header) {
+	handler := proxy.New(&url.URL{Scheme: "http", Host: model}, func(r *http.Request) (proxy.Watcher, http.Header) {
 		fmt.Fprintln(paths, r.URL.Path)
 		return nil, nil
 	}, func(proxy.ErrorClass) {})

@@ -249,7 +249,7 @@ func newStage(t *testing.T, state sinkState, fill queueFill) *stage {
 
 	listener := newMemoryListener()
 	target := serve(t, http.HandlerFunc(model))
-	handler := proxy.New(&url.URL{Scheme: "http", Host: "model"}, func(r *http.Request) (proxy.Recorder, http.Header) {
+	handler := proxy.New(&url.URL{Scheme: "http", Host: "model"}, func(r *http.Request) (proxy.Watcher, http.Header) {
 		return pipeline.Begin(r, nil)
 	}, func(proxy.ErrorClass) {})
 	handler.DialBy(target.Dial)

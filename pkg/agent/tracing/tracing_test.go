@@ -184,7 +184,7 @@ func TestASpanSaysHowAnExchangeEnded(t *testing.T) {
 			tracer, spans := newTracer(t, test.model)
 			target, _ := url.Parse(test.model)
 			begun := make(chan struct{})
-			handler := proxy.New(target, func(r *http.Request) (proxy.Recorder, http.Header) {
+			handler := proxy.New(target, func(r *http.Request) (proxy.Watcher, http.Header) {
 				defer close(begun)
 				exchange := tracer.Begin(r)
 				return exchange.Watch(nil), exchange.Headers(nil)

@@ -132,7 +132,7 @@ func newSink(given *agentconfig.Config, budget *capture.Budget) (*delivery.Sink,
 
 // serve proxies until ctx is done.
 func serve(ctx context.Context, given *agentconfig.Config, pipeline *exchange.Pipeline) error {
-	begin := func(r *http.Request) (proxy.Recorder, http.Header) { return pipeline.Begin(r, nil) }
+	begin := func(r *http.Request) (proxy.Watcher, http.Header) { return pipeline.Begin(r, nil) }
 	handler := proxy.New(given.Target, begin, func(proxy.ErrorClass) {})
 	handler.Limit(*given.MaxExchanges, func() {})
 	listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(int(given.Port))))

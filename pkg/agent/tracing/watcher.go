@@ -17,20 +17,20 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/agent/proxy"
 )
 
-// Watch returns a recorder that ends the spans with the exchange, and passes each
+// Watch returns a watcher that ends the spans with the exchange, and passes each
 // call on to next, which may be nil.
-func (e *Exchange) Watch(next proxy.Recorder) proxy.Recorder {
+func (e *Exchange) Watch(next proxy.Watcher) proxy.Watcher {
 	if e == nil {
 		return next
 	}
 	if next == nil {
 		next = nobody{}
 	}
-	return &recorder{Recorder: next, exchange: e}
+	return &watcher{Watcher: next, exchange: e}
 }
 
-type recorder struct {
-	proxy.Recorder
+type watcher struct {
+	proxy.Watcher
 	exchange *Exchange
 	status   int
 	// answered says that the status is the model's, done that its whole response
@@ -38,28 +38,28 @@ type recorder struct {
 	answered, done bool
 }
 
-func (r *recorder) ResponseHead(status int, header http.Header, contentLength int64) {
-	r.Recorder.ResponseHead(status, header, contentLength)
+func (r *watcher) ResponseHead(status int, header http.Header, contentLength int64) {
+	r.Watcher.ResponseHead(status, header, contentLength)
 	r.status, r.answered = status, true
 }
 
-func (r *recorder) ResponseDone() {
-	r.Recorder.ResponseDone()
+func (r *watcher) ResponseDone() {
+	r.Watcher.ResponseDone()
 	r.done = true
 }
 
-func (r *recorder) TunnelOpened() {
-	r.Recorder.TunnelOpened()
+func (r *watcher) TunnelOpened() {
+	r.Watcher.TunnelOpened()
 	r.status, r.answered, r.done = http.StatusSwitchingProtocols, true, true
 }
 
-func (r *recorder) Unanswered(status int) {
-	r.Recorder.Unanswered(status)
+func (r *watcher) Unanswered(status int) {
+	r.Watcher.Unanswered(status)
 	r.status, r.done = status, true
 }
 
-func (r *recorder) End(trailer http.Header) {
-	r.Recorder.End(trailer)
+func (r *watcher) End(trailer http.Header) {
+	r.Watcher.End(trailer)
 	failure := ""
 	switch {
 	case r.done && !r.answered:
@@ -97,7 +97,7 @@ func end(span trace.Span, status, worst int, failure string) {
 	span.End()
 }
 
-// nobody is the recorder of an exchange without events.
+// nobody is the watcher of an exchange without events.
 type nobody struct{}
 
 func (nobody) RequestBytes([]byte)                  {}

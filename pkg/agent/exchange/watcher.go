@@ -24,17 +24,17 @@ import (
 
 const requestIDHeader = "X-Request-Id"
 
-// Begin gives the recorder of an exchange, or nil where nobody wants its
+// Begin gives the watcher of an exchange, or nil where nobody wants its
 // events, and the headers that the model gets beside the client's own. The
 // trace context of the events is the client's where none is given.
-func (p *Pipeline) Begin(r *http.Request, origin *event.TraceContext) (recorder proxy.Recorder, extra http.Header) {
-	if !p.settings.Panics.Event(func() { recorder, extra = p.begin(r, origin) }) {
+func (p *Pipeline) Begin(r *http.Request, origin *event.TraceContext) (watcher proxy.Watcher, extra http.Header) {
+	if !p.settings.Panics.Event(func() { watcher, extra = p.begin(r, origin) }) {
 		p.loseExchange()
 	}
-	return recorder, extra
+	return watcher, extra
 }
 
-func (p *Pipeline) begin(r *http.Request, origin *event.TraceContext) (proxy.Recorder, http.Header) {
+func (p *Pipeline) begin(r *http.Request, origin *event.TraceContext) (proxy.Watcher, http.Header) {
 	correlationID := newCorrelationID()
 	var extra http.Header
 	if _, present := r.Header[requestIDHeader]; !present {
@@ -52,7 +52,7 @@ func (p *Pipeline) begin(r *http.Request, origin *event.TraceContext) (proxy.Rec
 		return nil, extra
 	}
 
-	watching := &guarded{recorder: recorder{
+	watching := &guarded{watcher: watcher{
 		pipeline: p,
 		exchange: event.NewExchange(r, correlationID, time.Now()),
 		course:   newCourse(sign != event.NoLoop, inference.AsksForTunnel(r)),
@@ -62,14 +62,14 @@ func (p *Pipeline) begin(r *http.Request, origin *event.TraceContext) (proxy.Rec
 		status:   event.NoStatus,
 	}}
 	if origin != nil {
-		watching.recorder.exchange.KeepTraceContext(*origin)
+		watching.watcher.exchange.KeepTraceContext(*origin)
 	}
-	watching.recorder.beginRequest(event.CodingOf(r.Header), r.ContentLength)
+	watching.watcher.beginRequest(event.CodingOf(r.Header), r.ContentLength)
 	return watching, extra
 }
 
 // beginRequest says what is kept of the request's body.
-func (r *recorder) beginRequest(coding event.Coding, expected int64) {
+func (r *watcher) beginRequest(coding event.Coding, expected int64) {
 	p := r.pipeline
 	r.request.begin(p, coding, expected)
 	keep := p.settingsOf(event.Request, expected)
@@ -114,8 +114,8 @@ func (p *Pipeline) skip(r *http.Request) (reason, ifEmpty ledger.SkipReason) {
 	return "", skipReasons[verdictIfEmpty]
 }
 
-// recorder watches one exchange.
-type recorder struct {
+// watcher watches one exchange.
+type watcher struct {
 	pipeline *Pipeline
 	exchange *event.Exchange
 	// mayLoop says that only the request's body tells whether it carries an event
@@ -223,7 +223,7 @@ func (p *Pipeline) settingsOf(which event.Side, expected int64) capture.Settings
 	}
 }
 
-func (r *recorder) RequestBytes(p []byte) {
+func (r *watcher) RequestBytes(p []byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.course.requestOver {
@@ -235,14 +235,14 @@ func (r *recorder) RequestBytes(p []byte) {
 	}
 }
 
-func (r *recorder) RequestDone() {
+func (r *watcher) RequestDone() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.requestDone(true)
 }
 
 // requestDone ends the request's side.
-func (r *recorder) requestDone(complete bool) {
+func (r *watcher) requestDone(complete bool) {
 	if r.course.requestOver {
 		return
 	}
@@ -265,7 +265,7 @@ func (r *recorder) requestDone(complete bool) {
 
 // recognise reads the signs that are in the request's body. It returns the reason
 // for which the exchange is not observed, empty where it is.
-func (r *recorder) recognise(body event.Body) ledger.SkipReason {
+func (r *watcher) recognise(body event.Body) ledger.SkipReason {
 	if r.ifEmpty != "" && r.request.size == 0 {
 		return r.ifEmpty
 	}
@@ -279,7 +279,7 @@ func (r *recorder) recognise(body event.Body) ledger.SkipReason {
 	return ""
 }
 
-func (r *recorder) ResponseHead(status int, header http.Header, contentLength int64) {
+func (r *watcher) ResponseHead(status int, header http.Header, contentLength int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.observe(r.course.beginResponse())
@@ -291,7 +291,7 @@ func (r *recorder) ResponseHead(status int, header http.Header, contentLength in
 	}
 }
 
-func (r *recorder) ResponseBytes(p []byte) {
+func (r *watcher) ResponseBytes(p []byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.course.over {
@@ -299,7 +299,7 @@ func (r *recorder) ResponseBytes(p []byte) {
 	}
 }
 
-func (r *recorder) ResponseMayBeWhole() bool {
+func (r *watcher) ResponseMayBeWhole() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s, o := &r.response, &r.response.event.observation
@@ -311,13 +311,13 @@ func (r *recorder) ResponseMayBeWhole() bool {
 	return event.MayBeWhole(o.Coding, s.body(), s.stream)
 }
 
-func (r *recorder) ResponseDone() {
+func (r *watcher) ResponseDone() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.response.complete = true
 }
 
-func (r *recorder) TunnelOpened() {
+func (r *watcher) TunnelOpened() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.course.openTunnel()
@@ -325,19 +325,19 @@ func (r *recorder) TunnelOpened() {
 	r.request.end()
 }
 
-func (r *recorder) TunnelBytes(fromClient, fromModel int) {
+func (r *watcher) TunnelBytes(fromClient, fromModel int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.flow.FromClient += int64(fromClient)
 	r.flow.FromModel += int64(fromModel)
 }
 
-func (r *recorder) Unanswered(status int) {
+func (r *watcher) Unanswered(status int) {
 	r.ResponseHead(status, nil, 0)
 	r.ResponseDone()
 }
 
-func (r *recorder) End(trailer http.Header) {
+func (r *watcher) End(trailer http.Header) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.observe(r.course.beginResponse())
@@ -376,7 +376,7 @@ func (r *recorder) End(trailer http.Header) {
 			Complete: true, Status: r.status, GRPCStatus: event.NoStatus, At: time.Now(),
 		}
 	}
-	// The event holds the recorder until it is built.
+	// The event holds the watcher until it is built.
 	r.header = nil
 	r.observe(due)
 	if !r.response.observed {
