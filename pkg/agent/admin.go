@@ -102,7 +102,7 @@ func (a *Agent) state() metrics.State {
 	}
 	now, spools := time.Now(), a.spoolStatuses()
 	for _, sink := range a.sinks {
-		seen := metrics.Sink{Name: sink.Name(), Ledger: sink.Account().Snapshot(), QueueBytes: sink.HeldBytes()}
+		seen := metrics.SinkState{Name: sink.Name(), Ledger: sink.Account().Snapshot(), QueueBytes: sink.HeldBytes()}
 		if oldest := sink.Oldest(); !oldest.IsZero() {
 			seen.OldestAge = now.Sub(oldest)
 		}
@@ -115,7 +115,7 @@ func (a *Agent) state() metrics.State {
 		state.Sinks = append(state.Sinks, seen)
 	}
 	if len(a.sinks) == 0 {
-		state.Sinks = []metrics.Sink{{Name: noSink, Ledger: a.discard.Snapshot()}}
+		state.Sinks = []metrics.SinkState{{Name: noSink, Ledger: a.discard.Snapshot()}}
 	}
 	return state
 }

@@ -183,7 +183,7 @@ func worstCase(t *testing.T, reader sdkmetric.Reader) {
 		for _, reason := range ledger.Reasons() {
 			snapshot.Dropped[reason] = 1
 		}
-		state.Sinks = append(state.Sinks, metrics.Sink{Name: name, Ledger: snapshot, Spool: &metrics.Spool{}})
+		state.Sinks = append(state.Sinks, metrics.SinkState{Name: name, Ledger: snapshot, Spool: &metrics.Spool{}})
 	}
 	made, err := metrics.New(reader, resource.Empty())
 	if err != nil {

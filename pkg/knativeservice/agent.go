@@ -146,7 +146,7 @@ func restricted() *corev1.SecurityContext {
 }
 
 // mountToken gives the agent a token for a sink that wants one.
-func mountToken(pod *corev1.PodSpec, agent *corev1.Container, volume, directory string, sink *Sink) {
+func mountToken(pod *corev1.PodSpec, agent *corev1.Container, volume, directory string, sink *AppliedSink) {
 	audience := sink.audience()
 	if audience == "" {
 		return
@@ -294,7 +294,7 @@ func (d *agentDraft) addSink(applied Applied) {
 }
 
 // setFiles names what is mounted for a sink.
-func setFiles(to *agentconfig.Sink, sink *Sink, trustOf, addressFile, tokenOf string) {
+func setFiles(to *agentconfig.Sink, sink *AppliedSink, trustOf, addressFile, tokenOf string) {
 	to.CACertsDir = trustOf
 	if sink.Key != "" {
 		to.AddressFile = trustDirectory + "/" + addressFile

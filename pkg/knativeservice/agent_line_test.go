@@ -50,7 +50,7 @@ func unseen(t *testing.T, logger, container string, annotations map[string]strin
 func platform(is *v1beta1.InferenceService) Applied {
 	applied := Applied{
 		Agent: agentSettings(),
-		Sink:  &Sink{Destination: broker("default"), ByDefault: true, Address: *addressOf("default")},
+		Sink:  &AppliedSink{Destination: broker("default"), ByDefault: true, Address: *addressOf("default")},
 	}
 	applied.Metadata, _ = metadata.Select(is.Annotations, is.Spec.Predictor.Logger.MetadataSources())
 	return applied

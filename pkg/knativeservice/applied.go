@@ -37,10 +37,10 @@ type Applied struct {
 	Observability config.Observability `json:"observability,omitzero"`
 	// Sink is the destination of events. If it is nil, each event is counted as
 	// dropped.
-	Sink *Sink `json:"sink,omitempty"`
+	Sink *AppliedSink `json:"sink,omitempty"`
 	// DeadLetterSink is the destination of events that the sink refuses. If it is
 	// nil, they are counted as dropped.
-	DeadLetterSink *Sink `json:"deadLetterSink,omitempty"`
+	DeadLetterSink *AppliedSink `json:"deadLetterSink,omitempty"`
 	// Metadata are the attributes in the agent's arguments. With RefreshByRevision
 	// another value is the owner's change, so OwnerHash covers the values. With
 	// RefreshLive the ConfigMap carries them. An attribute that the cluster denies
@@ -48,8 +48,8 @@ type Applied struct {
 	Metadata []metadata.Attribute `json:"metadata,omitempty"`
 }
 
-// Sink is a destination of events in a template.
-type Sink struct {
+// AppliedSink is a destination of events in a template.
+type AppliedSink struct {
 	// Destination is the destination as the owner or the cluster wrote it, with a
 	// namespace.
 	Destination duckv1.Destination `json:"destination"`
@@ -70,7 +70,7 @@ type Sink struct {
 }
 
 // audience gives the audience of the mounted token, or "".
-func (s *Sink) audience() string {
+func (s *AppliedSink) audience() string {
 	switch {
 	case s == nil:
 		return ""
@@ -140,7 +140,7 @@ func Decide(before *Applied, renew bool, desired Desired) Applied {
 // differs from before, the template is replaced. It stays if the agent reads the
 // sink's address from a file, if the address is the same, if the sink has no
 // address now, or if only the cluster's default changed.
-func decideSink(before *Sink, desired *DesiredSink) *Sink {
+func decideSink(before *AppliedSink, desired *DesiredSink) *AppliedSink {
 	if desired == nil {
 		return nil
 	}
@@ -154,7 +154,7 @@ func decideSink(before *Sink, desired *DesiredSink) *Sink {
 	case desired.Address != nil && same && keepsAudience(before, *desired):
 		return before
 	case desired.Address != nil && isRecordable(desired.Destination):
-		return &Sink{Destination: desired.Destination, ByDefault: desired.ByDefault, Address: withoutCACerts(desired.Address)}
+		return &AppliedSink{Destination: desired.Destination, ByDefault: desired.ByDefault, Address: withoutCACerts(desired.Address)}
 	case same:
 		return before
 	default:
@@ -165,11 +165,11 @@ func decideSink(before *Sink, desired *DesiredSink) *Sink {
 // newSink gives the sink of a new template, whose agents read the sink's address
 // from a file. The arguments have the current address, or the last one of the
 // same destination.
-func newSink(before *Sink, desired *DesiredSink) *Sink {
+func newSink(before *AppliedSink, desired *DesiredSink) *AppliedSink {
 	if desired == nil || !isRecordable(desired.Destination) {
 		return nil
 	}
-	sink := &Sink{
+	sink := &AppliedSink{
 		Destination: desired.Destination, ByDefault: desired.ByDefault,
 		Key: keyOf(desired.Destination), TokenAudience: v1beta1.ExpectedAudience(desired.Destination),
 	}
@@ -205,7 +205,7 @@ func keyOf(destination duckv1.Destination) string {
 
 // keepsAudience reports whether the template differs from a new one only in its
 // token, and the owner wrote the audience of that token.
-func keepsAudience(before *Sink, desired DesiredSink) bool {
+func keepsAudience(before *AppliedSink, desired DesiredSink) bool {
 	audience := before.Address.Audience
 	if audience == nil || desired.Address.Audience != nil || desired.Destination.Audience == nil || *desired.Destination.Audience != *audience {
 		return false
@@ -224,7 +224,7 @@ func WithoutForeignAudiences(applied *Applied, desired Desired, allowed []string
 		return nil, false
 	}
 	without, changed := *applied, false
-	revoke := func(sink *Sink, named *duckv1.Destination) *Sink {
+	revoke := func(sink *AppliedSink, named *duckv1.Destination) *AppliedSink {
 		audience := sink.audience()
 		if audience == "" {
 			return sink
@@ -284,7 +284,7 @@ func LastApplied(service *servingv1.Service) (applied *Applied, ownerHash string
 	if err := json.Unmarshal([]byte(record), applied); err != nil {
 		return nil, ownerHash
 	}
-	for _, sink := range []*Sink{applied.Sink, applied.DeadLetterSink} {
+	for _, sink := range []*AppliedSink{applied.Sink, applied.DeadLetterSink} {
 		if sink != nil {
 			// An older template has them in its arguments.
 			sink.Address.CACerts = nil

@@ -69,7 +69,7 @@ func TestWhichSinkHoldsForTheTemplate(t *testing.T) {
 			before = &Applied{}
 		}
 		if strings.Contains(row, " A, ") {
-			before.Sink = &Sink{Destination: broker("A"), ByDefault: strings.Contains(row, "default"), Address: *addressOf("A")}
+			before.Sink = &AppliedSink{Destination: broker("A"), ByDefault: strings.Contains(row, "default"), Address: *addressOf("A")}
 			if strings.HasPrefix(row, "live") {
 				before.Sink.Key, before.Sink.TokenAudience = keyOf(broker("A")), "before"
 			} else {
@@ -84,11 +84,11 @@ func TestWhichSinkHoldsForTheTemplate(t *testing.T) {
 				if state == "up" {
 					sink.Address = addressOf(name)
 				}
-				fresh := &Sink{
+				fresh := &AppliedSink{
 					Destination: sink.Destination, ByDefault: sink.ByDefault,
 					Key: keyOf(sink.Destination), TokenAudience: v1beta1.OwnAudience(sink.Destination),
 				}
-				var want *Sink
+				var want *AppliedSink
 				switch cell {
 				case none:
 					want = fresh
@@ -122,8 +122,8 @@ func TestWhichAgentAndMetadataHoldForTheTemplate(t *testing.T) {
 		"a first template gets what there is":             {nil, false, newAgent, newMetadata},
 		"without the owner agent and metadata stay":       {&Applied{Agent: oldAgent, Metadata: oldMetadata}, false, oldAgent, oldMetadata},
 		"the owner's change brings everything up to date": {&Applied{Agent: oldAgent, Metadata: oldMetadata}, true, newAgent, newMetadata},
-		"a sink that goes brings everything up to date":   {&Applied{Agent: oldAgent, Metadata: oldMetadata, Sink: &Sink{Destination: broker("a")}}, false, newAgent, newMetadata},
-		"so does a dead letter sink":                      {&Applied{Agent: oldAgent, Metadata: oldMetadata, DeadLetterSink: &Sink{Destination: broker("a")}}, false, newAgent, newMetadata},
+		"a sink that goes brings everything up to date":   {&Applied{Agent: oldAgent, Metadata: oldMetadata, Sink: &AppliedSink{Destination: broker("a")}}, false, newAgent, newMetadata},
+		"so does a dead letter sink":                      {&Applied{Agent: oldAgent, Metadata: oldMetadata, DeadLetterSink: &AppliedSink{Destination: broker("a")}}, false, newAgent, newMetadata},
 	} {
 		t.Run(what, func(t *testing.T) {
 			got := Decide(test.before, test.ownerChanged, Desired{Agent: newAgent, Metadata: newMetadata})

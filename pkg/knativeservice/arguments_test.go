@@ -201,11 +201,11 @@ func TestTheAgentReadsWhatTheControllerWrites(t *testing.T) {
 			applied := Applied{Agent: *config.FromContextOrDefaults(t.Context()).Agent, Metadata: attributes}
 			applied.Observability.Metrics = telemetry.Metrics{Protocol: telemetry.GRPC, Endpoint: "http://collector:4317"}
 			if test.sink != nil {
-				applied.Sink = &Sink{Address: *test.sink}
+				applied.Sink = &AppliedSink{Address: *test.sink}
 			}
 
 			if test.letter != nil {
-				applied.DeadLetterSink = &Sink{Address: *test.letter}
+				applied.DeadLetterSink = &AppliedSink{Address: *test.letter}
 			}
 
 			containers := MakeService(is, "", applied).Spec.Template.Spec.Containers

@@ -51,7 +51,7 @@ func (d *agentDraft) addDelivery(delivery *eventingduckv1.DeliverySpec) {
 }
 
 // addDeadLetterSink adds the settings of a dead letter sink.
-func (d *agentDraft) addDeadLetterSink(sink *Sink) {
+func (d *agentDraft) addDeadLetterSink(sink *AppliedSink) {
 	if sink == nil {
 		return
 	}

@@ -74,7 +74,7 @@ func inForceFor(is *v1beta1.InferenceService) Applied {
 	}
 	return Applied{
 		Agent:    agentSettings(),
-		Sink:     &Sink{Destination: broker("default"), ByDefault: true, Address: *addressOf("default")},
+		Sink:     &AppliedSink{Destination: broker("default"), ByDefault: true, Address: *addressOf("default")},
 		Metadata: attributes,
 	}
 }

@@ -165,7 +165,7 @@ func MakeTrust(is *v1beta1.InferenceService, cluster Trust, applied Applied, des
 		},
 		Data: make(map[string]string),
 	}
-	add := func(sink *Sink, desired *DesiredSink, role, plainTrustKey string) {
+	add := func(sink *AppliedSink, desired *DesiredSink, role, plainTrustKey string) {
 		if sink == nil {
 			return
 		}
@@ -211,8 +211,8 @@ const (
 	deadLetterRole = "dead-letter"
 )
 
-func keyedTrust(role string, sink *Sink) string   { return role + "-" + sink.Key + ".pem" }
-func keyedAddress(role string, sink *Sink) string { return role + "-" + sink.Key + ".json" }
+func keyedTrust(role string, sink *AppliedSink) string   { return role + "-" + sink.Key + ".pem" }
+func keyedAddress(role string, sink *AppliedSink) string { return role + "-" + sink.Key + ".json" }
 
 // IsTrustKey reports whether a key of the ConfigMap of MakeTrust is one that some
 // template reads.
@@ -232,7 +232,7 @@ const (
 	reachKnown
 )
 
-func reachOf(applied *Sink, desired *DesiredSink) reach {
+func reachOf(applied *AppliedSink, desired *DesiredSink) reach {
 	switch {
 	case applied == nil:
 		return reachNone
@@ -250,7 +250,7 @@ func reachOf(applied *Sink, desired *DesiredSink) reach {
 // AppliedAddress gives where the events for a sink of the template go, or nil
 // for nowhere. Filed says that running agents have an address from a file, and
 // last is what this gave then, for a sink that doesn't resolve now.
-func AppliedAddress(applied *Sink, desired *DesiredSink, filed bool, last *apis.URL) *apis.URL {
+func AppliedAddress(applied *AppliedSink, desired *DesiredSink, filed bool, last *apis.URL) *apis.URL {
 	switch reached := reachOf(applied, desired); {
 	case reached == reachNone:
 		return nil
@@ -279,7 +279,7 @@ func AddressKeys(applied Applied) (sink, deadLetterSink string) {
 
 // LacksToken gives the audience that a sink asks a token for and the template
 // has none for, or "".
-func LacksToken(applied *Sink, desired *DesiredSink) string {
+func LacksToken(applied *AppliedSink, desired *DesiredSink) string {
 	if reachOf(applied, desired) != reachKnown || desired.Address.Audience == nil || *desired.Address.Audience == applied.audience() {
 		return ""
 	}

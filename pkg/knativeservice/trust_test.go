@@ -66,8 +66,8 @@ func TestTrustBundlesBecomeOne(t *testing.T) {
 
 func TestWhatRunningAgentsGetOfTheirSinks(t *testing.T) {
 	is := defaulted(Seed())
-	older := func(name string) *Sink { return &Sink{Destination: broker(name)} }
-	sink := func(name string) *Sink { return &Sink{Destination: broker(name), Key: name} }
+	older := func(name string) *AppliedSink { return &AppliedSink{Destination: broker(name)} }
+	sink := func(name string) *AppliedSink { return &AppliedSink{Destination: broker(name), Key: name} }
 	desired := func(name, caCerts string) DesiredSink {
 		address := addressOf(name)
 		if caCerts != "" {

@@ -18,8 +18,8 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/agent/panics"
 )
 
-// Sink is one sink's part of State.
-type Sink struct {
+// SinkState is one sink's part of State.
+type SinkState struct {
 	Name   string
 	Ledger ledger.Snapshot
 	// OldestAge is that of the oldest event that waits, or 0.
@@ -46,7 +46,7 @@ type Spool struct {
 
 // State is what is observed at a reading.
 type State struct {
-	Sinks                             []Sink
+	Sinks                             []SinkState
 	Skipped                           ledger.Skipped
 	Active                            int64
 	BufferUsed, BufferLimit           int64

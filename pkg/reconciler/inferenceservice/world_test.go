@@ -450,7 +450,7 @@ func (w *world) older(change func(*knativeservice.Applied)) {
 	w.t.Helper()
 	w.change(func(service *servingv1.Service) {
 		applied, hash := knativeservice.LastApplied(service)
-		for _, sink := range []*knativeservice.Sink{applied.Sink, applied.DeadLetterSink} {
+		for _, sink := range []*knativeservice.AppliedSink{applied.Sink, applied.DeadLetterSink} {
 			if sink != nil {
 				sink.Key, sink.TokenAudience = "", ""
 			}
