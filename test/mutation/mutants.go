@@ -56,8 +56,8 @@ var mutants = []mutant{
 		faultsTests, "TestASubscriberOfAllTypesCountsLosses",
 	},
 	{
-		"a dead letter called delivered", "pkg/agent/delivery/deadletter.go",
-		"core.taken = account.DeadLetter", "core.taken = account.Deliver",
+		"a dead letter called delivered", "pkg/agent/delivery/sink.go",
+		"s.account.DeadLetter()", "s.account.Deliver()",
 		faultsTests, "TestDeadLetters",
 	},
 	{
@@ -117,13 +117,13 @@ var mutants = []mutant{
 	},
 	{
 		"the oldest first at the end", "pkg/agent/delivery/core.go",
-		"\tc.oldestFirst = true\n", "\tc.oldestFirst = false\n",
-		deliveryTests, "TestDrainingSendsTheOldestFirst",
+		"c.oldestFirst, c.spool.readable = true, true", "c.oldestFirst, c.spool.readable = false, true",
+		deliveryTests, "TestScenarios",
 	},
 	{
-		"one probe at a time", "pkg/agent/delivery/gate.go",
-		"if g.closed {\n\t\treturn 1\n\t}", "if g.closed {\n\t\treturn g.limit\n\t}",
-		deliveryTests, "TestAFailingSinkIsProbedOneAtATime",
+		"one probe at a time", "pkg/agent/delivery/breaker.go",
+		"if b.open {\n\t\treturn 1\n\t}", "if b.open {\n\t\treturn b.limit\n\t}",
+		deliveryTests, "TestScenarios",
 	},
 	{
 		"the contract's table", "pkg/agent/delivery/policy.go",
@@ -177,8 +177,8 @@ var mutants = []mutant{
 	},
 	{
 		"the acknowledgement of a record that panics", "pkg/agent/delivery/overflow.go",
-		"c.LoseSpooled(1, recovered, reason)\n\tc.overflow.config.Acknowledge(record)", "c.LoseSpooled(1, recovered, reason)\n\t_ = record",
-		deliveryTests, "TestARecordThatPanicsIsInvalidAndAcknowledged",
+		"c.out.Acknowledge = append(c.out.Acknowledge, in.record)", "_ = in.record",
+		deliveryTests, "TestScenarios",
 	},
 	{
 		"the count of an exchange that panics", "pkg/agent/exchange/guarded.go",
@@ -212,7 +212,7 @@ var mutants = []mutant{
 	},
 	{
 		"the turns of live events and backlog", "pkg/agent/delivery/core.go",
-		"c.fromBacklog = !c.fromBacklog", "c.fromBacklog = true",
+		"c.retriesNext = !c.retriesNext", "c.retriesNext = true",
 		faultsTests, "TestLiveEventsDoNotWaitForTheSpool",
 	},
 	{
@@ -221,8 +221,8 @@ var mutants = []mutant{
 		deliveryTests, "TestAnEventArrivesWithinHalfAMinuteOfAnOutagesEnd",
 	},
 	{
-		"the newest end of the spool", "pkg/agent/delivery/overflow.go",
-		"\treturn spool.Newest\n", "\treturn spool.Oldest\n",
+		"the newest end of the spool", "pkg/agent/delivery/spoolstate.go",
+		"read.From = spool.Newest", "read.From = spool.Oldest",
 		faultsTests, "TestTheNewestDoNotWaitForTheSpool",
 	},
 	{
@@ -246,13 +246,13 @@ var mutants = []mutant{
 		"pkg/agent/proxy", "TestTheWindowsOfHTTP2",
 	},
 	{
-		"the Retry-After of an attempt beside another", "pkg/agent/delivery/gate.go",
+		"the Retry-After of an attempt beside another", "pkg/agent/delivery/breaker.go",
 		"until := now.Add(retryAfter)", "until := now",
 		deliveryTests, "TestTheRetryAfterOfEachAttemptCounts",
 	},
 	{
-		"the success of a probe that outlives another", "pkg/agent/delivery/gate.go",
-		"t.epoch != g.epoch && !g.outlives(t)", "t.epoch != g.epoch",
+		"the success of a probe that outlives another", "pkg/agent/delivery/breaker.go",
+		"t.epoch != b.epoch && !b.outlives(t)", "t.epoch != b.epoch",
 		deliveryTests, "TestAYoungerProbesSuccessCounts",
 	},
 	{

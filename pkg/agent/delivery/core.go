@@ -6,85 +6,21 @@ SPDX-License-Identifier: Apache-2.0
 package delivery
 
 import (
+	"maps"
+	"slices"
 	"time"
 
-	"github.com/sidenote-dev/sidenote/pkg/agent/event"
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
 	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 )
-
-// maxFailuresAmongSuccesses is how often an event may fail while others
-// succeed before it counts as poison.
-const maxFailuresAmongSuccesses = 3
-
-// OverheadBytes is what an event takes of the budget beside its body: its
-// attributes, and its place in the queues.
-const OverheadBytes = 4 << 10
-
-// Item is one event on its way to one sink.
-type Item struct {
-	Event    *event.Event
-	Sequence uint64
-	// Observed is when the event was; Deadline when it is given up.
-	Observed, Deadline time.Time
-	// Bytes is what the event holds of the budget.
-	Bytes int64
-	// Ahead has the first attempt made before all that waits.
-	Ahead bool
-	// Release gives back what the event holds, once for each sink.
-	Release func()
-
-	attempts int
-	ticket   ticket
-	// notBefore is when the schedule allows the next attempt.
-	notBefore time.Time
-	// failure is what came of the last attempt, and lostFor why the event became
-	// a dead letter: only where there is a sink for those.
-	failure Result
-	lostFor ledger.Reason
-	// successes is the sink's count when this item last failed.
-	successes              uint64
-	failuresAmongSuccesses int
-
-	// record is the item's in the spool that it was read from, or 0, exposed
-	// says that the disk no longer has it, and recovered that an earlier process
-	// spooled it. unspoolable says that the spool takes no such item.
-	record                          uint64
-	exposed, recovered, unspoolable bool
-	// acknowledge ends the record, and leaveWindow has the item hold a part of
-	// the budget instead of the window of what was read back.
-	acknowledge func()
-	leaveWindow func() bool
-}
-
-// spoolable says whether an item may be spooled. What was read back is there.
-func (i *Item) spoolable() bool { return i.record == 0 && !i.unspoolable }
-
-// end lets go of an item, in memory and on the disk.
-func (i *Item) end() {
-	if i.acknowledge != nil {
-		i.acknowledge()
-	}
-	i.Release()
-}
-
-// lose lets go of an item. What an agent doesn't deliver before it ends stays
-// on the disk, for one that follows.
-func (i *Item) lose(reason ledger.Reason) {
-	if reason == ledger.ReasonShutdown {
-		i.Release()
-	} else {
-		i.end()
-	}
-}
 
 // Config bounds a sink's traffic.
 type Config struct {
 	// FirstInFlight and MaxInFlight bound the attempts at the same time.
 	FirstInFlight, MaxInFlight int
-	// HangsAfter is how long the youngest attempt goes without an answer before
-	// one more may begin beside those that the gate allows: a sink that has come
-	// back is found although attempts from before still hang. 0 is never.
+	// HangsAfter is how long the youngest attempt goes without a response before
+	// one more may begin beyond the circuit breaker's bound: a sink that has
+	// recovered is found although earlier attempts still hang. 0 is never.
 	HangsAfter time.Duration
 	// MaxBytes bounds what the sink's events hold; 0 is no bound.
 	MaxBytes int64
@@ -94,183 +30,210 @@ type Config struct {
 	Random func() float64
 }
 
-// Core decides what goes to one sink and when. It does no I/O, has no clock of
-// its own, and is not safe for concurrent use.
-type Core struct {
-	config Config
-	gate   gate
-	// live are events that were never tried, backlog those that failed. Both
-	// are served in turns, so that neither an outage's backlog nor one event
-	// that always fails holds up the rest.
-	live, backlog queue
-	// ahead are new events that go before all of those.
-	ahead       queue
-	fromBacklog bool
-	oldestFirst bool
-	successes   uint64
-	// held is what the items hold, those in flight and on their way to the disk
-	// too, and flyingBytes what those in flight do.
-	held, flyingBytes int64
-	// flying are the items in flight, where TrackAttempts asks for them.
-	flying map[*Item]struct{}
-	// overflow is nil where there is no spool.
-	overflow *overflow
-	account  *ledger.Account
-	// taken books an event that the sink took, lost one that it never will.
-	taken func()
-	lost  func(*Item, ledger.Reason, time.Time)
-	// keepsFailures says that what came of an attempt is still asked for.
-	keepsFailures bool
-	// patience is how long an event waits for a sink that takes none; 0 is as
-	// long as it lives. lastFailure is what the sink said then.
-	patience    time.Duration
-	lastFailure Result
+// core is a state machine that decides what goes to one sink and when. Step
+// tells it what happened, and Ready gives what is to be done about it. It does no
+// I/O, has no clock of its own, and is not safe for concurrent use.
+type core struct {
+	config  Config
+	now     time.Time
+	running bool
+	breaker breaker
+	budget  budget
+	spool   spoolState
+
+	// fresh are events that were never tried, retries those that failed. Both are
+	// served in turns, so that neither an outage's backlog nor one event that
+	// always fails holds up the rest. priority items go before all of those.
+	priority, fresh, retries queue
+	inFlight                 map[*Item]struct{}
+	retriesNext              bool
+	oldestFirst              bool
+	successes                uint64
+
+	// deadLetters reports whether there is a dead letter sink. dropsOverdue has
+	// dropOverdue end events after maxWait, so that they go there in time.
+	deadLetters, dropsOverdue bool
+	maxWait                   time.Duration
+	lastFailure               Result
+
+	// out collects the next Ready, given is the last one.
+	out, given ready
 }
 
-// NewCore gives the core of one sink, which ends events in account.
-func NewCore(config Config, account *ledger.Account) *Core {
-	return &Core{
-		config:  config,
-		gate:    newGate(config.FirstInFlight, config.MaxInFlight, config.HangsAfter),
-		account: account,
-		taken:   account.Deliver,
-		lost: func(item *Item, reason ledger.Reason, _ time.Time) {
-			account.Drop(reason)
-			item.lose(reason)
-		},
+// newCore gives the core of one sink. deadLetters says that there is a dead
+// letter sink for the events that this one doesn't take.
+func newCore(config Config, bounds spoolBounds, deadLetters bool) *core {
+	c := &core{
+		config:      config,
+		breaker:     newBreaker(config.FirstInFlight, config.MaxInFlight, config.HangsAfter),
+		budget:      budget{limit: config.MaxBytes},
+		spool:       newSpoolState(bounds),
+		inFlight:    make(map[*Item]struct{}),
+		deadLetters: deadLetters,
+	}
+	if deadLetters && config.Schedule.Retries != nil {
+		c.dropsOverdue, c.maxWait = true, config.Schedule.MaxWait()
+	}
+	return c
+}
+
+// Step tells the core what happened at a time.
+func (c *core) Step(now time.Time, in input) {
+	c.now = now
+	switch in := in.(type) {
+	case tick:
+	case started:
+		c.running = true
+	case stopped:
+		c.running = false
+	case draining:
+		c.oldestFirst, c.spool.readable = true, true
+	case closed:
+		c.close()
+	case enqueued:
+		c.enqueue(in.item)
+	case attemptEnded:
+		c.endAttempt(in.item, in.result)
+	case attemptAbandoned:
+		c.land(in.item)
+		c.breaker.abandoned()
+		c.retries.insert(in.item)
+	default:
+		c.stepSpool(in)
 	}
 }
 
-// Add takes an item over, or gives it up where the sink holds all it may.
-func (c *Core) Add(item *Item) {
-	c.held += item.Bytes
-	if c.config.MaxBytes > 0 && c.held > c.config.MaxBytes {
-		c.giveUp(item, ledger.ReasonBudget, time.Time{})
-		return
+// Ready decides what is to be done now. It is called after Step, and Advance
+// when all of it is under way.
+func (c *core) Ready() *ready {
+	if c.running {
+		c.dropExpired()
+		c.dropOverdue(&c.fresh)
+		c.beginAttempts()
+		c.out.Wake = c.nextAttempt().earliest(c.spill()).earliest(c.read())
 	}
-	if item.Ahead {
-		c.ahead.push(item)
-		return
-	}
-	c.live.push(item)
+	c.out, c.given = c.given, c.out
+	return &c.given
 }
 
-// Waiting is the number of items that no attempt is under way for.
-func (c *Core) Waiting() int { return c.ahead.len() + c.live.len() + c.backlog.len() }
+// Advance says that the last Ready has been acted on.
+func (c *core) Advance() { c.given.clear() }
 
-func (c *Core) lanes() [3]*queue { return [...]*queue{&c.ahead, &c.live, &c.backlog} }
+// Waiting is the number of items that wait in memory.
+func (c *core) Waiting() int { return c.priority.len() + c.fresh.len() + c.retries.len() }
 
-// InFlight is the number of attempts that are under way.
-func (c *Core) InFlight() int { return c.gate.inFlight }
+func (c *core) queues() [3]*queue { return [...]*queue{&c.priority, &c.fresh, &c.retries} }
 
-// TrackAttempts has the core know the items that attempts are under way for.
-func (c *Core) TrackAttempts() { c.flying = make(map[*Item]struct{}) }
-
-// OldestFirst makes the core send the oldest item next, whatever it is, and
-// read what was spooled.
-func (c *Core) OldestFirst() {
-	c.oldestFirst = true
-	c.ReadSpool()
-}
-
-// Oldest is when the oldest waiting item was observed, zero where none waits.
-func (c *Core) Oldest() time.Time {
-	oldest := c.backlog.oldest()
-	if item := c.live.front(); item != nil {
-		oldest = soonest(oldest, item.Observed)
+// Oldest is when the oldest item was observed that is queued.
+func (c *core) Oldest() alarm {
+	oldest := c.retries.oldest()
+	if item := c.fresh.front(); item != nil {
+		oldest = oldest.earliest(alarmAt(item.Observed))
 	}
 	return oldest
 }
 
-// Next gives the item to attempt now, or nil and when to ask again: zero where
-// only a new item or the end of an attempt changes anything.
-func (c *Core) Next(now time.Time) (*Item, time.Time) {
-	c.expire(now)
-	c.loseImpatient(&c.live, now)
-	if c.Waiting() == 0 {
-		return nil, time.Time{}
+// enqueue takes an item over, or drops it where the sink holds all it may.
+func (c *core) enqueue(item *Item) {
+	switch {
+	case !c.budget.add(item):
+		c.drop(item, ledger.ReasonBudget)
+	case item.Ahead:
+		c.priority.push(item)
+	default:
+		c.fresh.push(item)
 	}
-	if !c.gate.allows(now) {
-		return nil, soonest(soonest(c.gate.opens(), c.nextDeadline()), c.patienceEnds())
-	}
-	lane := c.lane(now)
-	if lane == nil {
-		return nil, soonest(c.backlog.front().notBefore, c.nextDeadline())
-	}
-	item := lane.pop()
-	if item.attempts > 0 {
-		c.account.Retry()
-	}
-	item.attempts++
-	if c.gate.hangs() {
-		c.overflow.failing(now)
-	}
-	item.ticket = c.gate.begin(now)
-	c.flyingBytes += item.Bytes
-	if c.flying != nil {
-		c.flying[item] = struct{}{}
-	}
-	return item, time.Time{}
 }
 
-func (c *Core) land(item *Item) {
-	c.flyingBytes -= item.Bytes
-	delete(c.flying, item)
+func (c *core) beginAttempts() {
+	for c.Waiting() > 0 && c.breaker.allows(c.now) {
+		from := c.nextQueue()
+		if from == nil {
+			return
+		}
+		item := from.pop()
+		item.retry.attempts++
+		if c.breaker.full() {
+			c.spool.sinkFails(c.now)
+		}
+		item.retry.ticket = c.breaker.begin(c.now)
+		c.budget.inFlight += item.Bytes
+		c.inFlight[item] = struct{}{}
+		c.out.Attempts = append(c.out.Attempts, item)
+	}
 }
 
-// lane gives the one that is served next, or nil where only events wait that
-// their schedule holds back.
-func (c *Core) lane(now time.Time) *queue {
-	if c.ahead.len() > 0 {
-		return &c.ahead
+// nextQueue gives the queue that is served next, or nil where only items wait
+// that their schedule holds back.
+func (c *core) nextQueue() *queue {
+	if c.priority.len() > 0 {
+		return &c.priority
 	}
-	live, backlog := c.live.front(), c.backlog.front()
-	if backlog != nil && backlog.notBefore.After(now) {
-		backlog = nil
+	fresh, retry := c.fresh.front(), c.retries.front()
+	if retry != nil && retry.retry.notBefore.After(c.now) {
+		retry = nil
 	}
 	switch {
-	case live == nil && backlog == nil:
+	case fresh == nil && retry == nil:
 		return nil
-	case live == nil:
-		return &c.backlog
-	case backlog == nil:
-		return &c.live
+	case fresh == nil:
+		return &c.retries
+	case retry == nil:
+		return &c.fresh
 	case c.oldestFirst:
-		if backlog.Observed.Before(live.Observed) {
-			return &c.backlog
+		if retry.Observed.Before(fresh.Observed) {
+			return &c.retries
 		}
-		return &c.live
+		return &c.fresh
 	}
-	c.fromBacklog = !c.fromBacklog
-	if c.fromBacklog {
-		return &c.backlog
+	c.retriesNext = !c.retriesNext
+	if c.retriesNext {
+		return &c.retries
 	}
-	return &c.live
+	return &c.fresh
 }
 
-// Done takes the result of an item's attempt.
-func (c *Core) Done(item *Item, result Result, now time.Time) {
+// nextAttempt is when an attempt may begin, or an item is dropped, without any
+// other input.
+func (c *core) nextAttempt() alarm {
+	if c.Waiting() == 0 {
+		return never
+	}
+	deadline := c.priority.deadline.earliest(c.fresh.deadline).earliest(c.retries.deadline)
+	if c.breaker.allows(c.now) {
+		return deadline.earliest(alarmAt(c.retries.front().retry.notBefore))
+	}
+	if c.fresh.len() > 0 && c.dropsOverdue && c.breaker.open {
+		deadline = deadline.earliest(alarmAt(c.overdueAt(c.fresh.front())))
+	}
+	return deadline.earliest(c.breaker.nextAttempt())
+}
+
+func (c *core) land(item *Item) {
+	c.budget.inFlight -= item.Bytes
+	delete(c.inFlight, item)
+}
+
+func (c *core) endAttempt(item *Item, result Result) {
 	c.land(item)
-	if c.keepsFailures {
-		item.failure = result
+	if c.deadLetters {
+		item.retry.failure = result
 	}
 	switch Judge(result) {
 	case Delivered:
-		c.gate.succeeded(item.ticket)
+		c.breaker.succeeded(item.retry.ticket)
 		c.successes++
-		c.held -= item.Bytes
-		c.taken()
-		item.end()
+		c.end(item, outcome{Kind: outcomeDelivered, Item: item})
 	case Rejected:
-		// The sink is there and has answered: that opens its gate as well.
-		c.gate.succeeded(item.ticket)
-		c.giveUp(item, rejection(result), now)
+		// The sink has responded: that closes the circuit as well.
+		c.breaker.succeeded(item.retry.ticket)
+		c.drop(item, rejection(result))
 	case Retry:
-		c.overflow.failing(now)
-		c.gate.failed(item.ticket, now, result.RetryAfter, c.config.Random())
+		c.spool.sinkFails(c.now)
+		c.breaker.failed(item.retry.ticket, c.now, result.RetryAfter, c.config.Random())
 		c.lastFailure = result
-		c.again(item, now)
-		c.loseImpatient(&c.backlog, now)
+		c.tryAgain(item)
+		c.dropOverdue(&c.retries)
 	}
 }
 
@@ -287,95 +250,110 @@ func rejection(result Result) ledger.Reason {
 	}
 }
 
-// Abandoned takes back an item whose attempt the agent itself cut off.
-func (c *Core) Abandoned(item *Item) {
-	c.land(item)
-	c.gate.abandoned()
-	c.backlog.insert(item)
+func (c *core) tryAgain(item *Item) {
+	item.retry.failed(c.successes)
+	reason, again := item.retry.schedule(c.config.Schedule, c.now, item.Deadline)
+	if !again {
+		c.drop(item, reason)
+		return
+	}
+	c.retries.insert(item)
 }
 
-func (c *Core) again(item *Item, now time.Time) {
-	if item.attempts > 1 && c.successes > item.successes {
-		item.failuresAmongSuccesses++
-	} else {
-		item.failuresAmongSuccesses = 1
+// drop ends an item that the sink never takes. With a dead letter sink, the item
+// may go there.
+func (c *core) drop(item *Item, reason ledger.Reason) {
+	kind := outcomeDropped
+	if c.deadLetters && isDeadLetter(reason) {
+		kind = outcomeUndelivered
 	}
-	item.successes = c.successes
-	switch {
-	case !now.Before(item.Deadline):
-		c.giveUp(item, ledger.ReasonExpired, now)
-	case c.config.Schedule.Exhausted(item.attempts):
-		c.giveUp(item, ledger.ReasonRetries, now)
-	case c.config.Schedule.Retries == nil && item.failuresAmongSuccesses >= maxFailuresAmongSuccesses:
-		// A number of retries that was asked for says itself when it is enough.
-		c.giveUp(item, ledger.ReasonPoison, now)
-	default:
-		if wait := c.config.Schedule.Wait(item.attempts); wait > 0 {
-			item.notBefore = now.Add(wait)
+	c.end(item, outcome{Kind: kind, Item: item, Reason: reason})
+}
+
+// end lets an item go. Its record is not acknowledged while a dead letter has it,
+// nor at shutdown: a later process delivers the event.
+func (c *core) end(item *Item, o outcome) {
+	c.budget.remove(item)
+	c.out.Outcomes = append(c.out.Outcomes, o)
+	if item.record.number > 0 && o.Kind != outcomeUndelivered && o.Reason != ledger.ReasonShutdown {
+		c.out.Acknowledge = append(c.out.Acknowledge, item.record.number)
+	}
+}
+
+func (c *core) dropExpired() {
+	for _, q := range c.queues() {
+		for _, item := range q.removeExpired(c.now) {
+			c.drop(item, ledger.ReasonExpired)
 		}
-		c.backlog.insert(item)
 	}
 }
 
-// DropAll gives up every item that no attempt is under way for.
-func (c *Core) DropAll(reason ledger.Reason) {
-	for _, lane := range c.lanes() {
-		for lane.len() > 0 {
-			c.giveUp(lane.pop(), reason, time.Time{})
+// dropOverdue drops or dead-letters events that have waited for maxWait while the
+// circuit is open. It looks for them from the front of a queue, where the oldest
+// are.
+func (c *core) dropOverdue(q *queue) {
+	for c.dropsOverdue && c.breaker.open && q.len() > 0 && !c.now.Before(c.overdueAt(q.front())) {
+		item := q.pop()
+		if item.retry.attempts == 0 {
+			item.retry.failure = c.lastFailure
+		}
+		c.drop(item, ledger.ReasonRetries)
+	}
+}
+
+// overdueAt is when an item has waited for maxWait since the circuit was opened.
+func (c *core) overdueAt(item *Item) time.Time {
+	return latest(item.Observed, c.breaker.since).Add(c.maxWait)
+}
+
+// close drops whatever no attempt is in flight for. What is on the disk stays
+// there.
+func (c *core) close() {
+	for _, q := range c.queues() {
+		for q.len() > 0 {
+			c.drop(q.pop(), ledger.ReasonShutdown)
 		}
 	}
-	c.dropSpooled(reason)
-}
-
-func (c *Core) giveUp(item *Item, reason ledger.Reason, now time.Time) {
-	c.held -= item.Bytes
-	c.lost(item, reason, now)
-}
-
-func (c *Core) expire(now time.Time) {
-	for _, lane := range c.lanes() {
-		lane.removeExpired(now, func(item *Item) { c.giveUp(item, ledger.ReasonExpired, now) })
+	for _, item := range slices.SortedFunc(maps.Keys(c.spool.spilling), byAge) {
+		c.endSpill(item)
+		c.drop(item, ledger.ReasonShutdown)
+	}
+	if count := c.spool.spooled; count > 0 {
+		c.spool.spooled = 0
+		c.dropSpooled(uint64(count), ledger.ReasonShutdown)
 	}
 }
 
-// loseImpatient gives up events that have waited for long enough for a sink
-// that takes none: its probes speak for them, and a dead letter sink may be
-// there. They are looked for from the front of a lane, where the oldest are.
-func (c *Core) loseImpatient(lane *queue, now time.Time) {
-	for c.patience > 0 && c.gate.closed && lane.len() > 0 && !now.Before(c.givesUpAt(lane.front())) {
-		item := lane.pop()
-		if item.attempts == 0 {
-			item.failure = c.lastFailure
+// FirstExposed is the lowest sequence of an event of this process that a kill
+// would lose, and 0 where there is none.
+func (c *core) FirstExposed() uint64 {
+	lowest := uint64(0)
+	c.eachItem(func(item *Item) {
+		if item.exposed() && (lowest == 0 || item.Sequence < lowest) {
+			lowest = item.Sequence
 		}
-		c.giveUp(item, ledger.ReasonRetries, now)
+	})
+	return lowest
+}
+
+// eachItem goes over all items that are in memory.
+func (c *core) eachItem(do func(*Item)) {
+	for _, q := range c.queues() {
+		for _, item := range q.waiting() {
+			do(item)
+		}
+	}
+	for item := range c.inFlight {
+		do(item)
+	}
+	for item := range c.spool.spilling {
+		do(item)
 	}
 }
 
-// patienceEnds is when the oldest new event is given up by loseImpatient.
-func (c *Core) patienceEnds() time.Time {
-	if c.patience == 0 || !c.gate.closed || c.live.len() == 0 {
-		return time.Time{}
-	}
-	return c.givesUpAt(c.live.front())
-}
-
-// givesUpAt is when an item has waited for long enough, counted from when the
-// sink last took one.
-func (c *Core) givesUpAt(item *Item) time.Time {
-	since := item.Observed
-	if since.Before(c.gate.since) {
-		since = c.gate.since
-	}
-	return since.Add(c.patience)
-}
-
-func (c *Core) nextDeadline() time.Time {
-	return soonest(c.ahead.deadline, soonest(c.live.deadline, c.backlog.deadline))
-}
-
-// soonest gives the earlier of two times, of which zero means never.
-func soonest(a, b time.Time) time.Time {
-	if a.IsZero() || (!b.IsZero() && b.Before(a)) {
+// latest gives the later of two times.
+func latest(a, b time.Time) time.Time {
+	if a.Before(b) {
 		return b
 	}
 	return a

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -88,272 +89,130 @@ func TestBackoff(t *testing.T) {
 	}
 }
 
-// world is a core with a clock, and what became of its items.
+// world is a sink's cores with a clock, and what became of their items. It does
+// with them as a Sink does, but makes no attempts and has no spool.
 type world struct {
-	t        *testing.T
-	core     *Core
-	account  *ledger.Account
-	now      time.Time
-	released map[uint64]int
+	t             *testing.T
+	sink          *Sink
+	core, letters *core
+	account       *ledger.Account
+	now           time.Time
+	released      map[uint64]int
+	// begun are the attempts of each core that are in flight.
+	begun map[*core][]*Item
+	// leaving, read and acknowledged are what the cores asked of a spool.
+	leaving      []*Item
+	read         reading
+	acknowledged map[uint64]bool
 }
 
-func newWorld(t *testing.T, changes ...func(*Config)) *world {
-	account := new(ledger.Account)
-	config := Config{FirstInFlight: 4, MaxInFlight: 8, Random: func() float64 { return 0.5 }}
+func newWorld(t *testing.T, changes ...func(*Options)) *world {
+	options := Options{Config: Config{FirstInFlight: 4, MaxInFlight: 8, Random: func() float64 { return 0.5 }}}
 	for _, change := range changes {
-		change(&config)
+		change(&options)
 	}
-	return &world{
-		t:        t,
-		account:  account,
-		core:     NewCore(config, account),
-		now:      time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC),
-		released: make(map[uint64]int),
+	w := &world{
+		t:            t,
+		sink:         NewSink("default", nil, options),
+		now:          time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC),
+		released:     make(map[uint64]int),
+		begun:        make(map[*core][]*Item),
+		acknowledged: make(map[uint64]bool),
 	}
+	w.account, w.core = w.sink.Account(), w.sink.routes[0].core
+	if len(w.sink.routes) > 1 {
+		w.letters = w.sink.routes[1].core
+	}
+	return w
+}
+
+func withSchedule(schedule agentconfig.Schedule) func(*Options) {
+	return func(o *Options) { o.Schedule = schedule }
+}
+
+func withDeadLetters(o *Options) {
+	o.DeadLetters = &DeadLetterOptions{Destination: func() string { return "" }}
 }
 
 // observe adds an event and gives its sequence.
 func (w *world) observe() uint64 {
 	sequence := w.account.Observe()
-	w.core.Add(&Item{
+	w.step(w.core, enqueued{item: &Item{
 		Sequence: sequence,
 		Observed: w.now,
 		Deadline: w.now.Add(10 * time.Minute),
 		Bytes:    10,
 		Release:  func() { w.released[sequence]++ },
-	})
+	}})
 	return sequence
 }
 
-// next gives the item to attempt, and fails the test where there is none.
-func (w *world) next() *Item {
+// step tells a core something, and books what it comes to. Nothing begins.
+func (w *world) step(c *core, in input) {
+	c.Step(w.now, in)
+	w.act(stopped{})
+}
+
+// begin has everything begin that the cores ask for.
+func (w *world) begin() { w.act(started{}) }
+
+func (w *world) act(in input) {
+	for _, r := range w.sink.routes {
+		r.core.Step(w.now, in)
+		asked := r.core.Ready()
+		for _, o := range asked.Outcomes {
+			w.sink.book(r, o, asked, w.now)
+		}
+		for _, record := range asked.Acknowledge {
+			w.acknowledged[record] = true
+		}
+		for _, item := range asked.Attempts {
+			if item.retry.attempts > 1 {
+				w.account.Retry()
+			}
+			w.begun[r.core] = append(w.begun[r.core], item)
+		}
+		w.leaving = append(w.leaving, asked.Spool...)
+		if asked.Read.Records > 0 {
+			w.read = asked.Read
+		}
+		r.core.Advance()
+	}
+}
+
+// end ends the attempt at a core that began as the nth of those in flight.
+func (w *world) end(c *core, n int, result Result) {
+	item := w.begun[c][n]
+	w.begun[c] = slices.Delete(w.begun[c], n, n+1)
+	w.step(c, attemptEnded{item: item, result: result})
+}
+
+// abandon has the agent cut such an attempt off.
+func (w *world) abandon(c *core, n int) {
+	item := w.begun[c][n]
+	w.begun[c] = slices.Delete(w.begun[c], n, n+1)
+	w.step(c, attemptAbandoned{item: item})
+}
+
+// abandonAll cuts off whatever is in flight, and drops what is left.
+func (w *world) abandonAll() {
+	for _, r := range w.sink.routes {
+		for len(w.begun[r.core]) > 0 {
+			w.abandon(r.core, 0)
+		}
+	}
+	for _, r := range w.sink.routes {
+		w.step(r.core, closed{})
+	}
+}
+
+// mustReleaseEachOnce fails the test where an event wasn't released exactly once.
+func (w *world) mustReleaseEachOnce() {
 	w.t.Helper()
-	item, again := w.core.Next(w.now)
-	if item == nil {
-		w.t.Fatalf("nothing to attempt before %s", again.Sub(w.now))
-	}
-	return item
-}
-
-// nothing fails the test where something may be attempted, and gives how long
-// to wait.
-func (w *world) nothing() time.Duration {
-	w.t.Helper()
-	item, again := w.core.Next(w.now)
-	if item != nil {
-		w.t.Fatalf("item %d may be attempted", item.Sequence)
-	}
-	if again.IsZero() {
-		return 0
-	}
-	return again.Sub(w.now)
-}
-
-func (w *world) done(item *Item, status int) { w.core.Done(item, Result{Status: status}, w.now) }
-
-func TestAHealthySinkGetsEventsInOrder(t *testing.T) {
-	w := newWorld(t)
-	for range 3 {
-		w.observe()
-	}
-	for want := uint64(1); want <= 3; want++ {
-		item := w.next()
-		if item.Sequence != want {
-			t.Errorf("got %d, want %d", item.Sequence, want)
+	for sequence := uint64(1); sequence <= w.account.Snapshot().Observed; sequence++ {
+		if w.released[sequence] != 1 {
+			w.t.Errorf("event %d was released %d times", sequence, w.released[sequence])
 		}
-		w.done(item, 202)
-	}
-	w.nothing()
-	if s := w.account.Snapshot(); s.Delivered != 3 || s.Pending != 0 || w.released[1] != 1 {
-		t.Errorf("the ledger says %+v", s)
-	}
-}
-
-func TestAttemptsInFlightAreBoundedAndGrow(t *testing.T) {
-	w := newWorld(t)
-	for range 30 {
-		w.observe()
-	}
-	var flying []*Item
-	for range 4 {
-		flying = append(flying, w.next())
-	}
-	w.nothing()
-	w.done(flying[0], 202)
-	for range 5 {
-		flying = append(flying, w.next())
-	}
-	w.nothing()
-	if w.core.InFlight() != 8 {
-		t.Errorf("%d in flight", w.core.InFlight())
-	}
-}
-
-func TestAFailingSinkIsProbedOneAtATime(t *testing.T) {
-	w := newWorld(t)
-	for range 10 {
-		w.observe()
-	}
-	first, second := w.next(), w.next()
-	w.done(first, 503)
-	// 200 ms with half of the jitter; the second attempt began before.
-	w.done(second, 503)
-	if wait := w.nothing(); wait != 100*time.Millisecond {
-		t.Errorf("the gate opens after %s", wait)
-	}
-	w.now = w.now.Add(100 * time.Millisecond)
-	probe := w.next()
-	if wait := w.nothing(); wait != 10*time.Minute-100*time.Millisecond {
-		t.Errorf("while the probe is under way, next is asked for after %s", wait)
-	}
-	w.done(probe, 503)
-	if wait := w.nothing(); wait != 200*time.Millisecond {
-		t.Errorf("the gate opens after %s", wait)
-	}
-	w.now = w.now.Add(200 * time.Millisecond)
-	w.done(w.next(), 202)
-	// Open again, slowly.
-	w.next()
-	w.next()
-	w.nothing()
-}
-
-// TestASinkThatHungIsFoundToBeBack, though what it was given still hangs.
-func TestASinkThatHungIsFoundToBeBack(t *testing.T) {
-	hanging := func(config *Config) { config.HangsAfter = 10 * time.Second }
-	t.Run("before anything has failed", func(t *testing.T) {
-		w := newWorld(t, hanging)
-		for range 20 {
-			w.observe()
-		}
-		for range 4 {
-			w.next()
-		}
-		if wait := w.nothing(); wait != 10*time.Second {
-			t.Errorf("the gate allows one more after %s", wait)
-		}
-		w.now = w.now.Add(10 * time.Second)
-		late := w.next()
-		if wait := w.nothing(); wait != 10*time.Second {
-			t.Errorf("the gate allows one more after %s", wait)
-		}
-		w.done(late, 202)
-		for range 4 {
-			w.next()
-		}
-	})
-	t.Run("after it failed", func(t *testing.T) {
-		w := newWorld(t, hanging)
-		for range 20 {
-			w.observe()
-		}
-		w.done(w.next(), 503)
-		w.now = w.now.Add(100 * time.Millisecond)
-		hangs := w.next()
-		w.now = w.now.Add(10 * time.Second)
-		probe := w.next()
-		w.nothing()
-		w.done(probe, 202)
-		w.next()
-		// What becomes of the one from before says nothing any more.
-		w.core.Done(hangs, NoAnswer, w.now)
-		w.next()
-	})
-	t.Run("but no sooner than it asks", func(t *testing.T) {
-		w := newWorld(t, hanging)
-		for range 20 {
-			w.observe()
-		}
-		w.next()
-		w.core.Done(w.next(), Result{Status: 503, RetryAfter: 15 * time.Second}, w.now)
-		if wait := w.nothing(); wait != 15*time.Second {
-			t.Errorf("the gate opens after %s", wait)
-		}
-	})
-}
-
-func TestASinkIsLeftAloneAsLongAsItAsks(t *testing.T) {
-	w := newWorld(t)
-	w.observe()
-	w.observe()
-	item := w.next()
-	other := w.next()
-	w.core.Done(item, Result{Status: 503, RetryAfter: 7 * time.Second}, w.now)
-	// A success of an attempt from before doesn't open the gate.
-	w.done(other, 202)
-	if wait := w.nothing(); wait != 7*time.Second {
-		t.Errorf("the gate opens after %s", wait)
-	}
-}
-
-func TestARejectedEventIsDroppedAndTheSinkStaysOpen(t *testing.T) {
-	w := newWorld(t)
-	w.observe()
-	w.observe()
-	w.done(w.next(), 400)
-	w.done(w.next(), 202)
-	if s := w.account.Snapshot(); s.Dropped[ledger.ReasonRejected] != 1 || s.Delivered != 1 {
-		t.Errorf("the ledger says %+v", s)
-	}
-}
-
-func TestAPoisonEventHoldsNothingUp(t *testing.T) {
-	w := newWorld(t)
-	poison := w.observe()
-	for range 20 {
-		w.observe()
-	}
-	for range 100 {
-		item, again := w.core.Next(w.now)
-		switch {
-		case item == nil && again.IsZero():
-		case item == nil:
-			w.now = again
-		case item.Sequence == poison:
-			w.done(item, 500)
-		default:
-			w.done(item, 202)
-		}
-	}
-	if s := w.account.Snapshot(); s.Dropped[ledger.ReasonPoison] != 1 || s.Delivered != 20 || s.Pending != 0 {
-		t.Errorf("the ledger says %+v", s)
-	}
-}
-
-func TestAnEventIsGivenUpAtItsDeadline(t *testing.T) {
-	w := newWorld(t)
-	w.observe()
-	w.done(w.next(), 503)
-	w.now = w.now.Add(5 * time.Minute)
-	w.observe()
-	w.now = w.now.Add(5 * time.Minute)
-	item := w.next()
-	if item.Sequence != 2 {
-		t.Errorf("item %d is attempted", item.Sequence)
-	}
-	if s := w.account.Snapshot(); s.Dropped[ledger.ReasonExpired] != 1 {
-		t.Errorf("the ledger says %+v", s)
-	}
-}
-
-func TestDrainingSendsTheOldestFirst(t *testing.T) {
-	w := newWorld(t)
-	w.observe()
-	w.observe()
-	failed := []*Item{w.next(), w.next()}
-	w.now = w.now.Add(time.Second)
-	w.observe()
-	for _, item := range failed {
-		w.done(item, 503)
-	}
-	w.core.OldestFirst()
-	w.now = w.now.Add(time.Minute)
-	for want := range uint64(3) {
-		item := w.next()
-		if item.Sequence != want+1 {
-			t.Errorf("item %d goes when it is the turn of %d", item.Sequence, want+1)
-		}
-		w.done(item, 202)
 	}
 }
 
@@ -364,13 +223,12 @@ func TestTheLawHoldsForAnySink(t *testing.T) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			w := newWorld(t)
 			random := rand.New(rand.NewPCG(seed, 0))
-			var flying []*Item
 			check := func() {
 				s := w.account.Snapshot()
 				if s.Observed != s.Delivered+s.DroppedTotal()+s.Pending {
 					t.Fatalf("the law is broken: %+v", s)
 				}
-				if held := w.core.Waiting() + len(flying); uint64(held) != s.Pending {
+				if held := w.core.Waiting() + len(w.begun[w.core]); uint64(held) != s.Pending {
 					t.Fatalf("%d held, %d pending", held, s.Pending)
 				}
 			}
@@ -379,39 +237,95 @@ func TestTheLawHoldsForAnySink(t *testing.T) {
 				case 0, 1:
 					w.observe()
 				case 2, 3:
-					if item, _ := w.core.Next(w.now); item != nil {
-						flying = append(flying, item)
-					}
+					w.begin()
 				case 4:
 					w.now = w.now.Add(time.Duration(random.IntN(20)) * time.Second)
 				}
-				if len(flying) > 0 && random.IntN(2) == 0 {
-					n := random.IntN(len(flying))
-					item := flying[n]
-					flying = append(flying[:n], flying[n+1:]...)
-					if random.IntN(10) == 0 {
-						w.core.Abandoned(item)
+				if begun := len(w.begun[w.core]); begun > 0 && random.IntN(2) == 0 {
+					if n := random.IntN(begun); random.IntN(10) == 0 {
+						w.abandon(w.core, n)
 					} else {
-						w.done(item, []int{202, 202, 503, 400, 0}[random.IntN(5)])
+						w.end(w.core, n, Result{Status: []int{202, 202, 503, 400, 0}[random.IntN(5)]})
 					}
 				}
 				check()
 			}
-			for _, item := range flying {
-				w.core.Abandoned(item)
-			}
-			flying = nil
-			w.core.DropAll(ledger.ReasonShutdown)
+			w.abandonAll()
 			check()
-			s := w.account.Snapshot()
-			if s.Pending != 0 || uint64(len(w.released)) != s.Observed {
-				t.Errorf("%d released, the ledger says %+v", len(w.released), s)
+			if s := w.account.Snapshot(); s.Pending != 0 || s.Delivered == 0 {
+				t.Errorf("the ledger says %+v", s)
 			}
-			for sequence, times := range w.released {
-				if times != 1 {
-					t.Errorf("event %d was released %d times", sequence, times)
-				}
-			}
+			w.mustReleaseEachOnce()
 		})
+	}
+}
+
+// TestPoisonHoldsNothingUp while the others are delivered.
+func TestPoisonHoldsNothingUp(t *testing.T) {
+	w := newWorld(t)
+	poison := w.observe()
+	for range 20 {
+		w.observe()
+	}
+	for range 100 {
+		w.begin()
+		if len(w.begun[w.core]) == 0 {
+			w.now = w.now.Add(100 * time.Millisecond)
+			continue
+		}
+		status := 202
+		if w.begun[w.core][0].Sequence == poison {
+			status = 500
+		}
+		w.end(w.core, 0, Result{Status: status})
+	}
+	if s := w.account.Snapshot(); s.Dropped[ledger.ReasonPoison] != 1 || s.Delivered != 20 || s.Pending != 0 {
+		t.Errorf("the ledger says %+v", s)
+	}
+}
+
+// TestACoreAllocatesNothing for an event that the sink takes at once.
+func TestACoreAllocatesNothing(t *testing.T) {
+	now := time.Now()
+	c := newCore(Config{FirstInFlight: 4, MaxInFlight: 8, Random: func() float64 { return 0.5 }}, spoolBounds{}, true)
+	c.Step(now, started{})
+	item := new(Item)
+	if got := testing.AllocsPerRun(1000, func() {
+		*item = Item{Observed: now, Deadline: now.Add(agentconfig.EventDeadline), Bytes: 10}
+		c.Step(now, enqueued{item: item})
+		attempts := c.Ready().Attempts
+		c.Advance()
+		if len(attempts) != 1 {
+			t.Fatalf("%d attempts begin", len(attempts))
+		}
+		c.Step(now, attemptEnded{item: item, result: Result{Status: 202}})
+		if delivered := c.Ready().Outcomes; len(delivered) != 1 {
+			t.Fatalf("%d outcomes", len(delivered))
+		}
+		c.Advance()
+	}); got != 0 {
+		t.Errorf("%v allocations", got)
+	}
+}
+
+// TestNoEventIsPoisonBeforeItsRetriesAreOver, where a number of them was asked for.
+func TestNoEventIsPoisonBeforeItsRetriesAreOver(t *testing.T) {
+	retries, delay := 5, time.Duration(0)
+	w := newWorld(t, withSchedule(agentconfig.Schedule{Retries: &retries, Delay: &delay}))
+	poison := w.observe()
+	for range 500 {
+		w.begin()
+		switch {
+		case len(w.begun[w.core]) == 0:
+			w.now = w.now.Add(100 * time.Millisecond)
+		case w.begun[w.core][0].Sequence == poison:
+			w.observe()
+			w.end(w.core, 0, Result{Status: 500})
+		default:
+			w.end(w.core, 0, Result{Status: 202})
+		}
+	}
+	if s := w.account.Snapshot(); s.Dropped[ledger.ReasonPoison] != 0 || s.Dropped[ledger.ReasonRetries] != 1 || s.Delivered != 6 {
+		t.Errorf("the ledger says %+v", s)
 	}
 }

@@ -13,53 +13,24 @@ import (
 )
 
 const (
-	// deadLetterRetries and deadLetterDeadline bound what a dead letter sink is
-	// asked for one event.
+	// deadLetterRetries and deadLetterDeadline bound the attempts to send one event
+	// to a dead letter sink.
 	deadLetterRetries  = 4
 	deadLetterDeadline = 2 * time.Minute
 )
 
-// NewDeadLetterCore gives the core of a dead letter sink. It has a gate and
-// lanes of its own, so that nothing of it holds up the sink's; what it takes
-// counts as dead-lettered, and what it doesn't as dropped for the reason that
-// brought it there.
-func NewDeadLetterCore(config Config, account *ledger.Account) *Core {
+// deadLetterConfig is the Config of a sink's dead letter sink. It has a circuit
+// breaker and queues of its own, so that nothing of it holds up the sink's.
+func deadLetterConfig(config Config) Config {
 	retries := deadLetterRetries
 	config.Schedule = agentconfig.Schedule{Retries: &retries}
-	core := NewCore(config, account)
-	core.taken = account.DeadLetter
-	core.lost = func(item *Item, reason ledger.Reason, _ time.Time) {
-		if reason != ledger.ReasonShutdown {
-			reason = item.lostFor
-		}
-		account.Drop(reason)
-		item.lose(reason)
-	}
-	return core
+	// Dead letters that wait take room that new events need.
+	config.MaxBytes /= 2
+	return config
 }
 
-// SendDeadLettersTo has events that the sink never takes go to another one.
-func (c *Core) SendDeadLettersTo(deadLetters *Core) {
-	drop := c.lost
-	c.keepsFailures = true
-	if c.config.Schedule.Retries != nil {
-		c.patience = c.config.Schedule.MaxWait()
-	}
-	c.lost = func(item *Item, reason ledger.Reason, now time.Time) {
-		if !isDeadLetter(reason) || item.leaveWindow != nil && !item.leaveWindow() {
-			drop(item, reason, now)
-			return
-		}
-		item.lostFor = reason
-		item.Deadline = now.Add(deadLetterDeadline)
-		item.notBefore = time.Time{}
-		item.attempts, item.failuresAmongSuccesses, item.successes = 0, 0, 0
-		deadLetters.Add(item)
-	}
-}
-
-// isDeadLetter says whether an event that is lost for a reason is one that its
-// sink didn't take, and another one may.
+// isDeadLetter reports whether an event that was dropped for a reason is one that
+// its sink didn't take, and another one may.
 func isDeadLetter(reason ledger.Reason) bool {
 	switch reason {
 	case ledger.ReasonRejected, ledger.ReasonPoison, ledger.ReasonExpired, ledger.ReasonRetries, ledger.ReasonAddress:
@@ -67,4 +38,11 @@ func isDeadLetter(reason ledger.Reason) bool {
 	default:
 		return false
 	}
+}
+
+// becomeDeadLetter starts the item's retries afresh, for the dead letter sink.
+func (i *Item) becomeDeadLetter(reason ledger.Reason, now time.Time) {
+	i.undelivered = reason
+	i.Deadline = now.Add(deadLetterDeadline)
+	i.retry = retryState{failure: i.retry.failure}
 }

@@ -15,74 +15,48 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 )
 
-// withDeadLetters gives a world whose sink has a dead letter sink.
-func withDeadLetters(t *testing.T, changes ...func(*Config)) (*world, *Core) {
-	w := newWorld(t, changes...)
-	letters := NewDeadLetterCore(w.core.config, w.account)
-	w.core.SendDeadLettersTo(letters)
-	return w, letters
-}
-
-func TestWhatTheSinkNeverTakesGoesToItsDeadLetterSink(t *testing.T) {
+// TestUndeliveredEventsGoToTheDeadLetterSink with what the sink's last attempt
+// came to, and are dropped for the first reason where that doesn't take them.
+// The reasons are those of testdata/scenarios/dead_letters.
+func TestUndeliveredEventsGoToTheDeadLetterSink(t *testing.T) {
 	one := 1
 	for name, test := range map[string]struct {
-		lose   func(*world)
-		reason ledger.Reason
-		status int
-		retry  *int
+		retries *int
+		results []Result
+		reason  ledger.Reason
+		status  int
 	}{
-		"refused": {func(w *world) { w.done(w.next(), 400) }, ledger.ReasonRejected, 400, nil},
-		"out of retries": {func(w *world) {
-			w.done(w.next(), 503)
-			w.now = w.now.Add(time.Second)
-			w.done(w.next(), 500)
-		}, ledger.ReasonRetries, 500, &one},
-		"expired while it waits": {func(w *world) {
-			w.done(w.next(), 503)
-			w.now = w.now.Add(agentconfig.EventDeadline)
-			w.nothing()
-		}, ledger.ReasonExpired, 503, nil},
-		"expired in an attempt": {func(w *world) {
-			item := w.next()
-			w.now = w.now.Add(agentconfig.EventDeadline)
-			w.done(item, 0)
-		}, ledger.ReasonExpired, 0, nil},
-		"an address that is refused": {func(w *world) {
-			w.core.Done(w.next(), Result{Refused: AddressMetadata}, w.now)
-		}, ledger.ReasonAddress, 0, nil},
-		"poison": {func(w *world) {
-			for range 50 {
-				item, again := w.core.Next(w.now)
-				switch {
-				case item == nil && again.IsZero():
-					return
-				case item == nil:
-					w.now = again
-				case item.Sequence == 1:
-					w.observe()
-					w.done(item, 500)
-				default:
-					w.done(item, 202)
-				}
-			}
-		}, ledger.ReasonPoison, 500, nil},
+		"refused":                    {nil, []Result{{Status: 400}}, ledger.ReasonRejected, 400},
+		"out of retries":             {&one, []Result{{Status: 503}, {Status: 500}}, ledger.ReasonRetries, 500},
+		"expired":                    {nil, []Result{{Status: 503}, {}}, ledger.ReasonExpired, 503},
+		"an address that is refused": {nil, []Result{{Refused: AddressMetadata}}, ledger.ReasonAddress, 0},
 	} {
 		for _, taken := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s, taken %v", name, taken), func(t *testing.T) {
-				w, letters := withDeadLetters(t, withSchedule(agentconfig.Schedule{Retries: test.retry}))
+				w := newWorld(t, withSchedule(agentconfig.Schedule{Retries: test.retries}), withDeadLetters)
 				w.observe()
-				test.lose(w)
+				for _, result := range test.results {
+					w.begin()
+					if result.Status == 0 && result.Refused == AddressNone {
+						w.now = w.now.Add(agentconfig.EventDeadline)
+						w.abandon(w.core, 0)
+						continue
+					}
+					w.end(w.core, 0, result)
+					w.now = w.now.Add(time.Second)
+				}
+				w.begin()
 				if s := w.account.Snapshot(); s.Pending != 1 || s.DroppedTotal() != 0 {
 					t.Fatalf("before its dead letter sink has it, the ledger says %+v", s)
 				}
-				letter, _ := letters.Next(w.now)
-				if letter == nil || letter.Sequence != 1 || letter.failure.Status != test.status {
-					t.Fatalf("the dead letter is %+v", letter)
+				letters := w.begun[w.letters]
+				if len(letters) != 1 || letters[0].Sequence != 1 || letters[0].retry.failure.Status != test.status || letters[0].retry.attempts != 1 {
+					t.Fatalf("the dead letters are %+v", letters)
 				}
 				if taken {
-					letters.Done(letter, Result{Status: 202}, w.now)
+					w.end(w.letters, 0, Result{Status: 202})
 				} else {
-					letters.Done(letter, Result{Status: 400}, w.now)
+					w.end(w.letters, 0, Result{Status: 400})
 				}
 				s := w.account.Snapshot()
 				if taken && (s.DeadLettered != 1 || s.DroppedTotal() != 0) {
@@ -99,22 +73,20 @@ func TestWhatTheSinkNeverTakesGoesToItsDeadLetterSink(t *testing.T) {
 	}
 }
 
-func TestADeadLetterSinkIsAskedABoundedNumberOfTimes(t *testing.T) {
-	w, letters := withDeadLetters(t)
+func TestADeadLetterSinkGetsABoundedNumberOfAttempts(t *testing.T) {
+	w := newWorld(t, withDeadLetters)
 	w.observe()
-	w.done(w.next(), 400)
+	w.begin()
+	w.end(w.core, 0, Result{Status: 400})
 	attempts := 0
-	for range 100 {
-		item, again := letters.Next(w.now)
-		if item == nil && again.IsZero() {
-			break
-		}
-		if item == nil {
-			w.now = again
+	for range 1000 {
+		w.begin()
+		if len(w.begun[w.letters]) == 0 {
+			w.now = w.now.Add(100 * time.Millisecond)
 			continue
 		}
 		attempts++
-		letters.Done(item, Result{Status: 503}, w.now)
+		w.end(w.letters, 0, Result{Status: 503})
 	}
 	if s := w.account.Snapshot(); attempts != 5 || s.Dropped[ledger.ReasonRejected] != 1 || s.Pending != 0 {
 		t.Errorf("%d attempts, the ledger says %+v", attempts, s)
@@ -122,14 +94,12 @@ func TestADeadLetterSinkIsAskedABoundedNumberOfTimes(t *testing.T) {
 }
 
 func TestADeadLetterSinkThatHangsHoldsUpNothing(t *testing.T) {
-	w, letters := withDeadLetters(t, func(config *Config) { config.MaxBytes = 40 })
-	letters.config.MaxBytes = 20
+	w := newWorld(t, withDeadLetters, func(o *Options) { o.MaxBytes = 40 })
 	for n := range 100 {
 		w.observe() // 10 bytes
-		w.done(w.next(), map[bool]int{true: 400, false: 202}[n%2 == 0])
-		for letters.gate.allows(w.now) && letters.Waiting() > 0 {
-			letters.Next(w.now)
-		}
+		w.begin()
+		w.end(w.core, 0, Result{Status: map[bool]int{true: 400, false: 202}[n%2 == 0]})
+		w.begin()
 	}
 	s := w.account.Snapshot()
 	if s.Delivered != 50 || s.Pending != 2 || s.Dropped[ledger.ReasonRejected] != 48 {
@@ -137,105 +107,33 @@ func TestADeadLetterSinkThatHangsHoldsUpNothing(t *testing.T) {
 	}
 }
 
-// A sink that takes nothing is probed by one event at a time. With a bounded
-// number of retries, the others don't wait for their turn until they expire.
-func TestWhatWaitsForADeadSinkBecomesADeadLetterInTime(t *testing.T) {
+// TestOverdueEventsBecomeDeadLetters: a sink that takes nothing is probed with one
+// event at a time. With a bounded number of retries, the others don't wait for
+// their turn until they expire.
+func TestOverdueEventsBecomeDeadLetters(t *testing.T) {
 	retries := 2
-	w, letters := withDeadLetters(t, withSchedule(agentconfig.Schedule{Retries: &retries}))
+	w := newWorld(t, withSchedule(agentconfig.Schedule{Retries: &retries}), withDeadLetters)
 	for range 50 {
 		w.observe()
 	}
-	begun, attempts := w.now, 0
-	for w.core.Waiting() > 0 {
-		item, again := w.core.Next(w.now)
-		switch {
-		case item != nil:
+	begun, attempts, letters := w.now, 0, 0
+	for w.account.Snapshot().Pending > 0 && w.now.Sub(begun) < 40*time.Second {
+		w.now = w.now.Add(100 * time.Millisecond)
+		w.begin()
+		for len(w.begun[w.core]) > 0 {
 			attempts++
-			w.done(item, 503)
-		case again.IsZero():
-		default:
-			w.now = again
+			w.end(w.core, 0, Result{Status: 503})
+		}
+		for len(w.begun[w.letters]) > 0 {
+			letters++
+			if letter := w.begun[w.letters][0]; letter.retry.failure.Status != 503 || letter.undelivered != ledger.ReasonRetries {
+				t.Fatalf("the dead letter is %+v", letter)
+			}
+			w.end(w.letters, 0, Result{Status: 202})
 		}
 	}
-	if took := w.now.Sub(begun); took > 40*time.Second || attempts < 3 || attempts > 20 {
-		t.Errorf("%d attempts, the last event became a dead letter after %s", attempts, took)
-	}
-	for range 50 {
-		letter, _ := letters.Next(w.now)
-		if letter == nil || letter.failure.Status != 503 || letter.lostFor != ledger.ReasonRetries {
-			t.Fatalf("the dead letter is %+v", letter)
-		}
-		letters.Done(letter, Result{Status: 202}, w.now)
-	}
-	if s := w.account.Snapshot(); s.DeadLettered != 50 || s.Pending != 0 {
-		t.Errorf("the ledger says %+v", s)
-	}
-}
-
-// A probe that hangs is not waited for.
-func TestWhatWaitsBehindAHangingProbeBecomesADeadLetterInTime(t *testing.T) {
-	retries := 2
-	w, letters := withDeadLetters(t, withSchedule(agentconfig.Schedule{Retries: &retries}))
-	w.observe()
-	w.done(w.next(), 503)
-	w.observe()
-	w.now = w.now.Add(time.Second)
-	w.next()
-	w.now = w.now.Add(w.nothing())
-	w.core.Next(w.now)
-	if wait := w.now.Sub(w.core.gate.since); wait != 20*time.Second || letters.Waiting() != 1 {
-		t.Errorf("after %s, %d dead letters wait", wait, letters.Waiting())
-	}
-}
-
-// Where there is no dead letter sink, or no bound, an event waits as long as
-// it lives: the sink may come back.
-func TestWhatWaitsForADeadSinkOtherwiseWaits(t *testing.T) {
-	retries := 2
-	for name, w := range map[string]*world{
-		"no dead letter sink": newWorld(t, withSchedule(agentconfig.Schedule{Retries: &retries})),
-		"no bound":            func() *world { w, _ := withDeadLetters(t); return w }(),
-	} {
-		w.observe()
-		w.done(w.next(), 503)
-		for range 10 {
-			w.observe()
-		}
-		w.now = w.now.Add(time.Minute)
-		w.core.Next(w.now)
-		if s := w.account.Snapshot(); s.Pending != 11 || w.core.Waiting() != 10 {
-			t.Errorf("%s: %d wait, the ledger says %+v", name, w.core.Waiting(), s)
-		}
-	}
-}
-
-// An event that is old because the agent is slow is no dead letter of a sink
-// that takes events.
-func TestWhatWaitsForASinkThatTakesEventsWaits(t *testing.T) {
-	none := 0
-	w, letters := withDeadLetters(t, withSchedule(agentconfig.Schedule{Retries: &none}))
-	for range 10 {
-		w.observe()
-	}
-	w.now = w.now.Add(time.Minute)
-	w.done(w.next(), 500)
-	w.now = w.now.Add(time.Second)
-	for range 9 {
-		w.done(w.next(), 202)
-	}
-	if s := w.account.Snapshot(); s.Delivered != 9 || letters.Waiting() != 1 {
-		t.Errorf("%d dead letters, the ledger says %+v", letters.Waiting(), s)
-	}
-}
-
-func TestWhatIsNoDeadLetter(t *testing.T) {
-	w, letters := withDeadLetters(t)
-	w.observe()
-	w.core.Done(w.next(), Result{Unsendable: true}, w.now)
-	w.observe()
-	w.core.DropAll(ledger.ReasonShutdown)
-	if s := w.account.Snapshot(); letters.Waiting() != 0 || s.Dropped[ledger.ReasonInvalid] != 1 || s.Dropped[ledger.ReasonShutdown] != 1 {
-		t.Errorf("%d dead letters, the ledger says %+v", letters.Waiting(), s)
+	if s := w.account.Snapshot(); attempts < 3 || attempts > 20 || letters != 50 || s.DeadLettered != 50 || s.Pending != 0 {
+		t.Errorf("%d attempts, %d dead letters, the ledger says %+v", attempts, letters, s)
 	}
 }
 
@@ -245,59 +143,41 @@ func TestTheLawHoldsWithDeadLetters(t *testing.T) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 1))
 			retries, delay := random.IntN(3), time.Duration(random.IntN(3))*time.Second
-			w, letters := withDeadLetters(t, withSchedule(agentconfig.Schedule{Retries: &retries, Delay: &delay}), func(c *Config) { c.MaxBytes = 200 })
-			type flight struct {
-				core *Core
-				item *Item
-			}
-			var flying []flight
+			w := newWorld(t, withSchedule(agentconfig.Schedule{Retries: &retries, Delay: &delay}), withDeadLetters, func(o *Options) { o.MaxBytes = 200 })
 			check := func() {
 				s := w.account.Snapshot()
 				if s.Observed != s.Delivered+s.DroppedTotal()+s.DeadLettered+s.Pending {
 					t.Fatalf("the law is broken: %+v", s)
 				}
-				held := w.core.Waiting() + letters.Waiting() + len(flying)
-				if uint64(held) != s.Pending || w.core.held+letters.held != int64(10*held) {
-					t.Fatalf("%d held, %d pending, %d and %d bytes", held, s.Pending, w.core.held, letters.held)
+				held := w.core.Waiting() + w.letters.Waiting() + len(w.begun[w.core]) + len(w.begun[w.letters])
+				if uint64(held) != s.Pending || w.sink.HeldBytes() != int64(10*held) {
+					t.Fatalf("%d held, %d pending, %d bytes", held, s.Pending, w.sink.HeldBytes())
 				}
 			}
 			for range 400 {
 				if random.IntN(3) == 0 {
 					w.observe()
 				}
-				core := []*Core{w.core, letters}[random.IntN(2)]
-				if item, _ := core.Next(w.now); item != nil {
-					flying = append(flying, flight{core, item})
+				if random.IntN(2) == 0 {
+					w.begin()
 				}
 				w.now = w.now.Add(time.Duration(random.IntN(4)) * time.Second)
-				if len(flying) > 0 && random.IntN(2) == 0 {
-					n := random.IntN(len(flying))
-					f := flying[n]
-					flying = append(flying[:n], flying[n+1:]...)
-					if random.IntN(10) == 0 {
-						f.core.Abandoned(f.item)
+				c := []*core{w.core, w.letters}[random.IntN(2)]
+				if begun := len(w.begun[c]); begun > 0 && random.IntN(2) == 0 {
+					if n := random.IntN(begun); random.IntN(10) == 0 {
+						w.abandon(c, n)
 					} else {
-						f.core.Done(f.item, Result{Status: []int{202, 503, 400, 0}[random.IntN(4)]}, w.now)
+						w.end(c, n, Result{Status: []int{202, 503, 400, 0}[random.IntN(4)]})
 					}
 				}
 				check()
 			}
-			for _, f := range flying {
-				f.core.Abandoned(f.item)
-			}
-			flying = nil
-			w.core.DropAll(ledger.ReasonShutdown)
-			letters.DropAll(ledger.ReasonShutdown)
+			w.abandonAll()
 			check()
-			s := w.account.Snapshot()
-			if s.Pending != 0 || s.DeadLettered == 0 || uint64(len(w.released)) != s.Observed {
-				t.Errorf("%d released, the ledger says %+v", len(w.released), s)
+			if s := w.account.Snapshot(); s.Pending != 0 || s.DeadLettered == 0 {
+				t.Errorf("the ledger says %+v", s)
 			}
-			for sequence, times := range w.released {
-				if times != 1 {
-					t.Errorf("event %d was released %d times", sequence, times)
-				}
-			}
+			w.mustReleaseEachOnce()
 		})
 	}
 }
@@ -313,26 +193,5 @@ func TestShare(t *testing.T) {
 		if left < budget/int64(2*sinks) {
 			t.Errorf("of %d sinks, the others leave one %d bytes", sinks, left)
 		}
-	}
-}
-
-func TestASinkHoldsNoMoreThanItsShare(t *testing.T) {
-	w := newWorld(t, func(config *Config) { config.MaxBytes = 30 })
-	for range 5 {
-		w.observe() // 10 bytes
-	}
-	if s := w.account.Snapshot(); s.Pending != 3 || s.Dropped[ledger.ReasonBudget] != 2 || w.released[4] != 1 {
-		t.Errorf("the ledger says %+v", s)
-	}
-	// One that is under way counts until it is over.
-	item := w.next()
-	w.observe()
-	if s := w.account.Snapshot(); s.Pending != 3 {
-		t.Errorf("the ledger says %+v", s)
-	}
-	w.done(item, 202)
-	w.observe()
-	if s := w.account.Snapshot(); s.Pending != 3 || s.Delivered != 1 || s.Dropped[ledger.ReasonBudget] != 3 {
-		t.Errorf("the ledger says %+v", s)
 	}
 }

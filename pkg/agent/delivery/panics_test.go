@@ -154,27 +154,6 @@ func TestAnEventThatPanicsOnItsWayToTheDiskIsGivenUp(t *testing.T) {
 	})
 }
 
-func TestARecordThatPanicsIsInvalidAndAcknowledged(t *testing.T) {
-	d := withDisk(t)
-	for range 2 {
-		d.observe()
-	}
-	d.now = d.now.Add(overflowAge)
-	d.overflow()
-	d.writeAll()
-	before := d.account.Snapshot()
-	// The first one was read.
-	d.held[1] = true
-	d.core.Unsound(1, false)
-	after := d.account.Snapshot()
-	if after.Dropped[ledger.ReasonInvalid] != 1 || after.Pending != before.Pending-1 {
-		t.Errorf("the ledger says %+v", after)
-	}
-	if !d.acknowledged[1] {
-		t.Error("its record would come back")
-	}
-}
-
 // panickingReader is a body that fails in a goroutine of net/http.
 type panickingReader struct{}
 

@@ -187,3 +187,11 @@ func (x *post) readResponse() error {
 	}
 	return nil
 }
+
+// soonest gives the earlier of two deadlines, of which zero means none.
+func soonest(a, b time.Time) time.Time {
+	if a.IsZero() || (!b.IsZero() && b.Before(a)) {
+		return b
+	}
+	return a
+}

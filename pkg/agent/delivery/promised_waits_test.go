@@ -11,17 +11,17 @@ import (
 )
 
 // TestTheRetryAfterOfEachAttemptCounts, also of one that was under way when
-// another one closed the gate.
+// another one opened the circuit.
 func TestTheRetryAfterOfEachAttemptCounts(t *testing.T) {
 	now := time.Now()
-	g := newGate(4, 8, 0)
-	first, second := g.begin(now), g.begin(now)
-	g.failed(first, now, 0, 0)
-	g.failed(second, now, 10*time.Second, 0)
-	if g.allows(now.Add(10*time.Second - 1)) {
+	b := newBreaker(4, 8, 0)
+	first, second := b.begin(now), b.begin(now)
+	b.failed(first, now, 0, 0)
+	b.failed(second, now, 10*time.Second, 0)
+	if b.allows(now.Add(10*time.Second - 1)) {
 		t.Error("an attempt may begin before the Retry-After is over")
 	}
-	if !g.allows(now.Add(10 * time.Second)) {
+	if !b.allows(now.Add(10 * time.Second)) {
 		t.Error("no attempt may begin when the Retry-After is over")
 	}
 }
@@ -44,32 +44,32 @@ func TestARefusedNameIsAskedForAgain(t *testing.T) {
 func TestAYoungerProbesSuccessCounts(t *testing.T) {
 	for name, test := range map[string]struct {
 		retryAfter time.Duration
-		opens      bool
+		closes     bool
 	}{
 		"the older one hung until its timeout": {0, true},
 		"the older one's answer names a time":  {time.Second, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			now := time.Unix(0, 0)
-			g := newGate(4, 8, 10*time.Second)
-			g.failed(g.begin(now), now, 0, 0)
-			older := g.begin(now)
+			b := newBreaker(4, 8, 10*time.Second)
+			b.failed(b.begin(now), now, 0, 0)
+			older := b.begin(now)
 			now = now.Add(10 * time.Second)
-			younger := g.begin(now)
+			younger := b.begin(now)
 			probed := now
 			now = now.Add(5 * time.Second)
-			g.failed(older, now, test.retryAfter, 0.999)
-			if most := probed.Add(20 * time.Second); test.opens && g.notBefore.After(most) {
-				t.Errorf("the next probe is %s after the last", g.notBefore.Sub(probed))
+			b.failed(older, now, test.retryAfter, 0.999)
+			if most := probed.Add(20 * time.Second); test.closes && b.notBefore.After(most) {
+				t.Errorf("the next probe is %s after the last", b.notBefore.Sub(probed))
 			}
-			g.succeeded(younger)
-			if g.closed == test.opens {
-				t.Errorf("the gate is closed: %v", g.closed)
+			b.succeeded(younger)
+			if b.open == test.closes {
+				t.Errorf("the circuit is open: %v", b.open)
 			}
-			// What failed before tells nothing about a gate that has opened.
-			g.failed(older, now, 0, 0)
-			if g.closed == test.opens {
-				t.Errorf("after a late failure the gate is closed: %v", g.closed)
+			// What failed before tells nothing about a circuit that has been closed.
+			b.failed(older, now, 0, 0)
+			if b.open == test.closes {
+				t.Errorf("after a late failure the circuit is open: %v", b.open)
 			}
 		})
 	}

@@ -12,12 +12,12 @@ import "time"
 type queue struct {
 	items []*Item
 	head  int
-	// deadline is no later than the earliest of any item, zero where there is
-	// none: before it nothing can have expired.
-	deadline time.Time
+	// deadline is no later than the earliest of any item: before it nothing can
+	// have expired.
+	deadline alarm
 	// unspooled is no later than when the oldest item was observed that may be
-	// spooled, zero where there is none.
-	unspooled time.Time
+	// spooled.
+	unspooled alarm
 }
 
 func (q *queue) len() int { return len(q.items) - q.head }
@@ -29,23 +29,23 @@ func (q *queue) push(item *Item) {
 
 // bound keeps the bounds with one item more.
 func (q *queue) bound(item *Item) {
-	q.deadline = soonest(q.deadline, item.Deadline)
+	q.deadline = q.deadline.earliest(alarmAt(item.Deadline))
 	if item.spoolable() {
-		q.unspooled = soonest(q.unspooled, item.Observed)
+		q.unspooled = q.unspooled.earliest(alarmAt(item.Observed))
 	}
 }
 
 // waiting are the items in their order.
 func (q *queue) waiting() []*Item { return q.items[q.head:] }
 
-// readBack says whether it has so many items from the disk that may be tried.
-// Items are in the order of when they may be.
+// readBack reports whether so many items from the spool may be tried now. Items
+// are in the order of when they may be.
 func (q *queue) readBack(now time.Time, items int) bool {
 	for _, item := range q.waiting() {
-		if item.notBefore.After(now) {
+		if item.retry.notBefore.After(now) {
 			return false
 		}
-		if item.record > 0 {
+		if item.record.number > 0 {
 			items--
 		}
 		if items <= 0 {
@@ -58,14 +58,14 @@ func (q *queue) readBack(now time.Time, items int) bool {
 // insert puts an item behind those that may be tried at the same time or
 // earlier.
 func (q *queue) insert(item *Item) {
-	q.insertBefore(item, func(other *Item) bool { return other.notBefore.After(item.notBefore) })
+	q.insertBefore(item, func(other *Item) bool { return other.retry.notBefore.After(item.retry.notBefore) })
 }
 
 // insertByAge puts an item before those at the end that were observed later and
 // may not be tried earlier.
 func (q *queue) insertByAge(item *Item) {
 	q.insertBefore(item, func(other *Item) bool {
-		return other.notBefore.After(item.notBefore) || other.notBefore.Equal(item.notBefore) && byAge(item, other) < 0
+		return other.retry.notBefore.After(item.retry.notBefore) || other.retry.notBefore.Equal(item.retry.notBefore) && byAge(item, other) < 0
 	})
 }
 
@@ -82,11 +82,11 @@ func (q *queue) insertBefore(item *Item, later func(*Item) bool) {
 	}
 }
 
-// oldest is when the oldest item was observed, zero where there is none.
-func (q *queue) oldest() time.Time {
-	oldest := time.Time{}
+// oldest is when the oldest item was observed.
+func (q *queue) oldest() alarm {
+	oldest := never
 	for _, item := range q.waiting() {
-		oldest = soonest(oldest, item.Observed)
+		oldest = oldest.earliest(alarmAt(item.Observed))
 	}
 	return oldest
 }
@@ -113,20 +113,22 @@ func (q *queue) pop() *Item {
 	return item
 }
 
-// removeExpired takes out what has expired and gives it to removed.
-func (q *queue) removeExpired(now time.Time, removed func(*Item)) {
-	if q.len() == 0 || now.Before(q.deadline) {
-		return
+// removeExpired takes out the items that have expired.
+func (q *queue) removeExpired(now time.Time) (expired []*Item) {
+	if q.len() == 0 || !q.deadline.due(now) {
+		return nil
 	}
-	kept := queue{items: make([]*Item, 0, q.len())}
+	kept := queue{items: q.items[:0]}
 	for _, item := range q.waiting() {
 		if now.Before(item.Deadline) {
 			kept.push(item)
 		} else {
-			removed(item)
+			expired = append(expired, item)
 		}
 	}
+	clear(q.items[len(kept.items):])
 	*q = kept
+	return expired
 }
 
 // remove takes out the items of a set.

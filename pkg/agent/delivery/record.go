@@ -25,8 +25,8 @@ import (
 //	21  4  failures among successes
 //	25  8  the sink's successes when it last failed, in the same process
 //	33  2  the sink's status when it last failed
-//	35  2  length of its answer, n
-//	37  n  its answer
+//	35  2  length of its response, n
+//	37  n  its response
 //	    .  the event, as event.Stored gives it
 const (
 	recordVersion     = 1
@@ -42,16 +42,16 @@ func recordOf(item *Item) (spool.Record, error) {
 	head = append(head, recordVersion)
 	head = little.AppendUint64(head, uint64(item.Observed.UnixNano()))
 	notBefore := int64(0)
-	if !item.notBefore.IsZero() {
-		notBefore = item.notBefore.UnixNano()
+	if !item.retry.notBefore.IsZero() {
+		notBefore = item.retry.notBefore.UnixNano()
 	}
 	head = little.AppendUint64(head, uint64(notBefore))
-	head = little.AppendUint32(head, uint32(item.attempts))
-	head = little.AppendUint32(head, uint32(item.failuresAmongSuccesses))
-	head = little.AppendUint64(head, item.successes)
-	head = little.AppendUint16(head, uint16(item.failure.Status))
-	head = little.AppendUint16(head, uint16(len(item.failure.Body)))
-	head = append(head, item.failure.Body...)
+	head = little.AppendUint32(head, uint32(item.retry.attempts))
+	head = little.AppendUint32(head, uint32(item.retry.failuresAmongSuccesses))
+	head = little.AppendUint64(head, item.retry.successes)
+	head = little.AppendUint16(head, uint16(item.retry.failure.Status))
+	head = little.AppendUint16(head, uint16(len(item.retry.failure.Body)))
+	head = append(head, item.retry.failure.Body...)
 	head, data, err := item.Event.Stored(head)
 	if err != nil {
 		return spool.Record{}, fmt.Errorf("making a record: %w", err)
@@ -72,32 +72,33 @@ func itemOf(spooled spool.Spooled) (*Item, error) {
 		return nil, errRecord
 	}
 	header, rest := payload[:recordHeaderBytes], payload[recordHeaderBytes:]
-	answer := int(little.Uint16(header[35:]))
-	if answer > len(rest) {
+	response := int(little.Uint16(header[35:]))
+	if response > len(rest) {
 		return nil, errRecord
 	}
-	e, err := event.ReadStored(rest[answer:])
+	e, err := event.ReadStored(rest[response:])
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errRecord, err)
 	}
 	item := &Item{
-		Event:                  e,
-		Sequence:               spooled.AgentSequence,
-		Observed:               time.Unix(0, int64(little.Uint64(header[1:]))),
-		Deadline:               time.Unix(0, spooled.Deadline),
-		Bytes:                  OverheadBytes + int64(cap(payload)),
-		attempts:               int(little.Uint32(header[17:])),
-		failuresAmongSuccesses: int(little.Uint32(header[21:])),
-		failure:                Result{Status: int(little.Uint16(header[33:])), Body: rest[:answer]},
-		record:                 spooled.Sequence,
-		recovered:              spooled.Recovered,
+		Event:    e,
+		Sequence: spooled.AgentSequence,
+		Observed: time.Unix(0, int64(little.Uint64(header[1:]))),
+		Deadline: time.Unix(0, spooled.Deadline),
+		Bytes:    OverheadBytes + int64(cap(payload)),
+		retry: retryState{
+			attempts:               int(little.Uint32(header[17:])),
+			failuresAmongSuccesses: int(little.Uint32(header[21:])),
+			failure:                Result{Status: int(little.Uint16(header[33:])), Body: rest[:response]},
+		},
+		record: spoolRecord{number: spooled.Sequence, recovered: spooled.Recovered},
 	}
 	if notBefore := int64(little.Uint64(header[9:])); notBefore != 0 {
-		item.notBefore = time.Unix(0, notBefore)
+		item.retry.notBefore = time.Unix(0, notBefore)
 	}
-	if !item.recovered {
+	if !spooled.Recovered {
 		// Whatever succeeds in this process comes after an earlier one's failure.
-		item.successes = little.Uint64(header[25:])
+		item.retry.successes = little.Uint64(header[25:])
 	}
 	return item, nil
 }

@@ -51,8 +51,10 @@ func TestWhatAnItemHasGoneThroughSurvivesTheDisk(t *testing.T) {
 		for _, notBefore := range []time.Time{{}, now.Add(time.Minute)} {
 			item := &Item{
 				Event: someEvent(t, `{"a":1}`), Sequence: 42, Observed: now, Deadline: now.Add(agentconfig.EventDeadline),
-				attempts: 7, failuresAmongSuccesses: 2, successes: 1 << 40, notBefore: notBefore,
-				failure: Result{Status: 503, Body: []byte("no\n")},
+				retry: retryState{
+					attempts: 7, failuresAmongSuccesses: 2, successes: 1 << 40, notBefore: notBefore,
+					failure: Result{Status: 503, Body: []byte("no\n")},
+				},
 			}
 			record, err := recordOf(item)
 			if err != nil {
@@ -62,13 +64,13 @@ func TestWhatAnItemHasGoneThroughSurvivesTheDisk(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got.Sequence != 42 || !got.Observed.Equal(now) || !got.Deadline.Equal(now.Add(SpooledDeadline)) || !got.notBefore.Equal(notBefore) ||
-				got.attempts != 7 || got.failuresAmongSuccesses != 2 || got.failure.Status != 503 || string(got.failure.Body) != "no\n" ||
-				got.record != 5 || got.recovered != recovered {
+			if got.Sequence != 42 || !got.Observed.Equal(now) || !got.Deadline.Equal(now.Add(SpooledDeadline)) || !got.retry.notBefore.Equal(notBefore) ||
+				got.retry.attempts != 7 || got.retry.failuresAmongSuccesses != 2 || got.retry.failure.Status != 503 || string(got.retry.failure.Body) != "no\n" ||
+				got.record.number != 5 || got.record.recovered != recovered {
 				t.Errorf("got %+v", got)
 			}
-			if recovered == (got.successes != 0) {
-				t.Errorf("recovered %v: %d successes came before", recovered, got.successes)
+			if recovered == (got.retry.successes != 0) {
+				t.Errorf("recovered %v: %d successes came before", recovered, got.retry.successes)
 			}
 			if one, other := sent(t, got), sent(t, item); one != other {
 				t.Errorf("%s goes out, and not %s", one, other)
@@ -95,7 +97,7 @@ func sent(t *testing.T, item *Item) string {
 
 // FuzzItemOf: whatever is on the disk, it is an item or an error.
 func FuzzItemOf(f *testing.F) {
-	record, err := recordOf(&Item{Event: someEvent(f, "{}"), Observed: time.Unix(5, 6), failure: Result{Status: 500, Body: []byte("x")}})
+	record, err := recordOf(&Item{Event: someEvent(f, "{}"), Observed: time.Unix(5, 6), retry: retryState{failure: Result{Status: 500, Body: []byte("x")}}})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -107,8 +109,8 @@ func FuzzItemOf(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if len(item.Event.Data())+len(item.failure.Body) > len(payload) {
-			t.Errorf("%d bytes gave %d of data and %d of an answer", len(payload), len(item.Event.Data()), len(item.failure.Body))
+		if len(item.Event.Data())+len(item.retry.failure.Body) > len(payload) {
+			t.Errorf("%d bytes gave %d of data and %d of an answer", len(payload), len(item.Event.Data()), len(item.retry.failure.Body))
 		}
 		if _, err := recordOf(item); err != nil {
 			t.Error("what was read can't be written:", err)

@@ -44,9 +44,8 @@ type Sink struct {
 	// running is nil before Run and at its end.
 	running context.Context
 	closed  bool
-	// again is when a core may ask for an attempt without being told anything,
-	// zero for never, and alarm is when Run looks by itself.
-	again, alarm time.Time
+	// wanted is when a core wants a tick, and alarm is when Run gives it.
+	wanted, alarm alarm
 	// routes are where events go: the sink, and where there is one the dead
 	// letter sink.
 	routes []*route
@@ -57,12 +56,22 @@ type Sink struct {
 
 // route is one way that events go out.
 type route struct {
-	core           *Core
+	core           *core
 	sender         Sender
 	attemptTimeout time.Duration
 	beginAttempt   BeginAttempt
-	// event gives what goes out of an item.
-	event func(*Item) (*event.Event, error)
+	// failedAt names the sink that didn't take the events of a dead letter sink.
+	// It is nil where this is no dead letter sink.
+	failedAt func() string
+}
+
+// event gives what goes out of an item.
+func (r *route) event(item *Item) (*event.Event, error) {
+	if r.failedAt == nil {
+		return item.Event, nil
+	}
+	failure := item.retry.failure
+	return item.Event.DeadLetter(event.Failure{Destination: r.failedAt(), Status: failure.Status, Body: failure.Body})
 }
 
 // Options are what a Sink can be told beside its core's Config.
@@ -92,38 +101,27 @@ type DeadLetterOptions struct {
 
 // NewSink gives a sink. Nothing goes out before Run.
 func NewSink(name string, sender Sender, options Options) *Sink {
-	account := new(ledger.Account)
-	s := &Sink{name: name, account: account, panics: options.Panics, wake: make(chan struct{}, 1)}
-	first := &route{
-		core:           NewCore(options.Config, account),
+	s := &Sink{name: name, account: new(ledger.Account), panics: options.Panics, wake: make(chan struct{}, 1)}
+	var bounds spoolBounds
+	if options.Spool != nil {
+		s.spooling = newSpooling(s, *options.Spool)
+		bounds = s.spooling.bounds()
+	}
+	letters := options.DeadLetters
+	s.routes = []*route{{
+		core:           newCore(options.Config, bounds, letters != nil),
 		sender:         sender,
 		attemptTimeout: options.AttemptTimeout,
 		beginAttempt:   options.BeginAttempt,
-		event:          func(item *Item) (*event.Event, error) { return item.Event, nil },
-	}
-	s.routes = []*route{first}
-	if letters := options.DeadLetters; letters != nil {
-		config := options.Config
-		// What waits there takes room that new events need.
-		config.MaxBytes /= 2
-		second := &route{
-			core:           NewDeadLetterCore(config, account),
+	}}
+	if letters != nil {
+		s.routes = append(s.routes, &route{
+			core:           newCore(deadLetterConfig(options.Config), spoolBounds{}, false),
 			sender:         letters.Sender,
 			attemptTimeout: options.AttemptTimeout,
 			beginAttempt:   letters.BeginAttempt,
-			event: func(item *Item) (*event.Event, error) {
-				return item.Event.DeadLetter(event.Failure{
-					Destination: letters.Destination(),
-					Status:      item.failure.Status,
-					Body:        item.failure.Body,
-				})
-			},
-		}
-		first.core.SendDeadLettersTo(second.core)
-		s.routes = append(s.routes, second)
-	}
-	if options.Spool != nil {
-		s.spooling = newSpooling(s, *options.Spool)
+			failedAt:       letters.Destination,
+		})
 	}
 	return s
 }
@@ -153,9 +151,9 @@ func (s *Sink) Accept(item *Item) (attempt func()) {
 		item.Release()
 		return nil
 	}
-	first := s.routes[0]
-	first.core.Add(item)
-	if own := s.advance(first); own != nil {
+	first, now := s.routes[0], time.Now()
+	first.core.Step(now, enqueued{item: item})
+	if own := s.advance(now, first); own != nil {
 		return s.worker(s.running, first, own)
 	}
 	return nil
@@ -165,11 +163,11 @@ func (s *Sink) Accept(item *Item) (attempt func()) {
 func (s *Sink) Oldest() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	oldest := time.Time{}
+	oldest := never
 	for _, r := range s.routes {
-		oldest = soonest(oldest, r.core.Oldest())
+		oldest = oldest.earliest(r.core.Oldest())
 	}
-	return oldest
+	return oldest.at
 }
 
 // HeldBytes is what the sink's events hold of the budget, those in flight too.
@@ -178,19 +176,14 @@ func (s *Sink) HeldBytes() int64 {
 	defer s.mu.Unlock()
 	held := int64(0)
 	for _, r := range s.routes {
-		held += r.core.held
+		held += r.core.budget.held
 	}
 	return held
 }
 
 // OldestFirst makes the sink send its oldest item next: it is draining.
 func (s *Sink) OldestFirst() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, r := range s.routes {
-		r.core.OldestFirst()
-	}
-	s.advance(nil)
+	s.change(func(now time.Time) { s.stepAll(now, draining{}) })
 }
 
 // Run delivers until ctx is done. Then it cuts off the attempts that are under
@@ -200,10 +193,9 @@ func (s *Sink) Run(ctx context.Context) {
 	s.workers.Wait()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.stepAll(time.Now(), closed{})
+	s.advance(time.Now(), nil)
 	s.closed = true
-	for _, r := range s.routes {
-		r.core.DropAll(ledger.ReasonShutdown)
-	}
 }
 
 // keepTime has the cores asked when they said, until ctx is done.
@@ -215,8 +207,8 @@ func (s *Sink) keepTime(ctx context.Context) {
 	for ctx.Err() == nil {
 		timer.Stop()
 		var timeout <-chan time.Time
-		if alarm := s.look(); !alarm.IsZero() {
-			timer.Reset(time.Until(alarm))
+		if alarm := s.look(); alarm.set {
+			timer.Reset(time.Until(alarm.at))
 			timeout = timer.C
 		}
 		select {
@@ -231,53 +223,106 @@ func (s *Sink) setRunning(ctx context.Context) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.running = ctx
+	s.stepAll(time.Now(), started{})
 }
 
 func (s *Sink) stopRunning() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.running = nil
+	s.stepAll(time.Now(), stopped{})
 }
 
 // look asks the cores, and gives the time of the next look.
-func (s *Sink) look() time.Time {
+func (s *Sink) look() alarm {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.advance(nil)
-	s.alarm = s.again
+	s.advance(time.Now(), nil)
+	s.alarm = s.wanted
 	return s.alarm
 }
 
-// advance has the attempts begin that the cores ask for now. The first one on a
-// worker's own route is that worker's. It needs the lock.
-func (s *Sink) advance(worker *route) (own *Item) {
-	if s.running == nil || s.running.Err() != nil {
-		return nil
-	}
-	now := time.Now()
-	s.again = time.Time{}
-	// What expires on the first route may be a dead letter on the second.
+// stepAll tells each core the same. It needs the lock.
+func (s *Sink) stepAll(now time.Time, in input) {
 	for _, r := range s.routes {
-		item, again := r.core.Next(now)
-		for ; item != nil; item, again = r.core.Next(now) {
-			if r == worker && own == nil {
-				own = item
-			} else {
-				go s.worker(s.running, r, item)()
+		r.core.Step(now, in)
+	}
+}
+
+// advance does what the cores ask for now. The first attempt of a worker's own
+// route is that worker's. It needs the lock.
+func (s *Sink) advance(now time.Time, worker *route) (own *Item) {
+	in := input(tick{})
+	if s.running != nil && s.running.Err() != nil {
+		in = stopped{}
+	}
+	for again := true; again; {
+		again = false
+		s.wanted = never
+		// What the first route doesn't deliver may be a dead letter on the second.
+		for _, r := range s.routes {
+			r.core.Step(now, in)
+			asked := r.core.Ready()
+			for _, o := range asked.Outcomes {
+				s.book(r, o, asked, now)
 			}
+			s.spooling.acknowledge(asked.Acknowledge)
+			for _, item := range asked.Attempts {
+				if item.retry.attempts > 1 {
+					s.account.Retry()
+				}
+				if r == worker && own == nil {
+					own = item
+				} else {
+					go s.worker(s.running, r, item)()
+				}
+			}
+			again = s.spooling.move(asked, now) || again
+			s.wanted = s.wanted.earliest(asked.Wake)
+			r.core.Advance()
 		}
-		s.again = soonest(s.again, again)
 	}
-	if s.spooling != nil {
-		s.again = soonest(s.again, s.spooling.move(now))
-	}
-	if !s.again.IsZero() && (s.alarm.IsZero() || s.again.Before(s.alarm)) {
+	if s.wanted.set && (!s.alarm.set || s.wanted.at.Before(s.alarm.at)) {
 		select {
 		case s.wake <- struct{}{}:
 		default:
 		}
 	}
 	return own
+}
+
+// book books an outcome in the ledger, and sends what the sink didn't take to its
+// dead letter sink. Where that has no room, the record is to be acknowledged, too.
+func (s *Sink) book(r *route, o outcome, asked *ready, now time.Time) {
+	reason := o.Reason
+	if r.failedAt != nil && reason != ledger.ReasonShutdown {
+		reason = o.Item.undelivered
+	}
+	switch o.Kind {
+	case outcomeDelivered:
+		if r.failedAt != nil {
+			s.account.DeadLetter()
+		} else {
+			s.account.Deliver()
+		}
+	case outcomeDropped:
+		s.account.DropAll(max(o.Events, 1), reason)
+	case outcomeUndelivered:
+		if s.spooling.reserve(o.Item) {
+			o.Item.becomeDeadLetter(reason, now)
+			s.routes[1].core.Step(now, enqueued{item: o.Item})
+			return
+		}
+		s.account.Drop(reason)
+		asked.Acknowledge = append(asked.Acknowledge, o.Item.record.number)
+	case outcomeSpooled:
+		s.account.Spool()
+	case outcomeRecovered:
+		s.account.Recover(o.Events)
+	}
+	if o.Item != nil {
+		o.Item.release()
+	}
 }
 
 // worker gives what makes an attempt and those that follow it. It needs the lock.
@@ -308,7 +353,7 @@ func (s *Sink) attempt(ctx context.Context, r *route, item *Item) *Item {
 	result := Result{Unsendable: true}
 	s.panics.Event(func() {
 		if e, err := r.event(item); err == nil {
-			sendContext, done := r.beginAttempt(attemptContext, e, item.attempts)
+			sendContext, done := r.beginAttempt(attemptContext, e, item.retry.attempts)
 			result = r.sender.Send(sendContext, e, item.Sequence)
 			done(result)
 		}
@@ -316,22 +361,24 @@ func (s *Sink) attempt(ctx context.Context, r *route, item *Item) *Item {
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	now := time.Now()
 	if ctx.Err() != nil && Judge(result) == Retry {
-		r.core.Abandoned(item)
+		r.core.Step(now, attemptAbandoned{item: item})
 	} else {
-		r.core.Done(item, result, time.Now())
+		r.core.Step(now, attemptEnded{item: item, result: result})
 	}
-	return s.advance(r)
+	return s.advance(now, r)
 }
 
-// change tells the cores something, unless the sink has ended, and has the
-// attempts begin that follow from it.
-func (s *Sink) change(tell func()) {
+// change tells the cores something, unless the sink has ended, and does what
+// follows from it.
+func (s *Sink) change(tell func(now time.Time)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return
 	}
-	tell()
-	s.advance(nil)
+	now := time.Now()
+	tell(now)
+	s.advance(now, nil)
 }

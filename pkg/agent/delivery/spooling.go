@@ -31,9 +31,12 @@ type SpoolOptions struct {
 	Open func() (SpoolDirectory, error)
 	// Log has the spool's limit, and what is dropped at it. OnLoss is the sink's.
 	Log spool.Options
-	// QueueBytes, WindowBytes and Reserve are as OverflowConfig has them.
+	// QueueBytes bounds what the events on their way to the disk hold, and
+	// WindowBytes what those hold that were read back, one excepted in each.
 	QueueBytes, WindowBytes int64
-	Reserve                 func(bytes int64) (release func(), ok bool)
+	// Reserve takes bytes of the agent's budget for a dead letter that was read
+	// back, so that it leaves the window to others. ok is false where there are none.
+	Reserve func(bytes int64) (release func(), ok bool)
 	// OnTrouble is told when the spool begins to fail, and OnMended when it
 	// works again.
 	OnTrouble func(SpoolTrouble, error)
@@ -118,24 +121,18 @@ func newSpooling(s *Sink, options SpoolOptions) *spooling {
 	sp := &spooling{sink: s, options: options}
 	sp.options.Log.OnLoss = sp.lost
 	sp.options.Log.SegmentSpan = segmentSpan
-	sp.core().SpoolTo(OverflowConfig{
-		QueueBytes:     options.QueueBytes,
-		WindowBytes:    options.WindowBytes,
-		MaxRecordBytes: int64(options.Log.MaxRecordBytes),
-		Acknowledge: func(record uint64) {
-			if sp.spool != nil {
-				sp.spool.Acknowledge(record)
-			}
-		},
-		Reserve: options.Reserve,
-	})
-	for _, r := range s.routes[1:] {
-		r.core.TrackAttempts()
-	}
 	return sp
 }
 
-func (sp *spooling) core() *Core { return sp.sink.routes[0].core }
+func (sp *spooling) core() *core { return sp.sink.routes[0].core }
+
+func (sp *spooling) bounds() spoolBounds {
+	return spoolBounds{
+		QueueBytes:     sp.options.QueueBytes,
+		WindowBytes:    sp.options.WindowBytes,
+		MaxRecordBytes: int64(sp.options.Log.MaxRecordBytes),
+	}
+}
 
 // RunSpool opens the sink's spool, where it has one, and works on it until ctx
 // is done. A directory that can't be opened is tried again at a slow pace. A
@@ -171,21 +168,23 @@ func (sp *spooling) run(ctx context.Context) error {
 	}
 	running := spool.New(log, sp.options.QueueBytes)
 	sp.worked()
-	sp.sink.change(func() {
+	sp.sink.change(func(now time.Time) {
 		sp.spool = running
-		sp.core().OpenSpool()
+		sp.core().Step(now, spoolOpened{})
 	})
 	err = running.Run(ctx)
-	sp.sink.change(func() {
+	sp.sink.change(func(now time.Time) {
 		sp.stats = running.Stats()
 		sp.spool = nil
-		sp.core().CloseSpool()
+		sp.core().Step(now, spoolClosed{})
 	})
 	return err
 }
 
 // ReadSpool has what was spooled come back from now on.
-func (s *Sink) ReadSpool() { s.change(func() { s.routes[0].core.ReadSpool() }) }
+func (s *Sink) ReadSpool() {
+	s.change(func(now time.Time) { s.routes[0].core.Step(now, readsAllowed{}) })
+}
 
 // SpoolEmpty says whether everything on the disk has come back, where that is
 // known.
@@ -226,34 +225,62 @@ func (s *Sink) SpoolStatus(observed uint64) (SpoolStatus, bool) {
 	return status, true
 }
 
-// move hands over what overflows and asks for what may come back, and says when
-// to look again. It needs the sink's lock.
-func (sp *spooling) move(now time.Time) time.Time {
-	core := sp.core()
-	items, again := core.Overflow(now)
-	for _, item := range items {
-		var record spool.Record
-		var err error
-		if !sp.sink.panics.Event(func() { record, err = recordOf(item) }) {
-			core.Unspoolable(item, now)
-			continue
-		}
-		if err != nil {
-			err = spool.ErrTooLarge
-		} else {
-			err = sp.spool.Append(record, func(outcome spool.Outcome) { sp.appended(item, outcome) })
-		}
-		if err != nil {
-			core.NotSpooled(item, err, now)
+// move starts what the core asked of its spool, and reports whether the core was
+// told of a failure. It needs the sink's lock.
+func (sp *spooling) move(asked *ready, now time.Time) (told bool) {
+	for _, item := range asked.Spool {
+		if in := sp.append(item); in != nil {
+			sp.core().Step(now, in)
+			told = true
 		}
 	}
-	reading, readAgain := core.Read(now)
-	if reading.Records > 0 {
-		if err := sp.spool.Read(reading.From, reading.Records, reading.Bytes, sp.read); err != nil {
-			core.ReadEnded(0, true, now)
+	if read := asked.Read; read.Records > 0 {
+		if err := sp.spool.Read(read.From, read.Records, read.Bytes, sp.read); err != nil {
+			sp.core().Step(now, readEnded{failed: true})
+			told = true
 		}
 	}
-	return soonest(again, readAgain)
+	return told
+}
+
+// append hands an item to the spool, or gives the input that says why not.
+func (sp *spooling) append(item *Item) input {
+	var record spool.Record
+	var err error
+	if !sp.sink.panics.Event(func() { record, err = recordOf(item) }) {
+		return unspoolable{item: item}
+	}
+	if err != nil {
+		return notSpooled{item: item, tooLarge: true}
+	}
+	err = sp.spool.Append(record, func(outcome spool.Outcome) { sp.appended(item, outcome) })
+	if err != nil {
+		return notSpooled{item: item, tooLarge: errors.Is(err, spool.ErrTooLarge)}
+	}
+	return nil
+}
+
+// acknowledge ends records whose events have ended. It needs the sink's lock.
+func (sp *spooling) acknowledge(records []uint64) {
+	for _, record := range records {
+		if sp.spool != nil {
+			sp.spool.Acknowledge(record)
+		}
+	}
+}
+
+// reserve has an item hold a part of the budget instead of the window, and
+// reports whether there was room.
+func (sp *spooling) reserve(item *Item) bool {
+	bytes := item.record.window
+	if bytes == 0 {
+		return true
+	}
+	release, ok := sp.options.Reserve(bytes)
+	if ok {
+		item.Bytes, item.Release, item.record.window = bytes, release, 0
+	}
+	return ok
 }
 
 func (sp *spooling) appended(item *Item, outcome spool.Outcome) {
@@ -263,11 +290,11 @@ func (sp *spooling) appended(item *Item, outcome spool.Outcome) {
 	case !errors.Is(err, spool.ErrFull) && !errors.Is(err, spool.ErrTooLarge) && !errors.Is(err, spool.ErrClosed):
 		sp.failed(err)
 	}
-	sp.sink.change(func() {
+	sp.sink.change(func(now time.Time) {
 		if outcome.Err == nil {
-			sp.core().Spooled(item)
+			sp.core().Step(now, spooled{item: item})
 		} else {
-			sp.core().NotSpooled(item, outcome.Err, time.Now())
+			sp.core().Step(now, notSpooled{item: item, tooLarge: errors.Is(outcome.Err, spool.ErrTooLarge)})
 		}
 	})
 }
@@ -276,38 +303,42 @@ func (sp *spooling) read(records []spool.Spooled, err error) {
 	if err != nil && !errors.Is(err, spool.ErrClosed) {
 		sp.failed(err)
 	}
-	items := make([]*Item, len(records))
-	unsound := make([]bool, len(records))
+	inputs := make([]input, len(records))
 	for i, record := range records {
-		// What makes no sense is nil.
-		unsound[i] = !sp.sink.panics.Event(func() { items[i], _ = itemOf(record) })
+		inputs[i] = sp.inputOf(record)
 	}
-	sp.sink.change(func() {
-		for i, item := range items {
-			switch {
-			case unsound[i]:
-				sp.core().Unsound(records[i].Sequence, records[i].Recovered)
-			case item == nil:
-				sp.core().Unreadable(records[i].Sequence, records[i].Recovered)
-			default:
-				sp.core().ReadBack(item)
-			}
+	sp.sink.change(func(now time.Time) {
+		for _, in := range inputs {
+			sp.core().Step(now, in)
 		}
-		sp.core().ReadEnded(len(records), err != nil, time.Now())
+		sp.core().Step(now, readEnded{records: len(records), failed: err != nil})
 	})
 }
 
+// inputOf gives the input for a record that was read.
+func (sp *spooling) inputOf(record spool.Spooled) input {
+	var item *Item
+	var err error
+	sound := sp.sink.panics.Event(func() { item, err = itemOf(record) })
+	switch {
+	case !sound:
+		return unreadable{record: record.Sequence, recovered: record.Recovered, reason: ledger.ReasonInvalid}
+	case err != nil:
+		return unreadable{record: record.Sequence, recovered: record.Recovered, reason: ledger.ReasonUnreadable}
+	default:
+		return readBack{item: item}
+	}
+}
+
 func (sp *spooling) lost(loss spool.Loss) {
-	sp.sink.change(func() {
+	sp.sink.change(func(now time.Time) {
 		switch loss.Reason {
 		case spool.LossUnprotected:
-			for _, r := range sp.sink.routes {
-				r.core.Expose(loss.First, loss.Last)
-			}
+			sp.sink.stepAll(now, exposed{first: loss.First, last: loss.Last})
 		case spool.LossOldest:
-			sp.core().LoseSpooled(loss.Records, loss.Recovered, ledger.ReasonOverflow)
+			sp.core().Step(now, lost{events: loss.Records, recovered: loss.Recovered, reason: ledger.ReasonOverflow})
 		default:
-			sp.core().LoseSpooled(loss.Records, loss.Recovered, ledger.ReasonUnreadable)
+			sp.core().Step(now, lost{events: loss.Records, recovered: loss.Recovered, reason: ledger.ReasonUnreadable})
 		}
 	})
 }
