@@ -73,6 +73,32 @@ func TestUndeliveredEventsGoToTheDeadLetterSink(t *testing.T) {
 	}
 }
 
+func TestPoisonBecomesADeadLetter(t *testing.T) {
+	w := newWorld(t, withDeadLetters)
+	poison := w.observe()
+	for range 200 {
+		w.begin()
+		switch {
+		case len(w.begun[w.letters]) > 0:
+			letter := w.begun[w.letters][0]
+			if letter.Sequence != poison || letter.undelivered != ledger.ReasonPoison || letter.retry.failure.Status != 500 {
+				t.Fatalf("the dead letter is %+v", letter)
+			}
+			w.end(w.letters, 0, Result{Status: 202})
+		case len(w.begun[w.core]) == 0:
+			w.now = w.now.Add(100 * time.Millisecond)
+		case w.begun[w.core][0].Sequence == poison:
+			w.observe()
+			w.end(w.core, 0, Result{Status: 500})
+		default:
+			w.end(w.core, 0, Result{Status: 202})
+		}
+	}
+	if s := w.account.Snapshot(); s.DeadLettered != 1 || s.DroppedTotal() != 0 || s.Pending != 0 {
+		t.Errorf("the ledger says %+v", s)
+	}
+}
+
 func TestADeadLetterSinkGetsABoundedNumberOfAttempts(t *testing.T) {
 	w := newWorld(t, withDeadLetters)
 	w.observe()

@@ -123,4 +123,8 @@ func TestSpoolState(t *testing.T) {
 	if s.readEnded(0, false, time.Unix(200, 0)); !s.empty() {
 		t.Error("a spool that gives nothing isn't empty")
 	}
+	s.bounds.WindowBytes *= 100
+	if got := s.startRead(0, fewRecordsRead, false); got.Records != fewRecordsRead {
+		t.Errorf("%d records are read where %d are wanted", got.Records, fewRecordsRead)
+	}
 }
