@@ -271,7 +271,7 @@ func Behind(is *v1beta1.InferenceService, applied Applied, desired Desired) []st
 	return differences
 }
 
-// Recorded reads the record and the owner's hash from the annotations of a Knative
+// LastApplied reads the record and the owner's hash from the annotations of a Knative
 // Service. Applied is nil if there is no record that can be read: the next write
 // makes one.
 func LastApplied(service *servingv1.Service) (applied *Applied, ownerHash string) {

@@ -8,6 +8,7 @@ package delivery
 import (
 	"context"
 	"encoding/pem"
+	"errors"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -90,7 +91,7 @@ func TestAnUntimedContext(t *testing.T) {
 			t.Error("a context is over at once")
 		}
 		<-other.Done()
-		if ctx.Err() != context.DeadlineExceeded || !time.Now().Equal(ctx.deadline) {
+		if !errors.Is(ctx.Err(), context.DeadlineExceeded) || !time.Now().Equal(ctx.deadline) {
 			t.Errorf("%v at %v, want the deadline, %v", ctx.Err(), time.Now(), ctx.deadline)
 		}
 		ctx.deadline = ctx.deadline.Add(time.Hour)
@@ -98,7 +99,7 @@ func TestAnUntimedContext(t *testing.T) {
 		defer cancel()
 		end()
 		<-another.Done()
-		if ctx.Err() != context.Canceled {
+		if !errors.Is(ctx.Err(), context.Canceled) {
 			t.Errorf("%v after the end of its parent", ctx.Err())
 		}
 	})

@@ -120,7 +120,7 @@ func TestTheEndClosesConnections(t *testing.T) {
 		t.Fatal(err)
 	}
 	e.End()
-	if _, err := accepted.Read(make([]byte, 1)); err != io.EOF {
+	if _, err := accepted.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 		t.Errorf("the collector reads %v, want the connection's end", err)
 	}
 }
