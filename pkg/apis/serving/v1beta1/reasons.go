@@ -9,6 +9,8 @@ import "knative.dev/pkg/apis"
 
 // ReasonDescription describes why a condition is not true.
 // docs/reference/conditions.md is generated from it.
+//
+// +k8s:deepcopy-gen=false
 type ReasonDescription struct {
 	Condition       apis.ConditionType
 	Reason, Meaning string
