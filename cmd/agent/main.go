@@ -16,6 +16,7 @@ import (
 	"syscall"
 
 	"github.com/sidenote-dev/sidenote/pkg/agent"
+	"github.com/sidenote-dev/sidenote/pkg/agent/procs"
 	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 )
 
@@ -50,6 +51,7 @@ func main() {
 		Stdout:   os.Stdout,
 		Logger:   logger,
 		Revision: os.Getenv("K_REVISION"),
+		Procs:    procs.New(),
 	})
 	if err == nil {
 		err = runner.Run(signals)

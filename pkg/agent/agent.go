@@ -31,6 +31,7 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/agent/export"
 	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
 	"github.com/sidenote-dev/sidenote/pkg/agent/metrics"
+	"github.com/sidenote-dev/sidenote/pkg/agent/procs"
 	"github.com/sidenote-dev/sidenote/pkg/agent/proxy"
 	"github.com/sidenote-dev/sidenote/pkg/agent/readiness"
 	"github.com/sidenote-dev/sidenote/pkg/agent/refresh"
@@ -57,6 +58,8 @@ type Environment struct {
 	OpenSpool func(directory string) (delivery.SpoolDirectory, error)
 	// Exit ends the process at once; nil is the operating system's.
 	Exit func(code int)
+	// Procs governs the processors of the process; nil leaves them as they are.
+	Procs *procs.Governor
 }
 
 // Agent is one agent, ready to run once.
@@ -83,6 +86,7 @@ type Agent struct {
 	discard  *ledger.Account
 	checker  *readiness.Checker
 	metadata *refresh.Source
+	procs    *procs.Governor
 	metrics  *metrics.Metrics
 	// statements are the ledger events.
 	statements *statement.Issuer
@@ -105,6 +109,7 @@ func New(given *agentconfig.Config, environment Environment) (*Agent, error) {
 		sendersOf:    make(map[string][]*delivery.HTTPSender),
 		openSpool:    environment.OpenSpool,
 		exit:         environment.Exit,
+		procs:        environment.Procs,
 		metadata:     refresh.NewSource(given.MetadataDir, given.Metadata, environment.Logger),
 	}
 	if a.exit == nil {
@@ -180,6 +185,7 @@ func (a *Agent) settings(given *agentconfig.Config, environment Environment) exc
 		},
 		Deadline:   agentconfig.EventDeadline,
 		Attributes: a.metadata.Attributes,
+		LongWork:   a.procs.LongWork,
 		Panics:     a.panics(),
 	}
 }
@@ -200,7 +206,7 @@ func (a *Agent) parts(failed chan<- error) []*part {
 	return []*part{
 		{end: a.endTelemetry},
 		{end: a.closeConnections},
-		{run: []func(context.Context){a.checker.Run, a.metadata.Run, a.statements.Run}},
+		{run: []func(context.Context){a.checker.Run, a.metadata.Run, a.statements.Run, a.procs.Run}},
 		serving(a.adminServer, a.adminListener, failed),
 		{end: func() { a.logLedger("agent ends") }},
 		// The spools end after the sinks, to acknowledge what was delivered last.

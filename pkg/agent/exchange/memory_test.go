@@ -202,3 +202,42 @@ func randomBytes(n int) []byte {
 	}
 	return content
 }
+
+// TestLongDecodingIsAnnounced: a large encoded body keeps a processor busy. Neither
+// a small one does, nor one that goes out as it is.
+func TestLongDecodingIsAnnounced(t *testing.T) {
+	compress := func(data []byte) []byte {
+		var compressed bytes.Buffer
+		writer := gzip.NewWriter(&compressed)
+		_, _ = writer.Write(data)
+		_ = writer.Close()
+		return compressed.Bytes()
+	}
+	for name, test := range map[string]struct {
+		encoding string
+		body     []byte
+		// want counts both sides.
+		want int
+	}{
+		"large and encoded": {"gzip", compress(randomBytes(longDecoding)), 2},
+		"small and encoded": {"gzip", compress([]byte("{}")), 0},
+		"large and plain":   {"", randomBytes(longDecoding), 0},
+	} {
+		announced := 0
+		p := NewPipeline(Settings{
+			Selection:  event.Select(agentconfig.ModeAll, agentconfig.Kinds()),
+			Builder:    &event.Builder{Identity: event.Identity{Source: "m"}, ContentMode: agentconfig.ContentModeAuto, MaxPayloadBytes: 1 << 20},
+			Attributes: func() []metadata.Attribute { return nil },
+			LongWork:   func() { announced++ },
+		}, capture.NewBudget(32<<20), []Sink{new(hangingSink)}, new(ledger.Account))
+		header := http.Header{"Content-Type": {"application/octet-stream"}}
+		if test.encoding != "" {
+			header.Set("Content-Encoding", test.encoding)
+		}
+		converse(p, "/v1/models/m:predict", header, test.body)
+		buildAll(p)
+		if announced != test.want {
+			t.Errorf("%s: announced %d times, want %d", name, announced, test.want)
+		}
+	}
+}

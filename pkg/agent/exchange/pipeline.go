@@ -30,6 +30,9 @@ const (
 	maxBuilding = 2
 	// maxResting bounds how many workers wait for the next event.
 	maxResting = 4
+	// longDecoding is the size of an encoded body that may take a millisecond or
+	// more to decode.
+	longDecoding = 16 << 10
 )
 
 // Sink is where events go, as the pipeline sees it.
@@ -51,6 +54,9 @@ type Settings struct {
 	Deadline time.Duration
 	// Attributes gives the metadata in force.
 	Attributes func() []metadata.Attribute
+	// LongWork is called before work that may take a processor for milliseconds. It
+	// may be nil.
+	LongWork func()
 	// Panics says what becomes of panics.
 	Panics panics.Handler
 }
@@ -122,6 +128,9 @@ func (o *observed) forget() { o.observation = event.Observation{} }
 // NewPipeline gives a pipeline to sinks. Without any, every event is counted
 // in discard as dropped, and the exchanges go on. Nothing is built before Run.
 func NewPipeline(settings Settings, budget *capture.Budget, sinks []Sink, discard *ledger.Account) *Pipeline {
+	if settings.LongWork == nil {
+		settings.LongWork = func() {}
+	}
 	p := &Pipeline{settings: settings, budget: budget, sinks: sinks, discard: discard, work: make(chan *observed)}
 	for _, side := range []event.Side{event.Request, event.Response} {
 		p.wants[side] = wantedOf(settings.Selection, side)
@@ -356,9 +365,13 @@ func (p *Pipeline) HandedOver() []uint64 {
 // the caller must make, if there is one.
 func (p *Pipeline) build(o *observed) (attempt func()) {
 	// Decoding may take as much as two whole bodies more, and a window.
-	if !o.lease.Grow(o.observation.Coding.DecodingBytes(p.settings.Builder.MaxPayloadBytes)) {
+	decoding := o.observation.Coding.DecodingBytes(p.settings.Builder.MaxPayloadBytes)
+	if !o.lease.Grow(decoding) {
 		p.drop(o, ledger.ReasonBudget)
 		return nil
+	}
+	if decoding > 0 && len(o.observation.Body.Data) >= longDecoding {
+		p.settings.LongWork()
 	}
 	var built *event.Event
 	var err error
