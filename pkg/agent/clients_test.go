@@ -27,7 +27,7 @@ import (
 )
 
 // raw sends a request as it stands, with a newline for each end of a line of its
-// head, and gives the answer's status and body.
+// head, and gives the response's status and body.
 func (r *rig) raw(request string) (int, string) {
 	r.t.Helper()
 	connection, err := net.Dial("tcp", r.agent.Addr())
@@ -121,7 +121,7 @@ func TestOddHeadsOfClients(t *testing.T) {
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			// The answer has the content type of the request.
+			// The response has the content type of the request.
 			r := newRig(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				_, _ = io.Copy(io.Discard, r.Body)
 				w.Header()["Content-Type"] = r.Header["Content-Type"]
@@ -199,7 +199,7 @@ func TestOnlyInferenceIsLogged(t *testing.T) {
 	}
 }
 
-// TestATunnelEndsEachWayByItself: the model answers after the client's end.
+// TestATunnelEndsEachWayByItself: the model responds after the client's end.
 func TestATunnelEndsEachWayByItself(t *testing.T) {
 	model := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		connection, buffered, err := http.NewResponseController(w).Hijack()

@@ -161,7 +161,7 @@ func TestStreamingGRPC(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		call func(context.Context, grpc_testing.TestServiceClient) error
-		// response is the kind of the answer's event.
+		// response is the kind of the response's event.
 		response string
 		// messages in the request's event, or 0 for an unframed one.
 		messages int

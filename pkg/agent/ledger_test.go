@@ -19,7 +19,7 @@ import (
 
 const withLedger = "--events=request,response,ledger"
 
-// isLedger says whether a request to the sink brings a ledger event.
+// isLedger reports whether a request to the sink brings a ledger event.
 func isLedger(r *http.Request) bool { return r.Header.Get("Ce-Type") == receiver.LedgerType }
 
 // tallied is what the subscriber works out of all that it has.

@@ -15,7 +15,7 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// NewLogger gives a logger of JSON lines. The same line is written five times
+// NewLogger returns a logger of JSON lines. The same line is written five times
 // a second at most, then one of a hundred: a failing model must not fill the
 // node's disk.
 func NewLogger(w io.Writer, level zapcore.Level) *zap.Logger {

@@ -87,7 +87,7 @@ func parseExposition(t *testing.T, from io.Reader) map[string]*dto.MetricFamily 
 	return families
 }
 
-// labelsOf gives every value of every label of a metric.
+// labelsOf returns every value of every label of a metric.
 func labelsOf(family *dto.MetricFamily) map[string][]string {
 	labels := make(map[string][]string)
 	for _, series := range family.GetMetric() {
@@ -160,7 +160,7 @@ func TestWhatAnAgentServesIsDocumented(t *testing.T) {
 	}
 }
 
-// worstCase gives the instruments of an agent with two sinks, each with a dead
+// worstCase returns the instruments of an agent with two sinks, each with a dead
 // letter sink, that has seen everything there is a label for.
 func worstCase(t *testing.T, reader sdkmetric.Reader) {
 	t.Helper()

@@ -29,7 +29,7 @@ type outcome struct {
 	request, response sample
 	status            int
 	header            http.Header
-	// model replaces an answer of the response with the status.
+	// model replaces a response of the model with the status.
 	model http.HandlerFunc
 	// client replaces a POST of the request.
 	client func(t *testing.T, o *outcome, s *stage, client *http.Client)
@@ -144,13 +144,13 @@ func zstdOf(t *testing.T, text string) string {
 	}, text))
 }
 
-// coding gives a body with a Content-Encoding that means nothing.
+// coding returns a body with a Content-Encoding that means nothing.
 func coding(name string, of sample) sample {
 	of.encoding = name
 	return of
 }
 
-// flushed gives a body in gzip as a server sends it that has not ended it yet,
+// flushed returns a body in gzip as a server sends it that has not ended it yet,
 // and the rest of it.
 func flushed(t *testing.T, contentType, plain string) sample {
 	t.Helper()
@@ -168,7 +168,7 @@ func flushed(t *testing.T, contentType, plain string) sample {
 	}
 }
 
-// oversized gives a body that goes out as its size.
+// oversized returns a body that goes out as its size.
 func oversized() sample {
 	body := jsonOf(strings.Repeat("x", contractCap+1))
 	body.attributes = map[string]string{"bodysize": strconv.Itoa(contractCap + 1)}
@@ -302,8 +302,8 @@ func half(o *outcome, model func(http.ResponseWriter), end func(*io.PipeWriter))
 	}
 }
 
-// early is a model that answers when it has seen what flows of the request, and
-// closes: it reads no more. The client goes on until it has the answer.
+// early is a model that responds when it has seen what flows of the request, and
+// closes: it reads no more. The client goes on until it has the response.
 func early(o *outcome) {
 	o.model = func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.ReadFull(r.Body, make([]byte, len(o.request.part)))
@@ -351,7 +351,7 @@ func skipped(method, path string) *outcome {
 	}}
 }
 
-// outcomesOf gives every scenario by its row in the contract's table.
+// outcomesOf returns every scenario by its row in the contract's table.
 func outcomesOf(t *testing.T) map[string]*outcome {
 	t.Helper()
 	request, response := jsonOf(`{"instances":[[1,2]]}`), jsonOf(`{"predictions":[0.8,0.2]}`)

@@ -127,7 +127,7 @@ func (r *rig) settled() ledger.Snapshot {
 	return r.ledger()
 }
 
-// post sends a JSON body and gives the answer's status and body.
+// post sends a JSON body and gives the response's status and body.
 func (r *rig) post(path, body string) (int, string) {
 	r.t.Helper()
 	answer, err := agenttest.HTTP1Client(r.t).Post(r.url(path), "application/json", strings.NewReader(body))

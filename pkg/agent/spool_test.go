@@ -30,7 +30,7 @@ func spooling(directory string, bytes int) []string {
 	return []string{"--sink.default.spool-dir=" + directory, "--sink.default.spool-bytes=" + strconv.Itoa(bytes)}
 }
 
-// spool gives what /status says of a sink's spool.
+// spool returns what /status says of a sink's spool.
 func (r *rig) spool(sink string) delivery.SpoolStatus {
 	r.t.Helper()
 	answer, err := agenttest.HTTP1Client(r.t).Get(r.admin("/status"))

@@ -100,7 +100,7 @@ func (a *Agent) begin(r *http.Request) (proxy.Watcher, http.Header) {
 	return spans.Watch(watcher), spans.Headers(beside)
 }
 
-// beginAttempts gives what is told of the attempts to deliver to a sink.
+// beginAttempts returns what is told of the attempts to deliver to a sink.
 func (a *Agent) beginAttempts(sink string) delivery.BeginAttempt {
 	return func(ctx context.Context, e *event.Event, n int) (context.Context, func(delivery.Result)) {
 		begun := time.Now()

@@ -67,7 +67,7 @@ func (m *tracedModel) got(name string) []string {
 	return m.header[name]
 }
 
-// send posts with headers of its own, and cares not for the answer.
+// send posts with headers of its own, and cares not for the response.
 func (r *rig) send(method, path string, header http.Header) {
 	r.t.Helper()
 	request, err := http.NewRequest(method, r.url(path), strings.NewReader("{}"))
@@ -543,7 +543,7 @@ func textOf(attributes []*commonpb.KeyValue) map[string]string {
 	return text
 }
 
-// spansOf gives the spans of a kind that have come.
+// spansOf returns the spans of a kind that have come.
 func (c *collector) spansOf(kind tracepb.Span_SpanKind) []span {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -88,7 +88,7 @@ func describeRequest(r *http.Request, body []byte, err error) string {
 		describeHeader(r.Header), len(body), body, err != nil, describeHeader(r.Trailer))
 }
 
-// describeHeader gives the values of each end-to-end header in their order.
+// describeHeader returns the values of each end-to-end header in their order.
 func describeHeader(header http.Header) string {
 	var lines []string
 	for _, name := range slices.Sorted(maps.Keys(header)) {
@@ -112,7 +112,7 @@ func sized(text string) func() io.Reader {
 	return func() io.Reader { return strings.NewReader(text) }
 }
 
-// chunked gives a body whose length the client doesn't announce.
+// chunked returns a body whose length the client doesn't announce.
 func chunked(text string) func() io.Reader {
 	return func() io.Reader { return io.MultiReader(strings.NewReader(text)) }
 }

@@ -21,7 +21,7 @@ func configArguments() []argument[Config] {
 // sinkArguments are all arguments of a sink.
 func sinkArguments() []argument[Sink] { return slices.Concat(connectionArguments, deliveryArguments) }
 
-// Args gives the arguments that Parse reads as this configuration. They leave
+// Args returns the arguments that Parse reads as this configuration. They leave
 // out every field that is zero. The order is part of the contract: another one
 // would make a new Revision of each service.
 func (c *Config) Args() []string {

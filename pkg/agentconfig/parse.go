@@ -27,7 +27,7 @@ type ArgumentError struct {
 
 func (e *ArgumentError) Error() string { return "argument --" + e.Name + ": " + e.Err.Error() }
 
-// Unwrap gives the error without the argument's name.
+// Unwrap returns the error without the argument's name.
 func (e *ArgumentError) Unwrap() error { return e.Err }
 
 const (
@@ -82,7 +82,7 @@ type parsedSink struct {
 	listed bool
 }
 
-// reader gives what reads the value of an argument.
+// reader returns what reads the value of an argument.
 func (p *parser) reader(written string) (func(string) error, error) {
 	name, dashed := strings.CutPrefix(written, "--")
 	if !dashed || strings.ContainsFunc(name, neverInAName) {

@@ -48,7 +48,7 @@ type Schedule struct {
 	Delay *time.Duration
 }
 
-// Exhausted says whether no attempt is left after so many.
+// Exhausted reports whether no attempt is left after so many.
 func (s Schedule) Exhausted(attempts int) bool {
 	return s.Retries != nil && attempts > *s.Retries
 }

@@ -68,7 +68,7 @@ type Spool struct {
 	Sync bool
 }
 
-// Stdout says whether the sink is the standard output.
+// Stdout reports whether the sink is the standard output.
 func (s *Sink) Stdout() bool { return s.URL == nil && s.AddressFile == "" }
 
 func (s *Sink) setDefaults(name string) {

@@ -125,7 +125,7 @@ func NoAgent(is *v1beta1.InferenceService) string {
 	}
 }
 
-// portOwner gives the index of the container that serves the model, or a
+// portOwner returns the index of the container that serves the model, or a
 // negative number.
 func portOwner(containers []corev1.Container) int {
 	return slices.IndexFunc(containers, func(c corev1.Container) bool { return len(c.Ports) > 0 })
@@ -307,7 +307,7 @@ func setFiles(to *agentconfig.Sink, sink *AppliedSink, trustOf, addressFile, tok
 	}
 }
 
-// clusterDomain gives the cluster's DNS domain where a token goes by it, and
+// clusterDomain returns the cluster's DNS domain where a token goes by it, and
 // none that an agent would refuse: its default holds then.
 func clusterDomain(applied Applied) (domain string, needed bool) {
 	domain = strings.ToLower(strings.TrimSuffix(network.GetClusterDomainName(), "."))

@@ -66,7 +66,7 @@ func refuse(why error) func(*agentconfig.Config) error {
 	return func(*agentconfig.Config) error { return why }
 }
 
-// args gives the arguments of the settings that the agent accepts beside those
+// args returns the arguments of the settings that the agent accepts beside those
 // before them, as the kubelet passes them on, and says why the others are
 // ignored.
 func (d *agentDraft) args() (args, ignored []string) {
@@ -90,7 +90,7 @@ func (d *agentDraft) args() (args, ignored []string) {
 	return args, ignored
 }
 
-// argsOf gives the arguments of settings, or says why the agent would refuse
+// argsOf returns the arguments of settings, or says why the agent would refuse
 // them. Its own parser decides, so there is one rule.
 func argsOf(settings []setting) ([]string, error) {
 	var config agentconfig.Config
@@ -112,7 +112,7 @@ func argsOf(settings []setting) ([]string, error) {
 	return args, err
 }
 
-// reason gives an error on one line, which Knative's are not, and without the
+// reason returns an error on one line, which Knative's are not, and without the
 // name of an argument, which the field stands for.
 func reason(err error) string {
 	if refused := new(agentconfig.ArgumentError); errors.As(err, &refused) {

@@ -85,7 +85,7 @@ func platforms(is *v1beta1.InferenceService, destination duckv1.Destination, url
 	return all
 }
 
-// readByTheAgent gives what an agent reads of its template, and fails where the
+// readByTheAgent returns what an agent reads of its template, and fails where the
 // agent would not start.
 func readByTheAgent(t *testing.T, is *v1beta1.InferenceService, applied Applied) *agentconfig.Config {
 	t.Helper()

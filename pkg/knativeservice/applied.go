@@ -69,7 +69,7 @@ type AppliedSink struct {
 	TokenAudience string `json:"tokenAudience,omitempty"`
 }
 
-// audience gives the audience of the mounted token, or "".
+// audience returns the audience of the mounted token, or "".
 func (s *AppliedSink) audience() string {
 	switch {
 	case s == nil:
@@ -136,7 +136,7 @@ func Decide(before *Applied, renew bool, desired Desired) Applied {
 	}
 }
 
-// decideSink gives the sink of a template that the owner left unchanged. If it
+// decideSink returns the sink of a template that the owner left unchanged. If it
 // differs from before, the template is replaced. It stays if the agent reads the
 // sink's address from a file, if the address is the same, if the sink has no
 // address now, or if only the cluster's default changed.
@@ -162,7 +162,7 @@ func decideSink(before *AppliedSink, desired *DesiredSink) *AppliedSink {
 	}
 }
 
-// newSink gives the sink of a new template, whose agents read the sink's address
+// newSink returns the sink of a new template, whose agents read the sink's address
 // from a file. The arguments have the current address, or the last one of the
 // same destination.
 func newSink(before *AppliedSink, desired *DesiredSink) *AppliedSink {

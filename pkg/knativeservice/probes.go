@@ -40,7 +40,7 @@ func agentProbes(model *corev1.Container, port corev1.ContainerPort, multiContai
 // runsInAgent reports whether the agent can run a probe in the model's place.
 func runsInAgent(probe *corev1.Probe) bool { return probe != nil && probe.Exec == nil }
 
-// forAgent gives a probe as the agent takes it.
+// forAgent returns a probe as the agent takes it.
 func forAgent(probe *corev1.Probe, port corev1.ContainerPort) *corev1.Probe {
 	probe = probe.DeepCopy()
 	// It tells the kubelet how to end a container, which the agent never does.
@@ -52,7 +52,7 @@ func forAgent(probe *corev1.Probe, port corev1.ContainerPort) *corev1.Probe {
 	return probe
 }
 
-// resolvePorts gives the probes' ports as numbers. A name means nothing once
+// resolvePorts returns the probes' ports as numbers. A name means nothing once
 // the model declares no port, nor does it on a container that never did.
 func resolvePorts(containers []corev1.Container, owner int, served corev1.ContainerPort) {
 	for i := range containers {
@@ -63,7 +63,7 @@ func resolvePorts(containers []corev1.Container, owner int, served corev1.Contai
 	}
 }
 
-// resolvePort gives a probe's port as a number: by its name it is the served
+// resolvePort returns a probe's port as a number: by its name it is the served
 // port, and so it is without one on the container that serves.
 func resolvePort(probe *corev1.Probe, isOwner bool, served corev1.ContainerPort) {
 	if probe == nil {
@@ -90,7 +90,7 @@ func resolvePort(probe *corev1.Probe, isOwner bool, served corev1.ContainerPort)
 	}
 }
 
-// agentProbe gives a probe in the agent's form, which has the same JSON.
+// agentProbe returns a probe in the agent's form, which has the same JSON.
 func agentProbe(probe *corev1.Probe) (*agentconfig.Probe, error) {
 	converted := new(agentconfig.Probe)
 	return converted, json.Unmarshal(mustMarshal(probe), converted)

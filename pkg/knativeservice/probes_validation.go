@@ -153,7 +153,7 @@ func handlers(probe *corev1.Probe) (count int) {
 	return count
 }
 
-// unknownPort gives the name of a probe's port that is not the container's.
+// unknownPort returns the name of a probe's port that is not the container's.
 func unknownPort(probe *corev1.Probe, portName string) string {
 	var port intstr.IntOrString
 	switch {

@@ -10,7 +10,7 @@ import (
 	"knative.dev/pkg/ptr"
 )
 
-// moveRootToContainers gives the owner's containers the user root that they
+// moveRootToContainers returns the owner's containers the user root that they
 // have from their pod. Neither queue-proxy, which Serving adds, nor the agent
 // may be root, and both have the user of their image unless the pod names
 // another one: in a pod that is root's, the kubelet would not start them.

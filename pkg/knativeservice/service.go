@@ -102,7 +102,7 @@ func makeService(is *v1beta1.InferenceService, ownerHash string, applied Applied
 	return service, ignored
 }
 
-// TakeOver gives the live Knative Service the desired labels and annotations,
+// TakeOver returns the live Knative Service the desired labels and annotations,
 // and the desired specification unless the one that it has holds, which this
 // controller might build otherwise than the one that built it. It leaves the
 // labels and annotations of others. It reports whether any of the metadata

@@ -124,7 +124,7 @@ func argumentsOf(t *testing.T, is *v1beta1.InferenceService) []string {
 	return agentOf(t, made(is)).Args
 }
 
-// valueOf gives the value of an argument as the agent gets it.
+// valueOf returns the value of an argument as the agent gets it.
 func valueOf(t *testing.T, arguments []string, name string) string {
 	t.Helper()
 	for _, argument := range arguments {

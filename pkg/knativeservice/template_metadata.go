@@ -50,7 +50,7 @@ func staysWithOwner(key string) bool {
 	})
 }
 
-// templateAnnotations gives the annotations of the template: the owner's, and
+// templateAnnotations returns the annotations of the template: the owner's, and
 // what Knative reads there. Listed metadata goes into the events, not to the
 // pods: under metadataRefresh Live its change makes no Revision.
 func templateAnnotations(is *v1beta1.InferenceService) map[string]string {
@@ -69,7 +69,7 @@ func templateAnnotations(is *v1beta1.InferenceService) map[string]string {
 	return annotations
 }
 
-// knativeAnnotations gives the annotations that Knative reads from a template.
+// knativeAnnotations returns the annotations that Knative reads from a template.
 func knativeAnnotations(is *v1beta1.InferenceService) map[string]string {
 	annotations := make(map[string]string)
 	for key, value := range is.Annotations {
@@ -91,7 +91,7 @@ func knativeAnnotations(is *v1beta1.InferenceService) map[string]string {
 	return annotations
 }
 
-// templateLabels gives the labels of the template: the owner's, and ours.
+// templateLabels returns the labels of the template: the owner's, and ours.
 func templateLabels(is *v1beta1.InferenceService) map[string]string {
 	labels := componentLabels(is)
 	for key, value := range is.Labels {

@@ -99,7 +99,7 @@ func CombineTrust(bundles []*corev1.ConfigMap) (trust Trust) {
 
 const certificateType = "CERTIFICATE"
 
-// certificates gives what is a certificate of a ConfigMap's values, in the
+// certificates returns what is a certificate of a ConfigMap's values, in the
 // order of their keys.
 func certificates(bundle *corev1.ConfigMap) (found [][]byte) {
 	take := func(rest []byte) {
@@ -247,7 +247,7 @@ func reachOf(applied *AppliedSink, desired *DesiredSink) reach {
 	}
 }
 
-// AppliedAddress gives where the events for a sink of the template go, or nil
+// AppliedAddress returns where the events for a sink of the template go, or nil
 // for nowhere. Filed says that running agents have an address from a file, and
 // last is what this gave then, for a sink that doesn't resolve now.
 func AppliedAddress(applied *AppliedSink, desired *DesiredSink, filed bool, last *apis.URL) *apis.URL {
@@ -265,7 +265,7 @@ func AppliedAddress(applied *AppliedSink, desired *DesiredSink, filed bool, last
 	}
 }
 
-// AddressKeys gives the keys of the ConfigMap of MakeTrust with the addresses of
+// AddressKeys returns the keys of the ConfigMap of MakeTrust with the addresses of
 // the sink and of the dead letter sink, or "" where there is none.
 func AddressKeys(applied Applied) (sink, deadLetterSink string) {
 	if s := applied.Sink; s != nil && s.Key != "" {
@@ -277,7 +277,7 @@ func AddressKeys(applied Applied) (sink, deadLetterSink string) {
 	return sink, deadLetterSink
 }
 
-// LacksToken gives the audience that a sink asks a token for and the template
+// LacksToken returns the audience that a sink asks a token for and the template
 // has none for, or "".
 func LacksToken(applied *AppliedSink, desired *DesiredSink) string {
 	if reachOf(applied, desired) != reachKnown || desired.Address.Audience == nil || *desired.Address.Audience == applied.audience() {
@@ -286,7 +286,7 @@ func LacksToken(applied *AppliedSink, desired *DesiredSink) string {
 	return *desired.Address.Audience
 }
 
-// mountTrust gives the agent the authorities and the addresses of its sinks,
+// mountTrust returns the agent the authorities and the addresses of its sinks,
 // whether there are any now or not: one that comes later must not change the
 // template.
 func mountTrust(is *v1beta1.InferenceService, pod *corev1.PodSpec, agent *corev1.Container, applied Applied) {

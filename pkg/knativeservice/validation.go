@@ -111,7 +111,7 @@ func disallowedAdvice(paths []string) string {
 	return fmt.Sprintf("Knative Serving takes it only with a feature that is off: remove it, or have %s set to enabled in Knative Serving's ConfigMap config-features", strings.Join(flags, ", "))
 }
 
-// asOwn gives each violation the paths of the InferenceService. What Serving
+// asOwn returns each violation the paths of the InferenceService. What Serving
 // says of the agent, which comes last, it has of the model: its port's name.
 func asOwn(child *apis.FieldError, containers []corev1.Container) (errs *apis.FieldError) {
 	const container = "spec.predictor.containers[%d]"

@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// whatIsSet gives a value as maps, lists and scalars by the JSON names of its
+// whatIsSet returns a value as maps, lists and scalars by the JSON names of its
 // fields, without the fields that have their zero value. Go's JSON writes some
 // of those, by tags that a dependency may change, and it writes the fields that
 // a dependency adds. A pointer to a zero value is set: 0 replicas are not none.
@@ -74,7 +74,7 @@ func isUnset(value reflect.Value) bool {
 	}
 }
 
-// ownForm gives the JSON of a value that writes its own, as a quantity does. An
+// ownForm returns the JSON of a value that writes its own, as a quantity does. An
 // URL of Knative's may have none that is valid.
 func ownForm(value reflect.Value) (form any, has bool) {
 	marshaler, has := value.Interface().(json.Marshaler)

@@ -48,7 +48,7 @@ func (p *pipes) Close() error { close(p.closed); return nil }
 
 func (p *pipes) Addr() net.Addr { return &net.TCPAddr{} }
 
-// dial gives the caller's end of a connection.
+// dial returns the caller's end of a connection.
 func (p *pipes) dial(from string) net.Conn {
 	near, far := net.Pipe()
 	p.come <- &addressed{far, net.TCPAddrFromAddrPort(netip.MustParseAddrPort(from))}
@@ -77,7 +77,7 @@ func serving(t *testing.T, handler http.Handler, use func(t *testing.T, callers 
 	})
 }
 
-// isClosed says whether the other end has closed a connection, once nothing
+// isClosed reports whether the other end has closed a connection, once nothing
 // moves any more.
 func isClosed(c net.Conn) bool {
 	synctest.Wait()
@@ -139,7 +139,7 @@ func TestConnectionsHaveABound(t *testing.T) {
 	})
 }
 
-// TestAPlaceIsGivenOn after an answer, and by a connection that only waits for
+// TestAPlaceIsGivenOn after a response, and by a connection that only waits for
 // its next request.
 func TestAPlaceIsGivenOn(t *testing.T) {
 	serving(t, http.HandlerFunc(ok), func(t *testing.T, callers *pipes) {

@@ -21,7 +21,7 @@ type Budget struct {
 	free           buffers
 }
 
-// NewBudget gives a budget of limit bytes.
+// NewBudget returns a budget of limit bytes.
 func NewBudget(limit int64) *Budget { return &Budget{limit: limit} }
 
 // Limit is the budget's size in bytes.
@@ -61,13 +61,13 @@ type Lease struct {
 	buffer     *buffer
 }
 
-// Lease gives an empty lease.
+// Lease returns an empty lease.
 func (b *Budget) Lease() *Lease { return &Lease{budget: b} }
 
 // released marks a lease that can hold nothing any more.
 const released = -1
 
-// Grow reserves n bytes more, and says whether there was room.
+// Grow reserves n bytes more, and reports whether there was room.
 func (l *Lease) Grow(n int64) bool {
 	if !l.budget.reserve(n) {
 		return false
@@ -101,7 +101,7 @@ func (l *Lease) Shrink(n int64) {
 	}
 }
 
-// Resize has the lease hold n bytes, and says whether there was room. Where
+// Resize has the lease hold n bytes, and reports whether there was room. Where
 // there was none it holds what it did.
 func (l *Lease) Resize(n int64) bool {
 	if more := n - l.Held(); more > 0 {

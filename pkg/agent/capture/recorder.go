@@ -45,7 +45,7 @@ type Recorder struct {
 	starved bool
 }
 
-// NewRecorder gives a recorder that reserves what it keeps of the lease.
+// NewRecorder returns a recorder that reserves what it keeps of the lease.
 func NewRecorder(lease *Lease, settings Settings) Recorder {
 	return Recorder{settings: settings, lease: lease}
 }
@@ -81,7 +81,7 @@ func (r *Recorder) Write(p []byte) {
 	}
 }
 
-// Body gives what was recorded, and keeps nothing back.
+// Body returns what was recorded, and keeps nothing back.
 func (r *Recorder) Body() event.Body {
 	body := event.Body{Data: r.data, Size: r.size}
 	if r.hash != nil && r.settings.Hash {

@@ -67,7 +67,7 @@ func prefixes(texts ...string) []netip.Prefix {
 	return parsed
 }
 
-// ClassifyAddress gives the class of an address, in whatever form it is. An
+// ClassifyAddress returns the class of an address, in whatever form it is. An
 // IPv6 address that carries an IPv4 address belongs to the class of that one,
 // too.
 func ClassifyAddress(address netip.Addr) AddressClass {
@@ -112,7 +112,7 @@ func classify(address netip.Addr) AddressClass {
 	}
 }
 
-// NamesLoopback says whether a URL itself says that it is on this machine.
+// NamesLoopback reports whether a URL itself says that it is on this machine.
 func NamesLoopback(u *url.URL) bool {
 	host := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
 	if address, err := netip.ParseAddr(host); err == nil {

@@ -17,7 +17,7 @@ var never alarm
 
 func alarmAt(at time.Time) alarm { return alarm{at: at, set: true} }
 
-// earliest gives the earlier of two alarms.
+// earliest returns the earlier of two alarms.
 func (a alarm) earliest(b alarm) alarm {
 	if !a.set || b.set && b.at.Before(a.at) {
 		return b
@@ -25,7 +25,7 @@ func (a alarm) earliest(b alarm) alarm {
 	return a
 }
 
-// latest gives the alarm at a time, or a where that is later.
+// latest returns the alarm at a time, or a where that is later.
 func (a alarm) latest(at time.Time) alarm {
 	if a.set && a.at.After(at) {
 		return a
@@ -33,7 +33,7 @@ func (a alarm) latest(at time.Time) alarm {
 	return alarmAt(at)
 }
 
-// after gives the alarm that is later by wait.
+// after returns the alarm that is later by wait.
 func (a alarm) after(wait time.Duration) alarm { return alarm{at: a.at.Add(wait), set: a.set} }
 
 // due reports whether the alarm's time has come.

@@ -38,7 +38,7 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 )
 
-// rawSink answers each request by the bytes that answer gives for the nth, and
+// rawSink answers each request by the bytes that response gives for the nth, and
 // closes the connection. It sees what a sink sees, and nothing of net/http's
 // server is between.
 type rawSink struct {

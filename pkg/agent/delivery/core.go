@@ -26,7 +26,7 @@ type Config struct {
 	MaxBytes int64
 	// Schedule says how often and when an event is tried again.
 	Schedule agentconfig.Schedule
-	// Random gives numbers in [0, 1).
+	// Random returns numbers in [0, 1).
 	Random func() float64
 }
 
@@ -60,7 +60,7 @@ type core struct {
 	out, given ready
 }
 
-// newCore gives the core of one sink. deadLetters says that there is a dead
+// newCore returns the core of one sink. deadLetters says that there is a dead
 // letter sink for the events that this one doesn't take.
 func newCore(config Config, bounds spoolBounds, deadLetters bool) *core {
 	c := &core{
@@ -163,7 +163,7 @@ func (c *core) beginAttempts() {
 	}
 }
 
-// nextQueue gives the queue that is served next, or nil where only items wait
+// nextQueue returns the queue that is served next, or nil where only items wait
 // that their schedule holds back.
 func (c *core) nextQueue() *queue {
 	if c.priority.len() > 0 {
@@ -351,7 +351,7 @@ func (c *core) eachItem(do func(*Item)) {
 	}
 }
 
-// latest gives the later of two times.
+// latest returns the later of two times.
 func latest(a, b time.Time) time.Time {
 	if a.Before(b) {
 		return b

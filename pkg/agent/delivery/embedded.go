@@ -30,7 +30,7 @@ var carriers = []struct {
 	{prefix: netip.MustParsePrefix("2001::/32"), places: [][4]int{{4, 5, 6, 7}, {12, 13, 14, 15}}, inverted: true},
 }
 
-// embedded gives the IPv4 addresses that an IPv6 address may carry. Where a
+// embedded returns the IPv4 addresses that an IPv6 address may carry. Where a
 // prefix allows several places, there is one for each.
 func embedded(address netip.Addr) []netip.Addr {
 	if !address.Is6() {

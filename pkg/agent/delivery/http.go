@@ -103,7 +103,7 @@ type HTTPSender struct {
 	refusedUntil time.Time
 }
 
-// NewHTTPSender gives a sender to an HTTP sink.
+// NewHTTPSender returns a sender to an HTTP sink.
 func NewHTTPSender(options HTTPOptions) (*HTTPSender, error) {
 	sender := &HTTPSender{
 		options:  options,
@@ -120,7 +120,7 @@ func NewHTTPSender(options HTTPOptions) (*HTTPSender, error) {
 	return sender, nil
 }
 
-// SendsToken says whether a token may go to a URL: over TLS, or to a host that
+// SendsToken reports whether a token may go to a URL: over TLS, or to a host that
 // only the cluster resolves, under .svc alone or in the cluster's DNS domain.
 func SendsToken(u *url.URL, clusterDomain string) bool {
 	host := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
@@ -181,7 +181,7 @@ func (s *HTTPSender) where(now time.Time) attemptAddress {
 	return to
 }
 
-// currentPlain gives what posts to the sink's URL without net/http, nil where
+// currentPlain returns what posts to the sink's URL without net/http, nil where
 // nothing does: net/http then says what is wrong with the URL. It needs the lock.
 func (s *HTTPSender) currentPlain() *plainHTTP {
 	if to := s.location.url; s.plain == nil && to != nil && to.Scheme == "http" {
@@ -279,7 +279,7 @@ func (s *HTTPSender) postByTransport(ctx context.Context, to *url.URL, out outgo
 	return result, false, nil
 }
 
-// readAnswer reads what of an answer counts. whole says that its body was read
+// readAnswer reads what of a response counts. whole says that its body was read
 // to its end.
 func readAnswer(answer *http.Response, retryAfterMax time.Duration) (result Result, whole bool) {
 	result = Result{
@@ -297,7 +297,7 @@ func readAnswer(answer *http.Response, retryAfterMax time.Duration) (result Resu
 	return result, err == nil && read < maxAnswerBytes
 }
 
-// unanswered says what an attempt at an address means that had no answer.
+// unanswered says what an attempt at an address means that had no response.
 func (s *HTTPSender) unanswered(to *url.URL, err error, now time.Time) Result {
 	var refusal *refusedAddressError
 	var untrusted *tls.CertificateVerificationError
@@ -331,7 +331,7 @@ func (s *HTTPSender) refusedNow(now time.Time) AddressClass {
 	return AddressNone
 }
 
-// current gives the transport, a new one when its connections are old or other
+// current returns the transport, a new one when its connections are old or other
 // authorities are trusted.
 func (s *HTTPSender) current(to *url.URL, now time.Time) *http.Transport {
 	s.mu.Lock()

@@ -23,7 +23,7 @@ import (
 // for each event.
 type slow struct {
 	latency time.Duration
-	// hangs says that while it is away it gives no answer at all.
+	// hangs says that while it is away it gives no response at all.
 	hangs bool
 
 	mu   sync.Mutex

@@ -39,7 +39,7 @@ const (
 	diskQueue     = 40
 )
 
-// withDisk gives a sink of 10 bytes an event, whose spool is open and may be
+// withDisk returns a sink of 10 bytes an event, whose spool is open and may be
 // read.
 func withDisk(t *testing.T, changes ...func(*Options)) *disk {
 	d := &disk{held: make(map[uint64]bool), budget: 1 << 40}

@@ -51,7 +51,7 @@ type scripted struct {
 	sender *HTTPSender
 }
 
-// newScripted gives a sink that runs script on the nth connection, from 1, and
+// newScripted returns a sink that runs script on the nth connection, from 1, and
 // then closes it.
 func newScripted(t *testing.T, script func(s *scripted, n int, peer *net.TCPConn, requests *bufio.Reader)) *scripted {
 	t.Helper()
@@ -111,7 +111,7 @@ func (s *scripted) send(t *testing.T, bytes int) Result {
 	return s.sender.Send(ctx, eventOf(t, bytes), 1)
 }
 
-// take reads one request in full, and says whether there was one.
+// take reads one request in full, and reports whether there was one.
 func take(requests *bufio.Reader) bool {
 	request, err := http.ReadRequest(requests)
 	if err != nil {

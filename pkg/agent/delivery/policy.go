@@ -4,7 +4,7 @@ SPDX-License-Identifier: Apache-2.0
 */
 
 // Package delivery brings events to sinks. Its core decides, with the clock
-// and the randomness given to it: what goes out next, what an answer means,
+// and the randomness given to it: what goes out next, what a response means,
 // and how long a failing sink is left alone. Sink is the thin shell around it,
 // and a Sender the one that does the I/O.
 package delivery
@@ -22,7 +22,7 @@ type Result struct {
 	Status int
 	// RetryAfter is how long the sink asked to be left alone, or 0.
 	RetryAfter time.Duration
-	// Body is the beginning of what the sink answered, where it didn't take
+	// Body is the beginning of the response, where it didn't take
 	// the event: at most event.MaxErrorBytes.
 	Body []byte
 	// Refused is the class of the sink's address where no sink may have that.
@@ -33,7 +33,7 @@ type Result struct {
 	Unsendable bool
 }
 
-// NoAnswer is the Result of an attempt that no sink answered.
+// NoAnswer is the Result of an attempt to which no sink responded.
 var NoAnswer = Result{}
 
 // Verdict is what a Result means for the event.
@@ -51,7 +51,7 @@ const (
 
 // Judge applies the retry rules of the Knative data-plane contract
 // (knative/specs, specs/eventing/data-plane.md, "Event Delivery"), which has
-// 404, 408, 409, 429, 5xx and the absence of an answer tried again, and leaves
+// 404, 408, 409, 429, 5xx and the absence of a response tried again, and leaves
 // what it doesn't list to the sender.
 func Judge(result Result) Verdict {
 	status := result.Status

@@ -98,7 +98,7 @@ func (x *post) Get(string) string { return "" }
 func (x *post) Keys() []string { return nil }
 
 // exchange writes the request and reads the head of the final response. The
-// request's head must be in the buffer already (writeHead). sent says whether the
+// request's head must be in the buffer already (writeHead). sent reports whether the
 // request was written in full. If it wasn't, the connection can't be used again.
 func (x *post) exchange(ctx context.Context, conn *http1.Conn, body io.WriterTo) (response *http.Response, sent bool, err error) {
 	x.ctx, x.conn, x.early, x.begun = ctx, conn, nil, false
@@ -188,7 +188,7 @@ func (x *post) readResponse() error {
 	return nil
 }
 
-// soonest gives the earlier of two deadlines, of which zero means none.
+// soonest returns the earlier of two deadlines, of which zero means none.
 func soonest(a, b time.Time) time.Time {
 	if a.IsZero() || (!b.IsZero() && b.Before(a)) {
 		return b

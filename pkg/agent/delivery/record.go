@@ -35,7 +35,7 @@ const (
 
 var errRecord = errors.New("the record holds no event")
 
-// recordOf gives what is spooled of an item. The event's data are not copied.
+// recordOf returns what is spooled of an item. The event's data are not copied.
 func recordOf(item *Item) (spool.Record, error) {
 	little := binary.LittleEndian
 	head := make([]byte, 0, 1<<10)
@@ -64,7 +64,7 @@ func recordOf(item *Item) (spool.Record, error) {
 	}, nil
 }
 
-// itemOf gives the item of a record that was read back.
+// itemOf returns the item of a record that was read back.
 func itemOf(spooled spool.Spooled) (*Item, error) {
 	little := binary.LittleEndian
 	payload := spooled.Payload

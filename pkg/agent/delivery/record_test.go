@@ -38,7 +38,7 @@ func someEvent(t testing.TB, data string) *event.Event {
 	return e
 }
 
-// back gives what is read of a record.
+// back returns what is read of a record.
 func back(record spool.Record, recovered bool) spool.Spooled {
 	record.Payload, record.Head = slices.Concat(record.Head, record.Payload), nil
 	return spool.Spooled{Record: record, Sequence: 5, Recovered: recovered}

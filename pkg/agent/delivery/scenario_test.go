@@ -151,7 +151,7 @@ func (s *scenario) run(t *testing.T, d *datadriven.TestData) string {
 	return s.ready()
 }
 
-// inputOf gives the input about one event.
+// inputOf returns the input about one event.
 func (s *scenario) inputOf(t *testing.T, d *datadriven.TestData, n uint64) input {
 	t.Helper()
 	item := s.items[n]

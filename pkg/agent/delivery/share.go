@@ -35,7 +35,7 @@ type SpoolShare struct {
 	Reserved int64
 }
 
-// ShareOfSpool gives the share of each of several spools.
+// ShareOfSpool returns the share of each of several spools.
 func ShareOfSpool(budget int64, spools int) SpoolShare {
 	if spools == 0 {
 		return SpoolShare{}

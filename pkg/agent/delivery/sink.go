@@ -65,7 +65,7 @@ type route struct {
 	failedAt func() string
 }
 
-// event gives what goes out of an item.
+// event returns what goes out of an item.
 func (r *route) event(item *Item) (*event.Event, error) {
 	if r.failedAt == nil {
 		return item.Event, nil
@@ -99,7 +99,7 @@ type DeadLetterOptions struct {
 	BeginAttempt BeginAttempt
 }
 
-// NewSink gives a sink. Nothing goes out before Run.
+// NewSink returns a sink. Nothing goes out before Run.
 func NewSink(name string, sender Sender, options Options) *Sink {
 	s := &Sink{name: name, account: new(ledger.Account), panics: options.Panics, wake: make(chan struct{}, 1)}
 	var bounds spoolBounds
@@ -325,7 +325,7 @@ func (s *Sink) book(r *route, o outcome, asked *ready, now time.Time) {
 	}
 }
 
-// worker gives what makes an attempt and those that follow it. It needs the lock.
+// worker returns what makes an attempt and those that follow it. It needs the lock.
 func (s *Sink) worker(ctx context.Context, r *route, item *Item) func() {
 	s.workers.Add(1)
 	return func() {
@@ -338,7 +338,7 @@ func (s *Sink) worker(ctx context.Context, r *route, item *Item) func() {
 	}
 }
 
-// attemptContext gives the context of an attempt that begins now.
+// attemptContext returns the context of an attempt that begins now.
 func (r *route) attemptContext(ctx context.Context) (context.Context, context.CancelFunc) {
 	if _, ok := r.sender.(punctual); ok {
 		return untimed{ctx, time.Now().Add(r.attemptTimeout)}, func() {}

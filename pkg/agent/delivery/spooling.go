@@ -186,7 +186,7 @@ func (s *Sink) ReadSpool() {
 	s.change(func(now time.Time) { s.routes[0].core.Step(now, readsAllowed{}) })
 }
 
-// SpoolEmpty says whether everything on the disk has come back, where that is
+// SpoolEmpty reports whether everything on the disk has come back, where that is
 // known.
 func (s *Sink) SpoolEmpty() bool {
 	s.mu.Lock()
@@ -315,7 +315,7 @@ func (sp *spooling) read(records []spool.Spooled, err error) {
 	})
 }
 
-// inputOf gives the input for a record that was read.
+// inputOf returns the input for a record that was read.
 func (sp *spooling) inputOf(record spool.Spooled) input {
 	var item *Item
 	var err error

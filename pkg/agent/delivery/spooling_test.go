@@ -59,7 +59,7 @@ type rig struct {
 	mended   int
 }
 
-// told gives what was told of the spool so far.
+// told returns what was told of the spool so far.
 func (r *rig) told() (troubles []SpoolTrouble, mended int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -94,7 +94,7 @@ func (s *spoolState) wrote() {
 // sinkFails takes note that the sink fails, or gives no response.
 func (s *spoolState) sinkFails(now time.Time) { s.since = now.Add(-arrivesWithin) }
 
-// startRead gives the read of at most so many records that the window has room
+// startRead returns the read of at most so many records that the window has room
 // for, where window bytes of it are taken. newest allows the newest end.
 func (s *spoolState) startRead(window int64, records int, newest bool) reading {
 	// The last record of a read may be as large as any.

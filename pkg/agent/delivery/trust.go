@@ -36,7 +36,7 @@ type trust struct {
 	read time.Time
 }
 
-// load reads everything, and says whether it is other than before. On an error
+// load reads everything, and reports whether it is other than before. On an error
 // what was read last stays in force.
 func (t *trust) load(now time.Time) (changed bool, err error) {
 	t.read = now

@@ -34,7 +34,7 @@ func (u untimed) Err() error {
 	return context.DeadlineExceeded
 }
 
-// timed gives a context that is done at its deadline, of one that may be untimed.
+// timed returns a context that is done at its deadline, of one that may be untimed.
 func timed(ctx context.Context) (context.Context, context.CancelFunc) {
 	if deadline, ok := ctx.Deadline(); ok {
 		return context.WithDeadline(ctx, deadline)

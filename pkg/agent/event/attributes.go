@@ -36,7 +36,7 @@ func (r *replacements) add(attribute string) { *r = append(*r, attribute) }
 
 func (r *replacements) String() string { return strings.Join(*r, ",") }
 
-// contentType gives a content type that every receiver can parse.
+// contentType returns a content type that every receiver can parse.
 func (r *replacements) contentType(contentType string) string {
 	if contentType == "" || len(contentType) <= maxContentTypeBytes && plainMediaType(contentType) {
 		return contentType
@@ -61,7 +61,7 @@ func (r *replacements) contentType(contentType string) string {
 	}
 }
 
-// subject gives a path as it was on the wire, up to maxSubjectBytes. Bytes that
+// subject returns a path as it was on the wire, up to maxSubjectBytes. Bytes that
 // a CloudEvents String can't hold are percent-encoded, and so are spaces where
 // there is nothing else: the SDK takes such a subject for none.
 func (r *replacements) subject(path string) string {
@@ -86,7 +86,7 @@ func (r *replacements) subject(path string) string {
 	return subject.String()
 }
 
-// traceContext gives what is valid of the client's trace context. A tracestate
+// traceContext returns what is valid of the client's trace context. A tracestate
 // without a valid traceparent means nothing (W3C Trace Context, 3.3).
 func (r *replacements) traceContext(parents, states []string) (traceParent, traceState string) {
 	if len(parents) == 0 {
@@ -179,7 +179,7 @@ func inCoding(c byte) bool {
 	return isDigit(c) || 'a' <= c && c <= 'z' || strings.IndexByte("._+,-", c) >= 0
 }
 
-// inferenceHeaderLength gives the length of the JSON in front of the binary
+// inferenceHeaderLength returns the length of the JSON in front of the binary
 // tensors of a body of at most most bytes, and whether there is one. A longer
 // one than the body is none.
 func (r *replacements) inferenceHeaderLength(text string, most int64) (length int32, given bool) {
@@ -196,7 +196,7 @@ func (r *replacements) inferenceHeaderLength(text string, most int64) (length in
 	return 0, false
 }
 
-// printable says whether a value is printable ASCII, spaces included.
+// printable reports whether a value is printable ASCII, spaces included.
 func printable(value string) bool {
 	return all(value, func(c byte) bool { return c == ' ' || isGraphic(c) })
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
 )
 
-// usual gives the parts of a usual event: a JSON body of 1 KB, 8 attributes of
+// usual returns the parts of a usual event: a JSON body of 1 KB, 8 attributes of
 // metadata, a trace context.
 func usual(mode agentconfig.ContentMode) (*Builder, *Observation, []metadata.Attribute) {
 	builder := &Builder{

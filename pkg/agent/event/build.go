@@ -55,7 +55,7 @@ func (e *Event) Data() []byte { return e.data }
 // ID is the event's id.
 func (e *Event) ID() string { return e.id }
 
-// TraceContext gives the attributes traceparent and tracestate, empty where they
+// TraceContext returns the attributes traceparent and tracestate, empty where they
 // are absent.
 func (e *Event) TraceContext() (traceParent, traceState string) {
 	return e.own.text("traceparent"), e.own.text("tracestate")

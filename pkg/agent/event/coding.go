@@ -69,7 +69,7 @@ var noCodings = map[string]bool{
 	"": true, "identity": true, "none": true, "utf-8": true, "utf8": true, "binary": true,
 }
 
-// contentCodingOf gives the content codings of a body in the order in which they
+// contentCodingOf returns the content codings of a body in the order in which they
 // were applied, with commas between: empty where it has none.
 func contentCodingOf(contentEncoding string) string {
 	var codings []string

@@ -8,7 +8,7 @@ package event
 import "encoding/base64"
 
 const (
-	// MaxErrorBytes is how much of a sink's answer an event carries: what is
+	// MaxErrorBytes is how much of a sink's response an event carries: what is
 	// maxErrorData in base64.
 	MaxErrorBytes = maxErrorData / 4 * 3
 
@@ -20,7 +20,7 @@ const (
 	errorCode        = "knativeerrorcode"
 	errorData        = "knativeerrordata"
 
-	// noErrorCode is Eventing's knativeerrorcode where there was no answer.
+	// noErrorCode is Eventing's knativeerrorcode where there was no response.
 	noErrorCode = -1
 )
 
@@ -28,14 +28,14 @@ const (
 type Failure struct {
 	// Destination is the sink's URL.
 	Destination string
-	// Status is the sink's answer, or 0 where it gave none.
+	// Status is the sink's response, or 0 where it gave none.
 	Status int
-	// Body is the answer's beginning, at most MaxErrorBytes.
+	// Body is the response's beginning, at most MaxErrorBytes.
 	Body []byte
 }
 
-// DeadLetter gives the event with what became of it as attributes, as
-// Eventing's own dispatchers set them: the answer's body in base64. Data is
+// DeadLetter returns the event with what became of it as attributes, as
+// Eventing's own dispatchers set them: the response's body in base64. Data is
 // shared, not copied.
 func (e *Event) DeadLetter(failure Failure) (*Event, error) {
 	letter := *e

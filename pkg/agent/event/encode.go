@@ -106,7 +106,7 @@ func (p *part) writeTo(w io.Writer) (written int64, err error) {
 	return written, nil
 }
 
-// Message gives the event as the sequence-th one of the agent to a sink, in
+// Message returns the event as the sequence-th one of the agent to a sink, in
 // the content mode that was chosen when it was built. Other events share some of
 // the values of its header, which must not be changed in place.
 func (e *Event) Message(sequence uint64) (*Message, error) {
@@ -119,7 +119,7 @@ func (e *Event) Message(sequence uint64) (*Message, error) {
 	return message, nil
 }
 
-// Body gives the body of the event's Message. It belongs to the lines of
+// Body returns the body of the event's Message. It belongs to the lines of
 // AppendHeader, too.
 func (e *Event) Body(sequence uint64) MessageBody {
 	if e.structured {
@@ -148,7 +148,7 @@ func (e *Event) structuredBody(sequence uint64) MessageBody {
 	return body
 }
 
-// attributesJSON gives the JSON object of all attributes, still open.
+// attributesJSON returns the JSON object of all attributes, still open.
 func (e *Event) attributesJSON(sequence uint64) []byte {
 	// Text that JSON escapes is rare. The slice grows for it.
 	b := make([]byte, 0, e.headerSize+64)
@@ -179,7 +179,7 @@ func (e *Event) attributesJSON(sequence uint64) []byte {
 	return append(b, '"')
 }
 
-// carriesJSON says whether a receiver reads the data as the JSON that it is:
+// carriesJSON reports whether a receiver reads the data as the JSON that it is:
 // the SDK does so for these content types in lower case, or for none, and takes
 // the data of any other for a string.
 func (e *Event) carriesJSON() bool {
@@ -192,7 +192,7 @@ func (e *Event) carriesJSON() bool {
 	}
 }
 
-// Line gives the event in structured mode on one line, with its newline.
+// Line returns the event in structured mode on one line, with its newline.
 func (e *Event) Line(sequence uint64) ([]byte, error) {
 	body := e.structuredBody(sequence)
 	line := bytes.NewBuffer(make([]byte, 0, body.Length+1))

@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// A client may leave when it has all of an answer, before the model has ended
+// A client may leave when it has all of a response, before the model has ended
 // it: clients of the OpenAI API close the connection at "data: [DONE]". So a
 // body that breaks off is judged by its content.
 
@@ -48,7 +48,7 @@ type ServerSent struct {
 	done, named bool
 }
 
-// NewServerSent gives the reader of a body with a coding.
+// NewServerSent returns the reader of a body with a coding.
 func NewServerSent(coding Coding) *ServerSent {
 	if mediaTypeOf(coding.ContentType) != eventStream || contentCodingOf(coding.ContentEncoding) != "" {
 		return nil
@@ -92,7 +92,7 @@ func (s *ServerSent) endLine() {
 	s.line, s.lineBytes = s.line[:0], 0
 }
 
-// field gives the name and the value of the current line. The value of a line
+// field returns the name and the value of the current line. The value of a line
 // that is too long for a mark is left out.
 func (s *ServerSent) field() (name, value string, blank bool) {
 	text := strings.TrimSuffix(string(s.line), "\r")
@@ -105,7 +105,7 @@ func (s *ServerSent) field() (name, value string, blank bool) {
 
 func isDone(name, value string) bool { return name == "data" && value == doneData }
 
-// Ended says whether the last event is one after which none follows. A named
+// Ended reports whether the last event is one after which none follows. A named
 // one has to be complete. [DONE] is complete in itself.
 func (s *ServerSent) Ended() bool {
 	if s == nil {
@@ -117,10 +117,10 @@ func (s *ServerSent) Ended() bool {
 	return s.done || s.named && !s.open
 }
 
-// between says whether the stream is between two events.
+// between reports whether the stream is between two events.
 func (s *ServerSent) between() bool { return !s.open && s.lineBytes == 0 }
 
-// Ended says whether a body that broke off had come to its end by its content:
+// Ended reports whether a body that broke off had come to its end by its content:
 // the last of server-sent events, or a complete JSON document. stream is the
 // body's. A body with a content coding is decoded, to at most maxBytes.
 func Ended(coding Coding, body Body, stream *ServerSent, maxBytes int64) bool {
@@ -149,7 +149,7 @@ func Ended(coding Coding, body Body, stream *ServerSent, maxBytes int64) bool {
 	return stream.Ended()
 }
 
-// MayBeWhole says whether a body of unknown length may be all there is, so that
+// MayBeWhole reports whether a body of unknown length may be all there is, so that
 // only its end is still to come. Otherwise it is evident that more was to come,
 // or that it has ended.
 func MayBeWhole(coding Coding, body Body, stream *ServerSent) bool {
@@ -168,7 +168,7 @@ func isJSON(mediaType string) bool {
 	return mediaType == "application/json" || mediaType == "text/json" || strings.HasSuffix(mediaType, "+json")
 }
 
-// isDocument says whether data is a JSON object or array. The beginning of
+// isDocument reports whether data is a JSON object or array. The beginning of
 // another value may be one itself, as 1 is of 12.
 func isDocument(data []byte) bool {
 	trimmed := bytes.TrimLeft(data, " \t\r\n")

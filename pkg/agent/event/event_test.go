@@ -36,7 +36,7 @@ var received = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
 type option func(*Observation)
 
-// observation gives a complete JSON answer, and what options make of it.
+// observation returns a complete JSON answer, and what options make of it.
 func observation(options ...option) *Observation {
 	o := &Observation{
 		Exchange:   &Exchange{CorrelationID: "c", Path: "/v1/models/m:predict", Received: received},

@@ -45,7 +45,7 @@ func (e *extensions) setInteger(name string, number int32) {
 	e.set(extension{name: name, number: number, integer: true})
 }
 
-// text gives the String of that name, empty where there is none.
+// text returns the String of that name, empty where there is none.
 func (e extensions) text(name string) string {
 	if at, found := slices.BinarySearchFunc(e, name, compareName); found {
 		return e[at].text
@@ -53,7 +53,7 @@ func (e extensions) text(name string) string {
 	return ""
 }
 
-// extensions gives the event's extensions sorted by name. Of a shared one it gives
+// extensions returns the event's extensions sorted by name. Of a shared one it gives
 // the encoded member of a JSON object, too.
 func (e *Event) extensions() iter.Seq2[*extension, string] {
 	return func(yield func(*extension, string) bool) {
@@ -80,7 +80,7 @@ func (e *Event) extensions() iter.Seq2[*extension, string] {
 
 func compareName(e extension, name string) int { return strings.Compare(e.name, name) }
 
-// validExtensionName says whether an extension can have a name. It must follow
+// validExtensionName reports whether an extension can have a name. It must follow
 // CloudEvents 1.0, Attribute Naming Convention, and must not be the name of another
 // attribute or of a member of an event's JSON.
 func validExtensionName(name string) bool {

@@ -22,7 +22,7 @@ func isGRPC(contentType string) bool {
 	return mediaType == "application/grpc" || strings.HasPrefix(mediaType, "application/grpc+")
 }
 
-// isUnary says whether a body is exactly one message: the wire doesn't tell a
+// isUnary reports whether a body is exactly one message: the wire doesn't tell a
 // unary call from a stream of one.
 func isUnary(body []byte) bool {
 	message, rest, ok := cutFrame(body)
@@ -42,7 +42,7 @@ func cutFrame(body []byte) (flagAndMessage, rest []byte, ok bool) {
 	return body[:end], body[end:], true
 }
 
-// unframe gives the one message of a unary body, decompressed to at most
+// unframe returns the one message of a unary body, decompressed to at most
 // maxBytes.
 func unframe(body []byte, encoding string, maxBytes int64) ([]byte, error) {
 	if !isUnary(body) {

@@ -77,13 +77,13 @@ func appendLineName(b []byte, name string) []byte {
 	return append(b, ": "...)
 }
 
-// headerKey gives the name of an attribute's field in an http.Header.
+// headerKey returns the name of an attribute's field in an http.Header.
 func headerKey(name string) string {
 	line := appendLineName(make([]byte, 0, 32), name)
 	return string(line[:len(line)-len(": ")])
 }
 
-// httpHeader gives the header of binary mode as net/http takes it. Other events
+// httpHeader returns the header of binary mode as net/http takes it. Other events
 // share some of its values.
 func (e *Event) httpHeader(sequence uint64) http.Header {
 	header := make(http.Header, 8+len(e.shared.fields)+len(e.own))

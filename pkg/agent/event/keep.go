@@ -21,7 +21,7 @@ const (
 // a coding that can be decoded nor one that an event names.
 const overlongCoding = "(overlong)"
 
-// keep gives a copy of a value that may have most bytes. Of a longer one the
+// keep returns a copy of a value that may have most bytes. Of a longer one the
 // copy has one byte more, so that it still counts as too long.
 func keep(value string, most int) string {
 	return strings.Clone(value[:min(len(value), most+1)])
@@ -63,7 +63,7 @@ func keepStates(states []string) []string {
 	return kept
 }
 
-// kept gives an exchange that holds nothing of the request's head.
+// kept returns an exchange that holds nothing of the request's head.
 func (e *Exchange) kept() *Exchange {
 	e.ClientRequestID = keep(e.ClientRequestID, maxClientRequestIDBytes)
 	e.Path = keep(e.Path, maxSubjectBytes)
@@ -78,7 +78,7 @@ func (e *Exchange) KeepTraceContext(origin TraceContext) {
 	e.TraceParent, e.TraceState = keepParents([]string{origin.Parent}), keepStates(origin.State)
 }
 
-// kept gives a coding that holds nothing of the head it was read from.
+// kept returns a coding that holds nothing of the head it was read from.
 func (c Coding) kept() Coding {
 	return Coding{
 		ContentType:           keep(c.ContentType, maxContentTypeBytes),

@@ -72,7 +72,7 @@ func SideOf(k agentconfig.Kind) Side {
 // Selection is the set of kinds that go out.
 type Selection map[agentconfig.Kind]bool
 
-// Select gives the kinds that are both listed and of a side that the mode
+// Select returns the kinds that are both listed and of a side that the mode
 // wants. A tunnel and a loop are of both sides, and the agent of none.
 func Select(mode agentconfig.Mode, kinds []agentconfig.Kind) Selection {
 	selection := make(Selection, len(kinds))
@@ -90,7 +90,7 @@ func (s Selection) Kinds() []agentconfig.Kind {
 	return slices.DeleteFunc(agentconfig.Kinds(), func(kind agentconfig.Kind) bool { return !s[kind] })
 }
 
-// Wants says whether any kind of a side is selected.
+// Wants reports whether any kind of a side is selected.
 func (s Selection) Wants(side Side) bool {
 	for kind := range s {
 		if SideOf(kind) == side {
@@ -100,10 +100,10 @@ func (s Selection) Wants(side Side) bool {
 	return false
 }
 
-// WantsFailure says whether the failure of a side is selected.
+// WantsFailure reports whether the failure of a side is selected.
 func (s Selection) WantsFailure(side Side) bool { return s[side.failure()] }
 
-// WantsPartial says whether a kind of a side is selected that may go out
+// WantsPartial reports whether a kind of a side is selected that may go out
 // without its whole body, so that the body's hash is wanted.
 func (s Selection) WantsPartial(side Side) bool {
 	return s[side.failure()] || s[side.oversize()]

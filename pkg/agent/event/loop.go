@@ -49,7 +49,7 @@ func LoopInHeader(header http.Header) (sign Loop, ends bool) {
 	return LoopHeader, endsLoop(eventType)
 }
 
-// MayLoop says whether a request carries an event in structured mode, so that
+// MayLoop reports whether a request carries an event in structured mode, so that
 // only its body tells.
 func MayLoop(contentType string) bool {
 	return strings.HasPrefix(mediaTypeOf(contentType), "application/cloudevents")

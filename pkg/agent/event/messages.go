@@ -18,7 +18,7 @@ type Messages struct {
 	left int64
 }
 
-// NewMessages gives the count of a body with a coding.
+// NewMessages returns the count of a body with a coding.
 func NewMessages(coding Coding) *Messages {
 	if !isGRPC(coding.ContentType) {
 		return nil
@@ -45,10 +45,10 @@ func (m *Messages) Write(p []byte) {
 	}
 }
 
-// Whole says whether the body ends between two messages, after at least one. A
+// Whole reports whether the body ends between two messages, after at least one. A
 // model may answer when it has the messages it needs, before the end of the
 // client's stream has come through.
 func (m *Messages) Whole() bool { return m != nil && m.count > 0 && m.read == 0 }
 
-// One says whether the body is exactly one message.
+// One reports whether the body is exactly one message.
 func (m *Messages) One() bool { return m.Whole() && m.count == 1 }

@@ -16,7 +16,7 @@ import (
 // maxHeaderBytes leaves room under the 8 KiB that receivers commonly take.
 const maxHeaderBytes = 7 << 10
 
-// isStructured says whether an event goes out in structured mode. headersCarry says
+// isStructured reports whether an event goes out in structured mode. headersCarry says
 // whether a header carries its attributes unchanged: the binding would have the
 // others percent-encoded, but neither the SDK nor a Broker decodes that, so no
 // Trigger would match the value.
@@ -83,7 +83,7 @@ func encodedLength(value string) int {
 }
 
 // measure takes the size of the attributes as headers: name, value, and four bytes
-// between and after. It says whether those carry the subject and every extension
+// between and after. It reports whether those carry the subject and every extension
 // unchanged.
 func (e *Event) measure() (headersCarry bool) {
 	var room [64]byte

@@ -50,7 +50,7 @@ func NewExchange(r *http.Request, correlationID string, received time.Time) *Exc
 	return exchange.kept()
 }
 
-// wirePath gives the path of a request as the client wrote it, which net/http
+// wirePath returns the path of a request as the client wrote it, which net/http
 // may parse and escape otherwise. Of a target in absolute form it is the part
 // after the host.
 func wirePath(r *http.Request) string {
@@ -99,10 +99,10 @@ type Body struct {
 	SHA256 string
 }
 
-// Whole says whether Data is all that flowed.
+// Whole reports whether Data is all that flowed.
 func (b Body) Whole() bool { return int64(len(b.Data)) == b.Size }
 
-// hash gives the SHA256, of a body that is whole by its data.
+// hash returns the SHA256, of a body that is whole by its data.
 func (b Body) hash() string {
 	if b.SHA256 != "" || !b.Whole() {
 		return b.SHA256
@@ -115,7 +115,7 @@ func (b Body) hash() string {
 type Flow struct{ FromClient, FromModel int64 }
 
 // NoStatus is the Status of a request or of an exchange that ended without an
-// answer, and the GRPCStatus of an answer that has none.
+// answer, and the GRPCStatus of a response that has none.
 const NoStatus = -1
 
 // Observation is one side of one exchange, or a tunnel or a loop, at rest.
@@ -136,14 +136,14 @@ type Observation struct {
 	// ByContent says that only its content tells that it is complete: the end of
 	// its content coding may be missing.
 	ByContent bool
-	// Status and GRPCStatus are the answer's, or NoStatus.
+	// Status and GRPCStatus are the response's, or NoStatus.
 	Status, GRPCStatus int
-	// At is when the request was received, the answer was complete, or the
+	// At is when the request was received, the response was complete, or the
 	// tunnel ended.
 	At time.Time
 }
 
-// GRPCStatusOf reads the gRPC status of an answer from its trailer, or from
+// GRPCStatusOf reads the gRPC status of a response from its trailer, or from
 // its header where it has nothing else (a "trailers-only" answer).
 func GRPCStatusOf(header, trailer http.Header) int {
 	text := trailer.Get("Grpc-Status")
@@ -186,7 +186,7 @@ func classify(o *Observation, maxBytes int64, whole bool) agentconfig.Kind {
 	}
 }
 
-// Starved says whether a body under the cap wasn't kept: the budget had no room
+// Starved reports whether a body under the cap wasn't kept: the budget had no room
 // for it. ClassifyKept then says what kind of event it would have made.
 func Starved(o *Observation, maxBytes int64) bool {
 	return !o.Body.Whole() && o.Body.Size <= maxBytes
@@ -197,7 +197,7 @@ func ClassifyKept(o *Observation, maxBytes int64) agentconfig.Kind {
 	return classify(o, maxBytes, true)
 }
 
-// unary says whether a gRPC body is exactly one message.
+// unary reports whether a gRPC body is exactly one message.
 func (o *Observation) unary() bool {
 	if o.Body.Whole() {
 		return isUnary(o.Body.Data)
@@ -212,7 +212,7 @@ func succeeded(o *Observation, grpc bool) bool {
 	return o.Status >= 200 && o.Status <= 299
 }
 
-// mediaTypeOf gives the media type without parameters, lower-cased, leniently.
+// mediaTypeOf returns the media type without parameters, lower-cased, leniently.
 func mediaTypeOf(contentType string) string {
 	mediaType, _, _ := strings.Cut(contentType, ";")
 	return strings.ToLower(strings.TrimSpace(mediaType))

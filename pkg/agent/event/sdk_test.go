@@ -38,7 +38,7 @@ import (
 // event must be the SDK's encoding of that value, or the SDK must read it as that
 // value.
 
-// meantBy gives the meaning of an observation's event. It doesn't use the package's
+// meantBy returns the meaning of an observation's event. It doesn't use the package's
 // own extensions, encodings and checks of events.
 func meantBy(b *Builder, o *Observation, kind agentconfig.Kind, attributes []metadata.Attribute) (meant *cloudevents.Event, valid bool) {
 	var replaced replacements
@@ -110,7 +110,7 @@ func meantBy(b *Builder, o *Observation, kind agentconfig.Kind, attributes []met
 	return meant, meant.Validate() == nil
 }
 
-// meantByLetter gives the meaning of a dead letter.
+// meantByLetter returns the meaning of a dead letter.
 func meantByLetter(of *cloudevents.Event, failure Failure) *cloudevents.Event {
 	letter := of.Clone()
 	context := letter.Context.(*cloudevents.EventContextV1)
@@ -346,7 +346,7 @@ func storedBySDK(e *Event, meant *cloudevents.Event) []byte {
 	return append(b, meant.Data()...)
 }
 
-// sent gives an event's message, and its body.
+// sent returns an event's message, and its body.
 func sent(t *testing.T, e *Event, sequence uint64) (*Message, []byte) {
 	t.Helper()
 	message, err := e.Message(sequence)
@@ -383,7 +383,7 @@ func parsed(t *testing.T, lines, body []byte) *http.Request {
 	return request
 }
 
-// trimmed gives a header as a server reads it.
+// trimmed returns a header as a server reads it.
 func trimmed(header http.Header) http.Header {
 	read := make(http.Header, len(header))
 	for key, values := range header {
@@ -421,7 +421,7 @@ func withSequence(of *cloudevents.Event, sequence uint64) *cloudevents.Event {
 	return &sequenced
 }
 
-// attributesOf gives all attributes of an event with their types, as JSON
+// attributesOf returns all attributes of an event with their types, as JSON
 // carries them: a byte that isn't UTF-8 is read as U+FFFD.
 func attributesOf(e *cloudevents.Event) map[string]any {
 	attributes := map[string]any{
@@ -437,7 +437,7 @@ func attributesOf(e *cloudevents.Event) map[string]any {
 	return attributes
 }
 
-// textsOf gives all attributes of an event as they are in a header: an Integer as
+// textsOf returns all attributes of an event as they are in a header: an Integer as
 // text, and an empty one not at all. The SDK doesn't decode what the binding has
 // encoded.
 func textsOf(e *cloudevents.Event, encoded func(string) string) map[string]string {
@@ -455,7 +455,7 @@ func textsOf(e *cloudevents.Event, encoded func(string) string) map[string]strin
 	return texts
 }
 
-// meantByFields gives the meaning of an event that was made of no observation.
+// meantByFields returns the meaning of an event that was made of no observation.
 func meantByFields(e *Event) *cloudevents.Event {
 	context := &cloudevents.EventContextV1{
 		ID: e.id, Source: *types.ParseURIRef(e.source), Type: TypePrefix + string(e.Kind),
@@ -508,7 +508,7 @@ func sortedLines(lines []byte) []string {
 	return slices.Sorted(strings.Lines(string(lines)))
 }
 
-// extensionsOf gives an event's extensions as the SDK has them.
+// extensionsOf returns an event's extensions as the SDK has them.
 func extensionsOf(e *Event) map[string]any {
 	all := make(map[string]any)
 	for extension := range e.extensions() {

@@ -44,7 +44,7 @@ type field struct {
 // noneShared is for events that share no attribute.
 var noneShared = &shared{headerSafe: true}
 
-// sharedBy gives the shared attributes of events with an owner's metadata. It keeps
+// sharedBy returns the shared attributes of events with an owner's metadata. It keeps
 // the last ones, because the metadata in force seldom change.
 func (b *Builder) sharedBy(attributes []metadata.Attribute) (*shared, error) {
 	last := b.lastShared.Load()
@@ -92,7 +92,7 @@ func newShared(identity Identity, attributes []metadata.Attribute) (*shared, err
 	return s, nil
 }
 
-// NormalizeSource gives the form of a URI reference that is an event's source.
+// NormalizeSource returns the form of a URI reference that is an event's source.
 // Text that is no URI reference is an error.
 func NormalizeSource(text string) (string, error) {
 	parsed, err := url.Parse(text)

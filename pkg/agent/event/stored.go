@@ -42,7 +42,7 @@ const (
 
 var errStored = errors.New("the bytes are no stored event")
 
-// Stored gives the event in two parts, to be written one after the other and
+// Stored returns the event in two parts, to be written one after the other and
 // read by ReadStored. The second is its data, not copied. The first is appended
 // to head.
 func (e *Event) Stored(head []byte) (attributes, data []byte, err error) {
@@ -86,7 +86,7 @@ func appendOptionalString(b []byte, text string) []byte {
 	return appendString(appendFlag(b, true), text)
 }
 
-// ReadStored gives the event of what Stored gave. Its data are bytes of stored,
+// ReadStored returns the event of what Stored gave. Its data are bytes of stored,
 // which must not change any more. What it takes beside is bounded by stored's
 // length.
 func ReadStored(stored []byte) (*Event, error) {
@@ -160,7 +160,7 @@ func (r *storedReader) uint32() uint32 {
 
 func (r *storedReader) string() string { return string(r.take(uint64(r.uint32()))) }
 
-// optionalString gives an empty string for an absent one. It refuses one that is
+// optionalString returns an empty string for an absent one. It refuses one that is
 // present and empty.
 func (r *storedReader) optionalString() string {
 	if !r.flag() {
@@ -189,7 +189,7 @@ func (r *storedReader) time() time.Time {
 	return at
 }
 
-// currentName gives an attribute that an earlier agent stored its present name:
+// currentName returns an attribute that an earlier agent stored its present name:
 // the old one is longer than CloudEvents allows, and some SDKs refuse the event.
 func currentName(name string) string {
 	if name == "inferenceheaderlength" {

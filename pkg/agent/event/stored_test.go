@@ -21,7 +21,7 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
 )
 
-// stored gives an event as it comes back from a disk.
+// stored returns an event as it comes back from a disk.
 func stored(t *testing.T, e *Event) (*Event, []byte) {
 	t.Helper()
 	attributes, data, err := e.Stored(nil)

@@ -44,7 +44,7 @@ func validateContentType(contentType string) error {
 	return nil
 }
 
-// plainMediaType says whether a content type has no parameter but the usual one,
+// plainMediaType reports whether a content type has no parameter but the usual one,
 // and is valid. The others are parsed, which allocates a map of their parameters.
 func plainMediaType(contentType string) bool {
 	mediaType := strings.TrimSuffix(contentType, "; charset=utf-8")
@@ -52,7 +52,7 @@ func plainMediaType(contentType string) bool {
 	return isToken(kind) && isToken(subtype)
 }
 
-// isToken says whether text is a token of RFC 9110, 5.6.2.
+// isToken reports whether text is a token of RFC 9110, 5.6.2.
 func isToken(text string) bool {
 	for i := range len(text) {
 		c := text[i]

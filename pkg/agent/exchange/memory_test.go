@@ -124,7 +124,7 @@ func (s *weakSink) Accept(item *delivery.Item) func() {
 }
 
 // TestAnExchangeHoldsNoBodyOfAnEventThatHasEnded: a model may take minutes for
-// its answer, and the budget has nothing of the request any more by then.
+// its response, and the budget has nothing of the request any more by then.
 func TestAnExchangeHoldsNoBodyOfAnEventThatHasEnded(t *testing.T) {
 	sink := new(weakSink)
 	budget := capture.NewBudget(1 << 20)
@@ -160,7 +160,7 @@ func buildAll(p *Pipeline) {
 	}
 }
 
-// converse has an exchange observed whose answer is the request.
+// converse has an exchange observed whose response is the request.
 func converse(p *Pipeline, path string, header http.Header, body []byte) {
 	r := httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(body))
 	// As the server has it: a text of its own for each request.

@@ -52,7 +52,7 @@ type Settings struct {
 	Builder   *event.Builder
 	// Deadline is how long after it was observed an event is given up.
 	Deadline time.Duration
-	// Attributes gives the metadata in force.
+	// Attributes returns the metadata in force.
 	Attributes func() []metadata.Attribute
 	// LongWork is called before work that may take a processor for milliseconds. It
 	// may be nil.
@@ -125,7 +125,7 @@ func (o *observed) end() {
 // it.
 func (o *observed) forget() { o.observation = event.Observation{} }
 
-// NewPipeline gives a pipeline to sinks. Without any, every event is counted
+// NewPipeline returns a pipeline to sinks. Without any, every event is counted
 // in discard as dropped, and the exchanges go on. Nothing is built before Run.
 func NewPipeline(settings Settings, budget *capture.Budget, sinks []Sink, discard *ledger.Account) *Pipeline {
 	if settings.LongWork == nil {
@@ -336,14 +336,14 @@ func (p *Pipeline) built(o *observed) {
 	p.startBuilding()
 }
 
-// Empty says whether every observation has gone to the sinks.
+// Empty reports whether every observation has gone to the sinks.
 func (p *Pipeline) Empty() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.first == nil && len(p.building) == 0
 }
 
-// HandedOver gives for each sink the sequence up to which every event has come
+// HandedOver returns for each sink the sequence up to which every event has come
 // to it, or ended before that.
 func (p *Pipeline) HandedOver() []uint64 {
 	p.mu.Lock()
@@ -361,7 +361,7 @@ func (p *Pipeline) HandedOver() []uint64 {
 	return through
 }
 
-// build gives the sinks the event of an observation. It gives the attempt that
+// build gives the sinks the event of an observation. It returns the attempt that
 // the caller must make, if there is one.
 func (p *Pipeline) build(o *observed) (attempt func()) {
 	// Decoding may take as much as two whole bodies more, and a window.
@@ -420,7 +420,7 @@ func (p *Pipeline) build(o *observed) (attempt func()) {
 // response up to 0.8. The owner's metadata are held once for all events.
 const usualAttributeBytes = 768
 
-// releaseAfter gives a function that releases a lease when it has been called so
+// releaseAfter returns a function that releases a lease when it has been called so
 // often.
 func releaseAfter(calls int, lease *capture.Lease) func() {
 	if calls == 1 {

@@ -91,7 +91,7 @@ func TestAnEventIsHandedOverOnceItsSinkHasIt(t *testing.T) {
 	})
 }
 
-// busySink gives an attempt for each item, which lasts until it is let.
+// busySink returns an attempt for each item, which lasts until it is let.
 type busySink struct {
 	account  ledger.Account
 	accepted atomic.Int64

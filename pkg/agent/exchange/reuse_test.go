@@ -118,7 +118,7 @@ func (o *observedBodies) converse() {
 	watching.End(nil)
 }
 
-// runReuse gives a pipeline to sinks that run until the test's end.
+// runReuse returns a pipeline to sinks that run until the test's end.
 func runReuse(t *testing.T, sinks ...*delivery.Sink) *observedBodies {
 	budget := capture.NewBudget(256 << 20)
 	settings := Settings{

@@ -24,7 +24,7 @@ import (
 
 const requestIDHeader = "X-Request-Id"
 
-// Begin gives the watcher of an exchange, or nil where nobody wants its
+// Begin returns the watcher of an exchange, or nil where nobody wants its
 // events, and the headers that the model gets beside the client's own. The
 // trace context of the events is the client's where none is given.
 func (p *Pipeline) Begin(r *http.Request, origin *event.TraceContext) (watcher proxy.Watcher, extra http.Header) {
@@ -78,7 +78,7 @@ func (r *watcher) beginRequest(coding event.Coding, expected int64) {
 		// Its size and hash are enough.
 		keep.MaxBytes, keep.KeepOverCap, keep.Hash = 0, false, p.settings.Selection[agentconfig.KindLoop]
 	case r.mayLoop:
-		// Its beginning says whether anything of the exchange is wanted.
+		// Its beginning reports whether anything of the exchange is wanted.
 		keep.KeepOverCap, keep.Hash = true, keep.Hash || p.settings.Selection[agentconfig.KindLoop]
 	case !p.wants[event.Request].any:
 		return
@@ -86,7 +86,7 @@ func (r *watcher) beginRequest(coding event.Coding, expected int64) {
 	r.request.keep(keep)
 }
 
-// newCorrelationID gives a random UUID. Nothing is protected by it, and the
+// newCorrelationID returns a random UUID. Nothing is protected by it, and the
 // generator of the runtime, which is seeded by the operating system, costs no
 // system call for each exchange.
 func newCorrelationID() string {
@@ -197,7 +197,7 @@ func (s *side) body() event.Body {
 	return s.kept.Body()
 }
 
-// endedByContent says whether a side that broke off is complete: its announced
+// endedByContent reports whether a side that broke off is complete: its announced
 // length is there, or its content shows its end.
 func (s *side) endedByContent(maxBytes int64) bool {
 	if s.expected >= 0 {

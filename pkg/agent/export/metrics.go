@@ -17,7 +17,7 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/telemetry"
 )
 
-// MetricReader gives a reader that exports what it reads, now and then and when
+// MetricReader returns a reader that exports what it reads, now and then and when
 // it is shut down: nil where nothing is sent. It connects to nothing yet.
 func (e *Exports) MetricReader(ctx context.Context, settings telemetry.Metrics) (sdkmetric.Reader, error) {
 	var exporter sdkmetric.Exporter

@@ -53,12 +53,12 @@ func newConn(dialed net.Conn, maxHeadBytes int64) *Conn {
 	return conn
 }
 
-// Reused says whether the connection has had an exchange before. Its peer may
+// Reused reports whether the connection has had an exchange before. Its peer may
 // have closed it in the meantime, and then a request on it meets an error
 // although the server is well.
 func (c *Conn) Reused() bool { return c.reused }
 
-// Readable says whether a read would not wait: there is something from the
+// Readable reports whether a read would not wait: there is something from the
 // peer, or the peer has closed the connection. It doesn't wait itself. Where
 // the connection is no socket, it looks at the Reader's buffer only.
 func (c *Conn) Readable() bool { return c.Reader.Buffered() > 0 || !c.quiet() }
@@ -73,7 +73,7 @@ func (c *Conn) Bind(ctx context.Context) (release func() bool) {
 	return context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
 }
 
-// quiet says whether the socket has nothing to read, not even an end.
+// quiet reports whether the socket has nothing to read, not even an end.
 func (c *Conn) quiet() bool {
 	if c.raw == nil {
 		return true

@@ -7,7 +7,7 @@ package http1
 
 import "golang.org/x/sys/unix"
 
-// hasInput says whether a read from a socket would not wait.
+// hasInput reports whether a read from a socket would not wait.
 func hasInput(socket uintptr) bool {
 	ask := [...]unix.PollFd{{Fd: int32(socket), Events: unix.POLLIN}}
 	found, err := unix.Poll(ask[:], 0)

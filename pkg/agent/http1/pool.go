@@ -44,10 +44,10 @@ type Pool struct {
 	sweep *time.Timer
 }
 
-// NewPool gives an empty pool.
+// NewPool returns an empty pool.
 func NewPool(options Options) *Pool { return &Pool{options: options} }
 
-// Get gives the idle connection that was used last, or dials where there is
+// Get returns the idle connection that was used last, or dials where there is
 // none. An idle one that its peer has closed, or on which it has sent something
 // without being asked, is closed and not given.
 func (p *Pool) Get(ctx context.Context) (*Conn, error) {
@@ -61,7 +61,7 @@ func (p *Pool) Get(ctx context.Context) (*Conn, error) {
 	return p.Dial(ctx)
 }
 
-// Dial gives a new connection, whatever is idle.
+// Dial returns a new connection, whatever is idle.
 func (p *Pool) Dial(ctx context.Context) (*Conn, error) {
 	dialed, err := p.options.Dial(ctx)
 	if err != nil {

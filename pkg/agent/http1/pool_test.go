@@ -28,7 +28,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // maxHeadBytes is more than a Reader reads at once.
 const maxHeadBytes = 10 << 10
 
-// pipe is a connection without a socket, which says whether it was closed.
+// pipe is a connection without a socket, which reports whether it was closed.
 type pipe struct {
 	net.Conn
 	closed atomic.Bool
@@ -39,7 +39,7 @@ func (p *pipe) Close() error {
 	return p.Conn.Close()
 }
 
-// pipes gives a Dial of pipes. Nobody reads from their other ends.
+// pipes returns a Dial of pipes. Nobody reads from their other ends.
 func pipes() func(context.Context) (net.Conn, error) {
 	return func(context.Context) (net.Conn, error) {
 		near, _ := net.Pipe()
@@ -160,7 +160,7 @@ func TestADialThatFails(t *testing.T) {
 	}
 }
 
-// socket gives a pool of connections to a listener, and what accepts the next
+// socket returns a pool of connections to a listener, and what accepts the next
 // one's other end.
 func socket(t *testing.T) (pool *http1.Pool, accept func() net.Conn) {
 	t.Helper()

@@ -45,7 +45,7 @@ func (c *Conn) ReadResponse(request *http.Request) (*http.Response, error) {
 // exchange.
 func (c *Conn) AllowHead() { c.room = c.maxHeadBytes }
 
-// Interim says whether another response follows. None follows 101, with which
+// Interim reports whether another response follows. None follows 101, with which
 // the connection changes its protocol.
 func Interim(response *http.Response) bool {
 	return response.StatusCode >= 100 && response.StatusCode <= 199 && response.StatusCode != http.StatusSwitchingProtocols

@@ -18,7 +18,7 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/agent/http1"
 )
 
-// answered gives a connection whose peer has sent some bytes, and has closed it
+// answered returns a connection whose peer has sent some bytes, and has closed it
 // or not.
 func answered(t *testing.T, text string, closes bool) *http1.Conn {
 	t.Helper()

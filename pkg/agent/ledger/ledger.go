@@ -179,7 +179,7 @@ func (a *Account) Retry() {
 	a.snapshot.Retried++
 }
 
-// Snapshot gives a consistent copy.
+// Snapshot returns a consistent copy.
 func (a *Account) Snapshot() Snapshot {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -238,7 +238,7 @@ func (s *Skips) SkipEvent(kind string) {
 	s.snapshot.Events[kind]++
 }
 
-// Snapshot gives a consistent copy.
+// Snapshot returns a consistent copy.
 func (s *Skips) Snapshot() Skipped {
 	s.mu.Lock()
 	defer s.mu.Unlock()

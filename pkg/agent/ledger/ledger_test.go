@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-// balanced says whether every event of a snapshot is accounted for.
+// balanced reports whether every event of a snapshot is accounted for.
 func balanced(s Snapshot) bool {
 	return s.Observed+s.Recovered == s.Delivered+s.DroppedTotal()+s.DeadLettered+s.Pending
 }

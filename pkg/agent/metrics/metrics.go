@@ -46,7 +46,7 @@ type Metrics struct {
 	labels sync.Map
 }
 
-// New gives instruments that reader reads, nil for none. The resource says whose
+// New returns instruments that reader reads, nil for none. The resource says whose
 // they are.
 func New(reader sdkmetric.Reader, of *resource.Resource) (*Metrics, error) {
 	options := []sdkmetric.Option{
@@ -107,7 +107,7 @@ func (i *instruments) histogram(name string, bounds []float64) metric.Float64His
 // done.
 func (m *Metrics) Shutdown(ctx context.Context) error { return m.provider.Shutdown(ctx) }
 
-// Attempt records one attempt to deliver an event; status 0 is no answer.
+// Attempt records one attempt to deliver an event; status 0 is no response.
 func (m *Metrics) Attempt(sink string, took time.Duration, status int) {
 	known, found := m.labels.Load(sink)
 	if !found {
@@ -145,7 +145,7 @@ func (m *Metrics) RefusedAddress(class string) {
 	m.refused.Add(context.Background(), 1, metric.WithAttributes(attribute.String("class", class)))
 }
 
-// Unanswered records an exchange without an answer of the model.
+// Unanswered records an exchange without a response of the model.
 func (m *Metrics) Unanswered(cause string) {
 	m.unanswered.Add(context.Background(), 1, metric.WithAttributes(attribute.String("cause", cause)))
 }
@@ -155,8 +155,8 @@ func (m *Metrics) Overhead(added time.Duration) {
 	m.overhead.Record(context.Background(), added.Seconds())
 }
 
-// statusClasses are those that label metrics, from that of no answer, or of a
-// status that no answer can end with.
+// statusClasses are those that label metrics, from that of no response, or of a
+// status that no response can end with.
 var statusClasses = [...]string{"none", "1xx", "2xx", "3xx", "4xx", "5xx"}
 
 // statusClass is one of 2xx, 3xx, 4xx, 5xx and none.

@@ -16,7 +16,7 @@ import (
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 )
 
-// NewExposition gives a reader, and the handler that serves what it reads in
+// NewExposition returns a reader, and the handler that serves what it reads in
 // the Prometheus exposition format.
 func NewExposition() (sdkmetric.Reader, http.Handler, error) {
 	registry := prometheus.NewRegistry()

@@ -65,7 +65,7 @@ type instruments struct {
 	err   error
 }
 
-// options gives the unit and the description that the table has for a metric.
+// options returns the unit and the description that the table has for a metric.
 func (i *instruments) options(name string) (metric.InstrumentOption, metric.InstrumentOption) {
 	described, err := find(name)
 	i.err = errors.Join(i.err, err)

@@ -257,7 +257,7 @@ var ofRuntime = []Metric{
 // All lists every metric of an agent.
 func All() []Metric { return append(append([]Metric(nil), table...), ofRuntime...) }
 
-// find gives the description of a metric of the table.
+// find returns the description of a metric of the table.
 func find(name string) (Metric, error) {
 	for _, metric := range table {
 		if metric.Name == name {

@@ -8,6 +8,7 @@ package procs
 import (
 	"context"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -46,14 +47,26 @@ func TestLoad(t *testing.T) {
 
 func TestGovernor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
 		// The process uses this part of a processor.
 		share := 0.1
 		used, at := time.Duration(0), time.Now()
 		var set []int
 		g := newGovernor(2, func() (time.Duration, bool) {
+			mu.Lock()
+			defer mu.Unlock()
 			used, at = used+time.Duration(share*float64(time.Since(at))), time.Now()
 			return used, true
-		}, func(procs int) { set = append(set, procs) })
+		}, func(procs int) {
+			mu.Lock()
+			defer mu.Unlock()
+			set = append(set, procs)
+		})
+		use := func(part float64) {
+			mu.Lock()
+			defer mu.Unlock()
+			share = part
+		}
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
 		ended := make(chan struct{})
@@ -65,15 +78,17 @@ func TestGovernor(t *testing.T) {
 			t.Helper()
 			time.Sleep(d)
 			synctest.Wait()
+			mu.Lock()
+			defer mu.Unlock()
 			if !slices.Equal(set, want) {
 				t.Errorf("set %v, want %v", set, want)
 			}
 			set = nil
 		}
 		pass(time.Minute, 1)
-		share = 0.9
+		use(0.9)
 		pass(2*interval, 2)
-		share = 0.1
+		use(0.1)
 		pass(time.Minute, 1)
 		g.LongWork()
 		g.LongWork()

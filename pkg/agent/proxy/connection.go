@@ -18,7 +18,7 @@ type dial func(ctx context.Context, network, address string) (net.Conn, error)
 // readFirst has the response read that a model sent before it closed the
 // connection on the rest of the request.
 //
-// A model that answers 413 at once and closes has its kernel reset the
+// A model that responds with 413 at once and closes has its kernel reset the
 // connection. What it sent can still be read, but the next write fails, and
 // net/http's transport takes whichever it sees first: a failed write makes it
 // close the connection, with the response unread. So a write that fails so

@@ -26,7 +26,7 @@ import (
 
 const tooLarge = `{"error":"too large"}`
 
-// newProxy gives the address of an agent's proxy before a model.
+// newProxy returns the address of an agent's proxy before a model.
 func newProxy(t *testing.T, model string) (*proxy.Handler, string) {
 	t.Helper()
 	handler := proxy.New(&url.URL{Scheme: "http", Host: model}, func(*http.Request) (proxy.Watcher, http.Header) { return nil, nil }, func(proxy.ErrorClass) {})
@@ -40,8 +40,8 @@ func newProxy(t *testing.T, model string) (*proxy.Handler, string) {
 	return handler, server.Listener.Addr().String()
 }
 
-// resetConnection is one that a model has reset after its answer: a write
-// fails, and only then is the answer seen.
+// resetConnection is one that a model has reset after its response: a write
+// fails, and only then is the response seen.
 type resetConnection struct {
 	net.Conn
 	answer *strings.Reader
@@ -104,7 +104,7 @@ func TestTheAnswerOfAResetConnectionIsRead(t *testing.T) {
 	}
 }
 
-// TestAnEarlyAnswerReachesTheClient: a model that answers at once, and leaves
+// TestAnEarlyAnswerReachesTheClient: a model that responds at once, and leaves
 // the body of the request unread, is seen through the agent as without it.
 func TestAnEarlyAnswerReachesTheClient(t *testing.T) {
 	const exchanges, atOnce = 60, 4
@@ -187,7 +187,7 @@ func closingModel(t *testing.T, lingers bool) string {
 	return listener.Addr().String()
 }
 
-// postRaw sends a request for as long as it can, and reads the answer whatever
+// postRaw sends a request for as long as it can, and reads the response whatever
 // comes of that. Go's client would take a failed write for the end, too.
 func postRaw(address string, size int) error {
 	connection, err := net.Dial("tcp", address)

@@ -37,7 +37,7 @@ func forward(out, in *http.Request, target *url.URL, extra http.Header) {
 	forwardTrailer(out, in)
 }
 
-// unescaped gives the path of a request as the client wrote it, where net/http
+// unescaped returns the path of a request as the client wrote it, where net/http
 // would escape what RFC 3986 has escaped, and "" elsewhere. A path that begins
 // with two slashes stays net/http's: as a URL's Opaque it would be a host.
 func unescaped(r *http.Request) string {
@@ -78,7 +78,7 @@ func (b trailedBody) Read(p []byte) (int, error) {
 
 // closingBody closes the client's body with the one that goes to the model.
 // ReverseProxy keeps them apart, for closing may block under HTTP/1. Under
-// HTTP/2 it doesn't, and without it a model that answers before the end of the
+// HTTP/2 it doesn't, and without it a model that responds before the end of the
 // request would leave the exchange waiting for the client for ever.
 type closingBody struct {
 	io.ReadCloser

@@ -122,7 +122,7 @@ func (c *headConn) hold() error {
 	}
 }
 
-// leave gives the place back, and says whether an exchange follows.
+// leave gives the place back, and reports whether an exchange follows.
 func (c *headConn) leave(inExchange bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -154,7 +154,7 @@ func withHead(ctx context.Context, connection net.Conn) context.Context {
 	return ctx
 }
 
-// headConnOf gives the connection of a request, nil for one that nobody counts.
+// headConnOf returns the connection of a request, nil for one that nobody counts.
 func headConnOf(r *http.Request) *headConn {
 	counted, _ := r.Context().Value(headKey{}).(*headConn)
 	return counted

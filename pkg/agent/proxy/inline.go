@@ -19,7 +19,7 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/agent/http1"
 )
 
-// maxHeadBytes bounds the heads of a model's answer, as net/http's transport does.
+// maxHeadBytes bounds the heads of a model's response, as net/http's transport does.
 const maxHeadBytes = 10 << 20
 
 // inline exchanges HTTP/1.1 with the model in the goroutine of its caller, where
@@ -68,7 +68,7 @@ func (c *modelConn) SyscallConn() (syscall.RawConn, error) {
 	return c.instant.raw, nil
 }
 
-// takes says whether a request of HTTP/1 is exchanged inline, with the target that
+// takes reports whether a request of HTTP/1 is exchanged inline, with the target that
 // the model gets.
 func (in *inline) takes(r *http.Request) (target string, takes bool) {
 	if !bodiless(r) && (r.ContentLength <= 0 || r.ContentLength > shortBody) {
@@ -84,7 +84,7 @@ func (in *inline) takes(r *http.Request) (target string, takes bool) {
 	return target, plainTarget(target)
 }
 
-// exchange sends a request that it takes, and reads the head of the answer.
+// exchange sends a request that it takes, and reads the head of the response.
 func (in *inline) exchange(r *http.Request, target string) (*http.Response, error) {
 	ctx := r.Context()
 	for conn, err := in.pool.Get(ctx); ; conn, err = in.pool.Dial(ctx) {
@@ -105,7 +105,7 @@ func (in *inline) exchange(r *http.Request, target string) (*http.Response, erro
 	}
 }
 
-// mayRepeat says whether net/http's transport would send a request again that met
+// mayRepeat reports whether net/http's transport would send a request again that met
 // an error on a connection that was used before.
 func mayRepeat(r *http.Request, err error) bool {
 	if !bodiless(r) {
@@ -130,7 +130,7 @@ func (in *inline) exchangeOn(conn *http1.Conn, r *http.Request, target string) (
 	a.unbind = context.AfterFunc(r.Context(), func() { conn.Close() })
 	conn.AllowHead()
 	unsent := a.outgoing.send(conn, r, target)
-	// A model that answered and closed the connection is heard, although it has not
+	// A model that responded and closed the connection is heard, although it has not
 	// taken all of the request.
 	res, err := readAnswer(conn, r)
 	if err != nil {
@@ -146,7 +146,7 @@ func (in *inline) exchangeOn(conn *http1.Conn, r *http.Request, target string) (
 	return res, nil
 }
 
-// readAnswer reads the head of the answer, and passes on the interim ones before.
+// readAnswer reads the head of the response, and passes on the interim ones before.
 func readAnswer(conn *http1.Conn, r *http.Request) (*http.Response, error) {
 	trace := httptrace.ContextClientTrace(r.Context())
 	for {
@@ -169,14 +169,14 @@ func readAnswer(conn *http1.Conn, r *http.Request) (*http.Response, error) {
 	}
 }
 
-// answer is the body of an answer, whose end gives the connection back.
+// answer is the body of a response, whose end gives the connection back.
 type answer struct {
 	io.ReadCloser
 	pool *http1.Pool
 	conn *http1.Conn
 	// outgoing is the request.
 	outgoing outgoing
-	// unbind ends the watch for a client that leaves, and says whether it hasn't.
+	// unbind ends the watch for a client that leaves, and reports whether it hasn't.
 	unbind func() bool
 	// kept says that both sides would use the connection again.
 	kept bool
@@ -205,7 +205,7 @@ func (a *answer) Close() error {
 	return nil
 }
 
-// end is called once. Whole says that the answer was read to its end.
+// end is called once. Whole says that the response was read to its end.
 func (a *answer) end(whole bool) {
 	if a.unbind() && whole && a.kept && a.outgoing.sent.Load() {
 		a.pool.Put(a.conn)

@@ -194,7 +194,7 @@ func write(t *testing.T, to io.Writer, text string) {
 }
 
 // TestNothingOfAShortRequestIsHeldBack: the model has each part of a request
-// before the client sends the next, and the client has an early answer.
+// before the client sends the next, and the client has an early response.
 func TestNothingOfAShortRequestIsHeldBack(t *testing.T) {
 	m := newModelSide(t)
 	client := m.between(new(net.Dialer).DialContext)

@@ -22,7 +22,7 @@ type instant struct {
 	err error
 }
 
-// newInstant gives nil for a connection that is no socket.
+// newInstant returns nil for a connection that is no socket.
 func newInstant(connection net.Conn) *instant {
 	socket, ok := connection.(syscall.Conn)
 	if !ok {

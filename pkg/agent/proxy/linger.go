@@ -19,10 +19,10 @@ const lingerTime = time.Second
 
 // linger decides when a model is told that its client has left. Without the
 // agent it would see that at once and stop its work, and so it does here, with
-// one exception: where the answer may be whole, so that only its end is still to
+// one exception: where the response may be whole, so that only its end is still to
 // come. Many clients leave then. The model gets a moment to send that end, or
 // else its exchange would look like one that broke off. The next byte shows that
-// the answer was not whole, and the model is told. A model that sends token by
+// the response was not whole, and the model is told. A model that sends token by
 // token so loses no more than the time of one.
 type linger struct {
 	http.RoundTripper
@@ -62,7 +62,7 @@ func (l *linger) leave() {
 	})
 }
 
-// end is called when the answer is over.
+// end is called when the response is over.
 func (l *linger) end() {
 	l.unwatch()
 	l.once.Do(func() {})
@@ -72,7 +72,7 @@ func (l *linger) end() {
 	l.cancel()
 }
 
-// lingeringBody is the body of the answer.
+// lingeringBody is the body of the response.
 type lingeringBody struct {
 	io.ReadCloser
 	linger *linger

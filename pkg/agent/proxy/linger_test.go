@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// openAnswer is a watcher of an answer that may be whole, or is evidently not.
+// openAnswer is a watcher of a response that may be whole, or is evidently not.
 type openAnswer struct {
 	Watcher
 	whole bool
@@ -46,7 +46,7 @@ func (m *pipeModel) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{Body: m.body}, nil
 }
 
-// TestAModelIsToldThatItsClientLeft at once, but for an answer that may be
+// TestAModelIsToldThatItsClientLeft at once, but for a response that may be
 // whole: then at its next byte, or a second later, unless it ends before.
 func TestAModelIsToldThatItsClientLeft(t *testing.T) {
 	for _, test := range []struct {

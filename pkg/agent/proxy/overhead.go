@@ -13,13 +13,13 @@ import (
 )
 
 // overhead meters what the agent itself adds to an exchange: the time from the
-// request's head to its hand-over to the transport, from the head of the answer
+// request's head to its hand-over to the transport, from the head of the response
 // until its body is first asked for, from the end of that body to the end of
 // the exchange, and whenever a watcher looks at bytes.
 //
 // The time of the model and of the client is not in it: connecting to the
 // model, sending to it and waiting for it is the transport's, and between two
-// reads of the answer's body the client is written to. Neither is what the
+// reads of the response's body the client is written to. Neither is what the
 // server and the transport of net/http do before and after.
 type overhead struct {
 	// mark is when the agent's own time last began, zero while it isn't.
@@ -81,7 +81,7 @@ func (t meteredTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return t.RoundTripper.RoundTrip(r)
 }
 
-// meteredBody does the same for the body of the answer, and for the client that
+// meteredBody does the same for the body of the response, and for the client that
 // it is written to.
 type meteredBody struct{ watchedBody }
 

@@ -90,7 +90,7 @@ func (p *passage) relay(res *http.Response) error {
 		p.client.Header()["Content-Type"] = nil
 	}
 	if res.ContentLength == 0 {
-		// Nothing to flush: an answer of a head alone, such as a gRPC
+		// Nothing to flush: a response of a head alone, such as a gRPC
 		// error's, must not become a head and an empty body.
 		p.proxy.FlushInterval = 0
 	}
@@ -112,7 +112,7 @@ func (p *passage) relay(res *http.Response) error {
 	return nil
 }
 
-// unanswered is called where the model gave no answer.
+// unanswered is called where the model gave no response.
 func (p *passage) unanswered(w http.ResponseWriter, r *http.Request, err error) {
 	class := classify(r, err)
 	p.handler.OnError(class)

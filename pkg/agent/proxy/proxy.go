@@ -25,18 +25,18 @@ import (
 // of the response; End is called last, though a read of the request's body
 // that is under way may still follow it.
 type Watcher interface {
-	// RequestBytes gives the next bytes of the request's body.
+	// RequestBytes is called with the next bytes of the request's body.
 	RequestBytes(p []byte)
 	// RequestDone says that the request's body is complete.
 	RequestDone()
-	// ResponseHead gives the head of the model's answer, not of a 1xx.
+	// ResponseHead is called with the head of the model's response, not of a 1xx.
 	ResponseHead(status int, header http.Header, contentLength int64)
-	// ResponseBytes gives the next bytes of the answer's body.
+	// ResponseBytes is called with the next bytes of the response's body.
 	ResponseBytes(p []byte)
-	// ResponseMayBeWhole says whether the bytes so far may be all of the answer's
+	// ResponseMayBeWhole reports whether the bytes so far may be all of the response's
 	// body, so that only its end is still to come.
 	ResponseMayBeWhole() bool
-	// ResponseDone says that the answer's body is complete.
+	// ResponseDone says that the response's body is complete.
 	ResponseDone()
 	// TunnelOpened says that the exchange became a tunnel, instead of a
 	// ResponseHead.
@@ -45,19 +45,19 @@ type Watcher interface {
 	TunnelBytes(fromClient, fromModel int)
 	// Unanswered says that the agent had to answer with this status itself.
 	Unanswered(status int)
-	// End says that the exchange is over, with the answer's trailer.
+	// End says that the exchange is over, with the response's trailer.
 	End(trailer http.Header)
 }
 
 // Handler is the reverse proxy in front of the model.
 type Handler struct {
-	// Begin gives the watcher of an exchange, nil for one that nobody
+	// Begin returns the watcher of an exchange, nil for one that nobody
 	// watches, and the headers that the model gets beside the client's own.
 	Begin func(r *http.Request) (Watcher, http.Header)
-	// OnError is told why the model gave no answer, by class.
+	// OnError is told why the model gave no response, by class.
 	OnError func(class ErrorClass)
 	// OnOverhead may be told what the agent itself added to an exchange that a
-	// watcher watched and the model answered, as overhead says.
+	// watcher watched and the model responded, as overhead says.
 	OnOverhead func(added time.Duration)
 	// onRefused is told of an exchange that was answered with 503, because there was
 	// no room for it.
@@ -71,7 +71,7 @@ type Handler struct {
 	refusals atomic.Int64
 }
 
-// New gives a Handler for a model at target, whose scheme and host are used.
+// New returns a Handler for a model at target, whose scheme and host are used.
 func New(target *url.URL, begin func(*http.Request) (Watcher, http.Header), onError func(ErrorClass)) *Handler {
 	return &Handler{
 		Begin:   begin,
@@ -142,7 +142,7 @@ func (w continueOnce) WriteHeader(status int) {
 // Unwrap is for http.ResponseController.
 func (w continueOnce) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// ErrorClass says why the model gave no answer. The set is closed.
+// ErrorClass says why the model gave no response. The set is closed.
 type ErrorClass string
 
 // The classes.
@@ -151,7 +151,7 @@ const (
 	ErrorUnreachable ErrorClass = "unreachable"
 	// ErrorCanceled: the client went away first.
 	ErrorCanceled ErrorClass = "canceled"
-	// ErrorBroken: the model ended the exchange before its answer.
+	// ErrorBroken: the model ended the exchange before its response.
 	ErrorBroken ErrorClass = "broken"
 )
 
@@ -173,7 +173,7 @@ func classify(r *http.Request, err error) ErrorClass {
 	}
 }
 
-// NewServer gives the server of the agent's serving port: HTTP/1.1 and HTTP/2
+// NewServer returns the server of the agent's serving port: HTTP/1.1 and HTTP/2
 // without TLS.
 func NewServer(handler http.Handler, errorLog *log.Logger) *http.Server {
 	protocols := new(http.Protocols)

@@ -96,7 +96,7 @@ type witness struct {
 func (w *witness) ServeHTTP(answer http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		// A request that breaks off gets no answer, and nobody knows how much of
+		// A request that breaks off gets no response, and nobody knows how much of
 		// it comes through.
 		panic(http.ErrAbortHandler)
 	}
@@ -111,7 +111,7 @@ func (w *witness) ServeHTTP(answer http.ResponseWriter, r *http.Request) {
 	_, _ = answer.Write(body)
 }
 
-// targetOf gives the bytes of a request's target in the form for an origin.
+// targetOf returns the bytes of a request's target in the form for an origin.
 // net/http writes any other in that form, and escapes what RFC 3986 has escaped
 // in a path that begins with two slashes, as queue-proxy does.
 func targetOf(r *http.Request) string {
@@ -121,7 +121,7 @@ func targetOf(r *http.Request) string {
 	return r.URL.RequestURI()
 }
 
-// hostOf gives the host of a request, which net/http sets to the address that
+// hostOf returns the host of a request, which net/http sets to the address that
 // it dials where there is none, as queue-proxy does. Neither passes a host on that
 // no Host header may have: only the absolute form of a target may have one.
 func hostOf(r *http.Request) string {
@@ -182,7 +182,7 @@ func patience() time.Duration {
 	return time.Minute
 }
 
-// converse writes bytes to an address and gives the answers.
+// converse writes bytes to an address and gives the responses.
 func converse(t *testing.T, address, raw string) []string {
 	t.Helper()
 	connection, err := net.Dial("tcp", address)
@@ -222,7 +222,7 @@ func converse(t *testing.T, address, raw string) []string {
 	}
 }
 
-// methodsOf gives the methods of the requests in raw, up to the first that
+// methodsOf returns the methods of the requests in raw, up to the first that
 // can't be read.
 func methodsOf(raw string) []string {
 	input := bufio.NewReader(strings.NewReader(raw))

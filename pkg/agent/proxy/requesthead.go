@@ -42,7 +42,7 @@ func writeHead(out *bytes.Buffer, r *http.Request, target string, length int64) 
 	out.WriteString("\r\n")
 }
 
-// plainHost says whether net/http's transport writes a host as it is.
+// plainHost reports whether net/http's transport writes a host as it is.
 func plainHost(host string) bool {
 	for i := range len(host) {
 		switch c := host[i]; {
@@ -55,7 +55,7 @@ func plainHost(host string) bool {
 	return host != ""
 }
 
-// plainTarget says whether a request's target is one word.
+// plainTarget reports whether a request's target is one word.
 func plainTarget(target string) bool {
 	for i := range len(target) {
 		if c := target[i]; c <= ' ' || c == 0x7f {

@@ -22,7 +22,7 @@ const (
 	// retryAfter, in seconds, is when a client may come again that found no room.
 	retryAfter = "1"
 	// refusalTime bounds the wait for the rest of a refused request, without
-	// which the connection would be reset and the answer lost with it. While
+	// which the connection would be reset and the response lost with it. While
 	// more than maxRefusals wait, the wait is shortRefusalTime.
 	refusalTime      = 5 * time.Second
 	shortRefusalTime = 250 * time.Millisecond
@@ -37,7 +37,7 @@ type room struct {
 	taken atomic.Int64
 }
 
-// enter takes a part of the room, and says whether there was one. Whoever is
+// enter takes a part of the room, and reports whether there was one. Whoever is
 // alone always finds room.
 func (r *room) enter(part int64) bool {
 	for {
@@ -76,7 +76,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request) {
 	// A connection is memory, too.
 	w.Header().Set("Connection", "close")
 	control := http.NewResponseController(w)
-	// The answer doesn't wait for the request's body.
+	// The response doesn't wait for the request's body.
 	_ = control.EnableFullDuplex()
 	wait := refusalTime
 	if h.refusals.Add(1) > maxRefusals {
@@ -84,7 +84,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request) {
 	}
 	defer h.refusals.Add(-1)
 	_ = control.SetReadDeadline(time.Now().Add(wait))
-	// With it the answer is whole before the wait.
+	// With it the response is whole before the wait.
 	w.Header().Set("Content-Length", strconv.Itoa(len(message)))
 	w.WriteHeader(http.StatusServiceUnavailable)
 	_, _ = io.WriteString(w, message)

@@ -15,7 +15,7 @@ import (
 )
 
 // watchTunnel shows a watcher that the model agreed, and what flows. Where
-// the answer switches to what nobody asked for, ReverseProxy breaks off.
+// the response switches to what nobody asked for, ReverseProxy breaks off.
 func watchTunnel(r *http.Request, res *http.Response, watcher Watcher) {
 	connection, ok := res.Body.(io.ReadWriteCloser)
 	if !ok || !inference.AsksForTunnel(r) || !strings.EqualFold(res.Header.Get("Upgrade"), inference.TunnelProtocol) {

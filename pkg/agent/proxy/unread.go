@@ -11,13 +11,13 @@ import (
 	"sync/atomic"
 )
 
-// unread says whether the body of an HTTP/1 request was not read to its end. It
+// unread reports whether the body of an HTTP/1 request was not read to its end. It
 // is safe for concurrent use.
 //
-// A server that answers while it reads (EnableFullDuplex) leaves such a body
+// A server that responds while it reads (EnableFullDuplex) leaves such a body
 // where it is, and goes on with the connection all the same. Then the end of the
 // body makes net/http panic (golang/go#68560), and the rest of a chunked body,
-// of which reading was broken off, is read as the next request. So the answer
+// of which reading was broken off, is read as the next request. So the response
 // says that the connection ends with it.
 type unread struct {
 	// ReadCloser is the body, nil where there is none.
@@ -25,7 +25,7 @@ type unread struct {
 	rest atomic.Bool
 }
 
-// watch gives a body of which the end is noticed. The model can't have all of
+// watch returns a body of which the end is noticed. The model can't have all of
 // the body before that.
 func (u *unread) watch(body io.ReadCloser) io.ReadCloser {
 	u.ReadCloser = body
@@ -33,7 +33,7 @@ func (u *unread) watch(body io.ReadCloser) io.ReadCloser {
 	return u
 }
 
-// endConnection is to be called before the head of the answer is written.
+// endConnection is to be called before the head of the response is written.
 func (u *unread) endConnection(w http.ResponseWriter) {
 	if u.rest.Load() {
 		w.Header().Set("Connection", "close")

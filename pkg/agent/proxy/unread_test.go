@@ -44,7 +44,7 @@ func (l *lines) String() string {
 	return l.text.String()
 }
 
-// serveProxy gives the address of an agent's proxy before a model, the paths that
+// serveProxy returns the address of an agent's proxy before a model, the paths that
 // it is asked for, and what its server says of errors.
 func serveProxy(t *testing.T, model string) (address string, paths, said *lines) {
 	t.Helper()
@@ -64,7 +64,7 @@ func serveProxy(t *testing.T, model string) (address string, paths, said *lines)
 	return server.Listener.Addr().String(), paths, said
 }
 
-// nobody gives an address where nobody listens.
+// nobody returns an address where nobody listens.
 func nobody(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -106,7 +106,7 @@ func TestAnUnreadBodyEndsTheConnection(t *testing.T) {
 	}
 }
 
-// TestTheRestOfABodyIsNoRequest: where an answer came before the rest of the
+// TestTheRestOfABodyIsNoRequest: where a response came before the rest of the
 // request's body, that rest is never taken for a further request.
 func TestTheRestOfABodyIsNoRequest(t *testing.T) {
 	// So much of a chunk is passed on before its end.
@@ -155,7 +155,7 @@ func readAnswer(t *testing.T, reader *bufio.Reader) *http.Response {
 	return answer
 }
 
-// newEarlyModel gives the address of a model that answers as soon as it has a
+// newEarlyModel returns the address of a model that responds as soon as it has a
 // part of the body.
 func newEarlyModel(t *testing.T, part string) string {
 	t.Helper()

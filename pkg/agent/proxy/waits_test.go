@@ -198,7 +198,7 @@ type stage struct {
 	sink     *delivery.Sink
 }
 
-// sender is a sink as it answers.
+// sender is a sink as it responds.
 type sender struct{ answer answer }
 
 func (s sender) Send(ctx context.Context, _ *event.Event, _ uint64) delivery.Result {

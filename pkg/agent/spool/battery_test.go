@@ -20,7 +20,7 @@ var (
 	roundsFlag = flag.Int("spool.rounds", 1, "factor for the number of random workloads")
 )
 
-// seed gives the seed of a test, and says how to have the same one again.
+// seed returns the seed of a test, and says how to have the same one again.
 func seed(t *testing.T) uint64 {
 	t.Helper()
 	chosen := *seedFlag

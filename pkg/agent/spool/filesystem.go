@@ -9,7 +9,7 @@ package spool
 // separator. An error of any method may leave the operation done, undone, or
 // done in part.
 type Filesystem interface {
-	// List gives every file of the directory, in any order.
+	// List returns every file of the directory, in any order.
 	List() ([]FileInfo, error)
 	// Create makes a file for reading and writing, and fails where it exists.
 	Create(name string) (File, error)

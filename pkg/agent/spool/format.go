@@ -60,7 +60,7 @@ type identity struct {
 
 func (i identity) name() string { return fmt.Sprintf(segmentLayout, i.number, i.first, i.life) }
 
-// parseName gives what a file's name says, and whether it is a segment's.
+// parseName returns what a file's name says, and whether it is a segment's.
 func parseName(name string) (identity, bool) {
 	var id identity
 	if !strings.HasSuffix(name, segmentSuffix) {
@@ -83,7 +83,7 @@ func (i identity) appendHeader(buffer []byte) []byte {
 	return littleEndian.AppendUint32(buffer, crc32.Checksum(buffer[begin:], castagnoli))
 }
 
-// parseHeader gives what a segment's header says, and whether its checksum
+// parseHeader returns what a segment's header says, and whether its checksum
 // holds.
 func parseHeader(b []byte) (identity, bool) {
 	if len(b) < segmentHeaderBytes || [8]byte(b[:8]) != segmentMagic {
@@ -148,7 +148,7 @@ type fragment struct {
 	content []byte
 }
 
-// parseFragment gives the fragment that b begins with, b ending with its block
+// parseFragment returns the fragment that b begins with, b ending with its block
 // or its file, and whether it is whole and its checksum holds.
 func parseFragment(b []byte, seed uint32) (fragment, bool) {
 	if len(b) <= fragmentHeaderBytes {
@@ -174,7 +174,7 @@ func (r *Record) header() [recordHeaderBytes]byte {
 	return header
 }
 
-// parseRecordHeader gives a record without its payload, and the payload's
+// parseRecordHeader returns a record without its payload, and the payload's
 // length.
 func parseRecordHeader(b []byte) (Record, int64) {
 	return Record{

@@ -13,7 +13,7 @@ import (
 
 var fuzzedSegment = identity{number: 1, first: 1, life: 1}
 
-// segmentOf gives the bytes of a segment.
+// segmentOf returns the bytes of a segment.
 func segmentOf(t interface{ Fatal(...any) }, sizes ...int) []byte {
 	filesystem := newMemoryFilesystem()
 	log, err := Open(filesystem, Options{Limit: 16 << 20})

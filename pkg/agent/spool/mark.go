@@ -50,7 +50,7 @@ func decodeMarkSlot(b []byte) (markSlot, bool) {
 	return slot, slot.count < maxNumber && slot.mark < maxNumber
 }
 
-// decodeMark gives the newest slot of a mark file and the one before it: zero
+// decodeMark returns the newest slot of a mark file and the one before it: zero
 // where there is none that is valid.
 func decodeMark(content []byte) (newest, before markSlot) {
 	for i := range markSlots {

@@ -375,7 +375,7 @@ func (m *memoryFilesystem) inherit(before *memoryFilesystem) {
 	m.forgetSizes, m.delayWrites = before.forgetSizes, before.delayWrites
 }
 
-// kept says whether one unsynced change survives a loss of power.
+// kept reports whether one unsynced change survives a loss of power.
 type kept func() bool
 
 func keptNothing() bool    { return false }

@@ -75,7 +75,7 @@ type assembly struct {
 	begin int64
 }
 
-// next gives the next record from an end that hasn't ended.
+// next returns the next record from an end that hasn't ended.
 func (r *reader) next(from End) (Spooled, bool, error) {
 	for {
 		s := r.choose(from)
@@ -89,7 +89,7 @@ func (r *reader) next(from End) (Spooled, bool, error) {
 	}
 }
 
-// choose gives the segment to read at an end, nil where all is read.
+// choose returns the segment to read at an end, nil where all is read.
 func (r *reader) choose(from End) *segment {
 	segments := r.log.segments
 	if from == Newest {
@@ -108,7 +108,7 @@ func (r *reader) choose(from End) *segment {
 	return nil
 }
 
-// unread says whether bytes are left to read.
+// unread reports whether bytes are left to read.
 func (s *segment) unread() bool {
 	return !s.finished && s.offset+int64(paddingAt(s.offset)) < s.end
 }
@@ -126,7 +126,7 @@ func (r *reader) enter(s *segment) {
 	r.at = s
 }
 
-// read gives the next record of the segment being read, and false at its end.
+// read returns the next record of the segment being read, and false at its end.
 func (r *reader) read() (Spooled, bool, error) {
 	s := r.at
 	for s.unread() {
@@ -378,7 +378,7 @@ func (r *reader) skim(s *segment) error {
 	return nil
 }
 
-// unread says whether a record may be left.
+// unread reports whether a record may be left.
 func (r *reader) unread() bool {
 	return slices.ContainsFunc(r.log.segments, func(s *segment) bool {
 		return s.unread() && (s.offset > 0 || s.end > segmentHeaderBytes)

@@ -100,7 +100,7 @@ func (s *Spool) Read(from End, records, bytes int, done func([]Spooled, error)) 
 	return nil
 }
 
-// Stats gives the figures after the last step.
+// Stats returns the figures after the last step.
 func (s *Spool) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()

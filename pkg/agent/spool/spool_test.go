@@ -24,7 +24,7 @@ func (s stuck) Create(name string) (File, error) {
 	return s.memoryFilesystem.Create(name)
 }
 
-// running gives a Spool that runs, and a function that ends it and its
+// running returns a Spool that runs, and a function that ends it and its
 // goroutine.
 func running(t *testing.T, filesystem Filesystem, queueBytes int64) (*Spool, func()) {
 	t.Helper()

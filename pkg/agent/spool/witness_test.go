@@ -36,7 +36,7 @@ func recordOf(id uint64, size int) Record {
 	return Record{Deadline: int64(id) * 7, AgentSequence: id, Head: whole[:head], Payload: whole[head:]}
 }
 
-// identify gives the id of a record that is as it was spooled.
+// identify returns the id of a record that is as it was spooled.
 func identify(record Record) (uint64, error) {
 	if len(record.Payload) < 8 {
 		return 0, fmt.Errorf("a payload of %d bytes was invented", len(record.Payload))
@@ -264,7 +264,7 @@ func (w *world) start() error {
 	return nil
 }
 
-// crashing does something, and says whether it crashed.
+// crashing does something, and reports whether it crashed.
 func crashing(do func() error) (crashed bool, err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -277,7 +277,7 @@ func crashing(do func() error) (crashed bool, err error) {
 	return false, do()
 }
 
-// size gives a payload's size: mostly small, sometimes over several blocks.
+// size returns a payload's size: mostly small, sometimes over several blocks.
 func size(random *rand.Rand) int {
 	switch random.IntN(10) {
 	case 0:
@@ -345,7 +345,7 @@ func (w *world) run(random *rand.Rand, actions int) error {
 	return nil
 }
 
-// checkLimit says whether the files ever took more than the limit.
+// checkLimit reports whether the files ever took more than the limit.
 func (w *world) checkLimit() error {
 	if w.filesystem.exceeded > 0 {
 		return fmt.Errorf("the limit was exceeded by %d bytes", w.filesystem.exceeded)

@@ -43,7 +43,7 @@ type stage struct {
 	tally  *receiver.Tally
 
 	mu sync.Mutex
-	// status is what the sink answers to an event: 0 is never.
+	// status is how the sink responds to an event: 0 is never.
 	status     func(cloudevents.Event) int
 	statements []ledger.Statement
 	order      []string
@@ -151,7 +151,7 @@ func pass(paces int) {
 	synctest.Wait()
 }
 
-// told gives what the subscriber was told so far.
+// told returns what the subscriber was told so far.
 func (s *stage) told() []ledger.Statement {
 	s.mu.Lock()
 	defer s.mu.Unlock()

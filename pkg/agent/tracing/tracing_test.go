@@ -37,7 +37,7 @@ const (
 	unsampled = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
 )
 
-// newTracer gives a tracer that samples every trace of its own, and what it
+// newTracer returns a tracer that samples every trace of its own, and what it
 // records.
 func newTracer(t *testing.T, model string) (*Tracer, *tracetest.SpanRecorder) {
 	t.Helper()

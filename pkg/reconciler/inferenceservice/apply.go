@@ -91,7 +91,7 @@ func explained(ctx context.Context, is *v1beta1.InferenceService, refusal error)
 	return refusal
 }
 
-// applyConfigMaps gives the errors by the condition that they make false.
+// applyConfigMaps returns the errors by the condition that they make false.
 func (r *Reconciler) applyConfigMaps(ctx context.Context, is *v1beta1.InferenceService, changes []ConfigMapChange) map[apis.ConditionType]error {
 	failures := make(map[apis.ConditionType]error)
 	for _, change := range changes {

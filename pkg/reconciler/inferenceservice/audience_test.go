@@ -25,7 +25,7 @@ func asking(path, audience string) duckv1.Addressable {
 	return address
 }
 
-// audience gives that of the token in a volume of the pods, or "".
+// audience returns that of the token in a volume of the pods, or "".
 func (w *world) audience(volume string) string {
 	for _, v := range w.service().Spec.Template.Spec.Volumes {
 		if v.Name == volume && v.Projected != nil {

@@ -33,7 +33,7 @@ type ConfigMapChange struct {
 	Condition apis.ConditionType
 }
 
-// changeOf gives a change if a fingerprint differs from the desired ConfigMap.
+// changeOf returns a change if a fingerprint differs from the desired ConfigMap.
 func changeOf(live *corev1.ConfigMap, change ConfigMapChange) []ConfigMapChange {
 	ours := live != nil && refuseForeign(live, change.Desired) == nil
 	switch {
@@ -98,7 +98,7 @@ func removeMetadata(is *v1beta1.InferenceService, live Live) []ConfigMapChange {
 	return changeOf(live.Metadata, ConfigMapChange{Desired: desired, Condition: v1beta1.MetadataReady})
 }
 
-// planTrust gives running agents the authorities of the cluster and the addresses
+// planTrust returns running agents the authorities of the cluster and the addresses
 // of their sinks.
 func planTrust(is *v1beta1.InferenceService, live Live, cluster knativeservice.Trust, applied knativeservice.Applied, desired knativeservice.Desired, others bool, status *v1beta1.InferenceServiceStatus) []ConfigMapChange {
 	trust, kept := knativeservice.MakeTrust(is, cluster, applied, desired)
@@ -118,7 +118,7 @@ func planTrust(is *v1beta1.InferenceService, live Live, cluster knativeservice.T
 
 const trustUpdated = "TrustUpdated"
 
-// planNamespaceTrust gives a namespace the authorities of the cluster as long as
+// planNamespaceTrust returns a namespace the authorities of the cluster as long as
 // pods read them. All InferenceServices share one ConfigMap, because a bundle can
 // have a megabyte. None of them owns it.
 func planNamespaceTrust(namespace string, live Live, cluster knativeservice.Trust) []ConfigMapChange {
@@ -134,7 +134,7 @@ func planNamespaceTrust(namespace string, live Live, cluster knativeservice.Trus
 // fingerprint tells twice as many keys apart.
 const maxOthersKeys = maxFingerprintKeys / 2
 
-// othersKeys gives the keys that running agents have beside the desired ones.
+// othersKeys returns the keys that running agents have beside the desired ones.
 func othersKeys(live, desired *corev1.ConfigMap, kept []string) (keys []string) {
 	if live == nil {
 		return nil

@@ -15,7 +15,7 @@ import (
 	. "github.com/sidenote-dev/sidenote/pkg/testing/v1beta1"
 )
 
-// deadLetterSink gives where the agent sends dead letters, or "".
+// deadLetterSink returns where the agent sends dead letters, or "".
 func (w *world) deadLetterSink() string {
 	return w.goesTo("dead-letter-address", "--sink.default.dead-letter=")
 }

@@ -26,7 +26,7 @@ const (
 	ownAttributes = "my-model-predictor-default-metadata"
 )
 
-// contents gives the data of each ConfigMap in the InferenceService's namespace.
+// contents returns the data of each ConfigMap in the InferenceService's namespace.
 func (w *world) contents() map[string]map[string]string {
 	contents := make(map[string]map[string]string)
 	for _, object := range w.configMaps.List() {

@@ -27,7 +27,7 @@ type Reconciler struct {
 	kube          kubernetes.Interface
 	serving       servingclientset.Interface
 	serviceLister servingv1listers.ServiceLister
-	// configMapLister gives fingerprints.
+	// configMapLister returns fingerprints.
 	configMapLister        corev1listers.ConfigMapLister
 	inferenceServiceLister v1beta1listers.InferenceServiceLister
 	resolver               *resolver.URIResolver

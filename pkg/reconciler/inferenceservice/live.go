@@ -74,7 +74,7 @@ func (r *Reconciler) liveNamespace(namespace string) (live Live, err error) {
 	return live, nil
 }
 
-// service gives the predictor's Knative Service, or nil.
+// service returns the predictor's Knative Service, or nil.
 func (r *Reconciler) service(is *v1beta1.InferenceService) (*servingv1.Service, error) {
 	service, err := r.serviceLister.Services(is.Namespace).Get(is.ServiceName(v1beta1.PredictorComponent))
 	switch {
@@ -86,7 +86,7 @@ func (r *Reconciler) service(is *v1beta1.InferenceService) (*servingv1.Service, 
 	return service, nil
 }
 
-// configMap gives the fingerprint of a ConfigMap, or nil.
+// configMap returns the fingerprint of a ConfigMap, or nil.
 func (r *Reconciler) configMap(namespace, name string) (*corev1.ConfigMap, error) {
 	configMap, err := r.configMapLister.ConfigMaps(namespace).Get(name)
 	if apierrors.IsNotFound(err) {

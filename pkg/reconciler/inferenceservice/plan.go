@@ -48,7 +48,7 @@ type Resolution struct {
 // Platform is the configuration that all InferenceServices share.
 type Platform struct {
 	*config.Config
-	// MultiContainerProbing says whether Knative Serving's feature is on.
+	// MultiContainerProbing reports whether Knative Serving's feature is on.
 	MultiContainerProbing bool
 	// Trust has the certificate authorities of the cluster.
 	Trust knativeservice.Trust
@@ -156,7 +156,7 @@ func planTemplate(is *v1beta1.InferenceService, live *servingv1.Service, listed 
 	return knativeservice.Decide(before, renew, desired), ownerUnchanged
 }
 
-// planService gives the Knative Service to write, or nil if its inputs are
+// planService returns the Knative Service to write, or nil if its inputs are
 // unchanged and nobody else changed it.
 func planService(is *v1beta1.InferenceService, live *servingv1.Service, listed []metadata.Attribute, applied knativeservice.Applied) *servingv1.Service {
 	desired := knativeservice.MakeService(is, knativeservice.OwnerHash(is, listed), applied)

@@ -35,7 +35,7 @@ type inputs struct {
 	platform Platform
 }
 
-// newInputs gives those of an InferenceService that was just created, with the
+// newInputs returns those of an InferenceService that was just created, with the
 // default Broker as its sink.
 func newInputs(t *testing.T, options ...Option) *inputs {
 	is := Seed(options...)

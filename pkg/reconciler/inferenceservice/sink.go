@@ -28,7 +28,7 @@ type namedSink struct {
 	who, field string
 }
 
-// planSinks gives the destinations with their addresses, and says in the status
+// planSinks returns the destinations with their addresses, and says in the status
 // whether they have one. The dead letter sink is nil if none is named.
 func planSinks(is *v1beta1.InferenceService, live Live, cluster *config.Logger, status *v1beta1.InferenceServiceStatus) (sink knativeservice.DesiredSink, deadLetterSink *knativeservice.DesiredSink) {
 	named := sinkOf(is, cluster)
@@ -50,7 +50,7 @@ func planSinks(is *v1beta1.InferenceService, live Live, cluster *config.Logger, 
 	return named.DesiredSink, &letters.DesiredSink
 }
 
-// sinkOf gives the destination that the owner or else the cluster names.
+// sinkOf returns the destination that the owner or else the cluster names.
 func sinkOf(is *v1beta1.InferenceService, cluster *config.Logger) *namedSink {
 	logger := is.Spec.Predictor.Logger
 	switch {
@@ -65,7 +65,7 @@ func sinkOf(is *v1beta1.InferenceService, cluster *config.Logger) *namedSink {
 	}
 }
 
-// deadLetterSinkOf gives the destination of events that the sink doesn't take, or
+// deadLetterSinkOf returns the destination of events that the sink doesn't take, or
 // nil.
 func deadLetterSinkOf(is *v1beta1.InferenceService) *namedSink {
 	delivery := is.Spec.Predictor.Logger.Delivery
@@ -163,7 +163,7 @@ func isSelf(is *v1beta1.InferenceService, address *duckv1.Addressable) bool {
 		(is.Status.URL != nil && host == asHost(is.Status.URL))
 }
 
-// asHost gives a URL's host as DNS compares it.
+// asHost returns a URL's host as DNS compares it.
 func asHost(url *apis.URL) string {
 	return strings.ToLower(strings.TrimSuffix(url.URL().Hostname(), "."))
 }

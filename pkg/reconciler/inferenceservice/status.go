@@ -73,7 +73,7 @@ func reportTokens(status *v1beta1.InferenceServiceStatus, applied knativeservice
 	}
 }
 
-// stillSent gives the denied annotations whose attributes are sent nevertheless.
+// stillSent returns the denied annotations whose attributes are sent nevertheless.
 func stillSent(is *v1beta1.InferenceService, sent []metadata.Attribute, denied []string) (keys []string) {
 	for _, source := range is.Spec.Predictor.Logger.MetadataSources() {
 		if slices.Contains(denied, source.Annotation) &&
@@ -87,7 +87,7 @@ func stillSent(is *v1beta1.InferenceService, sent []metadata.Attribute, denied [
 // Event is a Kubernetes event about an InferenceService.
 type Event struct{ Type, Reason, Message string }
 
-// transitions gives an event for each of the logger's conditions that turned
+// transitions returns an event for each of the logger's conditions that turned
 // false, or true again.
 func transitions(before, after *v1beta1.InferenceServiceStatus) (events []Event) {
 	for _, condition := range []apis.ConditionType{v1beta1.SinkResolved, v1beta1.DeadLetterSinkResolved, v1beta1.LoggerValid, v1beta1.MetadataReady, v1beta1.TrustReady} {

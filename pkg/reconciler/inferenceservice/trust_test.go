@@ -15,7 +15,7 @@ import (
 	. "github.com/sidenote-dev/sidenote/pkg/testing/v1beta1"
 )
 
-// trusted gives the authorities that running agents read, and whether there
+// trusted returns the authorities that running agents read, and whether there
 // is a ConfigMap with them.
 func (w *world) trusted() (authorities string, found bool) {
 	_, found, _ = w.configMaps.GetByKey(Namespace + "/sidenote-trust")

@@ -71,7 +71,7 @@ type world struct {
 	bundles cache.Indexer
 	sinks   map[schema.GroupVersionResource]cache.Indexer
 
-	// refusal is what the API server answers each write of a Knative Service.
+	// refusal is how the API server responds to each write of a Knative Service.
 	refusal error
 	// writes are those since the last call of reconcile.
 	writes          []string
@@ -313,7 +313,7 @@ func (w *world) owner(options ...Option) {
 	w.put(w.inferenceServices, is)
 }
 
-// service gives the Knative Service, or nil.
+// service returns the Knative Service, or nil.
 func (w *world) service() *servingv1.Service {
 	stored, found, _ := w.services.GetByKey(Namespace + "/my-model-predictor-default")
 	if !found {
@@ -377,7 +377,7 @@ func ingressWithAudience(path string) duckv1.Addressable {
 	return address
 }
 
-// arguments gives the agent's, or nil without an agent.
+// arguments returns the agent's, or nil without an agent.
 func (w *world) arguments() []string {
 	for _, container := range w.service().Spec.Template.Spec.Containers {
 		if container.Name == v1beta1.AgentContainerName {
@@ -387,7 +387,7 @@ func (w *world) arguments() []string {
 	return nil
 }
 
-// mounted gives the content of a file in the agent's volume of addresses and
+// mounted returns the content of a file in the agent's volume of addresses and
 // authorities, as the kubelet makes it.
 func (w *world) mounted(path string) (content string, found bool) {
 	return w.mountedBy(w.service(), path)
@@ -420,7 +420,7 @@ func (w *world) mountedBy(service *servingv1.Service, path string) (content stri
 	return content, found
 }
 
-// goesTo gives where an agent that starts now sends what a file says, and else
+// goesTo returns where an agent that starts now sends what a file says, and else
 // an argument, or "".
 func (w *world) goesTo(file, argument string) string {
 	if content, found := w.mounted(file); found {
@@ -441,7 +441,7 @@ func (w *world) goesTo(file, argument string) string {
 	return ""
 }
 
-// sink gives where the agent sends events, or "".
+// sink returns where the agent sends events, or "".
 func (w *world) sink() string { return w.goesTo("sink-address", "--sink=") }
 
 // older has the template and its record be those of a controller from before
