@@ -426,9 +426,9 @@ func TestADirectoryThatCannotBeOpenedStopsNothing(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for directory, class := range map[string]delivery.SpoolTrouble{
-		filepath.Join(t.TempDir(), "missing", "s"): delivery.TroubleMissing,
-		file: delivery.TroubleIO,
+	for directory, class := range map[string]delivery.SpoolFailure{
+		filepath.Join(t.TempDir(), "missing", "s"): delivery.FailureMissing,
+		file: delivery.FailureIO,
 	} {
 		sink := agenttest.NewSink(t)
 		r := newRig(t, agenttest.Predictor(), append(spooling(directory, 1<<20), "--sink="+sink.URL)...)
@@ -436,7 +436,7 @@ func TestADirectoryThatCannotBeOpenedStopsNothing(t *testing.T) {
 		sink.Await(6)
 		agenttest.Eventually(t, "the status says so", func() bool {
 			status := r.spool("default")
-			return !status.Open && status.Failing && status.LastTrouble == class && status.Errors > 0
+			return !status.Open && status.Failing && status.LastFailure == class && status.Errors > 0
 		})
 		if count := strings.Count(r.logs.String(), "the spool fails"); count != 1 {
 			t.Errorf("the log says so %d times", count)
@@ -533,7 +533,7 @@ func TestAFullDiskStopsNothing(t *testing.T) {
 	n := r.observe(10, "{}")
 	agenttest.Eventually(t, "the status says so", func() bool {
 		status := r.spool("default")
-		return status.Failing && status.LastTrouble == delivery.TroubleDiskFull && status.SpooledThrough == 0
+		return status.Failing && status.LastFailure == delivery.FailureDiskFull && status.SpooledThrough == 0
 	})
 	sink.Recover()
 	s := r.settled()

@@ -56,10 +56,10 @@ func (a *Agent) spoolOptions(given *agentconfig.Config, sink agentconfig.Sink) *
 			lease.HandOver()
 			return lease.Release, lease.Grow(bytes)
 		},
-		OnTrouble: func(trouble delivery.SpoolTrouble, err error) {
-			log.Warn("the spool fails: events that wait for the sink are in memory only", zap.String("class", string(trouble)), zap.Error(err))
+		OnFailing: func(failure delivery.SpoolFailure, err error) {
+			log.Warn("the spool fails: events that wait for the sink are in memory only", zap.String("class", string(failure)), zap.Error(err))
 		},
-		OnMended: func() { log.Info("the spool works again") },
+		OnRecovered: func() { log.Info("the spool works again") },
 	}
 }
 

@@ -20,7 +20,7 @@ func TestABrokenNetwork(t *testing.T) {
 				r.load(4, 5, small(), overHTTP2(small()), serverSentEvents(), streaming())
 				stop := r.begin(2, sized(choose.IntN(4000), choose.IntN(4000)), overHTTP2(small()))
 				r.network.become(broken)
-				r.awaitTrouble(2)
+				r.awaitFailure(2)
 				stop()
 				hold(t, r.soFar(), always()...)
 
@@ -55,7 +55,7 @@ func TestAnOutage(t *testing.T) {
 		r.network.become(refusing)
 		r.load(4, 50+choose.IntN(50), small())
 		r.restartSink()
-		r.awaitTrouble(1)
+		r.awaitFailure(1)
 		hold(t, r.soFar(), always()...)
 
 		r.network.become(healthy)

@@ -28,7 +28,7 @@ func TestEventsArriveAfterALongOutage(t *testing.T) {
 		if *rounds > 1 {
 			// Ten probes, for every other one is of an event that is new: up to
 			// a minute and a half of backoff.
-			r.awaitTrouble(5)
+			r.awaitFailure(5)
 		}
 		backlog := r.agent.ledger().Pending
 		r.network.become(healthy)

@@ -283,9 +283,9 @@ func (r *rig) atRest() evidence {
 	return r.evidence(r.agent.ledger())
 }
 
-// awaitTrouble waits until so many more attempts were made again: the agent
+// awaitFailure waits until so many more attempts were made again: the agent
 // has felt the fault.
-func (r *rig) awaitTrouble(retries uint64) {
+func (r *rig) awaitFailure(retries uint64) {
 	r.t.Helper()
 	already := r.agent.ledger().Retried
 	agenttest.Eventually(r.t, "the agent feels the fault", func() bool { return r.agent.ledger().Retried >= already+retries })

@@ -228,7 +228,7 @@ func TestAnExpiredCertificate(t *testing.T) {
 		certificate, authority := newCertificate(t, time.Now().Add(-time.Hour))
 		r := newRig(t, overTLS(certificate), with("--sink.default.ca-certs="+authority))
 		r.load(2, 10, small())
-		r.awaitTrouble(1)
+		r.awaitFailure(1)
 		e := r.soFar()
 		hold(t, e, append(always(), lossesAreCountable)...)
 		if len(e.sink) != 0 || e.agent.Pending != 40 {

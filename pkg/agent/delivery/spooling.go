@@ -37,27 +37,27 @@ type SpoolOptions struct {
 	// Reserve takes bytes of the agent's budget for a dead letter that was read
 	// back, so that it leaves the window to others. ok is false where there are none.
 	Reserve func(bytes int64) (release func(), ok bool)
-	// OnTrouble is told when the spool begins to fail, and OnMended when it
+	// OnFailing is told when the spool begins to fail, and OnRecovered when it
 	// works again.
-	OnTrouble func(SpoolTrouble, error)
-	OnMended  func()
+	OnFailing   func(SpoolFailure, error)
+	OnRecovered func()
 }
 
-// SpoolTrouble is a class of failures. The set is closed: it may label metrics.
-type SpoolTrouble string
+// SpoolFailure is a class of failures. The set is closed: it may label metrics.
+type SpoolFailure string
 
 // The classes.
 const (
-	// TroubleMissing: there is no such directory, and it can't be made.
-	TroubleMissing SpoolTrouble = "missing"
-	// TroublePermission: it may not be read or written.
-	TroublePermission SpoolTrouble = "permission"
-	// TroubleLocked: another process has it.
-	TroubleLocked SpoolTrouble = "locked"
-	// TroubleDiskFull: the volume has no room, below the spool's own limit.
-	TroubleDiskFull SpoolTrouble = "disk-full"
-	// TroubleIO: anything else.
-	TroubleIO SpoolTrouble = "io"
+	// FailureMissing: there is no such directory, and it can't be made.
+	FailureMissing SpoolFailure = "missing"
+	// FailurePermission: it may not be read or written.
+	FailurePermission SpoolFailure = "permission"
+	// FailureLocked: another process has it.
+	FailureLocked SpoolFailure = "locked"
+	// FailureDiskFull: the volume has no room, below the spool's own limit.
+	FailureDiskFull SpoolFailure = "disk-full"
+	// FailureIO: anything else.
+	FailureIO SpoolFailure = "io"
 )
 
 // SpoolStatus is how a sink's spool does.
@@ -65,8 +65,8 @@ type SpoolStatus struct {
 	// Open says that the spool takes events; it may be failing nevertheless.
 	Open    bool `json:"open"`
 	Failing bool `json:"failing"`
-	// LastTrouble is the class of the last failure, empty where there was none.
-	LastTrouble SpoolTrouble `json:"lastTrouble,omitempty"`
+	// LastFailure is the class of the last failure, empty where there was none.
+	LastFailure SpoolFailure `json:"lastTrouble,omitempty"`
 	// Errors counts failures of the filesystem.
 	Errors uint64 `json:"errors"`
 
@@ -110,7 +110,7 @@ type spooling struct {
 	spool   *spool.Spool
 	stats   spool.Stats
 	errors  uint64
-	trouble SpoolTrouble
+	failure SpoolFailure
 	failing bool
 }
 
@@ -208,7 +208,7 @@ func (s *Sink) SpoolStatus(observed uint64) (SpoolStatus, bool) {
 		stats = sp.spool.Stats()
 	}
 	status := SpoolStatus{
-		Open: sp.spool != nil, Failing: sp.failing, LastTrouble: sp.trouble, Errors: stats.Errors + sp.errors,
+		Open: sp.spool != nil, Failing: sp.failing, LastFailure: sp.failure, Errors: stats.Errors + sp.errors,
 		Bytes: stats.Bytes, Limit: sp.options.Log.Limit, Segments: stats.Segments,
 		Watermark: stats.Watermark, Mark: stats.Mark, Unread: stats.Unread || !sp.core().SpoolEmpty(),
 		Spooled: stats.Appended, Read: stats.Read.Fresh + stats.Read.Recovered, Acknowledged: stats.Acknowledged,
@@ -344,40 +344,40 @@ func (sp *spooling) lost(loss spool.Loss) {
 }
 
 func (sp *spooling) failed(err error) {
-	class := troubleOf(err)
+	class := spoolFailureOf(err)
 	sp.sink.mu.Lock()
-	told := sp.failing && sp.trouble == class
-	sp.failing, sp.trouble = true, class
+	told := sp.failing && sp.failure == class
+	sp.failing, sp.failure = true, class
 	if sp.spool == nil {
 		sp.errors++
 	}
 	sp.sink.mu.Unlock()
-	if !told && sp.options.OnTrouble != nil {
-		sp.options.OnTrouble(class, err)
+	if !told && sp.options.OnFailing != nil {
+		sp.options.OnFailing(class, err)
 	}
 }
 
 func (sp *spooling) worked() {
 	sp.sink.mu.Lock()
-	mended := sp.failing
+	recovered := sp.failing
 	sp.failing = false
 	sp.sink.mu.Unlock()
-	if mended && sp.options.OnMended != nil {
-		sp.options.OnMended()
+	if recovered && sp.options.OnRecovered != nil {
+		sp.options.OnRecovered()
 	}
 }
 
-func troubleOf(err error) SpoolTrouble {
+func spoolFailureOf(err error) SpoolFailure {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return TroubleMissing
+		return FailureMissing
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
-		return TroublePermission
+		return FailurePermission
 	case errors.Is(err, syscall.EAGAIN):
-		return TroubleLocked
+		return FailureLocked
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return TroubleDiskFull
+		return FailureDiskFull
 	default:
-		return TroubleIO
+		return FailureIO
 	}
 }

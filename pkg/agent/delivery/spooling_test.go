@@ -54,16 +54,16 @@ type rig struct {
 	sender *refusing
 	end    func()
 
-	mu       sync.Mutex
-	troubles []SpoolTrouble
-	mended   int
+	mu        sync.Mutex
+	failures  []SpoolFailure
+	recovered int
 }
 
 // told returns what was told of the spool so far.
-func (r *rig) told() (troubles []SpoolTrouble, mended int) {
+func (r *rig) told() (failures []SpoolFailure, recovered int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return slices.Clone(r.troubles), r.mended
+	return slices.Clone(r.failures), r.recovered
 }
 
 func newRig(t *testing.T, open func() (SpoolDirectory, error)) *rig {
@@ -84,15 +84,15 @@ func runRig(t *testing.T, sender Sender, change func(*Options)) *rig {
 		Spool: &SpoolOptions{
 			Log: spool.Options{Limit: 1 << 20}, QueueBytes: 1 << 20, WindowBytes: 1 << 25,
 			Reserve: func(int64) (func(), bool) { return func() {}, true },
-			OnTrouble: func(trouble SpoolTrouble, _ error) {
+			OnFailing: func(failure SpoolFailure, _ error) {
 				r.mu.Lock()
 				defer r.mu.Unlock()
-				r.troubles = append(r.troubles, trouble)
+				r.failures = append(r.failures, failure)
 			},
-			OnMended: func() {
+			OnRecovered: func() {
 				r.mu.Lock()
 				defer r.mu.Unlock()
-				r.mended++
+				r.recovered++
 			},
 		},
 	}
@@ -136,16 +136,16 @@ func TestADirectoryIsTriedAgain(t *testing.T) {
 		time.Sleep(35 * time.Second)
 		synctest.Wait()
 		status, _ := r.SpoolStatus(1)
-		troubles, _ := r.told()
-		if tries.Load() != 4 || len(troubles) != 1 || status.Open || !status.Failing || status.LastTrouble != TroubleMissing || status.SpooledThrough != 0 {
-			t.Errorf("%d tries, told %d times, %+v", tries.Load(), len(troubles), status)
+		failures, _ := r.told()
+		if tries.Load() != 4 || len(failures) != 1 || status.Open || !status.Failing || status.LastFailure != FailureMissing || status.SpooledThrough != 0 {
+			t.Errorf("%d tries, told %d times, %+v", tries.Load(), len(failures), status)
 		}
 		there.Store(true)
 		time.Sleep(reopenAfter)
 		synctest.Wait()
 		status, _ = r.SpoolStatus(1)
-		if _, mended := r.told(); mended != 1 || !status.Open || status.Failing || status.SpooledThrough != 1 {
-			t.Errorf("mended %d times, %+v", mended, status)
+		if _, recovered := r.told(); recovered != 1 || !status.Open || status.Failing || status.SpooledThrough != 1 {
+			t.Errorf("recovered %d times, %+v", recovered, status)
 		}
 		r.sender.become(false)
 		time.Sleep(time.Minute)
@@ -174,15 +174,15 @@ func TestADiskThatFailsIsTriedAgain(t *testing.T) {
 		time.Sleep(21 * time.Second)
 		synctest.Wait()
 		// Four times, each with all events at once or one after the other.
-		if troubles, _ := r.told(); broken.tries.Load() > 4*10 || len(troubles) != 1 || troubles[0] != TroubleDiskFull {
-			t.Errorf("the disk was tried %d times, and told of %v", broken.tries.Load(), troubles)
+		if failures, _ := r.told(); broken.tries.Load() > 4*10 || len(failures) != 1 || failures[0] != FailureDiskFull {
+			t.Errorf("the disk was tried %d times, and told of %v", broken.tries.Load(), failures)
 		}
 		broken.full.Store(false)
 		time.Sleep(overflowPause + time.Second)
 		synctest.Wait()
 		status, _ := r.SpoolStatus(10)
-		if _, mended := r.told(); mended != 1 || status.SpooledThrough != 10 || status.Failing {
-			t.Errorf("mended %d times, %+v", mended, status)
+		if _, recovered := r.told(); recovered != 1 || status.SpooledThrough != 10 || status.Failing {
+			t.Errorf("recovered %d times, %+v", recovered, status)
 		}
 		r.end()
 		if s := r.Account().Snapshot(); s.Pending != 0 || s.DroppedTotal() != 10 {
@@ -233,13 +233,13 @@ func TestARecordThatMakesNoSenseIsCounted(t *testing.T) {
 	})
 }
 
-func TestTroublesHaveClasses(t *testing.T) {
-	for err, want := range map[error]SpoolTrouble{
-		fs.ErrNotExist: TroubleMissing, fs.ErrPermission: TroublePermission, syscall.EACCES: TroublePermission, syscall.EROFS: TroublePermission,
-		syscall.EWOULDBLOCK: TroubleLocked, syscall.ENOSPC: TroubleDiskFull, syscall.EDQUOT: TroubleDiskFull, syscall.EIO: TroubleIO,
-		errors.New("?"): TroubleIO,
+func TestSpoolFailuresHaveClasses(t *testing.T) {
+	for err, want := range map[error]SpoolFailure{
+		fs.ErrNotExist: FailureMissing, fs.ErrPermission: FailurePermission, syscall.EACCES: FailurePermission, syscall.EROFS: FailurePermission,
+		syscall.EWOULDBLOCK: FailureLocked, syscall.ENOSPC: FailureDiskFull, syscall.EDQUOT: FailureDiskFull, syscall.EIO: FailureIO,
+		errors.New("?"): FailureIO,
 	} {
-		if got := troubleOf(fmt.Errorf("doing: %w", err)); got != want {
+		if got := spoolFailureOf(fmt.Errorf("doing: %w", err)); got != want {
 			t.Errorf("%v is %s, want %s", err, got, want)
 		}
 	}

@@ -223,7 +223,7 @@ func (s *InferenceServiceStatus) MarkTrust(leftOut []string) {
 		return
 	}
 	conditionSet.Manage(s).MarkFalse(TrustReady, "TrustBundleLeftOut",
-		"%s: a sink whose certificate comes from there is not trusted; have the trust bundle mended, or name the CACerts of the sink", strings.Join(leftOut, "; "))
+		"%s: sinks whose certificate comes from there are not trusted; fix the trust bundle, or set CACerts on the sink", strings.Join(leftOut, "; "))
 }
 
 // MarkTrustNotWritten says why running agents don't get the authorities.

@@ -164,7 +164,7 @@ func TestServingNeverDependsOnLogging(t *testing.T) {
 		v1beta1.SinkResolved:   "False NotResolved 100% gone",
 		v1beta1.LoggerReady:    "False NoSink nowhere",
 		v1beta1.MetadataReady:  "False AnnotationMissing listed, but not on the object: team, owner; events go without the attribute until it is there",
-		v1beta1.TrustReady:     "False TrustBundleLeftOut a/b has 100% of it; c/d: a sink whose certificate comes from there is not trusted; have the trust bundle mended, or name the CACerts of the sink",
+		v1beta1.TrustReady:     "False TrustBundleLeftOut a/b has 100% of it; c/d: sinks whose certificate comes from there are not trusted; fix the trust bundle, or set CACerts on the sink",
 		v1beta1.AgentCurrent:   "False Behind the template keeps an older agent image: the next change of the specification brings the new one",
 		v1beta1.PredictorReady: "True",
 	} {
