@@ -100,7 +100,7 @@ func (w *witness) ServeHTTP(answer http.ResponseWriter, r *http.Request) {
 		// it comes through.
 		panic(http.ErrAbortHandler)
 	}
-	seen := fmt.Sprintf("%s %s %s %s %q trailer %s", r.Method, targetOf(r), hostOf(r), endToEnd(r.Header), body, endToEnd(r.Trailer))
+	seen := fmt.Sprintf("%s %s %s %s %q trailer %s", r.Method, targetOf(r), hostOf(r), endToEnd(r.Header), body, endToEnd(validOf(r.Trailer)))
 	w.mu.Lock()
 	w.seen = append(w.seen, seen)
 	w.mu.Unlock()
@@ -109,6 +109,14 @@ func (w *witness) ServeHTTP(answer http.ResponseWriter, r *http.Request) {
 		answer.WriteHeader(http.StatusTeapot)
 	}
 	_, _ = answer.Write(body)
+}
+
+// validOf leaves out the trailers whose name no header may have. net/http reads
+// them, and writes none of them, as queue-proxy does.
+func validOf(trailer http.Header) http.Header {
+	valid := trailer.Clone()
+	maps.DeleteFunc(valid, func(name string, _ []string) bool { return !httpguts.ValidHeaderFieldName(name) })
+	return valid
 }
 
 // targetOf returns the bytes of a request's target in the form for an origin.
