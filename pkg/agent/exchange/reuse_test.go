@@ -36,6 +36,7 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/agent/spool"
 	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
+	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
 // bodyOf is the body of an exchange's request or response, another one for each.
@@ -152,9 +153,9 @@ func runReuse(t *testing.T, sinks ...*delivery.Sink) *observedBodies {
 func (o *observedBodies) waitForEnds(t *testing.T) {
 	t.Helper()
 	for _, sink := range o.p.sinks {
-		for !o.p.Empty() || sink.Account().Snapshot().Pending > 0 {
-			time.Sleep(time.Millisecond)
-		}
+		agenttest.Eventually(t, "every event has ended", func() bool {
+			return o.p.Empty() && sink.Account().Snapshot().Pending == 0
+		})
 		if got := sink.Account().Snapshot(); got.DroppedTotal() > 0 {
 			t.Fatalf("events were dropped: %+v", got)
 		}
@@ -240,9 +241,9 @@ func TestEveryEventHasItsOwnBytes(t *testing.T) {
 			for range 10 {
 				bodies.converse()
 			}
-			for sinks[0].Account().Snapshot().Delivered < uint64(2*bodies.count) {
-				time.Sleep(time.Millisecond)
-			}
+			agenttest.Eventually(t, "the first sink has every event", func() bool {
+				return sinks[0].Account().Snapshot().Delivered >= uint64(2*bodies.count)
+			})
 		}
 		close(ended)
 		bodies.run(t, 2)
@@ -294,9 +295,9 @@ func testBytesThroughTheSpool(t *testing.T) {
 	})
 	bodies := runReuse(t, sink)
 	for sink.Account().Snapshot().Spooled < 50 {
-		for !bodies.p.Empty() || sink.HeldBytes() > held-600<<10 {
-			time.Sleep(time.Millisecond)
-		}
+		agenttest.Eventually(t, "the sink has room", func() bool {
+			return bodies.p.Empty() && sink.HeldBytes() <= held-600<<10
+		})
 		bodies.converse()
 	}
 	close(spooled)
