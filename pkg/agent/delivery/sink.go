@@ -29,7 +29,7 @@ type BeginAttempt func(ctx context.Context, e *event.Event, n int) (context.Cont
 // the attempts that they ask for and tells them what came of each. It is safe
 // for concurrent use.
 //
-// Whoever changes a core has the attempts begin that it now asks for. Each is
+// Each change of a core starts the attempts that the core asks for. Each is
 // made by a worker, a goroutine that goes on with the next attempt after it until
 // there is none: one of the sink's own, or one that called Accept. Run itself
 // only keeps the time.
@@ -140,9 +140,9 @@ func (s *Sink) Enqueue(item *Item) {
 	}
 }
 
-// Accept is Enqueue for a caller that makes the attempt which may begin now: it
-// must call attempt where that isn't nil. attempt goes on with the next ones and
-// returns when there is none, or at the end of Run, which waits for it.
+// Accept is Enqueue for a caller that can make an attempt itself. If attempt isn't
+// nil, the caller must call it. attempt goes on with the next items until there is
+// none. Run waits for it at its end.
 func (s *Sink) Accept(item *Item) (attempt func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -203,8 +203,8 @@ func randomBytes(n int) []byte {
 	return content
 }
 
-// TestLongDecodingIsAnnounced: a large encoded body keeps a processor busy. Neither
-// a small one does, nor one that goes out as it is.
+// TestLongDecodingIsAnnounced: a large encoded body keeps a processor busy. A small
+// body doesn't, and a body that isn't decoded doesn't.
 func TestLongDecodingIsAnnounced(t *testing.T) {
 	compress := func(data []byte) []byte {
 		var compressed bytes.Buffer

@@ -240,9 +240,9 @@ func (p *Pipeline) drop(o *observed, reason ledger.Reason) {
 	o.end()
 }
 
-// Run has events built and given to the sinks until ctx is done. What is left
-// then is dropped for shutdown. It doesn't wait for attempts, which are the
-// sinks'. A pipeline runs once.
+// Run builds events and gives them to the sinks until ctx is done. Then it drops
+// the remaining observations for shutdown. It doesn't wait for attempts, which
+// belong to the sinks. A pipeline runs once.
 func (p *Pipeline) Run(ctx context.Context) {
 	p.open()
 	<-ctx.Done()
@@ -267,7 +267,7 @@ func (p *Pipeline) close() {
 	close(p.work)
 }
 
-// startBuilding has workers build what waits, as many as may at once. It needs
+// startBuilding starts workers for queued observations, up to maxBuilding. It needs
 // the lock.
 func (p *Pipeline) startBuilding() {
 	if !p.running {
@@ -292,8 +292,8 @@ func (p *Pipeline) next() *observed {
 	return o
 }
 
-// handOn has a worker build the event of an observation: one that rests, or a new
-// one. A new one has to grow its stack.
+// handOn gives an observation to a resting worker, or to a new one, which has to
+// grow its stack.
 func (p *Pipeline) handOn(o *observed) {
 	select {
 	case p.work <- o:
