@@ -55,7 +55,7 @@ unit: ## Unit tests with the race detector. Needs no root and no cluster.
 	go -C test/performance/plot test -race ./...
 	@# Every crash point, and what decoding allocates: the race detector would take
 	@# too long, or allocate as well.
-	CGO_ENABLED=0 go test ./pkg/agent/spool ./pkg/agent/event
+	CGO_ENABLED=0 go test ./internal/agent/spool ./internal/agent/event
 
 # Alone: it fills the machine by itself. It knows no time limits but those of a
 # test that hangs.

@@ -54,7 +54,7 @@ while left; do
   fi
   if left; then
     step "the spool, ${kills} kills"
-    go test -count=1 -timeout=2h ./pkg/agent/spool -spool.kills="${kills}" -spool.rounds=3
+    go test -count=1 -timeout=2h ./internal/agent/spool -spool.kills="${kills}" -spool.rounds=3
   fi
   if left; then
     step 'the battery'

@@ -15,9 +15,9 @@ import (
 	"runtime/debug"
 	"syscall"
 
-	"github.com/sidenote-dev/sidenote/pkg/agent"
-	"github.com/sidenote-dev/sidenote/pkg/agent/procs"
-	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
+	"github.com/sidenote-dev/sidenote/internal/agent"
+	"github.com/sidenote-dev/sidenote/internal/agent/procs"
+	"github.com/sidenote-dev/sidenote/internal/agentconfig"
 )
 
 // exitUsage tells a wrong argument from a failure.

@@ -11,7 +11,7 @@ import (
 	"knative.dev/pkg/injection/sharedmain"
 	"knative.dev/pkg/signals"
 
-	"github.com/sidenote-dev/sidenote/pkg/reconciler/inferenceservice"
+	"github.com/sidenote-dev/sidenote/internal/reconciler/inferenceservice"
 )
 
 func main() {

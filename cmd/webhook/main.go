@@ -12,7 +12,7 @@ import (
 	knativewebhook "knative.dev/pkg/webhook"
 	"knative.dev/pkg/webhook/certificates"
 
-	"github.com/sidenote-dev/sidenote/pkg/webhook"
+	"github.com/sidenote-dev/sidenote/internal/webhook"
 )
 
 func main() {

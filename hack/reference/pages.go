@@ -19,9 +19,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
 
-	"github.com/sidenote-dev/sidenote/pkg/agent/event"
-	"github.com/sidenote-dev/sidenote/pkg/agent/metrics"
-	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
+	"github.com/sidenote-dev/sidenote/internal/agent/event"
+	"github.com/sidenote-dev/sidenote/internal/agent/metrics"
+	"github.com/sidenote-dev/sidenote/internal/agentconfig"
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
 )
 
@@ -123,7 +123,7 @@ func writeReasons(out *bytes.Buffer) error {
 	for _, section := range []struct{ heading, of string }{
 		{"Drop reasons", "Reason"}, {"Skip reasons of exchanges", "SkipReason"},
 	} {
-		reasons, err := constants("pkg/agent/ledger", section.of)
+		reasons, err := constants("internal/agent/ledger", section.of)
 		if err != nil {
 			return err
 		}

@@ -8,7 +8,7 @@ package metadata
 import (
 	"strings"
 
-	"github.com/sidenote-dev/sidenote/pkg/wildcard"
+	"github.com/sidenote-dev/sidenote/internal/wildcard"
 )
 
 // Source says which annotation gives the value of which attribute.

@@ -8,7 +8,7 @@ package receiver
 import (
 	"fmt"
 
-	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
+	"github.com/sidenote-dev/sidenote/internal/agent/ledger"
 )
 
 // Stream is what one start of one agent sends: what is numbered together.

@@ -14,7 +14,7 @@ import (
 	"github.com/cloudevents/sdk-go/v2/event"
 	"knative.dev/pkg/depcheck"
 
-	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
+	"github.com/sidenote-dev/sidenote/internal/agent/ledger"
 )
 
 var model = Stream{Source: "m-predictor-default", AgentInstance: "i-1"}
@@ -199,7 +199,7 @@ func TestASubscriberNeedsNoKubernetes(t *testing.T) {
 	const library = "github.com/sidenote-dev/sidenote/pkg/receiver"
 	if err := depcheck.CheckNoDependency(library, []string{
 		"k8s.io/api/core/v1", "k8s.io/apimachinery/pkg/apis/meta/v1", "k8s.io/client-go/rest",
-		"github.com/sidenote-dev/sidenote/pkg/agent/delivery",
+		"github.com/sidenote-dev/sidenote/internal/agent/delivery",
 	}); err != nil {
 		t.Error(err)
 	}

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
+	"github.com/sidenote-dev/sidenote/internal/agent/ledger"
 	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 

@@ -13,7 +13,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
+	"github.com/sidenote-dev/sidenote/internal/agent/ledger"
 )
 
 // sound is evidence that every property holds for: five exchanges, one event

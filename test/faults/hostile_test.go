@@ -21,7 +21,7 @@ import (
 	"github.com/andybalholm/brotli"
 	"github.com/klauspost/compress/zstd"
 
-	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
+	"github.com/sidenote-dev/sidenote/internal/agent/ledger"
 	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 

@@ -10,7 +10,7 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
+	"github.com/sidenote-dev/sidenote/internal/agent/ledger"
 )
 
 // sent is an exchange as its client saw it.

@@ -16,7 +16,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
+	"github.com/sidenote-dev/sidenote/internal/agent/ledger"
 )
 
 // property is a claim about the evidence; nil where it holds.

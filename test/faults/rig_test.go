@@ -19,8 +19,8 @@ import (
 	"strconv"
 	"testing"
 
-	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
-	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
+	"github.com/sidenote-dev/sidenote/internal/agent/ledger"
+	"github.com/sidenote-dev/sidenote/internal/agentconfig"
 	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 

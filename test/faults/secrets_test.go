@@ -30,7 +30,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
+	"github.com/sidenote-dev/sidenote/internal/agentconfig"
 	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 

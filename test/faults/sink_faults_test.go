@@ -13,7 +13,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
+	"github.com/sidenote-dev/sidenote/internal/agentconfig"
 	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 

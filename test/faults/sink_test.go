@@ -16,7 +16,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
+	"github.com/sidenote-dev/sidenote/internal/agent/ledger"
 	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 

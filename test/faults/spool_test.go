@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sidenote-dev/sidenote/pkg/agent"
-	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
+	"github.com/sidenote-dev/sidenote/internal/agent"
+	"github.com/sidenote-dev/sidenote/internal/agent/ledger"
 	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 

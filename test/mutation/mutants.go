@@ -6,14 +6,14 @@ SPDX-License-Identifier: Apache-2.0
 package main
 
 const (
-	agentTests    = "pkg/agent"
-	captureTests  = "pkg/agent/capture"
-	deliveryTests = "pkg/agent/delivery"
-	eventTests    = "pkg/agent/event"
-	spoolTests    = "pkg/agent/spool"
+	agentTests    = "internal/agent"
+	captureTests  = "internal/agent/capture"
+	deliveryTests = "internal/agent/delivery"
+	eventTests    = "internal/agent/event"
+	spoolTests    = "internal/agent/spool"
 	faultsTests   = "test/faults"
 
-	reconcilerTests = "pkg/reconciler/inferenceservice"
+	reconcilerTests = "internal/reconciler/inferenceservice"
 )
 
 // mutants are to outlive changes to the source around them: keep their texts
@@ -21,262 +21,262 @@ const (
 // the test.
 var mutants = []mutant{
 	{
-		"the fsync of a segment", "pkg/agent/spool/log.go",
+		"the fsync of a segment", "internal/agent/spool/log.go",
 		"if err := l.file.Sync(); err != nil {", "if err := error(nil); err != nil {",
 		spoolTests, "TestEveryCrashPoint",
 	},
 	{
-		"the fsync of the spool's directory", "pkg/agent/spool/log.go",
+		"the fsync of the spool's directory", "internal/agent/spool/log.go",
 		"if err := l.filesystem.SyncDirectory(); err != nil {", "if err := error(nil); err != nil {",
 		spoolTests, "TestEveryCrashPoint",
 	},
 	{
-		"the order of write and acknowledgement", "pkg/agent/spool/log.go",
+		"the order of write and acknowledgement", "internal/agent/spool/log.go",
 		"func (l *Log) flush() error {\n\tif len(l.buffer) == 0 {", "func (l *Log) flush() error {\n\tif len(l.buffer) < flushBytes {",
 		spoolTests, "TestEveryCrashPoint",
 	},
 	{
-		"the order of the mark and what it says", "pkg/agent/spool/mark.go",
+		"the order of the mark and what it says", "internal/agent/spool/mark.go",
 		"if m.sync {\n\t\tif err := m.file.Sync(); err != nil {\n\t\t\t// The", "if m.sync {\n\t\tif err := error(nil); err != nil {\n\t\t\t// The",
 		spoolTests, "TestCrashAfterCrash",
 	},
 	{
-		"the word on what is spooled", "pkg/agent/delivery/spooling.go",
+		"the word on what is spooled", "internal/agent/delivery/spooling.go",
 		"status.SpooledThrough = min(status.SpooledThrough, first-1)", "_ = first",
 		faultsTests, "TestWhatWasSpooledSurvivesAKill",
 	},
 	{
-		"the counter of delivered events", "pkg/agent/ledger/ledger.go",
+		"the counter of delivered events", "internal/agent/ledger/ledger.go",
 		"a.snapshot.Delivered++", "a.snapshot.Delivered += a.snapshot.Pending % 2",
 		faultsTests, "TestASlowNetwork",
 	},
 	{
-		"the counter of dropped events", "pkg/agent/ledger/ledger.go",
+		"the counter of dropped events", "internal/agent/ledger/ledger.go",
 		"a.snapshot.Dropped[reason] += events", "_ = reason",
 		faultsTests, "TestASubscriberOfAllTypesCountsLosses",
 	},
 	{
-		"a dead letter called delivered", "pkg/agent/delivery/sink.go",
+		"a dead letter called delivered", "internal/agent/delivery/sink.go",
 		"s.account.DeadLetter()", "s.account.Deliver()",
 		faultsTests, "TestDeadLetters",
 	},
 	{
-		"the count of what the budget has no room for", "pkg/agent/exchange/pipeline.go",
+		"the count of what the budget has no room for", "internal/agent/exchange/pipeline.go",
 		"sink.Account().Drop(reason)", "_ = reason\n\t\tsink.Account().Deliver()",
 		faultsTests, "TestASubscriberOfAllTypesCountsLosses",
 	},
 	{
-		"the cap of a body", "pkg/agent/capture/recorder.go",
+		"the cap of a body", "internal/agent/capture/recorder.go",
 		"case r.size <= r.settings.MaxBytes:", "case r.size <= 2*r.settings.MaxBytes:",
 		captureTests, "TestRecorder",
 	},
 	{
-		"the cap of a decoded body", "pkg/agent/event/coding.go",
+		"the cap of a decoded body", "internal/agent/event/coding.go",
 		"limit := min(maxBytes, max(freeRatioBytes, maxRatio*int64(len(data))))", "limit := 1000*maxBytes",
 		faultsTests, "TestBombs",
 	},
 	{
-		"the ratio of a decoded body", "pkg/agent/event/coding.go",
+		"the ratio of a decoded body", "internal/agent/event/coding.go",
 		"limit := min(maxBytes, max(freeRatioBytes, maxRatio*int64(len(data))))", "limit := maxBytes",
 		eventTests, "FuzzDecode",
 	},
 	{
-		"the version of the metadata", "pkg/agent/event/shared.go",
+		"the version of the metadata", "internal/agent/event/shared.go",
 		"slices.Equal(last.metadata, attributes)", "true",
 		eventTests, "TestAnEventHasTheMetadataThatItIsBuiltWith",
 	},
 	{
-		"the encoding of a header's values", "pkg/agent/event/mode.go",
+		"the encoding of a header's values", "internal/agent/event/mode.go",
 		`return c <= ' ' || c > '~'`, `return c > '~'`,
 		eventTests, "FuzzEveryEventIsReadAsMeant",
 	},
 	{
-		"the byte budget", "pkg/agent/capture/budget.go",
+		"the byte budget", "internal/agent/capture/budget.go",
 		"if n > b.limit-used {", "if n > 2*b.limit-used {",
 		captureTests, "TestTheBudgetIsNeverExceededAndAlwaysReturned",
 	},
 	{
-		"what an event gives back to the budget", "pkg/agent/capture/budget.go",
+		"what an event gives back to the budget", "internal/agent/capture/budget.go",
 		"\tl.budget.used.Add(-held)\n\tl.capture(-held)\n\tl.giveBack()", "\tl.budget.used.Add(1 - held)\n\tl.capture(-held)\n\tl.giveBack()",
 		faultsTests, "TestOverload",
 	},
 	{
-		"the buffer of an event that has a part of it", "pkg/agent/capture/budget.go",
+		"the buffer of an event that has a part of it", "internal/agent/capture/budget.go",
 		"!overlap(l.buffer.bytes, data)", "overlap(l.buffer.bytes, data)",
 		captureTests, "TestALeaseKeepsTheBufferOfItsEvent",
 	},
 	{
-		"the buffer of an event that a second sink has", "pkg/agent/exchange/pipeline.go",
+		"the buffer of an event that a second sink has", "internal/agent/exchange/pipeline.go",
 		"releaseAfter(len(p.sinks), o.lease)", "releaseAfter(1, o.lease)",
-		"pkg/agent/exchange", "TestEveryEventHasItsOwnBytes",
+		"internal/agent/exchange", "TestEveryEventHasItsOwnBytes",
 	},
 	{
-		"the end of a body with its attempt", "pkg/agent/delivery/body.go",
+		"the end of a body with its attempt", "internal/agent/delivery/body.go",
 		"b.reader = rest\n}", "_ = rest\n}",
 		deliveryTests, "TestABodyIsNotReadAfterItsAttempt",
 	},
 	{
-		"the oldest first at the end", "pkg/agent/delivery/core.go",
+		"the oldest first at the end", "internal/agent/delivery/core.go",
 		"c.oldestFirst, c.spool.readable = true, true", "c.oldestFirst, c.spool.readable = false, true",
 		deliveryTests, "TestScenarios",
 	},
 	{
-		"one probe at a time", "pkg/agent/delivery/breaker.go",
+		"one probe at a time", "internal/agent/delivery/breaker.go",
 		"if b.open {\n\t\treturn 1\n\t}", "if b.open {\n\t\treturn b.limit\n\t}",
 		deliveryTests, "TestScenarios",
 	},
 	{
-		"the contract's table", "pkg/agent/delivery/policy.go",
+		"the contract's table", "internal/agent/delivery/policy.go",
 		"case status == 0, status >= 500, status < 100:", "case status == 0, status > 500, status < 100:",
 		faultsTests, "TestTheSinksAnswers",
 	},
 	{
-		"the exchanges that the end waits for", "pkg/agent/drain.go",
+		"the exchanges that the end waits for", "internal/agent/drain.go",
 		"e.active() > 0 ||", "false ||",
 		agentTests, "TestExchangesEndWhenTheyEnd",
 	},
 	{
-		"the time that exchanges have at the end", "pkg/agent/drain.go",
+		"the time that exchanges have at the end", "internal/agent/drain.go",
 		"if !end.exchanges(ctx) {", "bounded, stop := context.WithTimeout(ctx, a.drainTimeout)\n\tdefer stop()\n\tif !end.exchanges(bounded) {",
 		agentTests, "TestAStreamOutlastsTheDrainTimeout",
 	},
 	{
-		"the bound of the delivery at the end", "pkg/agent/drain.go",
+		"the bound of the delivery at the end", "internal/agent/drain.go",
 		"context.WithTimeout(ctx, e.deliveryTimeout)", "context.WithCancel(ctx)",
 		agentTests, "TestExchangesEndWhenTheyEnd",
 	},
 	{
-		"the NAT64 prefix for local use", "pkg/agent/delivery/embedded.go",
+		"the NAT64 prefix for local use", "internal/agent/delivery/embedded.go",
 		"{6, 7, 9, 10}, ", "",
 		deliveryTests, "TestAnEmbeddedAddressIsJudged",
 	},
 	{
-		"the cap of Retry-After", "pkg/agent/delivery/policy.go",
+		"the cap of Retry-After", "internal/agent/delivery/policy.go",
 		"return min(max(wait, 0), most)", "return max(wait, 0)",
 		deliveryTests, "FuzzRetryAfter",
 	},
 	{
-		"what of a panic is logged", "pkg/agent/logging.go",
+		"what of a panic is logged", "internal/agent/logging.go",
 		`bytes.LastIndex(line, []byte("\ngoroutine "))`, `bytes.Index(line, []byte("\n"))`,
 		agentTests, "FuzzServerLog",
 	},
 	{
-		"the headers that the model gets", "pkg/agent/proxy/forward.go",
+		"the headers that the model gets", "internal/agent/proxy/forward.go",
 		"out.URL.RawQuery = in.URL.RawQuery", "_ = in.URL.RawQuery",
-		"pkg/agent/proxy", "FuzzRawHTTP",
+		"internal/agent/proxy", "FuzzRawHTTP",
 	},
 	{
-		"the answer of a connection that was reset", "pkg/agent/proxy/connection.go",
+		"the answer of a connection that was reset", "internal/agent/proxy/connection.go",
 		"<-c.drained", "_ = c.drained",
-		"pkg/agent/proxy", "TestTheAnswerOfAResetConnectionIsRead",
+		"internal/agent/proxy", "TestTheAnswerOfAResetConnectionIsRead",
 	},
 	{
-		"the recovery of an attempt", "pkg/agent/delivery/sink.go",
+		"the recovery of an attempt", "internal/agent/delivery/sink.go",
 		"s.panics.Event(func() {", "func(work func()) { work() }(func() {",
 		deliveryTests, "TestAnAttemptThatPanicsCostsItsEvent",
 	},
 	{
-		"the acknowledgement of a record that panics", "pkg/agent/delivery/overflow.go",
+		"the acknowledgement of a record that panics", "internal/agent/delivery/overflow.go",
 		"c.out.Acknowledge = append(c.out.Acknowledge, in.record)", "_ = in.record",
 		deliveryTests, "TestScenarios",
 	},
 	{
-		"the count of an exchange that panics", "pkg/agent/exchange/guarded.go",
+		"the count of an exchange that panics", "internal/agent/exchange/guarded.go",
 		"g.watcher.lose()", "_ = g.watcher",
-		"pkg/agent/exchange", "TestAPanicCostsAnEventAndNoMore",
+		"internal/agent/exchange", "TestAPanicCostsAnEventAndNoMore",
 	},
 	{
-		"what is told of a panic", "pkg/agent/panics/panics.go",
+		"what is told of a panic", "internal/agent/panics/panics.go",
 		"if recover() != nil {\n\t\t\tplace = origin()", "if value := recover(); value != nil {\n\t\t\tplace = origin() + Place(fmt.Sprint(value))",
-		"pkg/agent/panics", "TestTheFirstFrameIsThePlace",
+		"internal/agent/panics", "TestTheFirstFrameIsThePlace",
 	},
 	{
-		"the fdatasync of the real filesystem", "pkg/agent/spool/directory.go",
+		"the fdatasync of the real filesystem", "internal/agent/spool/directory.go",
 		"{ return syncData(f.File) }", "{ return nil }",
 		spoolTests, "TestSyncsReachTheKernel",
 	},
 	{
-		"the fsync of the real directory", "pkg/agent/spool/directory.go",
+		"the fsync of the real directory", "internal/agent/spool/directory.go",
 		"error { return d.handle.Sync() }", "error { return nil }",
 		spoolTests, "TestSyncsReachTheKernel",
 	},
 	{
-		"what --sink.NAME.spool-sync asks for", "pkg/agent/spools.go",
+		"what --sink.NAME.spool-sync asks for", "internal/agent/spools.go",
 		"Sync:           sink.Spool.Sync,", "Sync: false,",
 		agentTests, "TestASpoolIsSyncedWhereThatIsAskedFor",
 	},
 	{
-		"a secret in an attribute", "pkg/agent/event/observation.go",
+		"a secret in an attribute", "internal/agent/event/observation.go",
 		`r.Header.Get("X-Request-Id"),`, `strings.ReplaceAll(r.Header.Get("Authorization"), " ", ""),`,
 		faultsTests, "TestSecretsStaySecret",
 	},
 	{
-		"the turns of live events and backlog", "pkg/agent/delivery/core.go",
+		"the turns of live events and backlog", "internal/agent/delivery/core.go",
 		"c.retriesNext = !c.retriesNext", "c.retriesNext = true",
 		faultsTests, "TestLiveEventsDoNotWaitForTheSpool",
 	},
 	{
-		"the longest backoff", "pkg/agent/delivery/policy.go",
+		"the longest backoff", "internal/agent/delivery/policy.go",
 		"most = 20 * time.Second", "most = 5 * time.Minute",
 		deliveryTests, "TestAnEventArrivesWithinHalfAMinuteOfAnOutagesEnd",
 	},
 	{
-		"the newest end of the spool", "pkg/agent/delivery/spoolstate.go",
+		"the newest end of the spool", "internal/agent/delivery/spoolstate.go",
 		"read.From = spool.Newest", "read.From = spool.Oldest",
 		faultsTests, "TestTheNewestDoNotWaitForTheSpool",
 	},
 	{
-		"a reason in ledger events", "pkg/agent/statement/issuer.go",
+		"a reason in ledger events", "internal/agent/statement/issuer.go",
 		"figures := a.Account().ObserveStatement()\n", "figures := a.Account().ObserveStatement()\n\tdelete(figures.Dropped, ledger.ReasonBudget)\n",
 		faultsTests, "TestASubscriberOfAllTypesCountsLosses",
 	},
 	{
-		"the skipped events in ledger events", "pkg/agent/statement/issuer.go",
+		"the skipped events in ledger events", "internal/agent/statement/issuer.go",
 		"skipped.Events,", "nil,",
 		faultsTests, "TestWhatIsNotSelectedIsCounted",
 	},
 	{
-		"the delivered events in ledger events", "pkg/agent/statement/issuer.go",
+		"the delivered events in ledger events", "internal/agent/statement/issuer.go",
 		"figures.Delivered,", "figures.Delivered + 1,",
 		faultsTests, "TestASlowNetwork",
 	},
 	{
-		"the largest frame of HTTP/2", "pkg/agent/proxy/transport.go",
+		"the largest frame of HTTP/2", "internal/agent/proxy/transport.go",
 		"frameSize = streamWindow", "frameSize = 1 << 20",
-		"pkg/agent/proxy", "TestTheWindowsOfHTTP2",
+		"internal/agent/proxy", "TestTheWindowsOfHTTP2",
 	},
 	{
-		"the Retry-After of an attempt beside another", "pkg/agent/delivery/breaker.go",
+		"the Retry-After of an attempt beside another", "internal/agent/delivery/breaker.go",
 		"until := now.Add(retryAfter)", "until := now",
 		deliveryTests, "TestTheRetryAfterOfEachAttemptCounts",
 	},
 	{
-		"the success of a probe that outlives another", "pkg/agent/delivery/breaker.go",
+		"the success of a probe that outlives another", "internal/agent/delivery/breaker.go",
 		"t.epoch != b.epoch && !b.outlives(t)", "t.epoch != b.epoch",
 		deliveryTests, "TestAYoungerProbesSuccessCounts",
 	},
 	{
-		"the refusal of an address that the sink has left", "pkg/agent/delivery/http.go",
+		"the refusal of an address that the sink has left", "internal/agent/delivery/http.go",
 		"if equalURLs(to, s.location.url) {", "if to != nil {",
 		deliveryTests, "TestASinkThatMovesWhileItsOldAddressIsRefusedGetsEvents",
 	},
 	{
-		"the ConfigMaps of earlier pods", "pkg/reconciler/inferenceservice/configmap.go",
+		"the ConfigMaps of earlier pods", "internal/reconciler/inferenceservice/configmap.go",
 		"if !knativeservice.MayHaveAgents(live.Service) {", "if true {",
 		reconcilerTests, "TestEarlierPodsKeepTheirConfigMaps",
 	},
 	{
-		"the Revision before in a gradual rollout", "pkg/knativeservice/applied.go",
+		"the Revision before in a gradual rollout", "internal/knativeservice/applied.go",
 		"return target.RevisionName != latest })", "return false })",
 		reconcilerTests, "TestEarlierPodsKeepTheirConfigMaps",
 	},
 	{
-		"the Revision before that is named the latest", "pkg/knativeservice/applied.go",
+		"the Revision before that is named the latest", "internal/knativeservice/applied.go",
 		"return service.IsReady() &&", "return service.Generation == service.Status.ObservedGeneration &&",
 		reconcilerTests, "TestEarlierPodsKeepTheirConfigMaps",
 	},
 	{
-		"the remedy of a refused Knative Service", "pkg/reconciler/inferenceservice/apply.go",
+		"the remedy of a refused Knative Service", "internal/reconciler/inferenceservice/apply.go",
 		`return fmt.Errorf("%w; %w", refusal, violations)`, "return refusal",
 		reconcilerTests, "TestAProbeThatServingTakesNoMoreIsSaid",
 	},

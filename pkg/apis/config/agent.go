@@ -14,7 +14,7 @@ import (
 	"knative.dev/pkg/configmap"
 	"knative.dev/pkg/configmap/parser"
 
-	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
+	"github.com/sidenote-dev/sidenote/internal/agentconfig"
 )
 
 // AgentConfigName is the ConfigMap that Agent is read from.

@@ -17,7 +17,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
 
-	"github.com/sidenote-dev/sidenote/pkg/telemetry"
+	"github.com/sidenote-dev/sidenote/internal/telemetry"
 )
 
 // shipped reads a ConfigMap as it is installed, with the options of its

@@ -13,7 +13,7 @@ import (
 	"knative.dev/pkg/configmap/parser"
 	observability "knative.dev/pkg/observability/configmap"
 
-	"github.com/sidenote-dev/sidenote/pkg/telemetry"
+	"github.com/sidenote-dev/sidenote/internal/telemetry"
 )
 
 // Observability is how the agents export their metrics and traces, when a

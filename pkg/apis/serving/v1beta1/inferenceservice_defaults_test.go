@@ -11,8 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 
+	. "github.com/sidenote-dev/sidenote/internal/testing/v1beta1"
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
-	. "github.com/sidenote-dev/sidenote/pkg/testing/v1beta1"
 )
 
 func TestDefaults(t *testing.T) {

@@ -19,8 +19,8 @@ import (
 	duckv1 "knative.dev/pkg/apis/duck/v1"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 
+	. "github.com/sidenote-dev/sidenote/internal/testing/v1beta1"
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
-	. "github.com/sidenote-dev/sidenote/pkg/testing/v1beta1"
 )
 
 func TestDuckTypes(t *testing.T) {

@@ -16,7 +16,7 @@ import (
 	duckv1 "knative.dev/pkg/apis/duck/v1"
 	"knative.dev/pkg/kmeta"
 
-	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
+	"github.com/sidenote-dev/sidenote/internal/agentconfig"
 )
 
 // InferenceService runs a model on Knative Serving. With a logger, it sends

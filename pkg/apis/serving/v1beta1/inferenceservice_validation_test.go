@@ -20,10 +20,10 @@ import (
 	"knative.dev/pkg/ptr"
 	"sigs.k8s.io/yaml"
 
+	. "github.com/sidenote-dev/sidenote/internal/testing/v1beta1"
 	"github.com/sidenote-dev/sidenote/pkg/apis/config"
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
-	. "github.com/sidenote-dev/sidenote/pkg/testing/v1beta1"
 )
 
 // refusal is what a user reads: which field it is, and what to do.

@@ -5,7 +5,7 @@ SPDX-License-Identifier: Apache-2.0
 
 package v1beta1
 
-import "github.com/sidenote-dev/sidenote/pkg/agentconfig"
+import "github.com/sidenote-dev/sidenote/internal/agentconfig"
 
 // The agent's place in a pod. Nothing of the user's may take it.
 const (

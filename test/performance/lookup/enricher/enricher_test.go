@@ -18,10 +18,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sidenote-dev/sidenote/pkg/agent/delivery"
-	"github.com/sidenote-dev/sidenote/pkg/agent/event"
-	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
-	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
+	"github.com/sidenote-dev/sidenote/internal/agent/delivery"
+	"github.com/sidenote-dev/sidenote/internal/agent/event"
+	"github.com/sidenote-dev/sidenote/internal/agent/ledger"
+	"github.com/sidenote-dev/sidenote/internal/agentconfig"
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
 )
 

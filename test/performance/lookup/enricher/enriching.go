@@ -13,9 +13,9 @@ import (
 	"os"
 	"sync"
 
-	"github.com/sidenote-dev/sidenote/pkg/agent/delivery"
-	"github.com/sidenote-dev/sidenote/pkg/agent/event"
-	"github.com/sidenote-dev/sidenote/pkg/agent/exchange"
+	"github.com/sidenote-dev/sidenote/internal/agent/delivery"
+	"github.com/sidenote-dev/sidenote/internal/agent/event"
+	"github.com/sidenote-dev/sidenote/internal/agent/exchange"
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
 )
 
@@ -56,7 +56,7 @@ func (s *enrichingSink) enrich(item *delivery.Item) error {
 }
 
 // withAttributes gives an event with further attributes, by its stored form
-// (pkg/agent/event, stored.go), which spools have too and so seldom changes.
+// (internal/agent/event, stored.go), which spools have too and so seldom changes.
 func withAttributes(e *event.Event, attributes []metadata.Attribute) (*event.Event, error) {
 	stored, data, err := e.Stored(nil)
 	if err != nil {

@@ -23,14 +23,14 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/sidenote-dev/sidenote/pkg/agent/capture"
-	"github.com/sidenote-dev/sidenote/pkg/agent/delivery"
-	"github.com/sidenote-dev/sidenote/pkg/agent/event"
-	"github.com/sidenote-dev/sidenote/pkg/agent/exchange"
-	"github.com/sidenote-dev/sidenote/pkg/agent/ledger"
-	"github.com/sidenote-dev/sidenote/pkg/agent/panics"
-	"github.com/sidenote-dev/sidenote/pkg/agent/proxy"
-	"github.com/sidenote-dev/sidenote/pkg/agentconfig"
+	"github.com/sidenote-dev/sidenote/internal/agent/capture"
+	"github.com/sidenote-dev/sidenote/internal/agent/delivery"
+	"github.com/sidenote-dev/sidenote/internal/agent/event"
+	"github.com/sidenote-dev/sidenote/internal/agent/exchange"
+	"github.com/sidenote-dev/sidenote/internal/agent/ledger"
+	"github.com/sidenote-dev/sidenote/internal/agent/panics"
+	"github.com/sidenote-dev/sidenote/internal/agent/proxy"
+	"github.com/sidenote-dev/sidenote/internal/agentconfig"
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
 )
 

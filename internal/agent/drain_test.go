@@ -1,0 +1,273 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package agent
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sidenote-dev/sidenote/internal/agent/ledger"
+	"github.com/sidenote-dev/sidenote/test/agenttest"
+)
+
+// fakeEnd is an ending over figures that a test sets.
+type fakeEnd struct {
+	begun  atomic.Uint64
+	active atomic.Int64
+	// closed says that the port is, and final that the last ledger event is out.
+	closed, final, delivered atomic.Bool
+	// late is a request that the server still has when its port closes.
+	late time.Duration
+}
+
+func (f *fakeEnd) ending(timeout time.Duration) ending {
+	return ending{
+		begun:  f.begun.Load,
+		active: f.active.Load,
+		shutdown: func(ctx context.Context) error {
+			f.closed.Store(true)
+			select {
+			case <-time.After(f.late):
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		},
+		final:           func() { f.final.Store(true) },
+		delivered:       f.delivered.Load,
+		deliveryTimeout: timeout,
+	}
+}
+
+// TestExchangesEndWhenTheyEnd, and the time for the delivery begins only then.
+func TestExchangesEndWhenTheyEnd(t *testing.T) {
+	for _, test := range []struct {
+		name      string
+		stream    time.Duration
+		late      time.Duration
+		delivered time.Duration
+		want      time.Duration
+	}{
+		{name: "an hour's stream, and a delivery in time", stream: time.Hour, delivered: 29 * time.Second, want: time.Hour + quiet + 29*time.Second},
+		{name: "an hour's stream, and no delivery", stream: time.Hour, delivered: 24 * time.Hour, want: time.Hour + quiet + 30*time.Second},
+		{name: "a request that came as the port was closed", late: time.Hour, delivered: 29 * time.Second, want: quiet + time.Hour + 29*time.Second},
+		{name: "nothing under way", delivered: 0, want: quiet},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := &fakeEnd{late: test.late}
+				if test.stream > 0 {
+					f.active.Store(1)
+					time.AfterFunc(test.stream, func() {
+						if f.closed.Load() || f.final.Load() {
+							t.Error("the port was closed under the stream")
+						}
+						f.active.Store(0)
+					})
+				}
+				begun := time.Now()
+				end := f.ending(30 * time.Second)
+				if !end.exchanges(context.Background()) {
+					t.Fatal("the exchanges were given up")
+				}
+				if !f.final.Load() {
+					t.Error("there is no final ledger event")
+				}
+				time.AfterFunc(test.delivered, func() { f.delivered.Store(true) })
+				end.delivery(context.Background())
+				if took := time.Since(begun); took < test.want-look || took > test.want+2*look {
+					t.Errorf("the end took %s, want %s", took, test.want)
+				}
+			})
+		})
+	}
+}
+
+// TestASecondSignalEndsEachPhase at once.
+func TestASecondSignalEndsEachPhase(t *testing.T) {
+	for name, begin := range map[string]func(*fakeEnd) func(context.Context){
+		"a stream is under way": func(f *fakeEnd) func(context.Context) {
+			f.active.Store(1)
+			return func(ctx context.Context) { f.ending(time.Hour).exchanges(ctx) }
+		},
+		"a request came as the port was closed": func(f *fakeEnd) func(context.Context) {
+			f.late = time.Hour
+			return func(ctx context.Context) { f.ending(time.Hour).exchanges(ctx) }
+		},
+		"events are left": func(f *fakeEnd) func(context.Context) {
+			return func(ctx context.Context) { f.ending(time.Hour).delivery(ctx) }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := new(fakeEnd)
+				run := begin(f)
+				ctx, cancel := context.WithCancel(context.Background())
+				time.AfterFunc(time.Minute, cancel)
+				begun := time.Now()
+				run(ctx)
+				if took := time.Since(begun); took != time.Minute {
+					t.Errorf("it ended after %s", took)
+				}
+				if f.final.Load() {
+					t.Error("a final ledger event went out, with exchanges under way")
+				}
+			})
+		})
+	}
+}
+
+// TestAStreamOutlastsTheDrainTimeout, and its events are still delivered.
+func TestAStreamOutlastsTheDrainTimeout(t *testing.T) {
+	signalled := make(chan struct{})
+	model := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		control := http.NewResponseController(w)
+		w.Header().Set("Content-Type", "text/event-stream")
+		write := func() error {
+			_, err := w.Write([]byte("data: x\n\n"))
+			return errors.Join(err, control.Flush())
+		}
+		if err := write(); err != nil {
+			t.Error("the stream was cut before its time:", err)
+		}
+		<-signalled
+		// Far longer than the agent waits for a delivery.
+		for range 100 {
+			time.Sleep(10 * time.Millisecond)
+			if err := write(); err != nil {
+				t.Error("the stream was cut:", err)
+				return
+			}
+		}
+	})
+	r := newRig(t, model, "--drain-timeout=1ms", "--mode=response")
+	answer, err := agenttest.HTTP1Client(t).Post(r.url("/v1/models/m:predict"), "application/json", strings.NewReader("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	r.signals <- syscall.SIGTERM
+	agenttest.Eventually(t, "the agent drains", func() bool { return strings.Contains(r.logs.String(), "agent drains") })
+	close(signalled)
+	if got := strings.Count(readAll(t, answer), "data: x"); got != 101 {
+		t.Errorf("the client got %d messages of 101", got)
+	}
+	r.wait()
+}
+
+// stuck is a writer that never returns until it is let go.
+type stuck struct{ let chan struct{} }
+
+func (s stuck) Write(p []byte) (int, error) {
+	<-s.let
+	return len(p), nil
+}
+
+func TestAStuckStandardOutputDoesntHoldTheEnd(t *testing.T) {
+	let := make(chan struct{})
+	r := newRigWriting(t, stuck{let}, agenttest.Predictor(), "--sink=stdout", "--drain-timeout=0s")
+	t.Cleanup(func() { close(let) })
+	r.post("/", "{}")
+	r.signals <- syscall.SIGTERM
+	r.wait()
+	if counts := r.ledger(); counts.Pending == 0 {
+		t.Errorf("the ledger says %+v", counts)
+	}
+}
+
+// TestDrainServesAndDelivers: after SIGTERM what is under way ends, what comes
+// is still served, and what was observed is delivered.
+func TestDrainServesAndDelivers(t *testing.T) {
+	goOn := make(chan struct{})
+	model := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/slow" {
+			<-goOn
+		}
+		agenttest.Predictor().ServeHTTP(w, r)
+	})
+	r := newRig(t, model)
+	slow := make(chan int)
+	go func() {
+		answer, err := http.Get(r.url("/slow"))
+		if err != nil {
+			slow <- 0
+			return
+		}
+		answer.Body.Close()
+		slow <- answer.StatusCode
+	}()
+	agenttest.Eventually(t, "the slow exchange is under way", func() bool { return r.agent.handler.Active() == 1 })
+	r.signals <- syscall.SIGTERM
+	agenttest.Eventually(t, "the ledger is logged", func() bool { return strings.Contains(r.logs.String(), "agent drains") })
+	if status, _ := r.post("/", "{}"); status != http.StatusOK {
+		t.Errorf("while draining the client got %d", status)
+	}
+	close(goOn)
+	if status := <-slow; status != http.StatusOK {
+		t.Errorf("the slow client got %d", status)
+	}
+	r.wait()
+	counts := r.ledger()
+	if counts.Observed != 4 || counts.Delivered != 4 || len(r.sink.Events()) != 4 {
+		t.Errorf("the ledger says %+v, the subscriber has %d", counts, len(r.sink.Events()))
+	}
+	http.DefaultClient.CloseIdleConnections()
+}
+
+// TestDrainWaitsForTheSink: an event that is on its way when the agent has
+// become idle still arrives.
+func TestDrainWaitsForTheSink(t *testing.T) {
+	r := newRig(t, agenttest.Predictor(), "--mode=response")
+	closed := make(chan struct{})
+	r.sink.Respond(func(_ agenttest.Attempt, w http.ResponseWriter, _ *http.Request) {
+		<-closed
+		w.WriteHeader(http.StatusAccepted)
+	})
+	r.post("/", "{}")
+	r.signals <- syscall.SIGTERM
+	agenttest.Eventually(t, "the agent takes no more requests", func() bool {
+		connection, err := net.Dial("tcp", r.agent.Addr())
+		if err == nil {
+			connection.Close()
+		}
+		return err != nil
+	})
+	close(closed)
+	r.wait()
+	if counts := r.ledger(); counts.Delivered != 1 {
+		t.Errorf("the ledger says %+v", counts)
+	}
+}
+
+func TestDrainEndsInTime(t *testing.T) {
+	r := newRig(t, agenttest.Predictor(), "--sink=http://127.0.0.1:1", "--drain-timeout=1s")
+	r.post("/", "{}")
+	r.signals <- syscall.SIGTERM
+	r.wait()
+	if counts := r.ledger(); counts.Dropped[ledger.ReasonShutdown] != 2 || counts.Pending != 0 {
+		t.Errorf("the ledger says %+v", counts)
+	}
+	if !strings.Contains(r.logs.String(), `"agent ends"`) {
+		t.Errorf("not logged: %s", r.logs)
+	}
+}
+
+func TestASecondSignalEndsAtOnce(t *testing.T) {
+	r := newRig(t, agenttest.Predictor(), "--sink=http://127.0.0.1:1", "--drain-timeout=1h")
+	r.post("/", "{}")
+	r.signals <- syscall.SIGTERM
+	agenttest.Eventually(t, "the agent drains", func() bool { return strings.Contains(r.logs.String(), "agent drains") })
+	r.signals <- syscall.SIGTERM
+	r.wait()
+}

@@ -1,0 +1,142 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package proxy
+
+import (
+	"net/http"
+	"net/http/httputil"
+
+	"github.com/sidenote-dev/sidenote/internal/inference"
+)
+
+// passage is one exchange on its way through the proxy. It holds the state that
+// the hooks and the bodies share, in one allocation.
+type passage struct {
+	handler *Handler
+	client  http.ResponseWriter
+	request *http.Request
+	// watcher is nil where nobody watches.
+	watcher Watcher
+	// extra are the headers that the model gets beside the client's own.
+	extra http.Header
+	// proxy is the handler's, with the hooks of this exchange.
+	proxy httputil.ReverseProxy
+
+	unread   unread
+	overhead overhead
+	linger   linger
+	// answer is the model's, once its head is there.
+	answer       *http.Response
+	requestBody  watchedBody
+	answerBody   meteredBody
+	lingeredBody lingeringBody
+}
+
+func newPassage(h *Handler, w http.ResponseWriter, r *http.Request) *passage {
+	p := &passage{handler: h, client: w, request: r, proxy: h.proxy}
+	p.overhead.start()
+	p.watcher, p.extra = h.Begin(r)
+	p.proxy.Rewrite, p.proxy.ModifyResponse, p.proxy.ErrorHandler = p.rewrite, p.relay, p.unanswered
+	if p.watcher != nil {
+		p.linger = linger{RoundTripper: meteredTransport{h.proxy.Transport, &p.overhead}, watcher: p.watcher}
+		p.proxy.Transport = &p.linger
+	}
+	return p
+}
+
+func (p *passage) run() {
+	if p.watcher != nil {
+		// Also when ReverseProxy panics with ErrAbortHandler, which goes on.
+		defer p.end()
+	}
+	if !inference.AsksForTunnel(p.request) {
+		// ReverseProxy would pass any other protocol on, or refuse the request
+		// because of it.
+		p.request.Header.Del("Upgrade")
+	}
+	p.proxy.ServeHTTP(p.client, p.request)
+}
+
+// rewrite makes the request to the model.
+func (p *passage) rewrite(r *httputil.ProxyRequest) {
+	if r.In.ProtoMajor == 1 && r.Out.Body != nil {
+		r.Out.Body = p.unread.watch(r.Out.Body)
+	}
+	forward(r.Out, r.In, p.handler.target, p.extra)
+	if p.watcher != nil {
+		p.watchRequest(r.Out)
+	}
+	if r.In.ProtoMajor == 2 && r.Out.Body != nil {
+		r.Out.Body = closingBody{r.Out.Body, r.In.Body}
+	}
+}
+
+func (p *passage) watchRequest(out *http.Request) {
+	if bodiless(out) {
+		p.watcher.RequestDone()
+		return
+	}
+	p.requestBody = watchedBody{out.Body, p.watcher, Watcher.RequestBytes, Watcher.RequestDone, &p.overhead}
+	out.Body = &p.requestBody
+}
+
+// relay prepares the model's response for the client.
+func (p *passage) relay(res *http.Response) error {
+	if _, given := res.Header["Content-Type"]; !given {
+		// Or the server would guess one.
+		p.client.Header()["Content-Type"] = nil
+	}
+	if res.ContentLength == 0 {
+		// Nothing to flush: a response of a head alone, such as a gRPC
+		// error's, must not become a head and an empty body.
+		p.proxy.FlushInterval = 0
+	}
+	if res.StatusCode != http.StatusSwitchingProtocols {
+		p.unread.endConnection(p.client)
+	}
+	if p.watcher == nil {
+		return nil
+	}
+	if res.StatusCode == http.StatusSwitchingProtocols {
+		watchTunnel(p.request, res, p.watcher)
+		return nil
+	}
+	p.answer = res
+	p.watcher.ResponseHead(res.StatusCode, res.Header, res.ContentLength)
+	p.answerBody = meteredBody{watchedBody{res.Body, p.watcher, Watcher.ResponseBytes, Watcher.ResponseDone, &p.overhead}}
+	p.lingeredBody = lingeringBody{ReadCloser: &p.answerBody, linger: &p.linger}
+	res.Body = &p.lingeredBody
+	return nil
+}
+
+// unanswered is called where the model gave no response.
+func (p *passage) unanswered(w http.ResponseWriter, r *http.Request, err error) {
+	class := classify(r, err)
+	p.handler.OnError(class)
+	if class != ErrorUnreachable {
+		// The model broke off, and so do we: the caller sees what it would
+		// see without the agent.
+		panic(http.ErrAbortHandler)
+	}
+	if p.watcher != nil {
+		p.watcher.Unanswered(http.StatusBadGateway)
+	}
+	p.unread.endConnection(w)
+	// As queue-proxy, which would meet the same error without the agent.
+	http.Error(w, err.Error(), http.StatusBadGateway)
+}
+
+func (p *passage) end() {
+	var trailer http.Header
+	if p.answer != nil {
+		trailer = p.answer.Trailer
+	}
+	p.watcher.End(trailer)
+	if p.answer != nil && p.handler.OnOverhead != nil {
+		p.overhead.stop()
+		p.handler.OnOverhead(p.overhead.total())
+	}
+}

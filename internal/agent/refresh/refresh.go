@@ -1,0 +1,174 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+// Package refresh keeps the metadata that goes into events up to date with a
+// mounted directory, while the agent runs.
+package refresh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/sidenote-dev/sidenote/internal/agent/panics"
+	"github.com/sidenote-dev/sidenote/pkg/metadata"
+)
+
+// Interval is the time between two reads of the directory. The kubelet needs a
+// minute or more to update a changed ConfigMap.
+const Interval = time.Second
+
+// maxFileBytes is well above the size of valid metadata.
+const maxFileBytes = 64 << 10
+
+// Source has the applied metadata. It is safe for concurrent use.
+type Source struct {
+	path     string
+	logger   *zap.Logger
+	fallback []metadata.Attribute
+	current  atomic.Pointer[snapshot]
+	changes  atomic.Uint64
+	failures atomic.Uint64
+	// last is the last result of reading, so that each one is handled once.
+	last finding
+}
+
+// finding is the result of reading the file: its content, or none.
+type finding struct {
+	kind    findingKind
+	content string
+}
+
+type findingKind uint8
+
+const (
+	absent findingKind = iota
+	unreadable
+	readable
+)
+
+type snapshot struct {
+	attributes []metadata.Attribute
+	hash       string
+}
+
+// NewSource returns a source of the attributes in a directory. Where dir is empty
+// or has no such file, the source has the given attributes. NewSource reads the
+// directory once.
+func NewSource(dir string, given []metadata.Attribute, logger *zap.Logger) *Source {
+	s := &Source{logger: logger, fallback: given}
+	s.set(given)
+	if dir != "" {
+		s.path = filepath.Join(dir, metadata.FileName)
+		s.refresh()
+	}
+	return s
+}
+
+// Attributes returns the applied metadata. The caller must not change it.
+func (s *Source) Attributes() []metadata.Attribute { return s.current.Load().attributes }
+
+// Hash is the hash of the applied metadata, the same as the control plane's.
+func (s *Source) Hash() string { return s.current.Load().hash }
+
+// Changes counts changes that were applied.
+func (s *Source) Changes() uint64 { return s.changes.Load() }
+
+// Failures counts contents that could not be applied.
+func (s *Source) Failures() uint64 { return s.failures.Load() }
+
+// Run reads the directory at each Interval until ctx is done.
+func (s *Source) Run(ctx context.Context) {
+	if s.path == "" {
+		return
+	}
+	ticker := time.NewTicker(Interval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			if place := panics.Catch(s.refresh); place != "" {
+				s.failures.Add(1)
+				s.logger.Error("a panic: the last valid metadata stays applied", zap.String("place", string(place)))
+			}
+		}
+	}
+}
+
+// refresh applies the content of the directory. Content that can't be read or
+// isn't valid changes nothing.
+func (s *Source) refresh() {
+	content, err := s.readFile()
+	found := finding{kind: readable, content: string(content)}
+	if err != nil {
+		found = finding{kind: unreadable}
+		if errors.Is(err, fs.ErrNotExist) {
+			found.kind = absent
+		}
+	}
+	if found == s.last {
+		return
+	}
+	s.last = found
+	switch found.kind {
+	case absent:
+		s.apply(s.fallback, "the metadata file is gone: metadata of the arguments applied")
+	case unreadable:
+		s.fail(err)
+	case readable:
+		attributes, err := metadata.ParseFile(content)
+		if err != nil {
+			s.fail(err)
+			return
+		}
+		s.apply(attributes, "metadata applied")
+	}
+}
+
+func (s *Source) readFile() ([]byte, error) {
+	file, err := os.Open(s.path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	content, err := io.ReadAll(io.LimitReader(file, maxFileBytes+1))
+	if err == nil && len(content) > maxFileBytes {
+		err = fmt.Errorf("the metadata file has more than %d bytes", maxFileBytes)
+	}
+	return content, err
+}
+
+func (s *Source) fail(err error) {
+	s.failures.Add(1)
+	s.logger.Warn("the metadata file can't be used: the last valid metadata stays applied", zap.Error(err))
+}
+
+func (s *Source) apply(attributes []metadata.Attribute, message string) {
+	before := s.Hash()
+	s.set(attributes)
+	if s.Hash() == before {
+		return
+	}
+	s.changes.Add(1)
+	names := make([]string, 0, len(attributes))
+	for _, attribute := range attributes {
+		names = append(names, attribute.Name)
+	}
+	s.logger.Info(message, zap.Strings("attributes", names), zap.String("hash", s.Hash()))
+}
+
+func (s *Source) set(attributes []metadata.Attribute) {
+	s.current.Store(&snapshot{attributes: attributes, hash: metadata.Hash(attributes)})
+}

@@ -1,0 +1,161 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package agentconfig
+
+import (
+	"cmp"
+	"net/url"
+	"time"
+
+	"go.uber.org/zap/zapcore"
+
+	"github.com/sidenote-dev/sidenote/internal/telemetry"
+	"github.com/sidenote-dev/sidenote/pkg/metadata"
+)
+
+// argument is one row of a table: how a part of a T is named, read and written.
+type argument[T any] struct {
+	name, format, doc string
+	codec[T]
+}
+
+// codec reads a part of a T from the value of an argument. It writes a value for
+// each time that the argument is to be given: none where the part is left to the
+// default.
+type codec[T any] struct {
+	read  func(*T, string) error
+	write func(*T) []string
+}
+
+// field is the codec of a field that is unset where it is zero.
+func field[T any, V comparable](at func(*T) *V, as text[V]) codec[T] {
+	return codec[T]{
+		read: func(t *T, s string) (err error) { *at(t), err = as.parse(s); return err },
+		write: func(t *T) []string {
+			var unset V
+			if value := *at(t); value != unset {
+				return []string{as.format(value)}
+			}
+			return nil
+		},
+	}
+}
+
+// optional is the codec of a field that is unset where it is nil.
+func optional[T, V any](at func(*T) **V, as text[V]) codec[T] {
+	return field(at, text[*V]{
+		parse:  func(s string) (*V, error) { value, err := as.parse(s); return &value, err },
+		format: func(value *V) string { return as.format(*value) },
+	})
+}
+
+// within is the codec of a part of a P that a T may have.
+func within[T, P any](at func(*T) **P, of codec[P]) codec[T] {
+	return codec[T]{
+		read: func(t *T, s string) error {
+			part := at(t)
+			*part = cmp.Or(*part, new(P))
+			return of.read(*part, s)
+		},
+		write: func(t *T) []string {
+			if *at(t) == nil {
+				return nil
+			}
+			return of.write(*at(t))
+		},
+	}
+}
+
+// The tables, in the order in which Args writes them: the sinks stand between
+// the two.
+var (
+	exchangeArguments = []argument[Config]{
+		{"port", "PORT", "where it serves the model, on 127.0.0.1 only: HTTP/1.1 and HTTP/2 without TLS",
+			field(func(c *Config) *uint16 { return &c.Port }, port)},
+		{"admin-port", "PORT", "where it answers /readyz (the model is ready), /healthz (the agent lives), /metrics and /status, on every address",
+			field(func(c *Config) *uint16 { return &c.AdminPort }, port)},
+		{"target", "URL", "the model",
+			field(func(c *Config) **url.URL { return &c.Target }, target)},
+		{"source", "NAME", "the events' source, a URI reference",
+			field(func(c *Config) *string { return &c.Source }, source)},
+		{"inference-service", "NAME", "the attribute inferenceservicename",
+			field(func(c *Config) *string { return &c.InferenceService }, attributeValue)},
+		{"namespace", "NAME", "the attribute namespace",
+			field(func(c *Config) *string { return &c.Namespace }, attributeValue)},
+		{"component", "NAME", "the attribute component",
+			field(func(c *Config) *string { return &c.Component }, attributeValue)},
+		{"mode", "MODE", "which sides are sent: all, request or response",
+			field(func(c *Config) *Mode { return &c.Mode }, choice("mode", Modes()))},
+		{"events", "LIST", "which events are sent, of " + join(Kinds(), ", "), codec[Config]{
+			func(c *Config, s string) (err error) { c.Events, err = ParseKinds(s); return err },
+			func(c *Config) []string {
+				if len(c.Events) == 0 {
+					return nil
+				}
+				return []string{FormatKinds(c.Events)}
+			},
+		}},
+		{"paths", "PATTERN", "the paths that are inference, once for each pattern: * is any run of characters, and a leading ! says what is not. Without one, everything but health probes and metrics scrapes", codec[Config]{
+			func(c *Config, s string) error { return c.Paths.Add(s) },
+			func(c *Config) []string { return c.Paths.Patterns() },
+		}},
+		{"content-mode", "MODE", "how events go out: binary, structured, or auto, which is binary wherever headers can carry the attributes unchanged",
+			field(func(c *Config) *ContentMode { return &c.ContentMode }, choice("content mode", ContentModes()))},
+		{"max-payload-bytes", "BYTES", "the largest body that goes into an event",
+			field(func(c *Config) *int64 { return &c.MaxPayloadBytes }, bytesFrom(1))},
+		{"buffer-bytes", "BYTES", "the budget of everything that is held in memory for events",
+			field(func(c *Config) *int64 { return &c.BufferBytes }, bytesFrom(MinBufferBytes))},
+		{"max-exchanges", "NUMBER", "how many exchanges may be under way. Further requests are answered with 503. Plan 96 KiB of memory for each. A long head counts as several exchanges. 0 means no bound",
+			optional(func(c *Config) **int64 { return &c.MaxExchanges }, integer[int64]("number", 0, maxExchanges))},
+		{"readiness-probe", "JSON", "the model's readiness probe, as a Kubernetes Probe with httpGet, tcpSocket or grpc and a numeric port; without one the target is dialled",
+			field(func(c *Config) **Probe { return &c.ReadinessProbe }, probe)},
+		{"startup-probe", "JSON", "the model's startup probe, in the same form",
+			field(func(c *Config) **Probe { return &c.StartupProbe }, probe)},
+		{"drain-timeout", "DURATION", "how long events are still delivered after SIGTERM, from the end of the last exchange. Exchanges have no time limit. A second SIGTERM ends exchanges and delivery at once",
+			optional(func(c *Config) **time.Duration { return &c.DrainTimeout }, durationFrom(0))},
+		{"ledger-interval", "DURATION", "the time between two ledger events, where --events has those and there is something new: at least " + minLedgerInterval.String(),
+			field(func(c *Config) *time.Duration { return &c.LedgerInterval }, durationFrom(minLedgerInterval))},
+	}
+
+	outputArguments = []argument[Config]{
+		{"metrics-protocol", "PROTOCOL", "how metrics are exported: prometheus serves them at /metrics of the admin port, grpc and http/protobuf send them to a collector (OTLP), none does neither",
+			field(func(c *Config) *telemetry.Protocol { return &c.MetricsExport.Protocol }, anyOf[telemetry.Protocol]())},
+		{"metrics-endpoint", "URL", "the collector of metrics, for grpc http://host:4317, for http/protobuf http://host:4318/v1/metrics; without a scheme it is reached by TLS",
+			field(func(c *Config) *string { return &c.MetricsExport.Endpoint }, anyText)},
+		{"metrics-export-interval", "DURATION", "how often metrics are sent (default 60s)",
+			field(func(c *Config) *time.Duration { return &c.MetricsExport.Interval }, durationFrom(0))},
+		{"tracing-protocol", "PROTOCOL", "how traces are exported: none, grpc, http/protobuf or stdout",
+			field(func(c *Config) *telemetry.Protocol { return &c.TracesExport.Protocol }, anyOf[telemetry.Protocol]())},
+		{"tracing-endpoint", "URL", "the collector of traces, for grpc http://host:4317, for http/protobuf http://host:4318/v1/traces; without a scheme it is reached by TLS",
+			field(func(c *Config) *string { return &c.TracesExport.Endpoint }, anyText)},
+		{"tracing-sampling-rate", "RATE", "the share of requests without a trace context that begin a trace, from 0 to 1; those with one are traced where it says that it is sampled. 0 traces none of either, and stdout has all of the former", codec[Config]{
+			func(c *Config, s string) (err error) { c.TracesExport.SamplingRate, err = rate.parse(s); return err },
+			func(c *Config) []string {
+				if c.TracesExport == (telemetry.Traces{}) {
+					return nil
+				}
+				return []string{rate.format(c.TracesExport.SamplingRate)}
+			},
+		}},
+		{"metadata", "ATTRIBUTE=VALUE", "an attribute of every event, once for each; everything after the first = is the value", codec[Config]{
+			func(c *Config, s string) error {
+				attribute, err := metadata.ParseArgument(s)
+				c.Metadata = append(c.Metadata, attribute)
+				return err
+			},
+			func(c *Config) (values []string) {
+				for _, attribute := range c.Metadata {
+					values = append(values, attribute.Argument())
+				}
+				return values
+			},
+		}},
+		{"metadata-dir", "DIR", "a directory that is watched for a file " + metadata.FileName + ", a flat JSON object of attribute to value that replaces what --metadata gave",
+			field(func(c *Config) *string { return &c.MetadataDir }, anyText)},
+		{"log-level", "LEVEL", "debug, info, warn or error (default info); logs go to stderr",
+			field(func(c *Config) *zapcore.Level { return &c.LogLevel }, logLevel)},
+	}
+)

@@ -1,0 +1,143 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+// Package inference says which requests to a model are inference. It is pure,
+// and the one place that knows: the webhook refuses path patterns by it, and
+// the agent selects requests by it.
+package inference
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/sidenote-dev/sidenote/internal/wildcard"
+)
+
+// Bounds of what one InferenceService may list.
+const (
+	MaxPatterns     = 32
+	MaxPatternBytes = 256
+)
+
+// exclude begins a pattern of paths that are not inference.
+const exclude = "!"
+
+// Verdict says whether a request is inference, and why not. The set is closed.
+type Verdict uint8
+
+// The verdicts.
+const (
+	// Inference: its events are wanted.
+	Inference Verdict = iota
+	// Probe: it asks how the server or its models are, or scrapes metrics.
+	Probe
+	// OtherPath: the patterns leave its path out.
+	OtherPath
+)
+
+// Paths are the patterns of the paths that are inference. The zero value has
+// none: then every request is inference but for probes and scrapes.
+type Paths struct {
+	included, excluded []wildcard.Pattern
+	// written are the patterns as they were added.
+	written []string
+}
+
+// ParsePaths reads patterns: "/v1/models/*:predict", where each * stands for
+// any run of characters, slashes included, or with a leading ! what is not
+// inference. An error names the first wrong one by its place, from 1.
+func ParsePaths(patterns []string) (Paths, error) {
+	var paths Paths
+	for i, text := range patterns {
+		if err := paths.Add(text); err != nil {
+			return Paths{}, fmt.Errorf("pattern %d: %w", i+1, err)
+		}
+	}
+	return paths, nil
+}
+
+// Add reads one more pattern.
+func (p *Paths) Add(text string) error {
+	if err := ValidatePattern(text); err != nil {
+		return err
+	}
+	if len(p.written) == MaxPatterns {
+		return fmt.Errorf("more than %d patterns: write fewer, with * for any run of characters", MaxPatterns)
+	}
+	p.written = append(p.written, text)
+	if excluded, ok := strings.CutPrefix(text, exclude); ok {
+		p.excluded = append(p.excluded, wildcard.Parse(excluded))
+	} else {
+		p.included = append(p.included, wildcard.Parse(text))
+	}
+	return nil
+}
+
+// Patterns gives the patterns as they were added.
+func (p Paths) Patterns() []string { return p.written }
+
+// ValidatePattern says why a text is no pattern.
+func ValidatePattern(text string) error {
+	path := strings.TrimPrefix(text, exclude)
+	switch {
+	case len(text) > MaxPatternBytes:
+		return fmt.Errorf("the pattern has %d bytes: write at most %d", len(text), MaxPatternBytes)
+	case !strings.HasPrefix(path, "/") && !strings.HasPrefix(path, wildcard.Any):
+		return errors.New("is no pattern of a path: begin it with / or *, after a ! for what is not inference, as in /v1/models/*:predict")
+	case !utf8.ValidString(path) || strings.ContainsFunc(path, unicode.IsControl):
+		return errors.New("is no pattern of a path: write it in printable characters")
+	case strings.ContainsAny(path, "?#"):
+		return errors.New("only the path is matched: leave out the query")
+	case strings.Contains(path, "%"):
+		return errors.New("a path is matched as it reads without percent-encoding: write the character itself")
+	default:
+		return nil
+	}
+}
+
+// Judge says by its head whether a request is inference. The head may leave open
+// whether there is a body: a chunked one may turn out to be empty. Then verdict
+// says what the request is with a body, and ifEmpty what it is without one.
+// Otherwise the two are the same. The path that counts is the decoded one, so
+// that no other encoding of it goes unseen.
+func (p Paths) Judge(r *http.Request) (verdict, ifEmpty Verdict) {
+	verdict = p.judge(r, r.ContentLength == 0)
+	if r.ContentLength >= 0 {
+		return verdict, verdict
+	}
+	return verdict, p.judge(r, true)
+}
+
+func (p Paths) judge(r *http.Request, empty bool) Verdict {
+	path := r.URL.Path
+	switch {
+	case probes(r, empty):
+		return Probe
+	case matchAny(p.excluded, path):
+		return OtherPath
+	case len(p.included) > 0:
+		if !matchAny(p.included, path) {
+			return OtherPath
+		}
+		return Inference
+	case asksForHealth(r, empty):
+		return Probe
+	default:
+		return Inference
+	}
+}
+
+func matchAny(patterns []wildcard.Pattern, path string) bool {
+	for _, p := range patterns {
+		if p.Match(path) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,316 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package knativeservice
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"knative.dev/pkg/network"
+	"knative.dev/pkg/ptr"
+
+	"github.com/sidenote-dev/sidenote/internal/agentconfig"
+	"github.com/sidenote-dev/sidenote/pkg/apis/config"
+	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
+)
+
+const (
+	metadataVolume    = v1beta1.ReservedNamePrefix + "metadata"
+	metadataDirectory = "/etc/sidenote/metadata"
+	tokenVolume       = v1beta1.ReservedNamePrefix + "sink-token"
+	tokenDirectory    = "/var/run/sidenote/sink"
+	tokenFile         = "token"
+
+	deadLetterTokenVolume    = v1beta1.ReservedNamePrefix + "dead-letter-token"
+	deadLetterTokenDirectory = "/var/run/sidenote/dead-letter"
+
+	// noTokenVolume is an empty one over the directory where Kubernetes mounts a
+	// token for its API. Kubernetes leaves out a container that mounts something
+	// there, and the agent has no use for that API.
+	noTokenVolume      = v1beta1.ReservedNamePrefix + "no-token"
+	apiTokenDirectory  = "/var/run/secrets/kubernetes.io/serviceaccount"
+	noTokenVolumeBytes = 1 << 20
+
+	// tokenLifetimeSeconds is Kubernetes' own default; the kubelet renews the
+	// file at four fifths of it.
+	tokenLifetimeSeconds = 3600
+)
+
+// addAgent puts the agent in front of the model: it takes the model's port
+// and probes, and the model keeps listening without declaring it. The agent
+// comes last, so that every other container keeps its index, by which errors
+// name it. It returns what of the logger it leaves out, because the agent would
+// refuse it, and an agent that doesn't start takes its model down.
+func addAgent(is *v1beta1.InferenceService, pod *corev1.PodSpec, applied Applied) (ignored []string) {
+	owner := portOwner(pod.Containers)
+	if owner < 0 {
+		// Validation refuses it; an object from before it is shown to Serving as
+		// it is, which says what is wrong.
+		return nil
+	}
+	model := &pod.Containers[owner]
+	port := model.Ports[0]
+	if port.ContainerPort == 0 {
+		// As Serving has it.
+		port.ContainerPort = v1beta1.DefaultPort
+	}
+	model.Ports = nil
+	if !slices.ContainsFunc(model.Env, func(env corev1.EnvVar) bool { return env.Name == "PORT" }) {
+		model.Env = append(model.Env, corev1.EnvVar{Name: "PORT", Value: strconv.Itoa(int(port.ContainerPort))})
+	}
+	resolvePorts(pod.Containers, owner, port)
+	readiness, startup := agentProbes(model, port, applied.MultiContainerProbing)
+	settings, _ := agentSettingsOf(is, applied)
+	args, ignored := draftAgent(is, owner, port, readiness, startup, applied).args()
+
+	agent := corev1.Container{
+		Name:            v1beta1.AgentContainerName,
+		Image:           applied.Agent.Image,
+		Args:            args,
+		Env:             agentEnvironment(settings),
+		Ports:           []corev1.ContainerPort{{Name: port.Name, ContainerPort: v1beta1.AgentPort}},
+		Resources:       *settings.Resources.DeepCopy(),
+		SecurityContext: restricted(),
+		ReadinessProbe: &corev1.Probe{ProbeHandler: corev1.ProbeHandler{
+			HTTPGet: &corev1.HTTPGetAction{Path: "/readyz", Port: intstr.FromInt32(v1beta1.AgentAdminPort)},
+		}},
+		TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
+	}
+	if is.Spec.Predictor.Logger.MetadataRefresh == v1beta1.RefreshLive {
+		mount(pod, &agent, metadataDirectory, corev1.Volume{Name: metadataVolume, VolumeSource: corev1.VolumeSource{
+			ConfigMap: &corev1.ConfigMapVolumeSource{
+				LocalObjectReference: corev1.LocalObjectReference{Name: is.MetadataName(v1beta1.PredictorComponent)},
+				Optional:             ptr.Bool(true),
+			},
+		}})
+	}
+	mountToken(pod, &agent, tokenVolume, tokenDirectory, applied.Sink)
+	if applied.Sink != nil {
+		mountTrust(is, pod, &agent, applied)
+		mountToken(pod, &agent, deadLetterTokenVolume, deadLetterTokenDirectory, applied.DeadLetterSink)
+		mountSpool(pod, &agent, is.Spec.Predictor.Logger.Spool)
+	}
+	mount(pod, &agent, apiTokenDirectory, corev1.Volume{Name: noTokenVolume, VolumeSource: corev1.VolumeSource{
+		EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: resource.NewQuantity(noTokenVolumeBytes, resource.BinarySI)},
+	}})
+	pod.Containers = append(pod.Containers, agent)
+	return ignored
+}
+
+// NoAgent says why an InferenceService with a logger gets no agent, or is
+// empty: the model would take the agent's port, and one of the two would not
+// start.
+func NoAgent(is *v1beta1.InferenceService) string {
+	containers := is.Spec.Predictor.Containers
+	owner := portOwner(containers)
+	if owner < 0 {
+		return ""
+	}
+	switch port := containers[owner].Ports[0].ContainerPort; port {
+	case v1beta1.AgentPort, v1beta1.AgentAdminPort:
+		return fmt.Sprintf("spec.predictor.containers[%d].ports[0].containerPort is %d, a port of the agent's: let the model listen on another one", owner, port)
+	default:
+		return ""
+	}
+}
+
+// portOwner returns the index of the container that serves the model, or a
+// negative number.
+func portOwner(containers []corev1.Container) int {
+	return slices.IndexFunc(containers, func(c corev1.Container) bool { return len(c.Ports) > 0 })
+}
+
+// restricted is what the restricted Pod security standard asks of a
+// container, whatever the pod's own containers may do. The pod, the image or
+// the platform names the user: OpenShift refuses a number that is outside of
+// the namespace's range.
+func restricted() *corev1.SecurityContext {
+	return &corev1.SecurityContext{
+		AllowPrivilegeEscalation: ptr.Bool(false),
+		ReadOnlyRootFilesystem:   ptr.Bool(true),
+		RunAsNonRoot:             ptr.Bool(true),
+		Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
+		SeccompProfile:           &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+	}
+}
+
+// mountToken gives the agent a token for a sink that wants one.
+func mountToken(pod *corev1.PodSpec, agent *corev1.Container, volume, directory string, sink *AppliedSink) {
+	audience := sink.audience()
+	if audience == "" {
+		return
+	}
+	mount(pod, agent, directory, corev1.Volume{Name: volume, VolumeSource: corev1.VolumeSource{
+		Projected: &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{{
+			ServiceAccountToken: &corev1.ServiceAccountTokenProjection{
+				Audience:          audience,
+				ExpirationSeconds: ptr.Int64(tokenLifetimeSeconds),
+				Path:              tokenFile,
+			},
+		}}},
+	}})
+}
+
+func mount(pod *corev1.PodSpec, container *corev1.Container, path string, volume corev1.Volume) {
+	pod.Volumes = append(pod.Volumes, volume)
+	container.VolumeMounts = append(container.VolumeMounts, corev1.VolumeMount{
+		Name: volume.Name, MountPath: path, ReadOnly: true,
+	})
+}
+
+// draftAgent collects what the agent is told: by the InferenceService, and by
+// what is in force.
+func draftAgent(is *v1beta1.InferenceService, owner int, port corev1.ContainerPort, readiness, startup *corev1.Probe, applied Applied) *agentDraft {
+	logger := is.Spec.Predictor.Logger
+	draft := &agentDraft{owner: owner}
+	settings, errs := agentSettingsOf(is, applied)
+	if errs != nil {
+		draft.addOfLogger("resources", refuse(errs))
+	}
+	draft.add("metadata.name", func(c *agentconfig.Config) error {
+		c.Port, c.AdminPort = agentconfig.DefaultPort, agentconfig.DefaultAdminPort
+		c.Source, c.InferenceService = is.ServiceName(v1beta1.PredictorComponent), is.Name
+		c.Namespace, c.Component = is.Namespace, string(v1beta1.PredictorComponent)
+		return nil
+	})
+	draft.addOfModel("ports", func(c *agentconfig.Config) error {
+		c.Target = &url.URL{Scheme: "http", Host: "127.0.0.1:" + strconv.Itoa(int(port.ContainerPort))}
+		return nil
+	})
+	draft.addOfLogger("mode", func(c *agentconfig.Config) error { c.Mode = agentconfig.Mode(logger.Mode); return nil })
+	draft.addSelection(logger)
+	draft.addOfLogger("contentMode", func(c *agentconfig.Config) error {
+		c.ContentMode = agentconfig.ContentMode(logger.ContentMode)
+		return nil
+	})
+	draft.addBudget(logger, settings)
+	draft.addProbes(readiness, startup, applied.MultiContainerProbing)
+	if applied.Sink != nil {
+		draft.addSink(applied)
+		draft.addDelivery(logger.Delivery)
+		draft.addDeadLetterSink(applied.DeadLetterSink)
+		draft.addSpool(logger.Spool)
+	}
+	draft.addOfLogger("metadataRefresh", func(c *agentconfig.Config) error {
+		switch refresh := logger.MetadataRefresh; refresh {
+		case v1beta1.RefreshByRevision:
+		case v1beta1.RefreshLive:
+			c.MetadataDir = metadataDirectory
+		default:
+			return fmt.Errorf("%q is not supported: write %s or %s", refresh, v1beta1.RefreshByRevision, v1beta1.RefreshLive)
+		}
+		return nil
+	})
+	for _, attribute := range applied.Metadata {
+		draft.addOfLogger("metadata", func(c *agentconfig.Config) error { c.Metadata = append(c.Metadata, attribute); return nil })
+	}
+	draft.add("config-observability", func(c *agentconfig.Config) error { setTelemetry(c, applied.Observability); return nil })
+	return draft
+}
+
+// addSelection adds which events are sent, and of which paths.
+func (d *agentDraft) addSelection(logger *v1beta1.LoggerSpec) {
+	for i, text := range logger.Events {
+		d.addOfLogger(fmt.Sprintf("events[%d]", i), func(c *agentconfig.Config) error {
+			kind, err := agentconfig.ParseKind(text)
+			if err == nil && !slices.Contains(c.Events, kind) {
+				c.Events = append(c.Events, kind)
+			}
+			return err
+		})
+	}
+	for i, pattern := range logger.Paths {
+		d.addOfLogger(fmt.Sprintf("paths[%d]", i), func(c *agentconfig.Config) error { return c.Paths.Add(pattern) })
+	}
+}
+
+// addBudget adds how much the agent holds.
+func (d *agentDraft) addBudget(logger *v1beta1.LoggerSpec, settings *config.Agent) {
+	d.addOfLogger("resources", func(c *agentconfig.Config) error {
+		c.MaxPayloadBytes, c.BufferBytes = settings.MaxPayloadBytes, max(settings.BufferBytes, settings.MaxPayloadBytes)
+		if settings.MaxExchanges > 0 {
+			// An agent from before there was a bound doesn't know the argument.
+			c.MaxExchanges = &settings.MaxExchanges
+		}
+		return nil
+	})
+	if own := logger.MaxPayloadBytes; own != nil {
+		d.addOfLogger("maxPayloadBytes", func(c *agentconfig.Config) error {
+			if *own < 1 || *own > v1beta1.GreatestMaxPayloadBytes {
+				return fmt.Errorf("it is %d: write from 1 to %d", *own, v1beta1.GreatestMaxPayloadBytes)
+			}
+			c.MaxPayloadBytes, c.BufferBytes = *own, max(settings.BufferBytes, *own)
+			return nil
+		})
+	}
+}
+
+// addProbes adds the probes that the agent runs.
+func (d *agentDraft) addProbes(readinessProbe, startupProbe *corev1.Probe, multiContainerProbing bool) {
+	if readinessProbe != nil {
+		d.addOfModel(readyToServe, func(c *agentconfig.Config) (err error) {
+			c.ReadinessProbe, err = agentProbe(readinessProbe)
+			return err
+		})
+	}
+	if startupProbe != nil {
+		d.addOfModel(startup, func(c *agentconfig.Config) (err error) { c.StartupProbe, err = agentProbe(startupProbe); return err })
+		if !multiContainerProbing {
+			d.addOfModel(startup+".failureThreshold", refuse(errors.New("the agent runs the probe and can't restart the model: "+
+				"have "+featureMultiContainerProbing+" set to enabled in Knative Serving's ConfigMap config-features, and change the specification then")))
+		}
+	}
+}
+
+// addSink adds where events go, and what is mounted for it.
+func (d *agentDraft) addSink(applied Applied) {
+	sink := applied.Sink
+	if url := sink.Address.URL; url != nil {
+		d.addOfLogger("sink", func(c *agentconfig.Config) error { c.Sinks = []agentconfig.Sink{{URL: url.URL()}}; return nil })
+	}
+	d.addOfLogger("sink", func(c *agentconfig.Config) error {
+		if len(c.Sinks) == 0 && sink.Key != "" {
+			c.Sinks = make([]agentconfig.Sink, 1)
+		}
+		if len(c.Sinks) > 0 {
+			setFiles(&c.Sinks[0], sink, sinkTrustDirectory, sinkAddressFile, tokenDirectory)
+		}
+		if domain, needed := clusterDomain(applied); needed {
+			c.ClusterDomain = domain
+		}
+		return nil
+	})
+}
+
+// setFiles names what is mounted for a sink.
+func setFiles(to *agentconfig.Sink, sink *AppliedSink, trustOf, addressFile, tokenOf string) {
+	to.CACertsDir = trustOf
+	if sink.Key != "" {
+		to.AddressFile = trustDirectory + "/" + addressFile
+	}
+	if audience := sink.audience(); audience != "" {
+		to.TokenFile = tokenOf + "/" + tokenFile
+		if sink.Key != "" {
+			to.TokenAudience = audience
+		}
+	}
+}
+
+// clusterDomain returns the cluster's DNS domain where a token goes by it, and
+// none that an agent would refuse: its default holds then.
+func clusterDomain(applied Applied) (domain string, needed bool) {
+	domain = strings.ToLower(strings.TrimSuffix(network.GetClusterDomainName(), "."))
+	sendsToken := applied.Sink.audience() != "" || applied.DeadLetterSink.audience() != ""
+	return domain, sendsToken && len(validation.IsDNS1123Subdomain(domain)) == 0
+}

@@ -1,0 +1,95 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package knativeservice
+
+import (
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/sidenote-dev/sidenote/internal/agentconfig"
+	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
+)
+
+const (
+	spoolVolume    = v1beta1.ReservedNamePrefix + "spool"
+	spoolDirectory = "/var/lib/sidenote/spool"
+)
+
+// logsAllowance is what an agent's log may take of its ephemeral storage,
+// beside a spool: the kubelet rotates it at 10 MiB, and keeps five, by default.
+var logsAllowance = resource.MustParse("64Mi")
+
+// spoolSize returns the size of the spool's volume, or nil where there is none.
+// One that validation refuses is none, should an object have it all the same:
+// an agent that refuses its arguments takes its model down.
+func spoolSize(spool *v1beta1.SpoolSpec) *resource.Quantity {
+	if spool == nil || spool.SizeLimit == nil ||
+		spool.SizeLimit.Cmp(v1beta1.MinSpoolSize) < 0 || spool.SizeLimit.Cmp(v1beta1.MaxSpoolSize) > 0 {
+		return nil
+	}
+	return spool.SizeLimit
+}
+
+// mountSpool returns the agent the volume that its spool is on.
+func mountSpool(pod *corev1.PodSpec, agent *corev1.Container, spool *v1beta1.SpoolSpec) {
+	size := spoolSize(spool)
+	if size == nil {
+		return
+	}
+	limit := size.DeepCopy()
+	pod.Volumes = append(pod.Volumes, corev1.Volume{Name: spoolVolume, VolumeSource: corev1.VolumeSource{
+		EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: &limit},
+	}})
+	agent.VolumeMounts = append(agent.VolumeMounts, corev1.VolumeMount{Name: spoolVolume, MountPath: spoolDirectory})
+	if !limitsStorage(append(slices.Clone(pod.Containers), *agent)) {
+		return
+	}
+	// The kubelet sums up the limits of those containers that have one, and
+	// evicts a pod whose volumes take more: the spool must count in the sum.
+	storage := size.DeepCopy()
+	storage.Add(logsAllowance)
+	for _, list := range []*corev1.ResourceList{&agent.Resources.Requests, &agent.Resources.Limits} {
+		if *list == nil {
+			*list = make(corev1.ResourceList, 1)
+		}
+		if own := (*list)[corev1.ResourceEphemeralStorage]; own.Cmp(storage) < 0 {
+			(*list)[corev1.ResourceEphemeralStorage] = storage
+		}
+	}
+}
+
+func limitsStorage(containers []corev1.Container) bool {
+	for i := range containers {
+		if _, limited := containers[i].Resources.Limits[corev1.ResourceEphemeralStorage]; limited {
+			return true
+		}
+	}
+	return false
+}
+
+// addSpool adds the settings of a spool. Its limit is three quarters of the
+// volume's, which a filesystem's own needs count in as well.
+func (d *agentDraft) addSpool(spool *v1beta1.SpoolSpec) {
+	if spool == nil {
+		return
+	}
+	d.addOfSink("spool", func(s *agentconfig.Sink) error {
+		size := spoolSize(spool)
+		if size == nil {
+			return fmt.Errorf("its sizeLimit is missing or out of bounds: write from %s to %s", v1beta1.MinSpoolSize.String(), v1beta1.MaxSpoolSize.String())
+		}
+		s.Spool = &agentconfig.Spool{
+			Directory: spoolDirectory, Bytes: size.Value() / 4 * 3, DropNewest: spool.WhenFull == v1beta1.DropNewest, Sync: spool.Sync,
+		}
+		return nil
+	})
+	if spoolSize(spool) != nil && spool.WhenFull != v1beta1.DropNewest && spool.WhenFull != v1beta1.DropOldest {
+		d.addOfLogger("spool.whenFull", refuse(fmt.Errorf("%q is not supported: write %s or %s", spool.WhenFull, v1beta1.DropOldest, v1beta1.DropNewest)))
+	}
+}

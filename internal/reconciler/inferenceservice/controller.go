@@ -1,0 +1,91 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+// Package inferenceservice reconciles InferenceServices: each becomes a
+// Knative Service with the agent in front of its model.
+package inferenceservice
+
+import (
+	"context"
+
+	"k8s.io/client-go/tools/cache"
+	kubeclient "knative.dev/pkg/client/injection/kube/client"
+	configmapinformer "knative.dev/pkg/client/injection/kube/informers/core/v1/configmap/filtered"
+	"knative.dev/pkg/configmap"
+	"knative.dev/pkg/controller"
+	"knative.dev/pkg/logging"
+	"knative.dev/pkg/reconciler"
+	"knative.dev/pkg/resolver"
+	servingclient "knative.dev/serving/pkg/client/injection/client"
+	serviceinformer "knative.dev/serving/pkg/client/injection/informers/serving/v1/service"
+
+	"github.com/sidenote-dev/sidenote/internal/knativeconfig"
+	"github.com/sidenote-dev/sidenote/internal/knativeservice"
+	"github.com/sidenote-dev/sidenote/pkg/apis/config"
+	"github.com/sidenote-dev/sidenote/pkg/apis/serving"
+	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
+	inferenceserviceinformer "github.com/sidenote-dev/sidenote/pkg/client/injection/informers/serving/v1beta1/inferenceservice"
+	inferenceservicereconciler "github.com/sidenote-dev/sidenote/pkg/client/injection/reconciler/serving/v1beta1/inferenceservice"
+)
+
+// ConfigMapSelector selects the ConfigMaps that this controller makes: the
+// context of NewController must carry it for the filtered informer. Of what
+// somebody else gives that label a fingerprint is held in memory.
+const ConfigMapSelector = serving.ComponentLabelKey
+
+// stores give the configuration of Sidenote and of Knative Serving.
+type stores []reconciler.ConfigStore
+
+// ToContext implements reconciler.ConfigStore.
+func (s stores) ToContext(ctx context.Context) context.Context {
+	for _, store := range s {
+		ctx = store.ToContext(ctx)
+	}
+	return ctx
+}
+
+// NewController makes the controller, and has it woken by what it depends on.
+func NewController(ctx context.Context, watcher configmap.Watcher) *controller.Impl {
+	inferenceServices := inferenceserviceinformer.Get(ctx)
+	services := serviceinformer.Get(ctx)
+	configMaps := configmapinformer.Get(ctx, ConfigMapSelector)
+
+	if err := configMaps.Informer().SetTransform(fingerprint); err != nil {
+		logging.FromContext(ctx).Fatalw("Failed to bound the cache of ConfigMaps", "error", err)
+	}
+
+	r := &Reconciler{
+		kube:                   kubeclient.Get(ctx),
+		serving:                servingclient.Get(ctx),
+		serviceLister:          services.Lister(),
+		configMapLister:        configMaps.Lister(),
+		inferenceServiceLister: inferenceServices.Lister(),
+	}
+	impl := inferenceservicereconciler.NewImpl(ctx, r, func(impl *controller.Impl) controller.Options {
+		resync := func(string, any) { impl.GlobalResync(inferenceServices.Informer()) }
+		store := config.NewStore(logging.FromContext(ctx).Named("config-store"), resync)
+		store.WatchConfigs(watcher)
+		return controller.Options{ConfigStore: stores{store, knativeconfig.FollowServing(ctx, resync)}}
+	})
+	r.resolver = resolver.NewURIResolverFromTracker(ctx, impl.Tracker)
+	var err error
+	if r.trustBundles, err = followTrustBundles(ctx, func() { impl.GlobalResync(inferenceServices.Informer()) }); err != nil {
+		logging.FromContext(ctx).Fatalw("Failed to follow the cluster's trust bundles", "error", err)
+	}
+
+	inferenceServices.Informer().AddEventHandler(controller.HandleAll(impl.Enqueue))
+	ownedBy := cache.FilteringResourceEventHandler{
+		FilterFunc: controller.FilterController(&v1beta1.InferenceService{}),
+		Handler:    controller.HandleAll(impl.EnqueueControllerOf),
+	}
+	services.Informer().AddEventHandler(ownedBy)
+	configMaps.Informer().AddEventHandler(ownedBy)
+	configMaps.Informer().AddEventHandler(cache.FilteringResourceEventHandler{
+		FilterFunc: controller.FilterWithName(knativeservice.NamespaceTrustName),
+		// No InferenceService, or one that needs it: see ObserveDeletion.
+		Handler: controller.HandleAll(impl.Enqueue),
+	})
+	return impl
+}
