@@ -29,7 +29,13 @@ func OwnerHash(is *v1beta1.InferenceService, attributes []metadata.Attribute) st
 		Annotations map[string]string     `json:"annotations"`
 		Labels      map[string]string     `json:"labels"`
 		Metadata    []metadata.Attribute  `json:"metadata"`
-	}{is.Spec.Predictor, templateAnnotations(is), templateLabels(is), ownedAttributes(is, attributes)})))
+	}{ofTemplate(is.Spec.Predictor), templateAnnotations(is), templateLabels(is), ownedAttributes(is, attributes)})))
+}
+
+// ofTemplate returns what of a predictor becomes the template.
+func ofTemplate(predictor v1beta1.PredictorSpec) v1beta1.PredictorSpec {
+	predictor.CanaryTrafficPercent = nil
+	return predictor
 }
 
 // OwnerUnchanged reports whether a recorded hash, of whatever version, is of
@@ -49,7 +55,7 @@ func unversionedOwnerHash(is *v1beta1.InferenceService, attributes []metadata.At
 		Predictor   v1beta1.PredictorSpec `json:"predictor"`
 		Annotations map[string]string     `json:"annotations,omitempty"`
 		Metadata    []metadata.Attribute  `json:"metadata,omitempty"`
-	}{is.Spec.Predictor, knativeAnnotations(is), ownedAttributes(is, attributes)})
+	}{ofTemplate(is.Spec.Predictor), knativeAnnotations(is), ownedAttributes(is, attributes)})
 	if err != nil {
 		return ""
 	}

@@ -9,6 +9,7 @@ import (
 	"context"
 	"maps"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	netapi "knative.dev/networking/pkg/apis/networking"
 	"knative.dev/pkg/kmeta"
@@ -27,7 +28,8 @@ var serviceAnnotations = []string{knativeserving.RolloutDurationKey}
 var serviceLabels = []string{netapi.VisibilityLabelKey}
 
 // MakeService builds the predictor's Knative Service. What Serving would
-// default and we own is written explicitly.
+// default and we own is written explicitly. All traffic goes to the latest
+// Revision: Rollout.Split divides it.
 func MakeService(is *v1beta1.InferenceService, ownerHash string, applied Applied) *servingv1.Service {
 	service, _ := makeService(is, ownerHash, applied)
 	return service
@@ -94,21 +96,19 @@ func makeService(is *v1beta1.InferenceService, ownerHash string, applied Applied
 					},
 				},
 			},
-			RouteSpec: servingv1.RouteSpec{
-				Traffic: []servingv1.TrafficTarget{{LatestRevision: ptr.Bool(true), Percent: ptr.Int64(100)}},
-			},
+			RouteSpec: servingv1.RouteSpec{Traffic: allToLatest()},
 		},
 	}
 	return service, ignored
 }
 
-// TakeOver returns the live Knative Service the desired labels and annotations,
-// and the desired specification unless the one that it has holds, which this
+// TakeOver returns the live Knative Service the desired labels, annotations and
+// traffic, and the desired template unless the one that it has holds, which this
 // controller might build otherwise than the one that built it. It leaves the
-// labels and annotations of others. It reports whether any of the metadata
-// that we own changed; the specification is not compared, for Serving's
+// labels and annotations of others. It reports whether any of the metadata that
+// we own or the traffic changed; the template is not compared, for Serving's
 // webhook has defaulted the live one.
-func TakeOver(live, desired *servingv1.Service, templateHolds bool) (updated *servingv1.Service, metadataChanged bool) {
+func TakeOver(live, desired *servingv1.Service, templateHolds bool) (updated *servingv1.Service, changed bool) {
 	updated = live.DeepCopy()
 	annotations := maps.Clone(desired.Annotations)
 	if templateHolds {
@@ -121,7 +121,9 @@ func TakeOver(live, desired *servingv1.Service, templateHolds bool) (updated *se
 	}
 	labelsChanged := own(&updated.Labels, desired.Labels, serviceLabels)
 	annotationsChanged := own(&updated.Annotations, annotations, append([]string{serving.LastAppliedAnnotationKey}, serviceAnnotations...))
-	return updated, labelsChanged || annotationsChanged
+	trafficChanged := !equality.Semantic.DeepEqual(live.Spec.Traffic, desired.Spec.Traffic)
+	updated.Spec.Traffic = desired.Spec.Traffic
+	return updated, labelsChanged || annotationsChanged || trafficChanged
 }
 
 // own sets what is desired, and removes the keys that are ours alone where

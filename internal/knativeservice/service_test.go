@@ -447,7 +447,7 @@ func TestWithoutALoggerTheModelIsServedAsItIs(t *testing.T) {
 }
 
 func TestThePredictorsLimitsReachTheTemplate(t *testing.T) {
-	service := made(Seed(WithReplicas(1, 3), WithTimeout(60), WithPredictor(func(p *v1beta1.PredictorSpec) {
+	service := made(Seed(WithReplicas(1, 3), WithScale(50, v1beta1.ScaleByRPS), WithTimeout(60), WithPredictor(func(p *v1beta1.PredictorSpec) {
 		p.ContainerConcurrency, p.ResponseStartTimeoutSeconds, p.IdleTimeoutSeconds = ptr.Int64(4), ptr.Int64(50), ptr.Int64(40)
 		p.ServiceAccountName, p.EnableServiceLinks = "trainer", ptr.Bool(true)
 	})))
@@ -458,7 +458,10 @@ func TestThePredictorsLimitsReachTheTemplate(t *testing.T) {
 	if spec.ServiceAccountName != "trainer" || !*spec.EnableServiceLinks {
 		t.Errorf("the Pod's own fields got lost: %+v", spec)
 	}
-	want := map[string]string{"autoscaling.knative.dev/min-scale": "1", "autoscaling.knative.dev/max-scale": "3", "version": "v2.1.0"}
+	want := map[string]string{
+		"autoscaling.knative.dev/min-scale": "1", "autoscaling.knative.dev/max-scale": "3", "version": "v2.1.0",
+		"autoscaling.knative.dev/target": "50", "autoscaling.knative.dev/metric": "rps",
+	}
 	if diff := cmp.Diff(want, service.Spec.Template.Annotations); diff != "" {
 		t.Errorf("annotations (-want, +got): %s", diff)
 	}

@@ -88,6 +88,12 @@ func knativeAnnotations(is *v1beta1.InferenceService) map[string]string {
 	if replicas := is.Spec.Predictor.MaxReplicas; replicas != nil {
 		annotations[autoscaling.MaxScaleAnnotationKey] = strconv.Itoa(int(*replicas))
 	}
+	if target := is.Spec.Predictor.ScaleTarget; target != nil {
+		annotations[autoscaling.TargetAnnotationKey] = strconv.Itoa(int(*target))
+	}
+	if metric := is.Spec.Predictor.ScaleMetric; metric != "" {
+		annotations[autoscaling.MetricAnnotationKey] = string(metric)
+	}
 	return annotations
 }
 

@@ -53,7 +53,7 @@ func Validate(ctx context.Context, is *v1beta1.InferenceService) *apis.FieldErro
 	validate := func(is *v1beta1.InferenceService) *apis.FieldError {
 		service := MakeService(is, "", Applied{Agent: agent, MultiContainerProbing: MultiContainerProbing(ctx)})
 		service.SetDefaults(ctx)
-		return asOwn(service.Validate(ctx), is.Spec.Predictor.Containers)
+		return ofScale(asOwn(service.Validate(ctx), is.Spec.Predictor.Containers), &is.Spec.Predictor)
 	}
 	// First without the agent, which takes over what Serving would judge: the
 	// model's port and probes.

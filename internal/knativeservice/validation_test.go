@@ -107,6 +107,10 @@ func TestWhatServingRefusesIsSaidOfTheInferenceService(t *testing.T) {
 			WithAnnotation("autoscaling.knative.dev/min-scale", "many"),
 			"", "metadata.annotations.autoscaling.knative.dev/min-scale", "invalid value: many",
 		},
+		"a metric that the autoscaler doesn't scale by": {
+			WithScale(80, v1beta1.ScaleByCPU),
+			"", "spec.predictor.scaleMetric", "autoscaling.knative.dev/class: hpa.autoscaling.knative.dev",
+		},
 		"a sidecar's missing image": {
 			WithSidecar(corev1.Container{Name: "tokenizer"}), "", "spec.predictor.containers[1].image", "missing field(s)",
 		},

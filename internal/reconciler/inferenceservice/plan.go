@@ -86,10 +86,11 @@ func Plan(is *v1beta1.InferenceService, live Live, platform Platform) Changes {
 	}
 	if is.Spec.Predictor.Logger == nil {
 		status.ClearLogger()
+		withoutService := *status.DeepCopy()
 		return Changes{
 			ConfigMaps: planWithoutLogger(is, live, platform),
-			Service:    planService(is, live.Service, nil, knativeservice.Applied{}),
-			Status:     status, StatusWithoutService: status,
+			Service:    planService(is, live.Service, nil, knativeservice.Applied{}, &status),
+			Status:     status, StatusWithoutService: withoutService,
 		}
 	}
 
@@ -106,9 +107,9 @@ func Plan(is *v1beta1.InferenceService, live Live, platform Platform) Changes {
 	others := knativeservice.OthersServe(live.Service, ownerUnchanged, applied)
 	changes := Changes{
 		ConfigMaps: append(planMetadata(is, live, selection.attributes, others), planTrust(is, live, platform.Trust, applied, desired, others, &status)...),
-		Service:    planService(is, live.Service, selection.listed, applied),
 	}
 	changes.StatusWithoutService = *status.DeepCopy()
+	changes.Service = planService(is, live.Service, selection.listed, applied, &status)
 	reportLogger(is, &status, applied, desired, live, selection)
 	changes.Status = status
 	if sink.Address == nil || (deadLetterSink != nil && deadLetterSink.Address == nil) {
@@ -157,18 +158,29 @@ func planTemplate(is *v1beta1.InferenceService, live *servingv1.Service, listed 
 }
 
 // planService returns the Knative Service to write, or nil if its inputs are
-// unchanged and nobody else changed it.
-func planService(is *v1beta1.InferenceService, live *servingv1.Service, listed []metadata.Attribute, applied knativeservice.Applied) *servingv1.Service {
+// unchanged and nobody else changed it. It says in the status which Revisions are
+// rolled out.
+func planService(is *v1beta1.InferenceService, live *servingv1.Service, listed []metadata.Attribute, applied knativeservice.Applied, status *v1beta1.InferenceServiceStatus) *servingv1.Service {
 	desired := knativeservice.MakeService(is, knativeservice.OwnerHash(is, listed), applied)
 	if live == nil {
 		return desired
 	}
 	_, recordedHash := knativeservice.LastApplied(live)
-	templateHolds := live.Generation == is.Status.Components[v1beta1.PredictorComponent].ServiceGeneration &&
-		knativeservice.Holds(live, knativeservice.OwnerUnchanged(recordedHash, is, listed), applied)
-	updated, metadataChanged := knativeservice.TakeOver(live, desired, templateHolds)
-	if templateHolds && !metadataChanged {
+	recordHolds := knativeservice.Holds(live, knativeservice.OwnerUnchanged(recordedHash, is, listed), applied)
+	desired.Spec.Traffic = planTraffic(is, live, !recordHolds, status)
+	templateHolds := recordHolds && live.Generation == is.Status.Components[v1beta1.PredictorComponent].ServiceGeneration
+	updated, changed := knativeservice.TakeOver(live, desired, templateHolds)
+	if templateHolds && !changed {
 		return nil
 	}
 	return updated
+}
+
+// planTraffic divides the traffic of a Knative Service.
+func planTraffic(is *v1beta1.InferenceService, live *servingv1.Service, newTemplate bool, status *v1beta1.InferenceServiceStatus) []servingv1.TrafficTarget {
+	component := status.Components[v1beta1.PredictorComponent]
+	rollout := knativeservice.Rollout{Latest: component.LatestRolledoutRevision, Previous: component.PreviousRolledoutRevision}.Observe(live)
+	rollout, traffic := rollout.Split(is.Spec.Predictor.CanaryTrafficPercent, live, newTemplate)
+	status.SetRollout(v1beta1.PredictorComponent, rollout.Latest, rollout.Previous)
+	return traffic
 }

@@ -127,6 +127,13 @@ func WithReplicas(least, greatest int32) Option {
 	})
 }
 
+// WithScale says what its autoscaler aims at.
+func WithScale(target int32, metric v1beta1.ScaleMetric) Option {
+	return WithPredictor(func(predictor *v1beta1.PredictorSpec) {
+		predictor.ScaleTarget, predictor.ScaleMetric = &target, metric
+	})
+}
+
 // WithTimeout says how many seconds a request may take.
 func WithTimeout(seconds int64) Option {
 	return WithPredictor(func(predictor *v1beta1.PredictorSpec) { predictor.Timeout = &seconds })

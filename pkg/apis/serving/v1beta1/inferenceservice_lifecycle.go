@@ -11,6 +11,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"knative.dev/pkg/apis"
+	"knative.dev/pkg/ptr"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 )
 
@@ -91,16 +92,17 @@ func (s *InferenceServiceStatus) PropagateService(component ComponentType, servi
 	if s.Components[component].LatestCreatedRevision == service.Status.LatestCreatedRevisionName {
 		before = s.GetCondition(PredictorReady)
 	}
-	if s.Components == nil {
-		s.Components = make(map[ComponentType]ComponentStatus, 1)
-	}
-	s.Components[component] = ComponentStatus{
-		ServiceName:           service.Name,
-		ServiceGeneration:     service.Generation,
-		URL:                   service.Status.URL,
-		LatestCreatedRevision: service.Status.LatestCreatedRevisionName,
-		LatestReadyRevision:   service.Status.LatestReadyRevisionName,
-	}
+	last := s.Components[component]
+	s.setComponent(component, ComponentStatus{
+		ServiceName:               service.Name,
+		ServiceGeneration:         service.Generation,
+		URL:                       service.Status.URL,
+		LatestCreatedRevision:     service.Status.LatestCreatedRevisionName,
+		LatestReadyRevision:       service.Status.LatestReadyRevisionName,
+		LatestRolledoutRevision:   last.LatestRolledoutRevision,
+		PreviousRolledoutRevision: last.PreviousRolledoutRevision,
+		Traffic:                   trafficOf(service),
+	})
 	s.URL = service.Status.URL
 	s.Address = service.Status.Address
 
@@ -124,6 +126,34 @@ func (s *InferenceServiceStatus) PropagateService(component ComponentType, servi
 	default:
 		manager.MarkUnknown(PredictorReady, ready.Reason, "%s", ready.Message)
 	}
+}
+
+// trafficOf returns where a Knative Service says that its traffic goes.
+func trafficOf(service *servingv1.Service) (targets []TrafficTarget) {
+	for _, target := range service.Status.Traffic {
+		targets = append(targets, TrafficTarget{
+			RevisionName:   target.RevisionName,
+			LatestRevision: target.LatestRevision != nil && *target.LatestRevision,
+			Percent:        ptr.Int64Value(target.Percent),
+			Tag:            target.Tag,
+			URL:            target.URL,
+		})
+	}
+	return targets
+}
+
+// SetRollout says which Revisions of a component had all of its traffic.
+func (s *InferenceServiceStatus) SetRollout(component ComponentType, latest, previous string) {
+	status := s.Components[component]
+	status.LatestRolledoutRevision, status.PreviousRolledoutRevision = latest, previous
+	s.setComponent(component, status)
+}
+
+func (s *InferenceServiceStatus) setComponent(component ComponentType, status ComponentStatus) {
+	if s.Components == nil {
+		s.Components = make(map[ComponentType]ComponentStatus, 1)
+	}
+	s.Components[component] = status
 }
 
 // MarkSinkResolved says that the sink has an address.

@@ -30,8 +30,12 @@ import (
 // +kubebuilder:subresource:status
 // +kubebuilder:printcolumn:name="URL",type=string,JSONPath=`.status.url`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=='Ready')].status`
+// +kubebuilder:printcolumn:name="Prev",type=integer,JSONPath=`.status.components.predictor.traffic[?(@.tag=='prev')].percent`
+// +kubebuilder:printcolumn:name="Latest",type=integer,JSONPath=`.status.components.predictor.traffic[?(@.latestRevision==true)].percent`
 // +kubebuilder:printcolumn:name="Logger",type=string,JSONPath=`.status.conditions[?(@.type=='LoggerReady')].status`
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=='Ready')].reason`
+// +kubebuilder:printcolumn:name="PrevRolledoutRevision",type=string,priority=1,JSONPath=`.status.components.predictor.traffic[?(@.tag=='prev')].revisionName`
+// +kubebuilder:printcolumn:name="LatestReadyRevision",type=string,priority=1,JSONPath=`.status.components.predictor.latestReadyRevision`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type InferenceService struct {
 	metav1.TypeMeta `json:",inline"`
@@ -95,6 +99,17 @@ type PredictorSpec struct {
 	// Knative's max-scale.
 	// +optional
 	MaxReplicas *int32 `json:"maxReplicas,omitempty"`
+	// ScaleTarget is the value of scaleMetric that Knative's autoscaler aims at for
+	// each pod, 1 or more: a number of requests at once, requests per second, a
+	// percentage of the requested CPU, or MiB of memory. Default: Knative's
+	// container-concurrency-target-default or requests-per-second-target-default.
+	// +optional
+	ScaleTarget *int32 `json:"scaleTarget,omitempty"`
+	// ScaleMetric is the metric that Knative's autoscaler scales by: concurrency or
+	// rps. cpu and memory need the annotation autoscaling.knative.dev/class:
+	// hpa.autoscaling.knative.dev. Default: concurrency.
+	// +optional
+	ScaleMetric ScaleMetric `json:"scaleMetric,omitempty"`
 	// ContainerConcurrency is the largest number of requests that one pod handles
 	// at a time; further ones wait. 0 means no limit. With a logger it must not
 	// exceed the agent's max-exchanges. Default: Knative's container-concurrency.
@@ -114,6 +129,13 @@ type PredictorSpec struct {
 	// revision-idle-timeout-seconds.
 	// +optional
 	IdleTimeoutSeconds *int64 `json:"idleTimeoutSeconds,omitempty"`
+	// CanaryTrafficPercent is the percentage of the traffic that the latest Revision
+	// gets, from 0 to 100. The Revision that had all of the traffic before gets the
+	// rest, and has the tag prev. If the latest Revision itself had all of it, the
+	// one before that gets the rest, so that 0 rolls back. Without such a Revision,
+	// the latest one gets everything. A change creates no Revision. Default: 100.
+	// +optional
+	CanaryTrafficPercent *int64 `json:"canaryTrafficPercent,omitempty"`
 
 	// Logger adds an agent to the pod, which sends requests and responses as
 	// CloudEvents. It selects the events, their attributes and their sink.
@@ -124,6 +146,18 @@ type PredictorSpec struct {
 	// Unknown holds the fields that this version doesn't know.
 	Unknown UnknownFields `json:"-"`
 }
+
+// ScaleMetric is what Knative's autoscaler scales by.
+type ScaleMetric string
+
+// The metrics of the autoscaler. CPU and memory are those of Knative's
+// autoscaler of the class hpa.autoscaling.knative.dev.
+const (
+	ScaleByConcurrency ScaleMetric = "concurrency"
+	ScaleByRPS         ScaleMetric = "rps"
+	ScaleByCPU         ScaleMetric = "cpu"
+	ScaleByMemory      ScaleMetric = "memory"
+)
 
 // LoggerMode selects which sides of an exchange are sent: all, request or
 // response.
@@ -345,6 +379,36 @@ type ComponentStatus struct {
 	// LatestReadyRevision is the name of the Revision that became ready last.
 	// +optional
 	LatestReadyRevision string `json:"latestReadyRevision,omitempty"`
+	// LatestRolledoutRevision is the name of the Revision that got all of the
+	// traffic last. It gets the rest of the traffic of a canary.
+	// +optional
+	LatestRolledoutRevision string `json:"latestRolledoutRevision,omitempty"`
+	// PreviousRolledoutRevision is the name of the Revision that got all of the
+	// traffic before latestRolledoutRevision.
+	// +optional
+	PreviousRolledoutRevision string `json:"previousRolledoutRevision,omitempty"`
+	// Traffic shows which Revisions get traffic, as Knative Serving reports it.
+	// +optional
+	// +listType=atomic
+	Traffic []TrafficTarget `json:"traffic,omitempty"`
+}
+
+// TrafficTarget is a Revision that gets traffic.
+type TrafficTarget struct {
+	// RevisionName is the name of the Revision.
+	RevisionName string `json:"revisionName"`
+	// LatestRevision says that the Revision gets the traffic as the one that became
+	// ready last.
+	// +optional
+	LatestRevision bool `json:"latestRevision,omitempty"`
+	// Percent is the percentage of the traffic that the Revision gets.
+	Percent int64 `json:"percent"`
+	// Tag is prev for the earlier Revision of a canary.
+	// +optional
+	Tag string `json:"tag,omitempty"`
+	// URL is the address of this Revision alone. Absent without a tag.
+	// +optional
+	URL *apis.URL `json:"url,omitempty"`
 }
 
 // LoggerStatus shows the logger settings that the running template has.

@@ -140,6 +140,7 @@ func (s *PredictorSpec) validate(ctx context.Context) *apis.FieldError {
 	errs := s.Unknown.validate(reflect.TypeFor[PredictorSpec](), predictorAdvice)
 	errs = errs.Also(s.validateContainers())
 	errs = errs.Also(s.validateVolumes())
+	errs = errs.Also(s.validateCanary())
 	if s.Logger != nil {
 		errs = errs.Also(s.Logger.validate(ctx).ViaField("logger"))
 		// Resources that are refused say nothing of the agent.
@@ -242,31 +243,29 @@ func (s *PredictorSpec) validateVolumes() (errs *apis.FieldError) {
 // validateScale refuses bounds that contradict each other, or an annotation
 // that says the same in Knative's words.
 func (is *InferenceService) validateScale() (errs *apis.FieldError) {
-	const least, greatest = "minReplicas", "maxReplicas"
-	bounds := []struct {
+	const least, greatest, target = "minReplicas", "maxReplicas", "scaleTarget"
+	numbers := []struct {
 		field      string
 		value      *int32
+		from       int32
 		annotation []string
 	}{
-		{least, is.Spec.Predictor.MinReplicas, autoscaling.MinScaleAnnotation},
-		{greatest, is.Spec.Predictor.MaxReplicas, autoscaling.MaxScaleAnnotation},
+		{least, is.Spec.Predictor.MinReplicas, 0, autoscaling.MinScaleAnnotation},
+		{greatest, is.Spec.Predictor.MaxReplicas, 0, autoscaling.MaxScaleAnnotation},
+		{target, is.Spec.Predictor.ScaleTarget, 1, autoscaling.TargetAnnotation},
 	}
-	for _, bound := range bounds {
-		if bound.value == nil {
+	for _, number := range numbers {
+		if number.value == nil {
 			continue
 		}
-		if *bound.value < 0 {
-			errs = errs.Also(apis.ErrInvalidValue(strconv.Itoa(int(*bound.value)), "spec.predictor."+bound.field, "write 0 or more"))
+		if *number.value < number.from {
+			errs = errs.Also(apis.ErrInvalidValue(strconv.Itoa(int(*number.value)), "spec.predictor."+number.field, fmt.Sprintf("write %d or more", number.from)))
 		}
-		for _, key := range bound.annotation {
-			if _, found := is.Annotations[key]; found {
-				errs = errs.Also(&apis.FieldError{
-					Message: "expected exactly one, got both",
-					Paths:   []string{"spec.predictor." + bound.field, apis.CurrentField + "metadata.annotations[" + key + "]"},
-					Details: "remove one of them",
-				})
-			}
-		}
+		errs = errs.Also(is.validateNotAnnotated(number.field, number.annotation))
+	}
+	if metric := is.Spec.Predictor.ScaleMetric; metric != "" {
+		errs = errs.Also(validateOneOf(metric, "spec.predictor.scaleMetric", ScaleByConcurrency, ScaleByRPS, ScaleByCPU, ScaleByMemory))
+		errs = errs.Also(is.validateNotAnnotated("scaleMetric", autoscaling.MetricAnnotation))
 	}
 	minimum, maximum := is.Spec.Predictor.MinReplicas, is.Spec.Predictor.MaxReplicas
 	if minimum != nil && maximum != nil && *maximum != 0 && *minimum > *maximum {
@@ -276,6 +275,29 @@ func (is *InferenceService) validateScale() (errs *apis.FieldError) {
 		})
 	}
 	return errs
+}
+
+// validateNotAnnotated refuses an annotation that says the same as a field of
+// the predictor.
+func (is *InferenceService) validateNotAnnotated(field string, annotations []string) (errs *apis.FieldError) {
+	for _, key := range annotations {
+		if _, found := is.Annotations[key]; found {
+			errs = errs.Also(&apis.FieldError{
+				Message: "expected exactly one, got both",
+				Paths:   []string{"spec.predictor." + field, apis.CurrentField + "metadata.annotations[" + key + "]"},
+				Details: "remove one of them",
+			})
+		}
+	}
+	return errs
+}
+
+// validateCanary refuses what is no percentage.
+func (s *PredictorSpec) validateCanary() *apis.FieldError {
+	if percent := s.CanaryTrafficPercent; percent != nil && (*percent < 0 || *percent > 100) {
+		return apis.ErrInvalidValue(*percent, "canaryTrafficPercent", "write from 0 to 100")
+	}
+	return nil
 }
 
 // quoted joins values for a message, each in quotes.

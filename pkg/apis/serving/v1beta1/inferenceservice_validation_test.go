@@ -283,6 +283,30 @@ func TestWhatCannotServeIsRefusedWithTheFieldAndTheRemedy(t *testing.T) {
 			Seed(WithReplicas(1, 2), WithAnnotation("autoscaling.knative.dev/max-scale", "2")),
 			refused("remove one of them", "spec.predictor.maxReplicas", annotations+"[autoscaling.knative.dev/max-scale]"),
 		},
+		"a target of the autoscaler below 1": {
+			fromManifest(t, `predictor: {containers: [{image: a}], scaleTarget: 0}`),
+			refused("write 1 or more", "spec.predictor.scaleTarget"),
+		},
+		"scaleTarget beside Knative's annotation": {
+			Seed(WithScale(5, ""), WithAnnotation("autoscaling.knative.dev/target", "5")),
+			refused("remove one of them", "spec.predictor.scaleTarget", annotations+"[autoscaling.knative.dev/target]"),
+		},
+		"a metric of the autoscaler that is none": {
+			fromManifest(t, `predictor: {containers: [{image: a}], scaleMetric: qps}`),
+			refused(`write one of "concurrency", "rps", "cpu", "memory"`, "spec.predictor.scaleMetric"),
+		},
+		"scaleMetric beside Knative's annotation": {
+			Seed(WithScale(5, "rps"), WithAnnotation("autoscaling.knative.dev/metric", "rps")),
+			refused("remove one of them", "spec.predictor.scaleMetric", annotations+"[autoscaling.knative.dev/metric]"),
+		},
+		"less than none of the traffic": {
+			fromManifest(t, `predictor: {containers: [{image: a}], canaryTrafficPercent: -1}`),
+			refused("write from 0 to 100", "spec.predictor.canaryTrafficPercent"),
+		},
+		"more than all of the traffic": {
+			fromManifest(t, `predictor: {containers: [{image: a}], canaryTrafficPercent: 101}`),
+			refused("write from 0 to 100", "spec.predictor.canaryTrafficPercent"),
+		},
 
 		// The logger's words.
 		"a mode that is none": {
@@ -529,9 +553,9 @@ func TestWhatCannotServeIsRefusedWithTheFieldAndTheRemedy(t *testing.T) {
 			fromManifest(t, `{predictor: {containers: [{image: a}]}, Predictor: {}}`),
 			refused("write predictor", "spec.Predictor"),
 		},
-		"canaryTrafficPercent": {
-			fromManifest(t, `predictor: {containers: [{image: a}], canaryTrafficPercent: 10}`),
-			refused("not supported yet: remove it", "spec.predictor.canaryTrafficPercent"),
+		"a batcher": {
+			fromManifest(t, `predictor: {containers: [{image: a}], batcher: {}}`),
+			refused("not supported yet: remove it", "spec.predictor.batcher"),
 		},
 		"storageUri": {
 			fromManifest(t, `predictor: {containers: [{image: a}], storageUri: "gs://models/iris"}`),
@@ -608,7 +632,7 @@ func TestModelFormatsAreRefusedWithAdvice(t *testing.T) {
 		t.Run(format, func(t *testing.T) {
 			is := fromManifest(t, fmt.Sprintf(`predictor: {%s: {storageUri: "gs://models/iris"}}`, format))
 			assertRefused(t, asCreated(t.Context(), is),
-				refused("give the model server as containers, with its image and port", "spec.predictor."+format),
+				refused("use KServe with a LoggerBinding (https://github.com/sidenote-dev/sidenote/blob/main/docs/kserve.md), or give the model server as containers, with its image and port", "spec.predictor."+format),
 				refused("write at least one container", "spec.predictor.containers"))
 		})
 	}

@@ -52,7 +52,7 @@ func TestDecodingKeepsUnknownFields(t *testing.T) {
 		"spec": {
 			"transformer": {"containers": [{"image": "t"}]},
 			"predictor": {
-				"canaryTrafficPercent": 10,
+				"workerSpec": 10,
 				"minreplicas": 1,
 				"minReplicas": 2,
 				"serviceAccountName": "trainer",
@@ -73,7 +73,7 @@ func TestDecodingKeepsUnknownFields(t *testing.T) {
 	raw := func(name, value string) v1beta1.UnknownFields {
 		return v1beta1.UnknownFields{name: runtime.RawExtension{Raw: []byte(value)}}
 	}
-	predictor := raw("canaryTrafficPercent", "10")
+	predictor := raw("workerSpec", "10")
 	predictor["minreplicas"] = runtime.RawExtension{Raw: []byte("1")}
 	for what, test := range map[string]struct{ got, want v1beta1.UnknownFields }{
 		"spec":      {is.Spec.Unknown, raw("transformer", `{"containers": [{"image": "t"}]}`)},

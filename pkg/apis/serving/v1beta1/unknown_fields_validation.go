@@ -14,8 +14,9 @@ import (
 )
 
 const (
-	adviceContainers = "not supported yet: give the model server as containers, with its image and port"
-	adviceLater      = "not supported yet: remove it"
+	kserveDocs   = "https://github.com/sidenote-dev/sidenote/blob/main/docs/kserve.md"
+	adviceFormat = "not supported: use KServe with a LoggerBinding (" + kserveDocs + "), or give the model server as containers, with its image and port"
+	adviceLater  = "not supported yet: remove it"
 )
 
 // specAdvice says what to write instead of a field of spec.
@@ -30,33 +31,30 @@ var specAdvice = map[string]string{
 
 // predictorAdvice says what to write instead of a field of spec.predictor.
 var predictorAdvice = map[string]string{
-	"canaryTrafficPercent": adviceLater,
-	"batcher":              adviceLater,
-	"workerSpec":           adviceLater,
-	"deploymentStrategy":   adviceLater,
-	"autoScaling":          "not supported: use the annotations autoscaling.knative.dev/* on the InferenceService",
-	"scaleTarget":          "not supported: use the annotation autoscaling.knative.dev/target on the InferenceService",
-	"scaleMetric":          "not supported: use the annotation autoscaling.knative.dev/metric on the InferenceService",
-	"scaleMetricType":      "not supported: use the annotation autoscaling.knative.dev/metric on the InferenceService",
-	"timeoutSeconds":       "write timeout",
-	"minScale":             "write minReplicas",
-	"maxScale":             "write maxReplicas",
-	"image":                "write it under spec.predictor.containers[0]",
-	"storageUri":           "not supported yet: let the container bring its model, in its image or a volume",
-	"custom":               "v1alpha2 is not supported: write spec.predictor.containers",
-	"model":                adviceContainers,
-	"sklearn":              adviceContainers,
-	"xgboost":              adviceContainers,
-	"tensorflow":           adviceContainers,
-	"pytorch":              adviceContainers,
-	"triton":               adviceContainers,
-	"onnx":                 adviceContainers,
-	"huggingface":          adviceContainers,
-	"pmml":                 adviceContainers,
-	"lightgbm":             adviceContainers,
-	"paddle":               adviceContainers,
-	"mlserver":             adviceContainers,
-	"mlflow":               adviceContainers,
+	"batcher":            adviceLater,
+	"workerSpec":         adviceLater,
+	"deploymentStrategy": adviceLater,
+	"autoScaling":        "not supported: use the annotations autoscaling.knative.dev/* on the InferenceService",
+	"scaleMetricType":    "not supported: scaleTarget is a percentage for cpu and MiB for memory; remove it",
+	"timeoutSeconds":     "write timeout",
+	"minScale":           "write minReplicas",
+	"maxScale":           "write maxReplicas",
+	"image":              "write it under spec.predictor.containers[0]",
+	"storageUri":         "not supported: let the container bring its model, in its image or a volume, or use KServe with a LoggerBinding (" + kserveDocs + ")",
+	"custom":             "v1alpha2 is not supported: write spec.predictor.containers",
+	"model":              adviceFormat,
+	"sklearn":            adviceFormat,
+	"xgboost":            adviceFormat,
+	"tensorflow":         adviceFormat,
+	"pytorch":            adviceFormat,
+	"triton":             adviceFormat,
+	"onnx":               adviceFormat,
+	"huggingface":        adviceFormat,
+	"pmml":               adviceFormat,
+	"lightgbm":           adviceFormat,
+	"paddle":             adviceFormat,
+	"mlserver":           adviceFormat,
+	"mlflow":             adviceFormat,
 }
 
 // loggerAdvice says what to write instead of a field of spec.predictor.logger.
