@@ -145,6 +145,16 @@ func served(containers []corev1.Container) (owner int, port corev1.ContainerPort
 	return owner, port
 }
 
+// ServedPort returns the port of the container that serves the model, or 0 if no
+// container declares one.
+func ServedPort(containers []corev1.Container) int32 {
+	owner, port := served(containers)
+	if owner < 0 {
+		return 0
+	}
+	return port.ContainerPort
+}
+
 // restricted is what the restricted Pod security standard asks of a
 // container, whatever the pod's own containers may do. The pod, the image or
 // the platform names the user: OpenShift refuses a number that is outside of
