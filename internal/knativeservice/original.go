@@ -37,6 +37,9 @@ type OriginalProbe struct {
 	// Field is the probe's field: livenessProbe, readinessProbe or startupProbe.
 	Field string        `json:"field"`
 	Probe *corev1.Probe `json:"probe"`
+	// Taken says that the agent took over the probe. Otherwise only its port became
+	// a number.
+	Taken bool `json:"taken,omitempty"`
 }
 
 // portVariable is the environment variable with the port that a model listens
@@ -59,7 +62,9 @@ func originalOf(bare, injected *corev1.PodSpec, owner int) Original {
 		now := probesOf(&injected.Containers[i])
 		for k, before := range probesOf(container) {
 			if !equality.Semantic.DeepEqual(*before.probe, *now[k].probe) {
-				original.Probes = append(original.Probes, OriginalProbe{Container: container.Name, Field: before.field, Probe: *before.probe})
+				original.Probes = append(original.Probes, OriginalProbe{
+					Container: container.Name, Field: before.field, Probe: *before.probe, Taken: *now[k].probe == nil,
+				})
 			}
 		}
 	}
@@ -74,15 +79,18 @@ func originalOf(bare, injected *corev1.PodSpec, owner int) Original {
 // that somebody replaced by one without the changes stays as it is, and so does a
 // port or a probe that somebody added.
 func (o Original) Restore(pod *corev1.PodSpec) {
+	model := o.changedModel(pod.Containers)
+	if model != nil {
+		o.restoreContainers(pod.Containers, model)
+	}
 	pod.Containers = slices.DeleteFunc(pod.Containers, func(c corev1.Container) bool { return c.Name == v1beta1.AgentContainerName })
 	pod.Volumes = slices.DeleteFunc(pod.Volumes, func(v corev1.Volume) bool { return slices.Contains(o.Volumes, v.Name) })
 	if len(pod.Volumes) == 0 {
 		pod.Volumes = nil
 	}
-	model := o.changedModel(pod.Containers)
-	if model == nil {
-		return
-	}
+}
+
+func (o Original) restoreContainers(containers []corev1.Container, model *corev1.Container) {
 	if o.PortVariable {
 		model.Env = slices.DeleteFunc(model.Env, isPortVariable)
 		if len(model.Env) == 0 {
@@ -97,11 +105,11 @@ func (o Original) Restore(pod *corev1.PodSpec) {
 		isModel := original.Container == o.Model
 		container := model
 		if !isModel {
-			i := slices.IndexFunc(pod.Containers, func(c corev1.Container) bool { return c.Name == original.Container })
+			i := slices.IndexFunc(containers, func(c corev1.Container) bool { return c.Name == original.Container })
 			if i < 0 {
 				continue
 			}
-			container = &pod.Containers[i]
+			container = &containers[i]
 		}
 		for _, present := range probesOf(container) {
 			if present.field == original.Field {
@@ -112,34 +120,41 @@ func (o Original) Restore(pod *corev1.PodSpec) {
 }
 
 // changedModel returns the model's container if it has what Inject changed, or
-// nil: somebody has replaced the list of containers. It may have another name.
+// nil: somebody has replaced the list of containers. Beside the agent it may have
+// another name.
 func (o Original) changedModel(containers []corev1.Container) *corev1.Container {
 	var renamed *corev1.Container
+	hasAgent := false
 	for i := range containers {
 		container := &containers[i]
-		changed := !o.PortVariable || hasPortVariable(container)
 		switch {
-		case container.Name == o.Model && changed:
-			return container
+		case container.Name == v1beta1.AgentContainerName:
+			hasAgent = true
 		case container.Name == o.Model:
-			return nil
-		case renamed == nil && o.PortVariable && changed:
+			if o.PortVariable && !hasPortVariable(container) {
+				return nil
+			}
+			return container
+		case renamed == nil && o.PortVariable && hasPortVariable(container):
 			renamed = container
 		}
+	}
+	if !hasAgent {
+		return nil
 	}
 	return renamed
 }
 
-// restore gives a probe back as it was if there is none, or else its port if that
-// is still the number that it became.
+// restore gives back a probe that the agent took over if there is none now, or
+// else the port of a probe that still has the number that the port became.
 func (o OriginalProbe) restore(present **corev1.Probe, isModel bool, served corev1.ContainerPort) {
-	if o.Probe == nil {
+	switch {
+	case o.Probe == nil:
 		return
-	}
-	if *present == nil {
-		if isModel {
-			*present = o.Probe.DeepCopy()
-		}
+	case o.Taken && *present == nil:
+		*present = o.Probe.DeepCopy()
+		return
+	case o.Taken, *present == nil:
 		return
 	}
 	injected := o.Probe.DeepCopy()
