@@ -93,7 +93,7 @@ func writeMetrics(out *bytes.Buffer) error {
 func writeConditions(out *bytes.Buffer) error {
 	out.WriteString(`# Conditions of an InferenceService
 
-` + "`Ready` derives from `PredictorReady` alone, because serving never depends on logging. All others exist only with a `logger`" + `.
+` + "`Ready` derives from `PredictorReady`, `TransformerReady` and `ExplainerReady` alone, because serving never depends on logging. All others exist only with a `logger`. With loggers of several components, a condition is true if it is true for each of them; the message names the component otherwise" + `.
 
 `)
 	conditions, err := constants("pkg/apis/serving/v1beta1", "apis.ConditionType")
@@ -109,7 +109,9 @@ func writeConditions(out *bytes.Buffer) error {
 			}
 		}
 		text := strings.Join(reasons, ".<br>") + "."
-		if condition.value == string(v1beta1.PredictorReady) {
+		if strings.HasSuffix(condition.value, "Ready") && slices.ContainsFunc(v1beta1.ComponentTypes(), func(component v1beta1.ComponentType) bool {
+			return string(component.ReadyCondition()) == condition.value
+		}) {
 			text += "<br>All others are Knative's own."
 		}
 		rows = append(rows, []string{code(condition.value), condition.meaning, text})
@@ -193,6 +195,10 @@ func writeFields(out *bytes.Buffer) error {
 				kind = "quantity"
 			}
 			rows = append(rows, []string{code(at), kind, plain(description)})
+			if at == "spec.transformer" || at == "spec.explainer" {
+				// Its fields are those of the predictor.
+				continue
+			}
 			walk(at, field)
 			for inner, suffix := range map[string]string{"items": "[]", "additionalProperties": "{}"} {
 				if element, found := field[inner].(schema); found {

@@ -5,7 +5,7 @@ SPDX-License-Identifier: Apache-2.0
 
 // Command schema reads a CustomResourceDefinition that controller-gen made and
 // writes the one that is installed. It adds the labels of a release, and leaves
-// defaults and required fields of the predictor's Pod to Knative Serving and the
+// defaults and required fields of the components' Pods to Knative Serving and the
 // webhook. It replaces the descriptions of the Pod's fields by a reference to
 // the Pod, because an object with all of them is too large for kubectl apply.
 package main
@@ -75,22 +75,16 @@ func release(definition map[string]any) error {
 		if err != nil {
 			return err
 		}
-		predictor, err := property(spec, "predictor")
-		if err != nil {
-			return err
-		}
 		// The webhook says what is missing, and what to write.
 		delete(spec, "required")
-		delete(predictor, "required")
-		ofPod := podFields()
-		for name, field := range predictor["properties"].(map[string]any) {
-			relax(field.(map[string]any))
-			if ofPod[name] {
-				dropDescriptions(field.(map[string]any))
-				field.(map[string]any)["description"] = "See kubectl explain pod.spec." + name
+		for i, name := range components {
+			component, err := property(spec, name)
+			if err != nil {
+				return err
 			}
-			if name == "logger" {
-				keepUnknown(field.(map[string]any))
+			relaxComponent(component)
+			if i > 0 {
+				shorten(component)
 			}
 		}
 		whole := version.(map[string]any)["schema"].(map[string]any)["openAPIV3Schema"].(map[string]any)
@@ -100,6 +94,48 @@ func release(definition map[string]any) error {
 		joinLines(whole)
 	}
 	return nil
+}
+
+// components are the parts of an InferenceService, each with the fields of a Pod.
+var components = []string{"predictor", "transformer", "explainer"}
+
+// relaxComponent leaves to the webhook and to Knative Serving what they say
+// better.
+func relaxComponent(component map[string]any) {
+	delete(component, "required")
+	ofPod := podFields()
+	for name, field := range component["properties"].(map[string]any) {
+		relax(field.(map[string]any))
+		if ofPod[name] {
+			dropDescriptions(field.(map[string]any))
+			field.(map[string]any)["description"] = "See kubectl explain pod.spec." + name
+		}
+		if name == "logger" {
+			keepUnknown(field.(map[string]any))
+		}
+	}
+}
+
+// longFields are fields of a Pod that few write and that Knative Serving takes
+// only with a feature, or never. It says so itself.
+var longFields = []string{"affinity", "ephemeralContainers", "initContainers"}
+
+// shorten replaces the schemas of long fields by one that takes everything: the
+// object would be too large for kubectl apply.
+func shorten(component map[string]any) {
+	properties := component["properties"].(map[string]any)
+	for _, name := range longFields {
+		schema, isSchema := properties[name].(map[string]any)
+		if !isSchema {
+			continue
+		}
+		open := map[string]any{"type": "object", "x-kubernetes-preserve-unknown-fields": true}
+		if schema["type"] == "array" {
+			open = map[string]any{"type": "array", "items": open}
+		}
+		open["description"] = schema["description"]
+		properties[name] = open
+	}
 }
 
 func property(schema map[string]any, name string) (map[string]any, error) {
@@ -152,6 +188,13 @@ func describeForeign(whole map[string]any) error {
 	for _, sink := range []string{"spec.predictor.logger.sink", "spec.predictor.logger.delivery.deadLetterSink"} {
 		for name, text := range destination {
 			texts[sink+"."+name] = text
+		}
+	}
+	for path, text := range maps.Clone(texts) {
+		if field, ofPredictor := strings.CutPrefix(path, "spec.predictor."); ofPredictor {
+			for _, component := range components[1:] {
+				texts["spec."+component+"."+field] = text
+			}
 		}
 	}
 	for path, text := range texts {

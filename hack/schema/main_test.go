@@ -17,8 +17,8 @@ import (
 
 const installed = "../../config/300-inferenceservice.yaml"
 
-// The whole object goes into an annotation of a client-side apply, which takes
-// 256 KiB.
+// The whole object goes as JSON into an annotation of a client-side apply, which
+// takes 256 KiB.
 const maxBytes = 200_000
 
 type schema = map[string]any
@@ -81,8 +81,12 @@ func walk(path string, from schema, visit func(path string, at schema)) {
 
 func TestTheInstalledDefinitionCanBeApplied(t *testing.T) {
 	content, _ := readInstalled(t)
-	if len(content) > maxBytes {
-		t.Errorf("it has %d bytes, more than %d", len(content), maxBytes)
+	applied, err := yaml.YAMLToJSON(content)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(applied) > maxBytes {
+		t.Errorf("it has %d bytes, more than %d", len(applied), maxBytes)
 	}
 }
 
@@ -90,7 +94,10 @@ func TestTheInstalledSchemaLeavesToTheWebhookWhatItSaysBetter(t *testing.T) {
 	_, whole := readInstalled(t)
 	spec := at(t, whole, "spec")
 	predictor := at(t, spec, "predictor")
-	for path, kept := range map[string]schema{"spec": spec, "predictor": predictor, "logger": at(t, predictor, "logger")} {
+	for path, kept := range map[string]schema{
+		"spec": spec, "predictor": predictor, "logger": at(t, predictor, "logger"),
+		"transformer": at(t, spec, "transformer"), "explainer": at(t, spec, "explainer"),
+	} {
 		if kept["x-kubernetes-preserve-unknown-fields"] != true {
 			t.Errorf("%s prunes unknown fields, so that nobody can name them", path)
 		}
@@ -155,9 +162,11 @@ func TestEveryFieldOfOursHasADescription(t *testing.T) {
 		if strings.HasSuffix(path, "[]") || strings.HasSuffix(path, "{}") || path == ".metadata" {
 			return
 		}
-		rest, inPredictor := strings.CutPrefix(path, ".spec.predictor.")
-		if name, _, _ := strings.Cut(strings.NewReplacer("[]", ".", "{}", ".").Replace(rest), "."); inPredictor && podFields()[name] {
-			return
+		for _, component := range components {
+			rest, isWithin := strings.CutPrefix(path, ".spec."+component+".")
+			if name, _, _ := strings.Cut(strings.NewReplacer("[]", ".", "{}", ".").Replace(rest), "."); isWithin && podFields()[name] {
+				return
+			}
 		}
 		if description, _ := at["description"].(string); description == "" {
 			t.Errorf("%s has no description", path)
@@ -206,6 +215,11 @@ func withForeignFields(t *testing.T, definition string) string {
 	paths := slices.Collect(maps.Keys(foreign))
 	for name := range destination {
 		paths = append(paths, "spec.predictor.logger.sink."+name, "spec.predictor.logger.delivery.deadLetterSink."+name)
+	}
+	for _, path := range slices.Clone(paths) {
+		if field, ofPredictor := strings.CutPrefix(path, "spec.predictor."); ofPredictor {
+			paths = append(paths, "spec.transformer."+field, "spec.explainer."+field)
+		}
 	}
 	for _, path := range paths {
 		field := version["schema"].(schema)["openAPIV3Schema"].(schema)

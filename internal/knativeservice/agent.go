@@ -105,18 +105,17 @@ func Inject(pod *corev1.PodSpec, subject Subject, applied Applied) (original Ori
 	return originalOf(bare, pod, owner), ignored
 }
 
-// NoAgent says why an InferenceService with a logger gets no agent, or is
-// empty: the model would take the agent's port, and one of the two would not
-// start.
-func NoAgent(is *v1beta1.InferenceService) string {
-	containers := is.Spec.Predictor.Containers
+// NoAgent says why a component with a logger gets no agent, or is empty: the
+// model would take the agent's port, and one of the two would not start.
+func NoAgent(component Component) string {
+	containers := component.Spec.Containers
 	owner := portOwner(containers)
 	if owner < 0 {
 		return ""
 	}
 	switch port := containers[owner].Ports[0].ContainerPort; port {
 	case v1beta1.AgentPort, v1beta1.AgentAdminPort:
-		return fmt.Sprintf("spec.predictor.containers[%d].ports[0].containerPort is %d, a port of the agent's: let the model listen on another one", owner, port)
+		return fmt.Sprintf("%s.containers[%d].ports[0].containerPort is %d, a port of the agent's: let the model listen on another one", component.Type.Path(), owner, port)
 	default:
 		return ""
 	}

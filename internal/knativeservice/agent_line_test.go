@@ -89,7 +89,7 @@ func platforms(is *v1beta1.InferenceService, destination duckv1.Destination, url
 // agent would not start.
 func readByTheAgent(t *testing.T, is *v1beta1.InferenceService, applied Applied) *agentconfig.Config {
 	t.Helper()
-	containers := MakeService(is, "", applied).Spec.Template.Spec.Containers
+	containers := MakeService(predictor(is), "", applied).Spec.Template.Spec.Containers
 	index := slices.IndexFunc(containers, func(c corev1.Container) bool { return c.Name == v1beta1.AgentContainerName && len(c.Ports) > 0 })
 	if index < 0 {
 		return nil
@@ -175,7 +175,7 @@ func TestWhatTheAgentWouldRefuseIsLeftOut(t *testing.T) {
 					t.Errorf("the agent reads %v, want %v", read.Metadata, selected)
 				}
 			}
-			ignored := Ignored(is, applied)
+			ignored := Ignored(predictor(is), applied)
 			if len(refused) == 0 && len(test.ignored) == 0 && len(ignored) > 0 {
 				t.Errorf("it says %q", ignored)
 			}
@@ -196,7 +196,7 @@ func TestASinkThatTheAgentWouldRefuse(t *testing.T) {
 	if read := readByTheAgent(t, is, applied); len(read.Sinks) != 0 {
 		t.Errorf("sinks: %v", read.Sinks)
 	}
-	ignored := Ignored(is, applied)
+	ignored := Ignored(predictor(is), applied)
 	if len(ignored) != 1 || !strings.Contains(ignored[0], "logger.sink") {
 		t.Errorf("it says %q", ignored)
 	}
@@ -214,7 +214,7 @@ func TestASinkWithoutAnAddressKeepsItsOptions(t *testing.T) {
 		read.Sinks[0].Spool == nil || read.Sinks[0].DeadLetter == nil || read.Sinks[0].DeadLetter.AddressFile == "" {
 		t.Errorf("the agent reads %+v", read.Sinks)
 	}
-	if ignored := Ignored(is, applied); !slices.ContainsFunc(ignored, func(said string) bool { return strings.Contains(said, "logger.delivery.deadLetterSink") }) {
+	if ignored := Ignored(predictor(is), applied); !slices.ContainsFunc(ignored, func(said string) bool { return strings.Contains(said, "logger.delivery.deadLetterSink") }) {
 		t.Errorf("it says %q", ignored)
 	}
 }
@@ -223,11 +223,11 @@ func TestASinkWithoutAnAddressKeepsItsOptions(t *testing.T) {
 func TestAModelOnTheAgentsPortServesAlone(t *testing.T) {
 	for _, port := range []int32{v1beta1.AgentPort, v1beta1.AgentAdminPort} {
 		is := defaulted(Seed(WithPort("", port)))
-		service := MakeService(is, "", inForceFor(is))
+		service := MakeService(predictor(is), "", inForceFor(is))
 		if containers := service.Spec.Template.Spec.Containers; len(containers) != 1 || containers[0].Ports[0].ContainerPort != port {
 			t.Errorf("of port %d: %v", port, containers)
 		}
-		if reason := NoAgent(is); !strings.Contains(reason, "spec.predictor.containers[0].ports[0].containerPort") {
+		if reason := NoAgent(predictor(is)); !strings.Contains(reason, "spec.predictor.containers[0].ports[0].containerPort") {
 			t.Errorf("it says %q", reason)
 		}
 	}
@@ -336,15 +336,15 @@ func FuzzTheAgentReadsWhatTheControllerWrites(f *testing.F) {
 				applied.Agent = *config.FromContextOrDefaults(t.Context()).Agent
 				for _, applied.MultiContainerProbing = range []bool{false, true} {
 					readByTheAgent(t, is, applied)
-					Ignored(is, applied)
+					Ignored(predictor(is), applied)
 				}
-				lastApplied, _ := LastApplied(MakeService(is, "", applied))
-				if lastApplied == nil || !Holds(MakeService(is, "", applied), true, *lastApplied) {
+				lastApplied, _ := LastApplied(MakeService(predictor(is), "", applied))
+				if lastApplied == nil || !Holds(MakeService(predictor(is), "", applied), true, *lastApplied) {
 					t.Errorf("the record is %+v of %+v", lastApplied, applied)
 				}
 			}
 		}
 		attributes, _ := metadata.Select(is.Annotations, is.Spec.Predictor.Logger.MetadataSources())
-		OwnerUnchanged(OwnerHash(is, attributes), is, attributes)
+		OwnerUnchanged(OwnerHash(predictor(is), attributes), predictor(is), attributes)
 	})
 }

@@ -141,7 +141,7 @@ func TestWhichAgentAndMetadataHoldForTheTemplate(t *testing.T) {
 func TestARecordFromBeforeTheBoundRollsNone(t *testing.T) {
 	is := Seed()
 	before := Applied{Agent: config.Agent{Image: "agent:1", GoMemoryLimit: "96MiB", BufferBytes: 1 << 20, MaxPayloadBytes: 1000}}
-	live := MakeService(is, "hash", before)
+	live := MakeService(predictor(is), "hash", before)
 	if record := live.Annotations[serving.LastAppliedAnnotationKey]; strings.Contains(record, "xchanges") {
 		t.Errorf("the record is another one: %s", record)
 	}
@@ -155,7 +155,7 @@ func TestARecordFromBeforeTheBoundRollsNone(t *testing.T) {
 	if line := strings.Join(containers[len(containers)-1].Args, " "); strings.Contains(line, "max-exchanges") {
 		t.Errorf("the agent gets %s", line)
 	}
-	anew := MakeService(is, "hash", Decide(lastApplied, true, desired)).Spec.Template.Spec.Containers
+	anew := MakeService(predictor(is), "hash", Decide(lastApplied, true, desired)).Spec.Template.Spec.Containers
 	if !slices.Contains(anew[len(anew)-1].Args, "--max-exchanges=512") {
 		t.Errorf("a template made anew has %v", anew[len(anew)-1].Args)
 	}
@@ -203,7 +203,7 @@ func TestBehindNamesWhatANewTemplateWouldHave(t *testing.T) {
 			[]string{"agent image", "agent configuration", "default sink"},
 		},
 	} {
-		if diff := cmp.Diff(test.want, Behind(Seed(), inForceFor(defaulted(Seed())), test.desired)); diff != "" {
+		if diff := cmp.Diff(test.want, Behind(predictor(Seed()), inForceFor(defaulted(Seed())), test.desired)); diff != "" {
 			t.Errorf("%s (-want, +got): %s", what, diff)
 		}
 	}
@@ -228,11 +228,11 @@ func TestBehindNamesTheFeatureThatAProbeDependsOn(t *testing.T) {
 			applied := inForceFor(defaulted(is.DeepCopy()))
 			desired := Desired{Agent: applied.Agent, MultiContainerProbing: on}
 			applied.Sink, applied.MultiContainerProbing = nil, !on
-			if got := slices.Equal(Behind(is, applied, desired), []string{"setting of multi-container-probing"}); got != test.behind {
+			if got := slices.Equal(Behind(predictor(is), applied, desired), []string{"setting of multi-container-probing"}); got != test.behind {
 				t.Errorf("%s, with the feature on: %v, is behind: %v", what, on, got)
 			}
 			applied.MultiContainerProbing = on
-			if got := Behind(is, applied, desired); got != nil {
+			if got := Behind(predictor(is), applied, desired); got != nil {
 				t.Errorf("%s, without a switch, is behind in %q", what, got)
 			}
 		}
@@ -246,7 +246,7 @@ func templateOf(is *v1beta1.InferenceService) string {
 
 func hashOf(is *v1beta1.InferenceService) string {
 	is = defaulted(is.DeepCopy())
-	return OwnerHash(is, inForceFor(is).Metadata)
+	return OwnerHash(predictor(is), inForceFor(is).Metadata)
 }
 
 func TestTheOwnersHashChangesWithWhatReachesTheTemplate(t *testing.T) {
@@ -321,7 +321,7 @@ func TestEveryFieldOfThePredictorIsInTheOwnersHash(t *testing.T) {
 	filler := fuzzer.FuzzerFor(fuzzer.MergeFuzzerFuncs(metafuzzer.Funcs, pkgfuzzer.Funcs), rand.NewSource(1), serializer.NewCodecFactory(scheme)).
 		NilChance(0).NumElements(1, 1)
 	is := defaulted(Seed(WithPredictor(func(p *v1beta1.PredictorSpec) { filler.Fill(&p.Logger) })))
-	before := OwnerHash(is, nil)
+	before := OwnerHash(predictor(is), nil)
 	for what, in := range map[string]func(*v1beta1.InferenceService) any{
 		"predictor": func(is *v1beta1.InferenceService) any { return &is.Spec.Predictor },
 		"logger":    func(is *v1beta1.InferenceService) any { return is.Spec.Predictor.Logger },
@@ -334,11 +334,11 @@ func TestEveryFieldOfThePredictorIsInTheOwnersHash(t *testing.T) {
 			// Now and then what is filled in is what was there.
 			for range 10 {
 				filler.Fill(reflect.ValueOf(in(changed)).Elem().FieldByIndex(field.Index).Addr().Interface())
-				if OwnerHash(changed, nil) != before {
+				if OwnerHash(predictor(changed), nil) != before {
 					break
 				}
 			}
-			if isTraffic, unchanged := field.Name == "CanaryTrafficPercent", OwnerHash(changed, nil) == before; isTraffic != unchanged {
+			if isTraffic, unchanged := field.Name == "CanaryTrafficPercent", OwnerHash(predictor(changed), nil) == before; isTraffic != unchanged {
 				t.Errorf("%s of the %s changes; the hash stays: %t", field.Name, what, unchanged)
 			}
 		}
@@ -349,7 +349,7 @@ func TestTheRecordSurvives(t *testing.T) {
 	is := defaulted(Seed())
 	applied := inForceFor(is)
 	applied.Sink.Address.Audience = ptr.String("aud")
-	got, hash := LastApplied(MakeService(is, "hash", applied))
+	got, hash := LastApplied(MakeService(predictor(is), "hash", applied))
 	if hash != "hash" {
 		t.Errorf("the hash is %q", hash)
 	}
@@ -357,7 +357,7 @@ func TestTheRecordSurvives(t *testing.T) {
 	if diff := cmp.Diff(string(mustMarshal(applied)), string(mustMarshal(got))); diff != "" {
 		t.Errorf("(-want, +got): %s", diff)
 	}
-	if again := MakeService(is, hash, *got); string(mustMarshal(again)) != string(mustMarshal(MakeService(is, "hash", applied))) {
+	if again := MakeService(predictor(is), hash, *got); string(mustMarshal(again)) != string(mustMarshal(MakeService(predictor(is), "hash", applied))) {
 		t.Error("what is made from the record differs from what was lastApplied")
 	}
 
@@ -394,8 +394,8 @@ func TestADestinationThatCannotBeRecordedIsNoSink(t *testing.T) {
 			if applied.Sink != nil || applied.DeadLetterSink != nil {
 				t.Errorf("%s, %s: the sinks are %+v and %+v", what, state, applied.Sink, applied.DeadLetterSink)
 			}
-			service := MakeService(is, "hash", applied)
-			MakeTrust(SubjectOf(is), Trust{PEM: "x"}, applied, desired)
+			service := MakeService(predictor(is), "hash", applied)
+			MakeTrust(predictor(is).Subject(), Trust{PEM: "x"}, applied, desired)
 			before, _ := LastApplied(service)
 			desired.Agent.Image = "agent:v2"
 			if got := Decide(before, false, desired); !Holds(service, true, got) {
@@ -507,7 +507,7 @@ func (c *cluster) desired(is *v1beta1.InferenceService) Desired {
 // reconcile goes the reconciler's way through the pure decisions.
 func (c *cluster) reconcile(is *v1beta1.InferenceService) Applied {
 	desired := c.desired(is)
-	hash := OwnerHash(is, desired.Metadata)
+	hash := OwnerHash(predictor(is), desired.Metadata)
 	var before *Applied
 	ownerChanged := true
 	if c.live != nil {
@@ -516,7 +516,7 @@ func (c *cluster) reconcile(is *v1beta1.InferenceService) Applied {
 		ownerChanged = lastHash != hash
 	}
 	applied := Decide(before, ownerChanged, desired)
-	service := MakeService(is, hash, applied)
+	service := MakeService(predictor(is), hash, applied)
 	if c.live == nil {
 		c.live = service
 	} else if updated, changed := TakeOver(c.live, service, false); changed {
@@ -584,11 +584,11 @@ func TestOnlyTheOwnersChangeRollsARevision(t *testing.T) {
 					changes = owners
 				}
 				chosen := changes[r.Intn(len(changes))]
-				before, hash := string(mustMarshal(c.live.Spec)), OwnerHash(is, c.desired(is).Metadata)
+				before, hash := string(mustMarshal(c.live.Spec)), OwnerHash(predictor(is), c.desired(is).Metadata)
 				held, _ := LastApplied(c.live)
 				chosen.make(r, c, is)
 				history = append(history, chosen.name)
-				isOwners = OwnerHash(is, c.desired(is).Metadata) != hash
+				isOwners = OwnerHash(predictor(is), c.desired(is).Metadata) != hash
 				applied := c.reconcile(is)
 				// A template that has no sink gets the first that appears.
 				appeared := held.Sink == nil && applied.Sink != nil
@@ -599,13 +599,13 @@ func TestOnlyTheOwnersChangeRollsARevision(t *testing.T) {
 					continue
 				}
 				desired := c.desired(is)
-				if behind := Behind(is, applied, desired); len(behind) > 0 && desired.Sink.Address != nil {
+				if behind := Behind(predictor(is), applied, desired); len(behind) > 0 && desired.Sink.Address != nil {
 					t.Fatalf("under %s, seed %d: still behind in %q after %q", refresh, seed, behind, history)
 				}
 				if desired.Sink.Address == nil {
 					continue
 				}
-				fresh := MakeService(is, "", Decide(nil, true, desired))
+				fresh := MakeService(predictor(is), "", Decide(nil, true, desired))
 				if diff := cmp.Diff(string(mustMarshal(fresh.Spec)), string(mustMarshal(c.live.Spec))); diff != "" {
 					t.Fatalf("under %s, seed %d: not as one made anew after %q (-anew, +live): %s", refresh, seed, history, diff)
 				}

@@ -208,7 +208,7 @@ func TestTheAgentReadsWhatTheControllerWrites(t *testing.T) {
 				applied.DeadLetterSink = &AppliedSink{Address: *test.letter}
 			}
 
-			containers := MakeService(is, "", applied).Spec.Template.Spec.Containers
+			containers := MakeService(predictor(is), "", applied).Spec.Template.Spec.Containers
 			agent := containers[slices.IndexFunc(containers, func(c corev1.Container) bool { return c.Name == v1beta1.AgentContainerName })]
 			var written []string
 			for _, argument := range agent.Args {

@@ -21,17 +21,18 @@ import (
 // another version, and keeps this one to compare with what was recorded.
 const ownerHashVersion = "v1:"
 
-// OwnerHash names what the InferenceService's owner decides of the template.
+// OwnerHash names what the InferenceService's owner decides of a component's
+// template.
 // It is taken of the owner's inputs, not of the template, so that a controller
 // which builds templates otherwise changes none that runs; and of what is set
 // in them, so that neither does a field that Kubernetes or Knative adds.
-func OwnerHash(is *v1beta1.InferenceService, attributes []metadata.Attribute) string {
+func OwnerHash(c Component, attributes []metadata.Attribute) string {
 	return ownerHashVersion + hashOfBytes(mustMarshal(whatIsSet(struct {
 		Predictor   v1beta1.PredictorSpec `json:"predictor"`
 		Annotations map[string]string     `json:"annotations"`
 		Labels      map[string]string     `json:"labels"`
 		Metadata    []metadata.Attribute  `json:"metadata"`
-	}{ofTemplate(is.Spec.Predictor), templateAnnotations(is), templateLabels(is), ownedAttributes(is, attributes)})))
+	}{ofTemplate(*c.Spec), templateAnnotations(c), templateLabels(c), ownedAttributes(c, attributes)})))
 }
 
 // ofTemplate returns what of a predictor becomes the template.
@@ -42,22 +43,22 @@ func ofTemplate(predictor v1beta1.PredictorSpec) v1beta1.PredictorSpec {
 
 // OwnerUnchanged reports whether a recorded hash, of whatever version, is of
 // what the owner decides now.
-func OwnerUnchanged(lastApplied string, is *v1beta1.InferenceService, attributes []metadata.Attribute) bool {
+func OwnerUnchanged(lastApplied string, c Component, attributes []metadata.Attribute) bool {
 	if strings.Contains(lastApplied, ":") {
-		return lastApplied == OwnerHash(is, attributes)
+		return lastApplied == OwnerHash(c, attributes)
 	}
-	return lastApplied != "" && lastApplied == unversionedOwnerHash(is, attributes)
+	return lastApplied != "" && lastApplied == unversionedOwnerHash(c, attributes)
 }
 
 // unversionedOwnerHash is what was recorded before there were versions: taken
 // of Go's JSON, and of the annotations that went to a template then. It is
 // empty for inputs without a JSON form, which were never recorded.
-func unversionedOwnerHash(is *v1beta1.InferenceService, attributes []metadata.Attribute) string {
+func unversionedOwnerHash(c Component, attributes []metadata.Attribute) string {
 	data, err := json.Marshal(struct {
 		Predictor   v1beta1.PredictorSpec `json:"predictor"`
 		Annotations map[string]string     `json:"annotations,omitempty"`
 		Metadata    []metadata.Attribute  `json:"metadata,omitempty"`
-	}{ofTemplate(is.Spec.Predictor), knativeAnnotations(is), ownedAttributes(is, attributes)})
+	}{ofTemplate(*c.Spec), knativeAnnotations(c), ownedAttributes(c, attributes)})
 	if err != nil {
 		return ""
 	}
@@ -65,8 +66,8 @@ func unversionedOwnerHash(is *v1beta1.InferenceService, attributes []metadata.At
 }
 
 // ownedAttributes are the attributes whose change makes a Revision.
-func ownedAttributes(is *v1beta1.InferenceService, attributes []metadata.Attribute) []metadata.Attribute {
-	if logger := is.Spec.Predictor.Logger; logger == nil || logger.MetadataRefresh == v1beta1.RefreshLive {
+func ownedAttributes(c Component, attributes []metadata.Attribute) []metadata.Attribute {
+	if logger := c.Spec.Logger; logger == nil || logger.MetadataRefresh == v1beta1.RefreshLive {
 		return nil
 	}
 	return attributes

@@ -67,26 +67,26 @@ var goldenHashes = map[string]struct{ unversioned, current string }{
 func TestTheOwnersHashIsThatOfEarlierReleases(t *testing.T) {
 	for name, is := range owners(t) {
 		want, attributes := goldenHashes[name], selected(is)
-		if got := unversionedOwnerHash(is, attributes); got != want.unversioned {
+		if got := unversionedOwnerHash(predictor(is), attributes); got != want.unversioned {
 			t.Errorf("%s: the hash without a version is %s, was %s", name, got, want.unversioned)
 		}
-		if got := OwnerHash(is, attributes); got != want.current {
+		if got := OwnerHash(predictor(is), attributes); got != want.current {
 			t.Errorf("%s: the hash is %s, was %s", name, got, want.current)
 		}
 		for _, lastApplied := range []string{want.unversioned, want.current} {
-			if !OwnerUnchanged(lastApplied, is, attributes) {
+			if !OwnerUnchanged(lastApplied, predictor(is), attributes) {
 				t.Errorf("%s: %s is taken for another owner's", name, lastApplied)
 			}
 		}
 		for _, lastApplied := range []string{"", "v0:" + want.unversioned, "v2:" + want.unversioned, "0123456789abcdef"} {
-			if OwnerUnchanged(lastApplied, is, attributes) {
+			if OwnerUnchanged(lastApplied, predictor(is), attributes) {
 				t.Errorf("%s: %q is taken for the same owner's", name, lastApplied)
 			}
 		}
 		changed := is.DeepCopy()
 		WithImage("registry.example/model:v2")(changed)
 		for _, lastApplied := range []string{want.unversioned, want.current} {
-			if OwnerUnchanged(lastApplied, changed, attributes) {
+			if OwnerUnchanged(lastApplied, predictor(changed), attributes) {
 				t.Errorf("%s: with another image it is still %s", name, lastApplied)
 			}
 		}
@@ -170,9 +170,9 @@ func TestAZeroThatIsWrittenIsTheOwners(t *testing.T) {
 			p.Containers[0].Env = []corev1.EnvVar{{Name: "A"}}
 			p.TopologySpreadConstraints = []corev1.TopologySpreadConstraint{{TopologyKey: "zone"}}
 		}))
-		before := OwnerHash(is, nil)
+		before := OwnerHash(predictor(is), nil)
 		change(&is.Spec.Predictor)
-		if OwnerHash(is, nil) == before {
+		if OwnerHash(predictor(is), nil) == before {
 			t.Errorf("%s is no change", what)
 		}
 	}
@@ -188,10 +188,10 @@ func TestAURLWithoutJSONHasAHash(t *testing.T) {
 	if _, err := json.Marshal(odd("a").Spec.Predictor.Logger.URL); err == nil {
 		t.Fatal("Knative writes it: this test is of no use")
 	}
-	if OwnerHash(odd("a"), nil) == OwnerHash(odd("b"), nil) {
+	if OwnerHash(predictor(odd("a")), nil) == OwnerHash(predictor(odd("b")), nil) {
 		t.Error("another host is no change")
 	}
-	if OwnerUnchanged("0123456789abcdef", odd("a"), nil) || OwnerUnchanged("", odd("a"), nil) {
+	if OwnerUnchanged("0123456789abcdef", predictor(odd("a")), nil) || OwnerUnchanged("", predictor(odd("a")), nil) {
 		t.Error("what could not be lastApplied is taken for the same")
 	}
 }

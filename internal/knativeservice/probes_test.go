@@ -31,7 +31,7 @@ func withProbing(is *v1beta1.InferenceService) *servingv1.Service {
 	is = defaulted(is)
 	applied := inForceFor(is)
 	applied.MultiContainerProbing = true
-	return MakeService(is, "hash", applied)
+	return MakeService(predictor(is), "hash", applied)
 }
 
 // probeFrom reads a probe as people write it.

@@ -18,7 +18,6 @@ import (
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving"
-	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
 )
 
 // serviceAnnotations are the annotations that Knative reads from a Service.
@@ -27,37 +26,38 @@ var serviceAnnotations = []string{knativeserving.RolloutDurationKey}
 // serviceLabels are the labels that Knative reads from a Service.
 var serviceLabels = []string{netapi.VisibilityLabelKey}
 
-// MakeService builds the predictor's Knative Service. What Serving would
-// default and we own is written explicitly. All traffic goes to the latest
-// Revision: Rollout.Split divides it.
-func MakeService(is *v1beta1.InferenceService, ownerHash string, applied Applied) *servingv1.Service {
-	service, _ := makeService(is, ownerHash, applied)
+// MakeService builds a component's Knative Service. What Serving would default
+// and we own is written explicitly. All traffic goes to the latest Revision:
+// Rollout.Split divides it.
+func MakeService(component Component, ownerHash string, applied Applied) *servingv1.Service {
+	service, _ := makeService(component, ownerHash, applied)
 	return service
 }
 
-// Ignored names what of an InferenceService's logger the predictor's Knative
-// Service is made without, and why: only an object that no webhook saw has
-// such.
-func Ignored(is *v1beta1.InferenceService, applied Applied) []string {
-	_, ignored := makeService(is, "", applied)
+// Ignored names what of a component's logger its Knative Service is made
+// without, and why: only an object that no webhook saw has such.
+func Ignored(component Component, applied Applied) []string {
+	_, ignored := makeService(component, "", applied)
 	return ignored
 }
 
-func makeService(is *v1beta1.InferenceService, ownerHash string, applied Applied) (service *servingv1.Service, ignored []string) {
-	is = is.DeepCopy()
+func makeService(component Component, ownerHash string, applied Applied) (service *servingv1.Service, ignored []string) {
+	is := component.Of.DeepCopy()
 	// No webhook may have done so.
 	is.SetDefaults(context.Background())
-	predictor := is.Spec.Predictor
-	pod := *predictor.PodSpec.DeepCopy()
+	component = ComponentOf(is, component.Type)
+	spec := component.Spec
+	pod := *spec.PodSpec.DeepCopy()
 	moveRootToContainers(&pod)
+	component.tellPredictor(&pod)
 	if pod.EnableServiceLinks == nil {
 		// Serving sets its default only when a Service is created.
 		pod.EnableServiceLinks = ptr.Bool(false)
 	}
 	annotations := map[string]string{serving.OwnerHashAnnotationKey: ownerHash}
-	if predictor.Logger != nil {
-		if NoAgent(is) == "" {
-			_, ignored = Inject(&pod, SubjectOf(is), applied)
+	if spec.Logger != nil {
+		if NoAgent(component) == "" {
+			_, ignored = Inject(&pod, component.Subject(), applied)
 		}
 		annotations[serving.LastAppliedAnnotationKey] = string(mustMarshal(applied))
 	}
@@ -66,7 +66,7 @@ func makeService(is *v1beta1.InferenceService, ownerHash string, applied Applied
 			annotations[key] = value
 		}
 	}
-	labels := componentLabels(is)
+	labels := component.labels()
 	for _, key := range serviceLabels {
 		if value, found := is.Labels[key]; found {
 			labels[key] = value
@@ -74,7 +74,7 @@ func makeService(is *v1beta1.InferenceService, ownerHash string, applied Applied
 	}
 	service = &servingv1.Service{
 		ObjectMeta: metav1.ObjectMeta{
-			Name:            is.ServiceName(v1beta1.PredictorComponent),
+			Name:            is.ServiceName(component.Type),
 			Namespace:       is.Namespace,
 			Labels:          labels,
 			Annotations:     annotations,
@@ -84,15 +84,15 @@ func makeService(is *v1beta1.InferenceService, ownerHash string, applied Applied
 			ConfigurationSpec: servingv1.ConfigurationSpec{
 				Template: servingv1.RevisionTemplateSpec{
 					ObjectMeta: metav1.ObjectMeta{
-						Labels:      templateLabels(is),
-						Annotations: templateAnnotations(is),
+						Labels:      templateLabels(component),
+						Annotations: templateAnnotations(component),
 					},
 					Spec: servingv1.RevisionSpec{
 						PodSpec:                     pod,
-						ContainerConcurrency:        predictor.ContainerConcurrency,
-						TimeoutSeconds:              predictor.Timeout,
-						ResponseStartTimeoutSeconds: predictor.ResponseStartTimeoutSeconds,
-						IdleTimeoutSeconds:          predictor.IdleTimeoutSeconds,
+						ContainerConcurrency:        spec.ContainerConcurrency,
+						TimeoutSeconds:              spec.Timeout,
+						ResponseStartTimeoutSeconds: spec.ResponseStartTimeoutSeconds,
+						IdleTimeoutSeconds:          spec.IdleTimeoutSeconds,
 					},
 				},
 			},
@@ -146,11 +146,4 @@ func own(live *map[string]string, desired map[string]string, ours []string) (cha
 		}
 	}
 	return changed
-}
-
-func componentLabels(is *v1beta1.InferenceService) map[string]string {
-	return map[string]string{
-		serving.InferenceServiceLabelKey: is.Name,
-		serving.ComponentLabelKey:        string(v1beta1.PredictorComponent),
-	}
 }

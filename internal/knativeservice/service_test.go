@@ -36,6 +36,11 @@ import (
 
 const agentImage = "registry.example/agent@sha256:0123"
 
+// predictor is that component of an InferenceService.
+func predictor(is *v1beta1.InferenceService) Component {
+	return ComponentOf(is, v1beta1.PredictorComponent)
+}
+
 func agentSettings() config.Agent {
 	return config.Agent{
 		Image: agentImage,
@@ -101,7 +106,7 @@ var (
 
 func made(is *v1beta1.InferenceService) *servingv1.Service {
 	is = defaulted(is)
-	return MakeService(is, "hash", inForceFor(is))
+	return MakeService(predictor(is), "hash", inForceFor(is))
 }
 
 func containerOf(t *testing.T, service *servingv1.Service, name string) corev1.Container {
@@ -192,7 +197,7 @@ func TestTheSeedsExampleBecomesAnAgentInFrontOfTheModel(t *testing.T) {
 			RouteSpec: servingv1.RouteSpec{Traffic: []servingv1.TrafficTarget{{LatestRevision: ptr.Bool(true), Percent: ptr.Int64(100)}}},
 		},
 	}
-	if diff := cmp.Diff(want, MakeService(is, "hash", applied)); diff != "" {
+	if diff := cmp.Diff(want, MakeService(predictor(is), "hash", applied)); diff != "" {
 		t.Errorf("(-want, +got): %s", diff)
 	}
 }
@@ -330,7 +335,7 @@ func TestWhatTheLoggerSaysReachesTheAgent(t *testing.T) {
 	is := defaulted(Seed(WithLogger(WithMaxPayloadBytes(16 << 20))))
 	applied := inForceFor(is)
 	applied.Agent.BufferBytes = 1 << 20
-	if got := valueOf(t, agentOf(t, MakeService(is, "", applied)).Args, "buffer-bytes"); got != "16777216" {
+	if got := valueOf(t, agentOf(t, MakeService(predictor(is), "", applied)).Args, "buffer-bytes"); got != "16777216" {
 		t.Errorf("--buffer-bytes=%s, less than one body", got)
 	}
 }
@@ -375,7 +380,7 @@ func TestTheSinksAddressReachesTheAgentWhole(t *testing.T) {
 		URL:      &apis.URL{Scheme: "https", Host: "broker.example", Path: "/a", RawQuery: "x=$(1)"},
 		Audience: ptr.String("eventing.knative.dev/broker/models/default"),
 	}
-	service := MakeService(is, "", applied)
+	service := MakeService(predictor(is), "", applied)
 	agent := agentOf(t, service)
 	for name, want := range map[string]string{
 		"sink":                    "https://broker.example/a?x=$(1)",
@@ -399,7 +404,7 @@ func TestTheSinksAddressReachesTheAgentWhole(t *testing.T) {
 	}
 
 	applied.Sink = nil
-	if arguments := agentOf(t, MakeService(is, "", applied)).Args; hasArgument(arguments, "sink") {
+	if arguments := agentOf(t, MakeService(predictor(is), "", applied)).Args; hasArgument(arguments, "sink") {
 		t.Errorf("without a sink in force the agent has --sink=%s", valueOf(t, arguments, "sink"))
 	}
 }
@@ -435,7 +440,7 @@ func TestWithoutALoggerTheModelIsServedAsItIs(t *testing.T) {
 		c.ReadinessProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/ready"}}}
 		c.LivenessProbe = c.ReadinessProbe.DeepCopy()
 	})))
-	service := MakeService(is, "hash", Applied{})
+	service := MakeService(predictor(is), "hash", Applied{})
 	want := *is.Spec.Predictor.PodSpec.DeepCopy()
 	want.EnableServiceLinks = ptr.Bool(false)
 	if diff := cmp.Diff(want, service.Spec.Template.Spec.PodSpec); diff != "" {
@@ -553,7 +558,7 @@ func TestAnnotationsAndLabelsGoWhereKnativeReadsThem(t *testing.T) {
 
 func TestMakeMetadata(t *testing.T) {
 	is := defaulted(Seed(WithLogger(WithRefresh(v1beta1.RefreshLive))))
-	got := MakeMetadata(SubjectOf(is), inForceFor(is).Metadata)
+	got := MakeMetadata(predictor(is).Subject(), inForceFor(is).Metadata)
 	want := &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: "my-model-predictor-default-metadata", Namespace: Namespace,
@@ -587,11 +592,11 @@ func TestBuildersDoNotChangeTheirInput(t *testing.T) {
 		}
 		inputs := func() string { return string(mustMarshal([]any{is, live, applied})) }
 		before := inputs()
-		service := MakeService(is, "hash", applied)
+		service := MakeService(predictor(is), "hash", applied)
 		updated, _ := TakeOver(live, service, false)
 		updated.SetDefaults(t.Context())
-		MakeMetadata(SubjectOf(is), applied.Metadata)
-		OwnerHash(is, applied.Metadata)
+		MakeMetadata(predictor(is).Subject(), applied.Metadata)
+		OwnerHash(predictor(is), applied.Metadata)
 		_ = Validate(t.Context(), is)
 		service.SetDefaults(t.Context())
 		if diff := cmp.Diff(before, inputs()); diff != "" {
@@ -612,7 +617,7 @@ func TestTheAgentHasNoTokenForTheKubernetesAPI(t *testing.T) {
 	} {
 		is := defaulted(Seed(options...))
 		for _, applied := range []Applied{inForceFor(is), {Agent: agentSettings()}} {
-			service := MakeService(is, "hash", applied)
+			service := MakeService(predictor(is), "hash", applied)
 			mounted := 0
 			for _, mount := range agentOf(t, service).VolumeMounts {
 				if mount.MountPath != path {

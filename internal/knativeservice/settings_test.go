@@ -60,7 +60,7 @@ func TestNoCPULimitByDefault(t *testing.T) {
 	is := defaulted(Seed())
 	applied := inForceFor(is)
 	applied.Agent = *config.FromContextOrDefaults(t.Context()).Agent
-	agent := agentOf(t, MakeService(is, "", applied))
+	agent := agentOf(t, MakeService(predictor(is), "", applied))
 	if limit, found := agent.Resources.Limits[corev1.ResourceCPU]; found {
 		t.Errorf("the CPU limit is %s", limit.String())
 	}
@@ -68,7 +68,7 @@ func TestNoCPULimitByDefault(t *testing.T) {
 		t.Errorf("environment (-want, +got): %s", diff)
 	}
 	applied.Agent.Resources.Requests[corev1.ResourceCPU] = resource.MustParse("5500m")
-	if got := environmentOf(agentOf(t, MakeService(is, "", applied)))["GOMAXPROCS"]; got != "6" {
+	if got := environmentOf(agentOf(t, MakeService(predictor(is), "", applied)))["GOMAXPROCS"]; got != "6" {
 		t.Errorf("with a request of 5.5 CPUs GOMAXPROCS is %s", got)
 	}
 }

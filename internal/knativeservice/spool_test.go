@@ -72,7 +72,7 @@ func TestNoSpoolWhereItCannotBe(t *testing.T) {
 		is := defaulted(Seed(WithLogger(WithSpool("1Gi"))))
 		applied := inForceFor(is)
 		change(is, &applied)
-		service := MakeService(is, "hash", applied)
+		service := MakeService(predictor(is), "hash", applied)
 		if slices.ContainsFunc(service.Spec.Template.Spec.Volumes, func(v corev1.Volume) bool { return v.Name == "sidenote-spool" }) {
 			t.Errorf("%s: volumes %v", what, service.Spec.Template.Spec.Volumes)
 		}

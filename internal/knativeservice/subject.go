@@ -7,7 +7,6 @@ package knativeservice
 
 import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"knative.dev/pkg/kmeta"
 
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
 )
@@ -37,19 +36,6 @@ type Subject struct {
 	ConfigMapLabels map[string]string
 	// ConfigMapOwner is the owner of these ConfigMaps.
 	ConfigMapOwner metav1.OwnerReference
-}
-
-// SubjectOf returns the predictor of an InferenceService with a logger.
-func SubjectOf(is *v1beta1.InferenceService) Subject {
-	component := v1beta1.PredictorComponent
-	return Subject{
-		Namespace: is.Namespace, Service: is.ServiceName(component),
-		InferenceService: is.Name, Component: component,
-		Logger:      is.Spec.Predictor.Logger,
-		LoggerField: "spec.predictor.logger", ContainersField: "spec.predictor.containers",
-		MetadataName: is.MetadataName(component), TrustName: is.TrustName(component),
-		ConfigMapLabels: componentLabels(is), ConfigMapOwner: *kmeta.NewControllerRef(is),
-	}
 }
 
 // configMapMeta returns the metadata of a ConfigMap that the agent reads.

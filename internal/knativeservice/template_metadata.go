@@ -14,7 +14,6 @@ import (
 	knativeserving "knative.dev/serving/pkg/apis/serving"
 
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving"
-	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
 )
 
 // knativePrefixes begin the annotations that Knative reads from a Revision or
@@ -53,15 +52,15 @@ func staysWithOwner(key string) bool {
 // templateAnnotations returns the annotations of the template: the owner's, and
 // what Knative reads there. Listed metadata goes into the events, not to the
 // pods: under metadataRefresh Live its change makes no Revision.
-func templateAnnotations(is *v1beta1.InferenceService) map[string]string {
+func templateAnnotations(c Component) map[string]string {
 	listed := make(map[string]bool)
-	if logger := is.Spec.Predictor.Logger; logger != nil {
+	if logger := c.Spec.Logger; logger != nil {
 		for _, source := range logger.MetadataSources() {
 			listed[source.Annotation] = true
 		}
 	}
-	annotations := knativeAnnotations(is)
-	for key, value := range is.Annotations {
+	annotations := knativeAnnotations(c)
+	for key, value := range c.Of.Annotations {
 		if !staysWithOwner(key) && !listed[key] {
 			annotations[key] = value
 		}
@@ -70,9 +69,9 @@ func templateAnnotations(is *v1beta1.InferenceService) map[string]string {
 }
 
 // knativeAnnotations returns the annotations that Knative reads from a template.
-func knativeAnnotations(is *v1beta1.InferenceService) map[string]string {
+func knativeAnnotations(c Component) map[string]string {
 	annotations := make(map[string]string)
-	for key, value := range is.Annotations {
+	for key, value := range c.Of.Annotations {
 		if key == knativeserving.ProgressDeadlineAnnotationKey {
 			annotations[key] = value
 		}
@@ -82,25 +81,25 @@ func knativeAnnotations(is *v1beta1.InferenceService) map[string]string {
 			}
 		}
 	}
-	if replicas := is.Spec.Predictor.MinReplicas; replicas != nil {
+	if replicas := c.Spec.MinReplicas; replicas != nil {
 		annotations[autoscaling.MinScaleAnnotationKey] = strconv.Itoa(int(*replicas))
 	}
-	if replicas := is.Spec.Predictor.MaxReplicas; replicas != nil {
+	if replicas := c.Spec.MaxReplicas; replicas != nil {
 		annotations[autoscaling.MaxScaleAnnotationKey] = strconv.Itoa(int(*replicas))
 	}
-	if target := is.Spec.Predictor.ScaleTarget; target != nil {
+	if target := c.Spec.ScaleTarget; target != nil {
 		annotations[autoscaling.TargetAnnotationKey] = strconv.Itoa(int(*target))
 	}
-	if metric := is.Spec.Predictor.ScaleMetric; metric != "" {
+	if metric := c.Spec.ScaleMetric; metric != "" {
 		annotations[autoscaling.MetricAnnotationKey] = string(metric)
 	}
 	return annotations
 }
 
 // templateLabels returns the labels of the template: the owner's, and ours.
-func templateLabels(is *v1beta1.InferenceService) map[string]string {
-	labels := componentLabels(is)
-	for key, value := range is.Labels {
+func templateLabels(c Component) map[string]string {
+	labels := c.labels()
+	for key, value := range c.Of.Labels {
 		if !staysWithOwner(key) {
 			labels[key] = value
 		}

@@ -101,7 +101,7 @@ func TestWhatRunningAgentsGetOfTheirSinks(t *testing.T) {
 		"an older template, a sink that is down":    {"C", Applied{Sink: older("a")}, Desired{Sink: unresolved}, data{"cluster.pem": "C"}, []string{"sink.pem"}},
 		"an older template, a sink that is refused": {"C", Applied{Sink: older("a")}, Desired{Sink: refused}, data{"cluster.pem": "C"}, nil},
 	} {
-		made, kept := MakeTrust(SubjectOf(is), Trust{PEM: test.cluster}, test.applied, test.desired)
+		made, kept := MakeTrust(predictor(is).Subject(), Trust{PEM: test.cluster}, test.applied, test.desired)
 		if diff := cmp.Diff(test.want, made.Data); diff != "" {
 			t.Errorf("%s (-want, +got): %s", what, diff)
 		}
@@ -119,7 +119,7 @@ func TestTheTemplateHasNoAuthorities(t *testing.T) {
 		address.CACerts = &caCerts
 		return Decide(nil, false, Desired{Agent: agentSettings(), Sink: DesiredSink{Destination: broker("default"), Address: address}})
 	}
-	first, second := MakeService(is, "hash", decide("A")), MakeService(is, "hash", decide("B"))
+	first, second := MakeService(predictor(is), "hash", decide("A")), MakeService(predictor(is), "hash", decide("B"))
 	if diff := cmp.Diff(first, second); diff != "" {
 		t.Errorf("the Knative Service differs: %s", diff)
 	}

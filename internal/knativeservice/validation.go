@@ -20,20 +20,30 @@ import (
 )
 
 // childPaths maps the paths of the child that Serving names to those of the
-// InferenceService.
+// InferenceService's predictor.
 var childPaths = strings.NewReplacer(
 	"spec.template.spec.timeoutSeconds", "spec.predictor.timeout",
 	"spec.template.spec.", "spec.predictor.",
 	"spec.template.metadata.", "metadata.",
 )
 
-// Validate says what Knative Serving would refuse of the Knative Service that
+// Validate says what Knative Serving would refuse of the Knative Services that
 // an InferenceService makes, by Serving's own rules and the cluster's
 // config-features and config-defaults, which the context carries. Of type
 // v1beta1.ChildValidation.
 func Validate(ctx context.Context, is *v1beta1.InferenceService) *apis.FieldError {
+	var errs *apis.FieldError
+	for _, component := range is.Spec.Components() {
+		errs = errs.Also(component.Relocate(validateComponent(ctx, is, component)))
+	}
+	return errs
+}
+
+// validateComponent says it of a component as if that were the predictor.
+func validateComponent(ctx context.Context, is *v1beta1.InferenceService, component v1beta1.ComponentType) *apis.FieldError {
 	every := v1beta1.WantsEveryViolation(ctx)
-	errs := validateProbes(ctx, &is.Spec.Predictor).Also(validateEmptyDir(ctx, is.Spec.Predictor.Logger)).ViaField("spec", "predictor")
+	spec := is.Spec.Component(component)
+	errs := validateProbes(ctx, spec).Also(validateEmptyDir(ctx, spec.Logger)).ViaField("spec", "predictor")
 	if errs != nil && !every {
 		return errs
 	}
@@ -51,17 +61,18 @@ func Validate(ctx context.Context, is *v1beta1.InferenceService) *apis.FieldErro
 	// Serving expects one of its own.
 	ctx = servingconfig.ToContext(apis.WithinCreate(context.Background()), servingconfig.FromContextOrDefaults(ctx))
 	validate := func(is *v1beta1.InferenceService) *apis.FieldError {
-		service := MakeService(is, "", Applied{Agent: agent, MultiContainerProbing: MultiContainerProbing(ctx)})
+		made := ComponentOf(is, component)
+		service := MakeService(made, "", Applied{Agent: agent, MultiContainerProbing: MultiContainerProbing(ctx)})
 		service.SetDefaults(ctx)
-		return ofScale(asOwn(service.Validate(ctx), is.Spec.Predictor.Containers), &is.Spec.Predictor)
+		return ofScale(asOwn(service.Validate(ctx), made.Spec.Containers), made.Spec)
 	}
 	// First without the agent, which takes over what Serving would judge: the
 	// model's port and probes.
 	bare := is.DeepCopy()
-	bare.Spec.Predictor.Logger = nil
+	bare.Spec.Component(component).Logger = nil
 	ofServing := validate(bare)
 	switch {
-	case is.Spec.Predictor.Logger == nil:
+	case spec.Logger == nil:
 	case every:
 		ofServing = ofServing.Also(validate(is))
 	case ofServing.Filter(apis.ErrorLevel) == nil:

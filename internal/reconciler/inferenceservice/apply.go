@@ -24,26 +24,38 @@ import (
 )
 
 // apply writes the changes, and sets the status to what came of them.
-func (r *Reconciler) apply(ctx context.Context, is *v1beta1.InferenceService, live *servingv1.Service, changes Changes) error {
-	if changes.Err != nil {
-		is.Status = changes.Status
-		return changes.Err
-	}
+func (r *Reconciler) apply(ctx context.Context, is *v1beta1.InferenceService, live Live, changes Changes) error {
 	failures := r.applyConfigMaps(ctx, is, changes.ConfigMaps)
-	service, err := r.applyService(ctx, is, live, changes.Service)
-	if err != nil {
-		is.Status = changes.StatusWithoutService
-		if !apierrors.IsConflict(err) {
-			is.Status.MarkServiceRefused(explained(ctx, is, err))
+	services := make(map[v1beta1.ComponentType]*servingv1.Service)
+	refusals := make(map[v1beta1.ComponentType]error)
+	var unwritten []v1beta1.ComponentType
+	var errs []error
+	for _, change := range changes.Components {
+		var present *servingv1.Service
+		if component := live.Components[change.Type]; component != nil {
+			present = component.Service
 		}
-		verb := "update"
-		if live == nil {
-			verb = "create"
+		service, err := r.applyComponent(ctx, is, present, change)
+		services[change.Type] = service
+		if err == nil {
+			continue
 		}
-		err = fmt.Errorf("%s Knative Service %q: %w", verb, changes.Service.Name, err)
-	} else {
-		is.Status = changes.Status
-		is.Status.PropagateService(v1beta1.PredictorComponent, service)
+		errs = append(errs, err)
+		if change.Service != nil {
+			unwritten = append(unwritten, change.Type)
+			refusals[change.Type] = err
+		}
+	}
+	is.Status = changes.Status(unwritten...)
+	for _, change := range changes.Components {
+		refusal := refusals[change.Type]
+		switch {
+		case change.Removed, change.Foreign != nil, apierrors.IsConflict(refusal):
+		case refusal != nil:
+			is.Status.MarkServiceRefused(change.Type, explained(ctx, is, errors.Unwrap(refusal)))
+		default:
+			is.Status.PropagateService(change.Type, services[change.Type])
+		}
 	}
 	if failure := failures[v1beta1.TrustReady]; failure != nil {
 		is.Status.MarkTrustNotWritten(failure)
@@ -51,11 +63,43 @@ func (r *Reconciler) apply(ctx context.Context, is *v1beta1.InferenceService, li
 	if failure := failures[v1beta1.MetadataReady]; failure != nil {
 		is.Status.MarkMetadataNotWritten(failure)
 	}
-	err = errors.Join(err, failures[v1beta1.MetadataReady], failures[v1beta1.TrustReady], failures[""])
+	err := errors.Join(append(errs, failures[v1beta1.MetadataReady], failures[v1beta1.TrustReady], failures[""])...)
 	if err == nil && changes.RetryAfter > 0 {
 		return controller.NewRequeueAfter(changes.RetryAfter)
 	}
 	return err
+}
+
+// applyComponent writes or deletes the Knative Service of a component, and gives
+// the one that there is then.
+func (r *Reconciler) applyComponent(ctx context.Context, is *v1beta1.InferenceService, live *servingv1.Service, change ComponentChange) (*servingv1.Service, error) {
+	switch {
+	case change.Foreign != nil:
+		return nil, fmt.Errorf("the Knative Service %q is not owned by this InferenceService", change.Foreign.Name)
+	case change.Delete != nil:
+		return nil, r.deleteService(ctx, is, change.Delete)
+	}
+	service, err := r.applyService(ctx, is, live, change.Service)
+	if err != nil {
+		verb := "update"
+		if live == nil {
+			verb = "create"
+		}
+		return nil, fmt.Errorf("%s Knative Service %q: %w", verb, change.Service.Name, err)
+	}
+	return service, nil
+}
+
+func (r *Reconciler) deleteService(ctx context.Context, is *v1beta1.InferenceService, live *servingv1.Service) error {
+	err := r.serving.ServingV1().Services(live.Namespace).Delete(ctx, live.Name, *metav1.NewPreconditionDeleteOptions(string(live.UID)))
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil
+	case err != nil:
+		return fmt.Errorf("delete Knative Service %q: %w", live.Name, err)
+	}
+	controller.GetEventRecorder(ctx).Eventf(is, corev1.EventTypeNormal, "Deleted", "Deleted Knative Service %q", live.Name)
+	return nil
 }
 
 // applyService creates or updates the Knative Service, and gives the one that

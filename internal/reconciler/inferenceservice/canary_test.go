@@ -43,16 +43,16 @@ func (c *canary) settle(works bool) {
 		for _, change := range changes.ConfigMaps {
 			c.store(c.t, change)
 		}
-		written := changes.Service != nil
+		written := changes.Components[0].Service != nil
 		if written {
 			generation := int64(1)
-			isNew := c.live.Service == nil
+			isNew := c.predictor().Service == nil
 			if !isNew {
-				generation = c.live.Service.Generation + 1
-				isNew = !equality.Semantic.DeepEqual(c.live.Service.Spec.Template, changes.Service.Spec.Template)
+				generation = c.predictor().Service.Generation + 1
+				isNew = !equality.Semantic.DeepEqual(c.predictor().Service.Spec.Template, changes.Components[0].Service.Spec.Template)
 			}
-			c.live.Service = changes.Service
-			c.live.Service.Generation = generation
+			c.predictor().Service = changes.Components[0].Service
+			c.predictor().Service.Generation = generation
 			if isNew {
 				c.created++
 				if works {
@@ -60,17 +60,17 @@ func (c *canary) settle(works bool) {
 				}
 			}
 		}
-		c.is.Status = changes.Status
-		c.is.Status.PropagateService(v1beta1.PredictorComponent, c.live.Service)
+		c.is.Status = changes.Status()
+		c.is.Status.PropagateService(v1beta1.PredictorComponent, c.predictor().Service)
 		if written {
 			// Serving has not yet seen the change.
-			if again := Plan(c.is, c.live, c.platform); again.Service != nil {
-				c.t.Fatalf("a Knative Service whose status is behind is written again, with the traffic %v", again.Service.Spec.Traffic)
+			if again := Plan(c.is, c.live, c.platform); again.Components[0].Service != nil {
+				c.t.Fatalf("a Knative Service whose status is behind is written again, with the traffic %v", again.Components[0].Service.Spec.Traffic)
 			}
 		}
 		c.serve()
-		c.is.Status.PropagateService(v1beta1.PredictorComponent, c.live.Service)
-		if next := Plan(c.is, c.live, c.platform); next.Service == nil && equality.Semantic.DeepEqual(next.Status.Components, c.is.Status.Components) {
+		c.is.Status.PropagateService(v1beta1.PredictorComponent, c.predictor().Service)
+		if next := Plan(c.is, c.live, c.platform); next.Components[0].Service == nil && equality.Semantic.DeepEqual(next.Status().Components, c.is.Status.Components) {
 			return
 		}
 	}
@@ -81,8 +81,8 @@ func revision(number int) string { return fmt.Sprintf("r%d", number) }
 
 // serve has Serving report what it was told.
 func (c *canary) serve() {
-	status := &c.live.Service.Status
-	status.ObservedGeneration = c.live.Service.Generation
+	status := &c.predictor().Service.Status
+	status.ObservedGeneration = c.predictor().Service.Generation
 	status.LatestCreatedRevisionName, status.LatestReadyRevisionName = revision(c.created), ""
 	if c.ready > 0 {
 		status.LatestReadyRevisionName = revision(c.ready)
@@ -93,7 +93,7 @@ func (c *canary) serve() {
 	}
 	status.Conditions = duckv1.Conditions{{Type: servingv1.ServiceConditionConfigurationsReady, Status: works}, {Type: apis.ConditionReady, Status: works}}
 	status.Traffic = nil
-	for _, target := range c.live.Service.Spec.Traffic {
+	for _, target := range c.predictor().Service.Spec.Traffic {
 		if target.RevisionName == "" {
 			target.RevisionName = status.LatestReadyRevisionName
 		}
@@ -194,12 +194,12 @@ func TestACanaryKeepsTheTemplate(t *testing.T) {
 	c := newCanary(t)
 	c.owner(t, WithImage("model:v2"))
 	c.settle(true)
-	template := c.live.Service.Spec.Template.DeepCopy()
+	template := c.predictor().Service.Spec.Template.DeepCopy()
 	c.platform.Agent.Image = "agent:v2"
 	var none int64
 	c.owner(t, WithPredictor(func(p *v1beta1.PredictorSpec) { p.CanaryTrafficPercent = &none }))
 	c.settle(true)
-	if !equality.Semantic.DeepEqual(template, &c.live.Service.Spec.Template) {
+	if !equality.Semantic.DeepEqual(template, &c.predictor().Service.Spec.Template) {
 		t.Error("the template changed")
 	}
 }
@@ -222,11 +222,11 @@ func TestTheEarlierRevisionOfACanaryKeepsItsSink(t *testing.T) {
 	c := newCanary(t)
 	ten := int64(10)
 	c.owner(t, WithLogger(WithBroker("other")), WithPredictor(func(p *v1beta1.PredictorSpec) { p.CanaryTrafficPercent = &ten }))
-	before := c.live.Trust.DeepCopy()
+	before := c.predictor().Trust.DeepCopy()
 	c.sinkAt("other")
 	c.settle(true)
 	for key := range before.Data {
-		if _, found := c.live.Trust.Data[key]; !found {
+		if _, found := c.predictor().Trust.Data[key]; !found {
 			t.Errorf("the key %s is gone", key)
 		}
 	}

@@ -63,15 +63,18 @@ func refuseForeign(live, desired *corev1.ConfigMap) error {
 // planWithoutLogger removes the ConfigMaps once no agent reads them. The change
 // of the Knative Service's status by which the last agent stops serving leads
 // here again.
-func planWithoutLogger(is *v1beta1.InferenceService, live Live, platform Platform) []ConfigMapChange {
-	changes := planNamespaceTrust(is.Namespace, live, platform.Trust)
-	if !knativeservice.MayHaveAgents(live.Service) {
-		trust, _ := knativeservice.MakeTrust(knativeservice.SubjectOf(is), knativeservice.Trust{}, knativeservice.Applied{}, knativeservice.Desired{})
-		changes = append(changes, changeOf(live.Trust, ConfigMapChange{Desired: trust})...)
-		changes = append(changes, removeMetadata(is, live)...)
+func planWithoutLogger(component knativeservice.Component, live LiveComponent) []ConfigMapChange {
+	if knativeservice.MayHaveAgents(live.Service) {
+		return nil
 	}
+	trust, _ := knativeservice.MakeTrust(component.Subject(), knativeservice.Trust{}, knativeservice.Applied{}, knativeservice.Desired{})
+	return silent(append(changeOf(live.Trust, ConfigMapChange{Desired: trust}), removeMetadata(component, live)...))
+}
+
+// silent returns changes of which the status says nothing, for there is no
+// logger.
+func silent(changes []ConfigMapChange) []ConfigMapChange {
 	for i := range changes {
-		// The status says nothing of a logger.
 		changes[i].UpdatedReason, changes[i].Condition = "", ""
 	}
 	return changes
@@ -79,41 +82,39 @@ func planWithoutLogger(is *v1beta1.InferenceService, live Live, platform Platfor
 
 // planMetadata keeps the attributes of running agents up to date if the metadata
 // is live.
-func planMetadata(is *v1beta1.InferenceService, live Live, attributes []metadata.Attribute, others bool) []ConfigMapChange {
+func planMetadata(component knativeservice.Component, live LiveComponent, attributes []metadata.Attribute, others bool) []ConfigMapChange {
 	switch {
-	case is.Spec.Predictor.Logger.MetadataRefresh == v1beta1.RefreshLive:
+	case component.Spec.Logger.MetadataRefresh == v1beta1.RefreshLive:
 		return changeOf(live.Metadata, ConfigMapChange{
-			Desired: knativeservice.MakeMetadata(knativeservice.SubjectOf(is), attributes), UpdatedReason: "MetadataUpdated", Condition: v1beta1.MetadataReady,
+			Desired: knativeservice.MakeMetadata(component.Subject(), attributes), UpdatedReason: "MetadataUpdated", Condition: v1beta1.MetadataReady,
 		})
 	case others:
 		return nil
 	default:
-		return removeMetadata(is, live)
+		return removeMetadata(component, live)
 	}
 }
 
-func removeMetadata(is *v1beta1.InferenceService, live Live) []ConfigMapChange {
-	desired := knativeservice.MakeMetadata(knativeservice.SubjectOf(is), nil)
+func removeMetadata(component knativeservice.Component, live LiveComponent) []ConfigMapChange {
+	desired := knativeservice.MakeMetadata(component.Subject(), nil)
 	desired.Data = nil
 	return changeOf(live.Metadata, ConfigMapChange{Desired: desired, Condition: v1beta1.MetadataReady})
 }
 
 // planTrust returns running agents the authorities of the cluster and the addresses
 // of their sinks.
-func planTrust(is *v1beta1.InferenceService, live Live, cluster knativeservice.Trust, applied knativeservice.Applied, desired knativeservice.Desired, others bool, status *v1beta1.InferenceServiceStatus) []ConfigMapChange {
-	trust, kept := knativeservice.MakeTrust(knativeservice.SubjectOf(is), cluster, applied, desired)
+func planTrust(component knativeservice.Component, live LiveComponent, cluster knativeservice.Trust, applied knativeservice.Applied, desired knativeservice.Desired, others bool, status *v1beta1.InferenceServiceStatus) []ConfigMapChange {
+	trust, kept := knativeservice.MakeTrust(component.Subject(), cluster, applied, desired)
 	if others {
 		kept = append(kept, othersKeys(live.Trust, trust, kept)...)
 	}
 	if len(trust.Data) == 0 && cluster.PEM == "" && len(cluster.LeftOut) == 0 &&
-		!slices.ContainsFunc(kept, func(key string) bool { return live.hasTrustKey(is, key) }) {
+		!slices.ContainsFunc(kept, func(key string) bool { return live.hasTrustKey(component.Of, key) }) {
 		status.ClearTrust()
 	} else {
 		status.MarkTrust(cluster.LeftOut)
 	}
-	return append(
-		planNamespaceTrust(is.Namespace, live, cluster),
-		changeOf(live.Trust, ConfigMapChange{Desired: trust, Kept: kept, UpdatedReason: trustUpdated, Condition: v1beta1.TrustReady})...)
+	return changeOf(live.Trust, ConfigMapChange{Desired: trust, Kept: kept, UpdatedReason: trustUpdated, Condition: v1beta1.TrustReady})
 }
 
 const trustUpdated = "TrustUpdated"
@@ -148,7 +149,7 @@ func othersKeys(live, desired *corev1.ConfigMap, kept []string) (keys []string) 
 }
 
 // hasTrustKey reports whether running agents have a file of that key.
-func (l Live) hasTrustKey(is *v1beta1.InferenceService, key string) bool {
+func (l LiveComponent) hasTrustKey(is *v1beta1.InferenceService, key string) bool {
 	if l.Trust == nil || !metav1.IsControlledBy(l.Trust, is) {
 		return false
 	}

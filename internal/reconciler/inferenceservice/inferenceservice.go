@@ -50,7 +50,7 @@ func (r *Reconciler) ReconcileKind(ctx context.Context, is *v1beta1.InferenceSer
 		return err
 	}
 	before := is.Status.DeepCopy()
-	err = r.apply(ctx, is, live.Service, Plan(is, live, platform))
+	err = r.apply(ctx, is, live, Plan(is, live, platform))
 	for _, event := range transitions(before, &is.Status) {
 		controller.GetEventRecorder(ctx).Event(is, event.Type, event.Reason, event.Message)
 	}

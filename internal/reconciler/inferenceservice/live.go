@@ -33,18 +33,29 @@ func (r *Reconciler) live(ctx context.Context, is *v1beta1.InferenceService, pla
 	if err != nil {
 		return Live{}, err
 	}
-	if live.Service, err = r.service(is); err != nil {
-		return Live{}, err
+	live.Components = make(map[v1beta1.ComponentType]*LiveComponent)
+	for _, component := range v1beta1.ComponentTypes() {
+		if live.Components[component], err = r.liveComponent(ctx, knativeservice.ComponentOf(is, component), platform); err != nil {
+			return Live{}, err
+		}
 	}
-	if live.Trust, err = r.configMap(is.Namespace, is.TrustName(v1beta1.PredictorComponent)); err != nil {
-		return Live{}, err
+	return live, nil
+}
+
+func (r *Reconciler) liveComponent(ctx context.Context, component knativeservice.Component, platform Platform) (live *LiveComponent, err error) {
+	live, is := new(LiveComponent), component.Of
+	if live.Service, err = r.service(is, component.Type); err != nil {
+		return nil, err
 	}
-	if live.Metadata, err = r.configMap(is.Namespace, is.MetadataName(v1beta1.PredictorComponent)); err != nil {
-		return Live{}, err
+	if live.Trust, err = r.configMap(is.Namespace, is.TrustName(component.Type)); err != nil {
+		return nil, err
 	}
-	if is.Spec.Predictor.Logger != nil {
-		live.Sink = r.resolve(ctx, is, sinkOf(is, platform.Logger))
-		live.DeadLetterSink = r.resolve(ctx, is, deadLetterSinkOf(is))
+	if live.Metadata, err = r.configMap(is.Namespace, is.MetadataName(component.Type)); err != nil {
+		return nil, err
+	}
+	if component.Spec.Logger != nil {
+		live.Sink = r.resolve(ctx, is, sinkOf(component, platform.Logger))
+		live.DeadLetterSink = r.resolve(ctx, is, deadLetterSinkOf(component))
 	}
 	return live, nil
 }
@@ -62,26 +73,35 @@ func (r *Reconciler) liveNamespace(namespace string) (live Live, err error) {
 		switch {
 		case is.DeletionTimestamp != nil:
 			return false
-		case is.Spec.Predictor.Logger != nil:
+		case hasLogger(is):
 			return true
 		case live.NamespaceTrust == nil:
 			// Pods from when it had a logger found none.
 			return false
 		}
-		service, err := r.service(is)
-		return err == nil && service != nil && metav1.IsControlledBy(service, is) && knativeservice.MayHaveAgents(service)
+		return slices.ContainsFunc(v1beta1.ComponentTypes(), func(component v1beta1.ComponentType) bool {
+			service, err := r.service(is, component)
+			return err == nil && service != nil && metav1.IsControlledBy(service, is) && knativeservice.MayHaveAgents(service)
+		})
 	})
 	return live, nil
 }
 
-// service returns the predictor's Knative Service, or nil.
-func (r *Reconciler) service(is *v1beta1.InferenceService) (*servingv1.Service, error) {
-	service, err := r.serviceLister.Services(is.Namespace).Get(is.ServiceName(v1beta1.PredictorComponent))
+// hasLogger reports whether a component has a logger.
+func hasLogger(is *v1beta1.InferenceService) bool {
+	return slices.ContainsFunc(is.Spec.Components(), func(component v1beta1.ComponentType) bool {
+		return is.Spec.Component(component).Logger != nil
+	})
+}
+
+// service returns a component's Knative Service, or nil.
+func (r *Reconciler) service(is *v1beta1.InferenceService, component v1beta1.ComponentType) (*servingv1.Service, error) {
+	service, err := r.serviceLister.Services(is.Namespace).Get(is.ServiceName(component))
 	switch {
 	case apierrors.IsNotFound(err):
 		return nil, nil
 	case err != nil:
-		return nil, fmt.Errorf("get the predictor's Knative Service: %w", err)
+		return nil, fmt.Errorf("get the Knative Service of the %s: %w", component, err)
 	}
 	return service, nil
 }

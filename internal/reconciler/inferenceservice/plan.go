@@ -6,7 +6,6 @@ SPDX-License-Identifier: Apache-2.0
 package inferenceservice
 
 import (
-	"fmt"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -28,12 +27,21 @@ const retryUnresolved = time.Minute
 // Live is the state of the cluster that concerns one InferenceService. An object
 // that doesn't exist is nil.
 type Live struct {
-	// Service is the predictor's Knative Service.
-	Service *servingv1.Service
-	// Trust, Metadata and NamespaceTrust are fingerprints of ConfigMaps.
-	Trust, Metadata, NamespaceTrust *corev1.ConfigMap
+	// Components has every component that there may be: one that the InferenceService
+	// had may still be there.
+	Components map[v1beta1.ComponentType]*LiveComponent
+	// NamespaceTrust is the fingerprint of a ConfigMap.
+	NamespaceTrust *corev1.ConfigMap
 	// NamespaceReadsTrust says that pods of the namespace read NamespaceTrust.
 	NamespaceReadsTrust bool
+}
+
+// LiveComponent is the state of one component.
+type LiveComponent struct {
+	// Service is the component's Knative Service.
+	Service *servingv1.Service
+	// Trust and Metadata are fingerprints of ConfigMaps.
+	Trust, Metadata *corev1.ConfigMap
 	// Sink and DeadLetterSink are the results of resolving the destinations.
 	Sink, DeadLetterSink Resolution
 }
@@ -57,75 +65,122 @@ type Platform struct {
 // Changes are the writes that bring the cluster to the desired state, and the
 // status that follows from them.
 type Changes struct {
-	// ConfigMaps are written in this order, before Service: pods must find the
-	// files that they mount. A write that fails doesn't hold back Service, because
-	// serving never depends on logging.
+	// ConfigMaps are written in this order, before the Knative Services: pods must
+	// find the files that they mount. A write that fails doesn't hold back a Knative
+	// Service, because serving never depends on logging.
 	ConfigMaps []ConfigMapChange
-	// Service is created or updated. It is nil if the live one stays as it is.
-	Service *servingv1.Service
-	// Status is the status after all writes. It lacks what Knative Serving reports
-	// of the written Service.
-	Status v1beta1.InferenceServiceStatus
-	// StatusWithoutService is the status if Service can't be written: it says of
-	// the template what the last status said.
-	StatusWithoutService v1beta1.InferenceServiceStatus
+	// Components has a change of each component, the predictor's first.
+	Components []ComponentChange
 	// RetryAfter is the time until the next attempt, or 0 if a change of an object
 	// starts it.
 	RetryAfter time.Duration
-	// Err says why nothing can be written. Only Status holds then.
-	Err error
+
+	before *v1beta1.InferenceServiceStatus
+}
+
+// ComponentChange is the change of one component.
+type ComponentChange struct {
+	knativeservice.Component
+	// Service is created or updated. It is nil if the live one stays as it is.
+	Service *servingv1.Service
+	// Removed says that the InferenceService has no such component. Delete is its
+	// Knative Service, or nil if there is none.
+	Removed bool
+	Delete  *servingv1.Service
+	// Foreign is the Knative Service of somebody else that has the component's name,
+	// so that nothing can be written.
+	Foreign *servingv1.Service
+
+	rollout knativeservice.Rollout
+	// logger and loggerBefore are what the status says of the logger once Service is
+	// written, and if it can't be. They are nil without a logger.
+	logger, loggerBefore *v1beta1.InferenceServiceStatus
+	// sent are the attributes of the component's events.
+	sent []metadata.Attribute
 }
 
 // Plan decides what to write for an InferenceService. It does no I/O and leaves
 // its arguments unchanged.
 func Plan(is *v1beta1.InferenceService, live Live, platform Platform) Changes {
-	status := *is.Status.DeepCopy()
-	if live.Service != nil && !metav1.IsControlledBy(live.Service, is) {
-		status.MarkServiceNotOwned(live.Service.Name)
-		return Changes{Status: status, Err: fmt.Errorf("the Knative Service %q is not owned by this InferenceService", live.Service.Name)}
+	changes := Changes{before: &is.Status}
+	shared := planNamespaceTrust(is.Namespace, live, platform.Trust)
+	if !hasLogger(is) {
+		shared = silent(shared)
 	}
-	if is.Spec.Predictor.Logger == nil {
-		status.ClearLogger()
-		withoutService := *status.DeepCopy()
-		return Changes{
-			ConfigMaps: planWithoutLogger(is, live, platform),
-			Service:    planService(is, live.Service, nil, knativeservice.Applied{}, &status),
-			Status:     status, StatusWithoutService: withoutService,
+	for _, component := range v1beta1.ComponentTypes() {
+		present := live.Components[component]
+		if present == nil {
+			present = &LiveComponent{}
 		}
+		change := ComponentChange{Component: knativeservice.ComponentOf(is, component)}
+		switch owned := present.Service == nil || metav1.IsControlledBy(present.Service, is); {
+		case is.Spec.Component(component) == nil:
+			changes.ConfigMaps = append(changes.ConfigMaps, change.remove(*present, owned)...)
+		case !owned:
+			change.Foreign = present.Service
+		case change.Spec.Logger == nil:
+			changes.ConfigMaps = append(append(changes.ConfigMaps, shared...), planWithoutLogger(change.Component, *present)...)
+			shared = nil
+			change.planService(present.Service, nil, knativeservice.Applied{})
+		default:
+			configMaps, retryAfter := change.planWithLogger(*present, platform, shared)
+			changes.ConfigMaps = append(changes.ConfigMaps, configMaps...)
+			changes.RetryAfter = max(changes.RetryAfter, retryAfter)
+			shared = nil
+		}
+		changes.Components = append(changes.Components, change)
 	}
+	return changes
+}
 
-	sink, deadLetterSink := planSinks(is, live, platform.Logger, &status)
-	selection := knativeservice.SelectMetadata(is.Annotations, is.Spec.Predictor.Logger, platform.Logger.DeniedAnnotations)
+// remove deletes what is left of a component.
+func (c *ComponentChange) remove(live LiveComponent, owned bool) []ConfigMapChange {
+	c.Removed = true
+	if owned && live.Service != nil && live.Service.DeletionTimestamp == nil {
+		c.Delete = live.Service
+	}
+	if !owned {
+		live.Service = nil
+	}
+	return planWithoutLogger(c.Component, live)
+}
+
+// planWithLogger plans a component with a logger. Shared are the changes of what
+// all InferenceServices of the namespace share.
+func (c *ComponentChange) planWithLogger(live LiveComponent, platform Platform, shared []ConfigMapChange) (configMaps []ConfigMapChange, retryAfter time.Duration) {
+	status := &v1beta1.InferenceServiceStatus{Logger: lastLogger(&c.Of.Status, c.Type)}
+	sink, deadLetterSink := planSinks(c.Component, live, platform.Logger, status)
+	selection := knativeservice.SelectMetadata(c.Of.Annotations, c.Spec.Logger, platform.Logger.DeniedAnnotations)
 	desired := knativeservice.Desired{
 		Agent: *platform.Agent, Observability: *platform.Observability,
 		MultiContainerProbing: platform.MultiContainerProbing,
 
 		Sink: sink, DeadLetterSink: deadLetterSink, Metadata: selection.Attributes,
 	}
-	applied, ownerUnchanged := planTemplate(is, live.Service, selection.Listed, desired, platform.Logger.AllowedAudiences)
+	applied, ownerUnchanged := planTemplate(c.Component, live.Service, selection.Listed, desired, platform.Logger.AllowedAudiences)
 	// Pods of another template keep what they read.
 	others := knativeservice.OthersServe(live.Service, ownerUnchanged, applied)
-	changes := Changes{
-		ConfigMaps: append(planMetadata(is, live, selection.Attributes, others), planTrust(is, live, platform.Trust, applied, desired, others, &status)...),
-	}
-	changes.StatusWithoutService = *status.DeepCopy()
-	changes.Service = planService(is, live.Service, selection.Listed, applied, &status)
-	reportLogger(is, &status, applied, desired, live, selection)
-	changes.Status = status
+	configMaps = append(planMetadata(c.Component, live, selection.Attributes, others), shared...)
+	configMaps = append(configMaps, planTrust(c.Component, live, platform.Trust, applied, desired, others, status)...)
+	c.planService(live.Service, selection.Listed, applied)
+
+	c.loggerBefore = status.DeepCopy()
+	c.sent = reportLogger(c.Component, status, applied, desired, live, selection)
+	c.logger = status
 	if sink.Address == nil || (deadLetterSink != nil && deadLetterSink.Address == nil) {
-		changes.RetryAfter = retryUnresolved
+		retryAfter = retryUnresolved
 	}
-	return changes
+	return configMaps, retryAfter
 }
 
 // planTemplate decides what the template gets from the platform, and says
 // whether its owner left it unchanged.
-func planTemplate(is *v1beta1.InferenceService, live *servingv1.Service, listed []metadata.Attribute, desired knativeservice.Desired, allowedAudiences []string) (applied knativeservice.Applied, ownerUnchanged bool) {
+func planTemplate(component knativeservice.Component, live *servingv1.Service, listed []metadata.Attribute, desired knativeservice.Desired, allowedAudiences []string) (applied knativeservice.Applied, ownerUnchanged bool) {
 	if live == nil {
 		return knativeservice.Decide(nil, true, desired), false
 	}
 	before, recordedHash := knativeservice.LastApplied(live)
-	ownerUnchanged = knativeservice.OwnerUnchanged(recordedHash, is, listed)
+	ownerUnchanged = knativeservice.OwnerUnchanged(recordedHash, component, listed)
 	before, revoked := knativeservice.WithoutForeignAudiences(before, desired, allowedAudiences)
 	// A template whose Revision failed serves nobody: a fixed image of the agent
 	// may replace it at once.
@@ -133,30 +188,22 @@ func planTemplate(is *v1beta1.InferenceService, live *servingv1.Service, listed 
 	return knativeservice.Decide(before, renew, desired), ownerUnchanged
 }
 
-// planService returns the Knative Service to write, or nil if its inputs are
-// unchanged and nobody else changed it. It says in the status which Revisions are
-// rolled out.
-func planService(is *v1beta1.InferenceService, live *servingv1.Service, listed []metadata.Attribute, applied knativeservice.Applied, status *v1beta1.InferenceServiceStatus) *servingv1.Service {
-	desired := knativeservice.MakeService(is, knativeservice.OwnerHash(is, listed), applied)
+// planService sets the Knative Service to write, which is none if its inputs are
+// unchanged and nobody else changed it, and says which Revisions are rolled out.
+func (c *ComponentChange) planService(live *servingv1.Service, listed []metadata.Attribute, applied knativeservice.Applied) {
+	desired := knativeservice.MakeService(c.Component, knativeservice.OwnerHash(c.Component, listed), applied)
 	if live == nil {
-		return desired
+		c.Service = desired
+		return
 	}
+	last := c.Of.Status.Components[c.Type]
 	_, recordedHash := knativeservice.LastApplied(live)
-	recordHolds := knativeservice.Holds(live, knativeservice.OwnerUnchanged(recordedHash, is, listed), applied)
-	desired.Spec.Traffic = planTraffic(is, live, !recordHolds, status)
-	templateHolds := recordHolds && live.Generation == is.Status.Components[v1beta1.PredictorComponent].ServiceGeneration
+	recordHolds := knativeservice.Holds(live, knativeservice.OwnerUnchanged(recordedHash, c.Component, listed), applied)
+	c.rollout, desired.Spec.Traffic = knativeservice.Rollout{Latest: last.LatestRolledoutRevision, Previous: last.PreviousRolledoutRevision}.
+		Observe(live).Split(c.Spec.CanaryTrafficPercent, live, !recordHolds)
+	templateHolds := recordHolds && live.Generation == last.ServiceGeneration
 	updated, changed := knativeservice.TakeOver(live, desired, templateHolds)
-	if templateHolds && !changed {
-		return nil
+	if !templateHolds || changed {
+		c.Service = updated
 	}
-	return updated
-}
-
-// planTraffic divides the traffic of a Knative Service.
-func planTraffic(is *v1beta1.InferenceService, live *servingv1.Service, newTemplate bool, status *v1beta1.InferenceServiceStatus) []servingv1.TrafficTarget {
-	component := status.Components[v1beta1.PredictorComponent]
-	rollout := knativeservice.Rollout{Latest: component.LatestRolledoutRevision, Previous: component.PreviousRolledoutRevision}.Observe(live)
-	rollout, traffic := rollout.Split(is.Spec.Predictor.CanaryTrafficPercent, live, newTemplate)
-	status.SetRollout(v1beta1.PredictorComponent, rollout.Latest, rollout.Previous)
-	return traffic
 }

@@ -42,15 +42,19 @@ func newInputs(t *testing.T, options ...Option) *inputs {
 	is.UID = "1"
 	is.SetDefaults(t.Context())
 	in := &inputs{is: is, platform: Platform{Config: config.FromContextOrDefaults(t.Context())}}
+	in.live.Components = map[v1beta1.ComponentType]*LiveComponent{v1beta1.PredictorComponent: {}}
 	in.platform.Agent.Image = "agent:v1"
 	in.live.NamespaceReadsTrust = is.Spec.Predictor.Logger != nil
 	in.sinkAt("default")
 	return in
 }
 
+// predictor is the state of the predictor.
+func (in *inputs) predictor() *LiveComponent { return in.live.Components[v1beta1.PredictorComponent] }
+
 func (in *inputs) sinkAt(path string) {
 	address := ingress(path)
-	in.live.Sink = Resolution{Address: &address}
+	in.predictor().Sink = Resolution{Address: &address}
 }
 
 // owner changes the InferenceService as its owner does.
@@ -69,24 +73,24 @@ func (in *inputs) applied(t *testing.T) {
 	for _, change := range changes.ConfigMaps {
 		in.store(t, change)
 	}
-	if changes.Service != nil {
+	if changes.Components[0].Service != nil {
 		generation := int64(1)
-		if in.live.Service != nil {
-			generation = in.live.Service.Generation + 1
+		if in.predictor().Service != nil {
+			generation = in.predictor().Service.Generation + 1
 		}
-		in.live.Service = changes.Service
-		in.live.Service.Generation = generation
+		in.predictor().Service = changes.Components[0].Service
+		in.predictor().Service.Generation = generation
 	}
-	in.serves(fmt.Sprintf("revision-%d", in.live.Service.Generation))
-	in.is.Status = changes.Status
-	in.is.Status.PropagateService(v1beta1.PredictorComponent, in.live.Service)
+	in.serves(fmt.Sprintf("revision-%d", in.predictor().Service.Generation))
+	in.is.Status = changes.Status()
+	in.is.Status.PropagateService(v1beta1.PredictorComponent, in.predictor().Service)
 }
 
 // store has a ConfigMap be as the change says.
 func (in *inputs) store(t *testing.T, change ConfigMapChange) {
 	t.Helper()
 	slot := map[string]**corev1.ConfigMap{
-		in.is.TrustName(v1beta1.PredictorComponent): &in.live.Trust, in.is.MetadataName(v1beta1.PredictorComponent): &in.live.Metadata,
+		in.is.TrustName(v1beta1.PredictorComponent): &in.predictor().Trust, in.is.MetadataName(v1beta1.PredictorComponent): &in.predictor().Metadata,
 		knativeservice.NamespaceTrustName: &in.live.NamespaceTrust,
 	}[change.Desired.Name]
 	stored, err := fingerprint(change.Desired)
@@ -108,8 +112,8 @@ func (in *inputs) store(t *testing.T, change ConfigMapChange) {
 }
 
 func (in *inputs) serves(revision string) {
-	status := &in.live.Service.Status
-	status.ObservedGeneration = in.live.Service.Generation
+	status := &in.predictor().Service.Status
+	status.ObservedGeneration = in.predictor().Service.Generation
 	status.LatestCreatedRevisionName, status.LatestReadyRevisionName = revision, revision
 	status.Conditions = duckv1.Conditions{{Type: apis.ConditionReady, Status: isTrue}}
 	status.Traffic = []servingv1.TrafficTarget{{RevisionName: revision, Percent: ptr.Int64(100)}}
@@ -135,27 +139,28 @@ func (in *inputs) plan() planned {
 		}
 		kept := ""
 		for _, key := range change.Kept {
-			if in.live.hasTrustKey(in.is, key) {
+			if in.predictor().hasTrustKey(in.is, key) {
 				kept += " keep " + key[:strings.LastIndex(key, "-")]
 			}
 		}
 		result.ConfigMaps = append(result.ConfigMaps, verb+name+kept)
 	}
-	switch live := in.live.Service; {
-	case changes.Service == nil:
+	switch live := in.predictor().Service; {
+	case changes.Components[0].Service == nil:
 	case live == nil:
 		result.Service = "create"
-	case equality.Semantic.DeepEqual(live.Spec, changes.Service.Spec):
+	case equality.Semantic.DeepEqual(live.Spec, changes.Components[0].Service.Spec):
 		result.Service = "update metadata"
 	default:
 		result.Service = "update template"
 	}
-	for _, condition := range changes.Status.Conditions {
+	status := changes.Status()
+	for _, condition := range status.Conditions {
 		if condition.IsFalse() {
 			result.Conditions[condition.Type] = condition.Reason
 		}
 	}
-	for _, event := range transitions(&in.is.Status, &changes.Status) {
+	for _, event := range transitions(&in.is.Status, &status) {
 		result.Events = append(result.Events, event.Type+" "+event.Reason)
 	}
 	return result
@@ -184,7 +189,7 @@ func TestPlan(t *testing.T) {
 		},
 		"new without an address of the sink": {
 			isNew:  true,
-			change: func(_ *testing.T, in *inputs) { in.live.Sink = Resolution{Err: errors.New("no such Broker")} },
+			change: func(_ *testing.T, in *inputs) { in.predictor().Sink = Resolution{Err: errors.New("no such Broker")} },
 			want: planned{
 				Service:    "create",
 				Conditions: map[apis.ConditionType]string{v1beta1.SinkResolved: "NotResolved", v1beta1.LoggerReady: "NoSink"},
@@ -247,7 +252,7 @@ func TestPlan(t *testing.T) {
 				in.owner(t, WithLogger(WithBroker("other")))
 				in.sinkAt("other")
 				in.applied(t)
-				in.live.Service.Status.Traffic = append(in.live.Service.Status.Traffic, servingv1.TrafficTarget{RevisionName: "revision-1"})
+				in.predictor().Service.Status.Traffic = append(in.predictor().Service.Status.Traffic, servingv1.TrafficTarget{RevisionName: "revision-1"})
 			},
 		},
 		"the Revision of another sink serves alone": {
@@ -281,7 +286,7 @@ func TestPlan(t *testing.T) {
 			want:   planned{ConfigMaps: []string{"write trust"}},
 		},
 		"the sink disappears": {
-			change: func(_ *testing.T, in *inputs) { in.live.Sink = Resolution{Err: errors.New("no such Broker")} },
+			change: func(_ *testing.T, in *inputs) { in.predictor().Sink = Resolution{Err: errors.New("no such Broker")} },
 			want: planned{
 				Conditions: map[apis.ConditionType]string{v1beta1.SinkResolved: "NotResolved"},
 				Events:     []string{"Warning NotResolved"},
@@ -290,23 +295,23 @@ func TestPlan(t *testing.T) {
 		},
 		"the sink comes back": {
 			change: func(t *testing.T, in *inputs) {
-				resolved := in.live.Sink
-				in.live.Sink = Resolution{Err: errors.New("no such Broker")}
+				resolved := in.predictor().Sink
+				in.predictor().Sink = Resolution{Err: errors.New("no such Broker")}
 				in.applied(t)
-				in.live.Sink = resolved
+				in.predictor().Sink = resolved
 			},
 			want: planned{Events: []string{"Normal SinkResolved"}},
 		},
 		"the sink asks for a token of its own": {
 			change: func(_ *testing.T, in *inputs) {
 				address := ingressWithAudience("default")
-				in.live.Sink.Address = &address
+				in.predictor().Sink.Address = &address
 			},
 			want: planned{ConfigMaps: []string{"write trust"}},
 		},
 		"the sink asks for a token of another": {
 			change: func(_ *testing.T, in *inputs) {
-				in.live.Sink.Address.Audience = ptr.String("https://kubernetes.default.svc")
+				in.predictor().Sink.Address.Audience = ptr.String("https://kubernetes.default.svc")
 			},
 			want: planned{
 				Conditions: map[apis.ConditionType]string{v1beta1.SinkResolved: "AudienceRefused"},
@@ -315,7 +320,7 @@ func TestPlan(t *testing.T) {
 		},
 		"the sink is the service itself": {
 			change: func(_ *testing.T, in *inputs) {
-				in.live.Sink.Address.URL = apis.HTTP("my-model-predictor-default.models.svc.cluster.local")
+				in.predictor().Sink.Address.URL = apis.HTTP("my-model-predictor-default.models.svc.cluster.local")
 			},
 			want: planned{
 				ConfigMaps: []string{"write trust"},
@@ -331,7 +336,7 @@ func TestPlan(t *testing.T) {
 		"the cluster gets another agent, and the Revision failed": {
 			change: func(_ *testing.T, in *inputs) {
 				in.platform.Agent.Image = "agent:v2"
-				in.live.Service.Status.Conditions = duckv1.Conditions{{Type: servingv1.ServiceConditionConfigurationsReady, Status: isFalse}}
+				in.predictor().Service.Status.Conditions = duckv1.Conditions{{Type: servingv1.ServiceConditionConfigurationsReady, Status: isFalse}}
 			},
 			want: planned{Service: "update template"},
 		},
@@ -355,22 +360,22 @@ func TestPlan(t *testing.T) {
 		},
 		"somebody else changes the template": {
 			change: func(_ *testing.T, in *inputs) {
-				in.live.Service.Spec.Template.Spec.Containers[0].Image = "other"
-				in.live.Service.Generation++
+				in.predictor().Service.Spec.Template.Spec.Containers[0].Image = "other"
+				in.predictor().Service.Generation++
 			},
 			want: planned{Service: "update template"},
 		},
 		"somebody else removes a label": {
-			change: func(_ *testing.T, in *inputs) { in.live.Service.Labels = nil },
+			change: func(_ *testing.T, in *inputs) { in.predictor().Service.Labels = nil },
 			want:   planned{Service: "update metadata"},
 		},
 		"somebody else changes a ConfigMap": {
-			change: func(_ *testing.T, in *inputs) { in.live.Trust.Data["more"] = "" },
+			change: func(_ *testing.T, in *inputs) { in.predictor().Trust.Data["more"] = "" },
 			want:   planned{ConfigMaps: []string{"write trust"}},
 		},
 		"somebody else owns the Knative Service": {
 			change: func(t *testing.T, in *inputs) {
-				in.live.Service.OwnerReferences[0].UID = "2"
+				in.predictor().Service.OwnerReferences[0].UID = "2"
 				in.owner(t, image)
 			},
 			want: planned{Conditions: map[apis.ConditionType]string{apis.ConditionReady: "NotOwned", v1beta1.PredictorReady: "NotOwned"}},
@@ -384,9 +389,10 @@ func TestPlan(t *testing.T) {
 			if test.change != nil {
 				test.change(t, in)
 			}
-			is, live := in.is.DeepCopy(), in.live
-			live.Service, live.Trust = live.Service.DeepCopy(), live.Trust.DeepCopy()
-			live.Sink.Address = live.Sink.Address.DeepCopy()
+			is, live, component := in.is.DeepCopy(), in.live, *in.predictor()
+			component.Service, component.Trust = component.Service.DeepCopy(), component.Trust.DeepCopy()
+			component.Sink.Address = component.Sink.Address.DeepCopy()
+			live.Components = map[v1beta1.ComponentType]*LiveComponent{v1beta1.PredictorComponent: &component}
 			if test.want.Conditions == nil {
 				test.want.Conditions = noConditions
 			}
@@ -406,16 +412,16 @@ func TestPlanWithoutTheServiceKeepsTheLoggersStatus(t *testing.T) {
 	in.applied(t)
 	in.platform.Agent.Image = "agent:v2"
 	in.owner(t, WithImage("model:v2"))
-	in.live.Sink = Resolution{Err: errors.New("no such Broker")}
+	in.predictor().Sink = Resolution{Err: errors.New("no such Broker")}
 
 	changes := Plan(in.is, in.live, in.platform)
-	if got := changes.Status.Logger.AgentImage; got != "agent:v2" {
+	if got := changes.Status().Logger.AgentImage; got != "agent:v2" {
 		t.Errorf("after all writes the agent's image is %s, want agent:v2", got)
 	}
-	if got := changes.StatusWithoutService.Logger.AgentImage; got != "agent:v1" {
+	if got := changes.Status(v1beta1.PredictorComponent).Logger.AgentImage; got != "agent:v1" {
 		t.Errorf("without the Service the agent's image is %s, want agent:v1", got)
 	}
-	if !changes.StatusWithoutService.GetCondition(v1beta1.SinkResolved).IsFalse() {
+	if unwritten := changes.Status(v1beta1.PredictorComponent); !unwritten.GetCondition(v1beta1.SinkResolved).IsFalse() {
 		t.Error("without the Service the status doesn't say that the sink has no address")
 	}
 }

@@ -9,7 +9,9 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 
+	"knative.dev/pkg/apis"
 	duckv1 "knative.dev/pkg/apis/duck/v1"
 
 	"github.com/sidenote-dev/sidenote/internal/knativeservice"
@@ -21,25 +23,26 @@ import (
 // namedSink is a destination, and how messages call it.
 type namedSink struct {
 	knativeservice.DesiredSink
-	// who names the sink, and field the field with its URL.
-	who, field string
+	// who names the sink, field the field with its URL, and path that of the
+	// component.
+	who, field, path string
 }
 
 // planSinks returns the destinations with their addresses, and says in the status
 // whether they have one. The dead letter sink is nil if none is named.
-func planSinks(is *v1beta1.InferenceService, live Live, cluster *config.Logger, status *v1beta1.InferenceServiceStatus) (sink knativeservice.DesiredSink, deadLetterSink *knativeservice.DesiredSink) {
-	named := sinkOf(is, cluster)
-	if reason, message := named.accept(is, live.Sink, cluster.AllowedAudiences); reason != "" {
+func planSinks(component knativeservice.Component, live LiveComponent, cluster *config.Logger, status *v1beta1.InferenceServiceStatus) (sink knativeservice.DesiredSink, deadLetterSink *knativeservice.DesiredSink) {
+	named := sinkOf(component, cluster)
+	if reason, message := named.accept(component.Of, live.Sink, cluster.AllowedAudiences); reason != "" {
 		status.MarkSinkNotResolved(reason, message)
 	} else {
 		status.MarkSinkResolved()
 	}
-	letters := deadLetterSinkOf(is)
+	letters := deadLetterSinkOf(component)
 	if letters == nil {
 		status.ClearDeadLetterSink()
 		return named.DesiredSink, nil
 	}
-	if reason, message := letters.accept(is, live.DeadLetterSink, cluster.AllowedAudiences); reason != "" {
+	if reason, message := letters.accept(component.Of, live.DeadLetterSink, cluster.AllowedAudiences); reason != "" {
 		status.MarkDeadLetterSinkNotResolved(reason, message)
 	} else {
 		status.MarkDeadLetterSinkResolved()
@@ -48,28 +51,28 @@ func planSinks(is *v1beta1.InferenceService, live Live, cluster *config.Logger, 
 }
 
 // sinkOf returns the destination that the owner or else the cluster names.
-func sinkOf(is *v1beta1.InferenceService, cluster *config.Logger) *namedSink {
-	logger := is.Spec.Predictor.Logger
+func sinkOf(component knativeservice.Component, cluster *config.Logger) *namedSink {
+	logger, path := component.Spec.Logger, component.Type.Path()
 	switch {
 	case logger.Sink != nil:
-		return newNamedSink(is, *logger.Sink, "the sink", "spec.predictor.logger.sink.uri")
+		return newNamedSink(component.Of, *logger.Sink, "the sink", path+".logger.sink.uri")
 	case logger.URL != nil:
-		return newNamedSink(is, duckv1.Destination{URI: logger.URL}, "the sink", "spec.predictor.logger.url")
+		return newNamedSink(component.Of, duckv1.Destination{URI: logger.URL}, "the sink", path+".logger.url")
 	default:
-		sink := newNamedSink(is, cluster.DefaultSink, "the cluster's default sink", "default-sink of the ConfigMap "+config.LoggerConfigName)
-		sink.ByDefault = true
+		sink := newNamedSink(component.Of, cluster.DefaultSink, "the cluster's default sink", "default-sink of the ConfigMap "+config.LoggerConfigName)
+		sink.ByDefault, sink.path = true, path
 		return sink
 	}
 }
 
 // deadLetterSinkOf returns the destination of events that the sink doesn't take, or
 // nil.
-func deadLetterSinkOf(is *v1beta1.InferenceService) *namedSink {
-	delivery := is.Spec.Predictor.Logger.Delivery
+func deadLetterSinkOf(component knativeservice.Component) *namedSink {
+	delivery := component.Spec.Logger.Delivery
 	if delivery == nil || delivery.DeadLetterSink == nil {
 		return nil
 	}
-	return newNamedSink(is, *delivery.DeadLetterSink, "the dead letter sink", "spec.predictor.logger.delivery.deadLetterSink.uri")
+	return newNamedSink(component.Of, *delivery.DeadLetterSink, "the dead letter sink", component.Type.Path()+".logger.delivery.deadLetterSink.uri")
 }
 
 func newNamedSink(is *v1beta1.InferenceService, destination duckv1.Destination, who, field string) *namedSink {
@@ -103,7 +106,7 @@ func (s *namedSink) accept(is *v1beta1.InferenceService, resolved Resolution, al
 	switch {
 	case resolved.Err != nil:
 		return "NotResolved", fmt.Sprintf("%s has no address: %v; %s", s.described(), resolved.Err, s.remedy())
-	case knativeservice.LeadsTo(resolved.Address.URL, is.ServiceName(v1beta1.PredictorComponent), is.Namespace, is.Status.URL):
+	case leadsBack(is, resolved.Address.URL):
 		s.Refused = true
 		return "SinkIsSelf", s.described() + " is this service itself, which would be fed its own events for ever: name another sink"
 	}
@@ -130,9 +133,17 @@ func (s *namedSink) described() string {
 
 func (s *namedSink) remedy() string {
 	if s.ByDefault {
-		return "create it, or name another in spec.predictor.logger.sink"
+		return "create it, or name another in " + s.path + ".logger.sink"
 	}
 	return "create it, or name another"
+}
+
+// leadsBack reports whether the address of a sink is that of a component. Events
+// that a component gets make further events of each one behind it.
+func leadsBack(is *v1beta1.InferenceService, sink *apis.URL) bool {
+	return slices.ContainsFunc(is.Spec.Components(), func(component v1beta1.ComponentType) bool {
+		return knativeservice.LeadsTo(sink, is.ServiceName(component), is.Namespace, is.Status.URL)
+	})
 }
 
 // unusable says why an agent given this address would refuse to start, and

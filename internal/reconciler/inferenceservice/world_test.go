@@ -458,7 +458,7 @@ func (w *world) older(change func(*knativeservice.Applied)) {
 		if change != nil {
 			change(applied)
 		}
-		older := knativeservice.MakeService(w.is(), hash, *applied)
+		older := knativeservice.MakeService(knativeservice.ComponentOf(w.is(), v1beta1.PredictorComponent), hash, *applied)
 		older.SetDefaults(apis.WithinUpdate(w.ctx, service))
 		service.Spec = older.Spec
 		service.Annotations[serving.LastAppliedAnnotationKey] = older.Annotations[serving.LastAppliedAnnotationKey]

@@ -120,6 +120,34 @@ func WithPredictor(change func(*v1beta1.PredictorSpec)) Option {
 	return func(is *v1beta1.InferenceService) { change(&is.Spec.Predictor) }
 }
 
+// WithTransformer gives it a transformer, with a logger if there are options of
+// one.
+func WithTransformer(image string, options ...LoggerOption) Option {
+	return func(is *v1beta1.InferenceService) { is.Spec.Transformer = component(image, options) }
+}
+
+// WithoutTransformer takes its transformer away.
+func WithoutTransformer() Option {
+	return func(is *v1beta1.InferenceService) { is.Spec.Transformer = nil }
+}
+
+// WithExplainer gives it an explainer, with a logger if there are options of one.
+func WithExplainer(image string, options ...LoggerOption) Option {
+	return func(is *v1beta1.InferenceService) { is.Spec.Explainer = component(image, options) }
+}
+
+func component(image string, options []LoggerOption) *v1beta1.PredictorSpec {
+	spec := &v1beta1.PredictorSpec{}
+	spec.Containers = []corev1.Container{{Image: image}}
+	for _, option := range options {
+		if spec.Logger == nil {
+			spec.Logger = &v1beta1.LoggerSpec{}
+		}
+		option(spec.Logger)
+	}
+	return spec
+}
+
 // WithReplicas bounds its pods.
 func WithReplicas(least, greatest int32) Option {
 	return WithPredictor(func(predictor *v1beta1.PredictorSpec) {

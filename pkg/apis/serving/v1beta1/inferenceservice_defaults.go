@@ -27,7 +27,9 @@ func (is *InferenceService) SetDefaults(ctx context.Context) {
 	if is.DeletionTimestamp != nil {
 		return
 	}
-	is.Spec.Predictor.SetDefaults(apis.WithinParent(ctx, is.ObjectMeta))
+	for _, component := range is.Spec.Components() {
+		is.Spec.Component(component).SetDefaults(apis.WithinParent(ctx, is.ObjectMeta))
+	}
 }
 
 // SetDefaults names containers that have no name, and gives a lone container

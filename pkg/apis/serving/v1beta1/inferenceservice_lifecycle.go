@@ -7,6 +7,7 @@ package v1beta1
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -15,12 +16,19 @@ import (
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 )
 
-// The conditions of an InferenceService. Ready derives from PredictorReady
-// alone, because serving never depends on logging. docs/reference/conditions.md
-// is generated from their comments and from DescribeReasons.
+// The conditions of an InferenceService. Ready derives from those of the
+// components alone, because serving never depends on logging.
+// docs/reference/conditions.md is generated from their comments and from
+// DescribeReasons.
 const (
 	// PredictorReady: the model's Knative Service is ready.
 	PredictorReady apis.ConditionType = "PredictorReady"
+	// TransformerReady: the transformer's Knative Service is ready. It exists only
+	// if there is a transformer.
+	TransformerReady apis.ConditionType = "TransformerReady"
+	// ExplainerReady: the explainer's Knative Service is ready. It exists only if
+	// there is an explainer.
+	ExplainerReady apis.ConditionType = "ExplainerReady"
 	// SinkResolved: the sink has an address, and the agent has the token that the
 	// sink asks for, if any.
 	SinkResolved apis.ConditionType = "SinkResolved"
@@ -45,7 +53,38 @@ const (
 	AgentCurrent apis.ConditionType = "AgentCurrent"
 )
 
-var conditionSet = apis.NewLivingConditionSet(PredictorReady)
+// conditionSet has what every InferenceService has.
+var conditionSet = conditionSetOf([]ComponentType{PredictorComponent})
+
+func conditionSetOf(components []ComponentType) apis.ConditionSet {
+	conditions := make([]apis.ConditionType, 0, len(components))
+	for _, component := range components {
+		conditions = append(conditions, component.ReadyCondition())
+	}
+	return apis.NewLivingConditionSet(conditions...)
+}
+
+// manageComponent manages the conditions of the components that the status knows
+// of, and of the one that is about to be said.
+func (s *InferenceServiceStatus) manageComponent(component ComponentType) apis.ConditionManager {
+	components := slices.DeleteFunc(ComponentTypes(), func(other ComponentType) bool {
+		return other != component && other != PredictorComponent && !s.hasComponent(other)
+	})
+	return conditionSetOf(components).Manage(s)
+}
+
+func (s *InferenceServiceStatus) hasComponent(component ComponentType) bool {
+	return s.GetCondition(component.ReadyCondition()) != nil
+}
+
+// RemoveComponent removes what the status says of a component, for there is none.
+// The predictor is always there.
+func (s *InferenceServiceStatus) RemoveComponent(component ComponentType) {
+	delete(s.Components, component)
+	// The only error is that the condition may not be cleared, which holds for the
+	// predictor's alone.
+	_ = conditionSet.Manage(s).ClearCondition(component.ReadyCondition())
+}
 
 // loggerConditions are there only where there is a logger.
 var loggerConditions = []apis.ConditionType{SinkResolved, DeadLetterSinkResolved, LoggerReady, LoggerValid, MetadataReady, TrustReady, AgentCurrent}
@@ -72,25 +111,26 @@ func (s *InferenceServiceStatus) ClearLogger() {
 	}
 }
 
-// MarkServiceNotOwned says that the predictor's Knative Service belongs to
+// MarkServiceNotOwned says that a component's Knative Service belongs to
 // something else.
-func (s *InferenceServiceStatus) MarkServiceNotOwned(name string) {
-	conditionSet.Manage(s).MarkFalse(PredictorReady, "NotOwned",
+func (s *InferenceServiceStatus) MarkServiceNotOwned(component ComponentType, name string) {
+	s.manageComponent(component).MarkFalse(component.ReadyCondition(), "NotOwned",
 		"there is a Knative Service %q that this InferenceService doesn't own: delete it, or rename the InferenceService", name)
 }
 
-// MarkServiceRefused says that the predictor's Knative Service couldn't be
+// MarkServiceRefused says that a component's Knative Service couldn't be
 // written.
-func (s *InferenceServiceStatus) MarkServiceRefused(err error) {
-	conditionSet.Manage(s).MarkFalse(PredictorReady, "ServiceNotWritten", "%s", err.Error())
+func (s *InferenceServiceStatus) MarkServiceRefused(component ComponentType, err error) {
+	s.manageComponent(component).MarkFalse(component.ReadyCondition(), "ServiceNotWritten", "%s", err.Error())
 }
 
 // PropagateService takes over what a component's Knative Service says of
-// itself.
+// itself. The transformer is in front of the predictor, so its address is that of
+// both.
 func (s *InferenceServiceStatus) PropagateService(component ComponentType, service *servingv1.Service) {
 	var before *apis.Condition
 	if s.Components[component].LatestCreatedRevision == service.Status.LatestCreatedRevisionName {
-		before = s.GetCondition(PredictorReady)
+		before = s.GetCondition(component.ReadyCondition())
 	}
 	last := s.Components[component]
 	s.setComponent(component, ComponentStatus{
@@ -102,19 +142,22 @@ func (s *InferenceServiceStatus) PropagateService(component ComponentType, servi
 		LatestRolledoutRevision:   last.LatestRolledoutRevision,
 		PreviousRolledoutRevision: last.PreviousRolledoutRevision,
 		Traffic:                   trafficOf(service),
+		Logger:                    last.Logger,
 	})
-	s.URL = service.Status.URL
-	s.Address = service.Status.Address
+	if component == TransformerComponent || (component == PredictorComponent && !s.hasComponent(TransformerComponent)) {
+		s.URL = service.Status.URL
+		s.Address = service.Status.Address
+	}
 
-	manager := conditionSet.Manage(s)
+	manager, condition := s.manageComponent(component), component.ReadyCondition()
 	ready := service.Status.GetCondition(apis.ConditionReady)
 	switch {
 	case service.Generation != service.Status.ObservedGeneration:
-		manager.MarkUnknown(PredictorReady, "OutOfDate", "Knative Serving has not yet seen the latest change")
+		manager.MarkUnknown(condition, "OutOfDate", "Knative Serving has not yet seen the latest change")
 	case ready == nil:
-		manager.MarkUnknown(PredictorReady, "Deploying", "Knative Serving has not yet said anything")
+		manager.MarkUnknown(condition, "Deploying", "Knative Serving has not yet said anything")
 	case ready.Status == corev1.ConditionTrue:
-		manager.MarkTrue(PredictorReady)
+		manager.MarkTrue(condition)
 	case ready.Status == corev1.ConditionFalse:
 		// Where the Configuration failed too, it knows the cause, such as an image
 		// that can't be pulled; the Route only knows that there is no Revision.
@@ -122,9 +165,9 @@ func (s *InferenceServiceStatus) PropagateService(component ComponentType, servi
 			ready = cause
 		}
 		reason, message := explainFailure(ready, before)
-		manager.MarkFalse(PredictorReady, reason, "%s", message)
+		manager.MarkFalse(condition, reason, "%s", message)
 	default:
-		manager.MarkUnknown(PredictorReady, ready.Reason, "%s", ready.Message)
+		manager.MarkUnknown(condition, ready.Reason, "%s", ready.Message)
 	}
 }
 
@@ -144,8 +187,22 @@ func trafficOf(service *servingv1.Service) (targets []TrafficTarget) {
 
 // SetRollout says which Revisions of a component had all of its traffic.
 func (s *InferenceServiceStatus) SetRollout(component ComponentType, latest, previous string) {
-	status := s.Components[component]
+	status, found := s.Components[component]
+	if !found && latest == "" && previous == "" {
+		return
+	}
 	status.LatestRolledoutRevision, status.PreviousRolledoutRevision = latest, previous
+	s.setComponent(component, status)
+}
+
+// SetLogger says which settings the logger of a transformer or an explainer has,
+// or nil for none.
+func (s *InferenceServiceStatus) SetLogger(component ComponentType, logger *LoggerStatus) {
+	status, found := s.Components[component]
+	if !found && logger == nil {
+		return
+	}
+	status.Logger = logger
 	s.setComponent(component, status)
 }
 

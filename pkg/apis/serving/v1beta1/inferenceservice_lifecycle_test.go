@@ -190,11 +190,11 @@ func TestServingNeverDependsOnLogging(t *testing.T) {
 	}
 
 	// And logging that is well makes no model ready.
-	status.MarkServiceRefused(errors.New("admission says 100% no"))
+	status.MarkServiceRefused(v1beta1.PredictorComponent, errors.New("admission says 100% no"))
 	if got, want := said(&status, apis.ConditionReady), "False ServiceNotWritten admission says 100% no"; got != want {
 		t.Errorf("Ready is %q, want %q", got, want)
 	}
-	status.MarkServiceNotOwned("theirs")
+	status.MarkServiceNotOwned(v1beta1.PredictorComponent, "theirs")
 	if got := said(&status, apis.ConditionReady); !strings.HasPrefix(got, "False NotOwned") || !strings.Contains(got, "rename the InferenceService") {
 		t.Errorf("Ready is %q, want NotOwned with a remedy", got)
 	}

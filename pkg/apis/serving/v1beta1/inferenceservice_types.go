@@ -77,13 +77,25 @@ type InferenceServiceSpec struct {
 	// Predictor describes the pod that serves the model, its scaling and its
 	// logger. Required.
 	Predictor PredictorSpec `json:"predictor"`
+	// Transformer describes a pod in front of the model, which changes requests and
+	// responses. Its container gets the predictor's address in the environment
+	// variable PREDICTOR_HOST and, as from KServe, the arguments --model_name,
+	// --predictor_host and --http_port. It has the same fields as the predictor, and
+	// a logger of its own. Default: none.
+	// +optional
+	Transformer *PredictorSpec `json:"transformer,omitempty"`
+	// Explainer describes a pod that explains predictions. It gets the predictor's
+	// address as a transformer does, and has the same fields as the predictor.
+	// Default: none.
+	// +optional
+	Explainer *PredictorSpec `json:"explainer,omitempty"`
 
 	// Unknown holds the fields that this version doesn't know. Validation names
 	// each of them and says what to write instead.
 	Unknown UnknownFields `json:"-"`
 }
 
-// PredictorSpec is a Pod's specification, extended by the settings of Knative
+// PredictorSpec describes the predictor, the transformer or the explainer. It is a Pod's specification, extended by the settings of Knative
 // Serving and of the logger. It supports the Pod fields that Knative Serving
 // supports.
 //
@@ -329,28 +341,24 @@ type MetadataSource struct {
 	Annotation string `json:"annotation"`
 }
 
-// ComponentType names a part of an InferenceService.
-type ComponentType string
-
-// PredictorComponent is the model.
-const PredictorComponent ComponentType = "predictor"
-
 // InferenceServiceStatus is the observed state of an InferenceService.
 type InferenceServiceStatus struct {
 	duckv1.Status `json:",inline"`
 
-	// URL is the address of the predictor for clients.
+	// URL is the address for clients: that of the transformer, or else of the
+	// predictor.
 	// +optional
 	URL *apis.URL `json:"url,omitempty"`
-	// Address is the address of the predictor within the cluster.
+	// Address is the address within the cluster: that of the transformer, or else of
+	// the predictor.
 	// +optional
 	Address *duckv1.Addressable `json:"address,omitempty"`
-	// Components has the state of each component's Knative Service. The only key
-	// is predictor.
+	// Components has the state of each component's Knative Service. The keys are
+	// predictor, transformer and explainer.
 	// +optional
 	Components map[ComponentType]ComponentStatus `json:"components,omitempty"`
-	// Logger shows the logger settings that the running template has. Absent if
-	// no agent runs.
+	// Logger shows the logger settings that the predictor's running template has.
+	// Absent if no agent runs.
 	// +optional
 	Logger *LoggerStatus `json:"logger,omitempty"`
 	// ObservedMetadata is a hash of the metadata that events carry. A changed
@@ -391,6 +399,10 @@ type ComponentStatus struct {
 	// +optional
 	// +listType=atomic
 	Traffic []TrafficTarget `json:"traffic,omitempty"`
+	// Logger shows the logger settings that the running template of the transformer
+	// or the explainer has. Those of the predictor are in status.logger.
+	// +optional
+	Logger *LoggerStatus `json:"logger,omitempty"`
 }
 
 // TrafficTarget is a Revision that gets traffic.
@@ -450,7 +462,9 @@ func (is *InferenceService) GetUntypedSpec() any { return is.Spec }
 func (is *InferenceService) GetStatus() *duckv1.Status { return &is.Status.Status }
 
 // GetConditionSet gives the conditions that Ready derives from.
-func (*InferenceService) GetConditionSet() apis.ConditionSet { return conditionSet }
+func (is *InferenceService) GetConditionSet() apis.ConditionSet {
+	return conditionSetOf(is.Spec.Components())
+}
 
 // ServiceName gives the name of a component's Knative Service, which is also
 // the source of its events.

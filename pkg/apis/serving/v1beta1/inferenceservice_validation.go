@@ -109,16 +109,22 @@ func warnOfOld(errs, old *apis.FieldError) (result *apis.FieldError) {
 func (is *InferenceService) violations(ctx context.Context) *apis.FieldError {
 	errs := validateName(is.Name).ViaField("metadata")
 	errs = errs.Also(is.Spec.Unknown.validate(reflect.TypeFor[InferenceServiceSpec](), specAdvice).ViaField("spec"))
-	errs = errs.Also(is.Spec.Predictor.validate(ctx).ViaField("spec", "predictor"))
-	errs = errs.Also(is.validateScale())
+	for _, component := range is.Spec.Components() {
+		errs = errs.Also(component.Relocate(is.withAsPredictor(component).violationsOfPredictor(ctx)))
+	}
 	errs = errs.Also(is.validateKServeAnnotations())
-	errs = errs.Also(is.validateMetadata(ctx))
-	errs = errs.Also(is.validateSinkIsNotSelf())
 	if validate, found := ctx.Value(childValidationKey{}).(ChildValidation); found && (errs.Filter(apis.ErrorLevel) == nil || WantsEveryViolation(ctx)) {
 		// What is refused already would only be refused again, less plainly.
 		errs = errs.Also(validate(ctx, is))
 	}
 	return errs
+}
+
+func (is *InferenceService) violationsOfPredictor(ctx context.Context) *apis.FieldError {
+	errs := is.Spec.Predictor.validate(ctx).ViaField("spec", "predictor")
+	errs = errs.Also(is.validateScale())
+	errs = errs.Also(is.validateMetadata(ctx))
+	return errs.Also(is.validateSinkIsNotSelf())
 }
 
 func validateName(name string) *apis.FieldError {

@@ -541,9 +541,37 @@ func TestWhatCannotServeIsRefusedWithTheFieldAndTheRemedy(t *testing.T) {
 		},
 
 		// Fields that this version lacks.
-		"a transformer": {
-			fromManifest(t, `{predictor: {containers: [{image: a}]}, transformer: {containers: [{image: b}]}}`),
-			refused("not supported yet: remove it, only a predictor with containers is", "spec.transformer"),
+		"a transformer without containers": {
+			fromManifest(t, `{predictor: {containers: [{image: a}]}, transformer: {minReplicas: 1}}`),
+			refused("write at least one container", "spec.transformer.containers"),
+		},
+		"a transformer's field that nobody knows": {
+			fromManifest(t, `{predictor: {containers: [{image: a}]}, transformer: {containers: [{image: b}], image: c}}`),
+			refused("write it under spec.transformer.containers[0]", "spec.transformer.image"),
+		},
+		"a transformer's port": {
+			fromManifest(t, `{predictor: {containers: [{image: a}]}, transformer: {containers: [{image: b, ports: [{containerPort: 9081}]}]}}`),
+			refused("taken by Sidenote's agent", "spec.transformer.containers[0].ports[0].containerPort"),
+		},
+		"an explainer's mode": {
+			fromManifest(t, `{predictor: {containers: [{image: a}]}, explainer: {containers: [{image: b}], logger: {mode: both}}}`),
+			refused(`write one of "all"`, "spec.explainer.logger.mode"),
+		},
+		"an explainer's format": {
+			fromManifest(t, `{predictor: {containers: [{image: a}]}, explainer: {containers: [{image: b}], art: {}}}`),
+			refused("use KServe with a LoggerBinding", "spec.explainer.art"),
+		},
+		"an explainer's canary": {
+			fromManifest(t, `{predictor: {containers: [{image: a}]}, explainer: {containers: [{image: b}], canaryTrafficPercent: 110}}`),
+			refused("write from 0 to 100", "spec.explainer.canaryTrafficPercent"),
+		},
+		"the predictor's events to the transformer": {
+			Seed(WithTransformer("transformer:v1"), WithLogger(WithSinkRef("serving.knative.dev/v1", "Service", "", "my-model-transformer-default"))),
+			refused("name another sink", logger+".sink.ref"),
+		},
+		"the transformer's denied annotation": {
+			Seed(WithAnnotation("token", "x"), WithTransformer("transformer:v1", WithMetadataAnnotations("token"))),
+			refused("list another annotation", "spec.transformer.logger.metadataAnnotations[0]"),
 		},
 		"a logger in the wrong place": {
 			fromManifest(t, `{predictor: {containers: [{image: a}]}, logger: {mode: all}}`),

@@ -294,7 +294,8 @@ func (is *InferenceService) validateSinkIsNotSelf() (errs *apis.FieldError) {
 	return errs
 }
 
-// isReferredTo says whether a destination names the service or its child.
+// isReferredTo says whether a destination names the service or one of its
+// components.
 func (is *InferenceService) isReferredTo(destination *duckv1.Destination) bool {
 	if destination == nil || destination.Ref == nil || is.Name == "" {
 		return false
@@ -305,5 +306,7 @@ func (is *InferenceService) isReferredTo(destination *duckv1.Destination) bool {
 	}
 	kind := schema.FromAPIVersionAndKind(ref.APIVersion, ref.Kind).GroupKind()
 	return (kind == Kind("InferenceService") && ref.Name == is.Name) ||
-		(kind == servingv1.Kind("Service") && ref.Name == is.ServiceName(PredictorComponent))
+		(kind == servingv1.Kind("Service") && slices.ContainsFunc(is.Spec.Components(), func(component ComponentType) bool {
+			return ref.Name == is.ServiceName(component)
+		}))
 }

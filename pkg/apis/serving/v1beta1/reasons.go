@@ -17,14 +17,18 @@ type ReasonDescription struct {
 }
 
 // DescribeReasons describes every reason that the controller sets.
-// PredictorReady also has the reasons of the Knative Service.
+// The conditions of the components also have the reasons of the Knative Services.
 func DescribeReasons() []ReasonDescription {
-	reasons := []ReasonDescription{
-		{PredictorReady, "NotOwned", "another owner has a Knative Service of that name"},
-		{PredictorReady, "ServiceNotWritten", "the API server refused the Knative Service"},
-		{PredictorReady, "PodNotCreated", "the API server refused the pod; the message names the rule and what to change"},
-		{PredictorReady, "OutOfDate", "Knative Serving has not yet processed the latest change"},
-		{PredictorReady, "Deploying", "Knative Serving has not yet reported a status"},
+	var reasons []ReasonDescription
+	for _, component := range ComponentTypes() {
+		ready := component.ReadyCondition()
+		reasons = append(reasons,
+			ReasonDescription{ready, "NotOwned", "another owner has a Knative Service of that name"},
+			ReasonDescription{ready, "ServiceNotWritten", "the API server refused the Knative Service"},
+			ReasonDescription{ready, "PodNotCreated", "the API server refused the pod; the message names the rule and what to change"},
+			ReasonDescription{ready, "OutOfDate", "Knative Serving has not yet processed the latest change"},
+			ReasonDescription{ready, "Deploying", "Knative Serving has not yet reported a status"},
+		)
 	}
 	for _, sink := range []apis.ConditionType{SinkResolved, DeadLetterSinkResolved} {
 		reasons = append(reasons,

@@ -50,7 +50,7 @@ func TestDecodingKeepsUnknownFields(t *testing.T) {
 		"surprise": "at the top, where the schema prunes",
 		"metadata": {"name": "my-model", "annotations": {"team": "ai-platform"}},
 		"spec": {
-			"transformer": {"containers": [{"image": "t"}]},
+			"router": {"containers": [{"image": "t"}]},
 			"predictor": {
 				"workerSpec": 10,
 				"minreplicas": 1,
@@ -76,7 +76,7 @@ func TestDecodingKeepsUnknownFields(t *testing.T) {
 	predictor := raw("workerSpec", "10")
 	predictor["minreplicas"] = runtime.RawExtension{Raw: []byte("1")}
 	for what, test := range map[string]struct{ got, want v1beta1.UnknownFields }{
-		"spec":      {is.Spec.Unknown, raw("transformer", `{"containers": [{"image": "t"}]}`)},
+		"spec":      {is.Spec.Unknown, raw("router", `{"containers": [{"image": "t"}]}`)},
 		"predictor": {is.Spec.Predictor.Unknown, predictor},
 		"logger": {is.Spec.Predictor.Logger.Unknown, v1beta1.UnknownFields{
 			"sampling":                         runtime.RawExtension{Raw: []byte(`{"percent": 5}`)},

@@ -21,12 +21,10 @@ const (
 
 // specAdvice says what to write instead of a field of spec.
 var specAdvice = map[string]string{
-	"transformer": "not supported yet: remove it, only a predictor with containers is",
-	"explainer":   "not supported yet: remove it, only a predictor with containers is",
-	"containers":  "write it under spec.predictor",
-	"logger":      "write it under spec.predictor",
-	"default":     "v1alpha2 is not supported: write spec.predictor",
-	"canary":      "v1alpha2 is not supported: write spec.predictor",
+	"containers": "write it under spec.predictor",
+	"logger":     "write it under spec.predictor",
+	"default":    "v1alpha2 is not supported: write spec.predictor",
+	"canary":     "v1alpha2 is not supported: write spec.predictor",
 }
 
 // predictorAdvice says what to write instead of a field of spec.predictor.
@@ -55,6 +53,8 @@ var predictorAdvice = map[string]string{
 	"paddle":             adviceFormat,
 	"mlserver":           adviceFormat,
 	"mlflow":             adviceFormat,
+	"alibi":              adviceFormat,
+	"art":                adviceFormat,
 }
 
 // loggerAdvice says what to write instead of a field of spec.predictor.logger.

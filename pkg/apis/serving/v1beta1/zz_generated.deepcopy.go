@@ -33,6 +33,11 @@ func (in *ComponentStatus) DeepCopyInto(out *ComponentStatus) {
 			(*in)[i].DeepCopyInto(&(*out)[i])
 		}
 	}
+	if in.Logger != nil {
+		in, out := &in.Logger, &out.Logger
+		*out = new(LoggerStatus)
+		(*in).DeepCopyInto(*out)
+	}
 	return
 }
 
@@ -111,6 +116,16 @@ func (in *InferenceServiceList) DeepCopyObject() runtime.Object {
 func (in *InferenceServiceSpec) DeepCopyInto(out *InferenceServiceSpec) {
 	*out = *in
 	in.Predictor.DeepCopyInto(&out.Predictor)
+	if in.Transformer != nil {
+		in, out := &in.Transformer, &out.Transformer
+		*out = new(PredictorSpec)
+		(*in).DeepCopyInto(*out)
+	}
+	if in.Explainer != nil {
+		in, out := &in.Explainer, &out.Explainer
+		*out = new(PredictorSpec)
+		(*in).DeepCopyInto(*out)
+	}
 	if in.Unknown != nil {
 		in, out := &in.Unknown, &out.Unknown
 		*out = make(UnknownFields, len(*in))
