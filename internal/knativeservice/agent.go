@@ -47,32 +47,29 @@ const (
 	tokenLifetimeSeconds = 3600
 )
 
-// addAgent puts the agent in front of the model: it takes the model's port
+// Inject puts the agent in front of the model: it takes the model's port
 // and probes, and the model keeps listening without declaring it. The agent
 // comes last, so that every other container keeps its index, by which errors
-// name it. It returns what of the logger it leaves out, because the agent would
-// refuse it, and an agent that doesn't start takes its model down.
-func addAgent(is *v1beta1.InferenceService, pod *corev1.PodSpec, applied Applied) (ignored []string) {
-	owner := portOwner(pod.Containers)
+// name it. It returns what it changed, for Restore, and what of the logger it
+// leaves out, because the agent would refuse it, and an agent that doesn't start
+// takes its model down.
+func Inject(pod *corev1.PodSpec, subject Subject, applied Applied) (original Original, ignored []string) {
+	owner, port := served(pod.Containers)
 	if owner < 0 {
 		// Validation refuses it; an object from before it is shown to Serving as
 		// it is, which says what is wrong.
-		return nil
+		return Original{}, nil
 	}
+	bare := pod.DeepCopy()
 	model := &pod.Containers[owner]
-	port := model.Ports[0]
-	if port.ContainerPort == 0 {
-		// As Serving has it.
-		port.ContainerPort = v1beta1.DefaultPort
-	}
 	model.Ports = nil
-	if !slices.ContainsFunc(model.Env, func(env corev1.EnvVar) bool { return env.Name == "PORT" }) {
-		model.Env = append(model.Env, corev1.EnvVar{Name: "PORT", Value: strconv.Itoa(int(port.ContainerPort))})
+	if !hasPortVariable(model) {
+		model.Env = append(model.Env, corev1.EnvVar{Name: portVariable, Value: strconv.Itoa(int(port.ContainerPort))})
 	}
 	resolvePorts(pod.Containers, owner, port)
 	readiness, startup := agentProbes(model, port, applied.MultiContainerProbing)
-	settings, _ := agentSettingsOf(is, applied)
-	args, ignored := draftAgent(is, owner, port, readiness, startup, applied).args()
+	settings, _ := agentSettingsOf(subject.Logger, applied)
+	args, ignored := draftAgent(subject, owner, port, readiness, startup, applied).args()
 
 	agent := corev1.Container{
 		Name:            v1beta1.AgentContainerName,
@@ -87,25 +84,25 @@ func addAgent(is *v1beta1.InferenceService, pod *corev1.PodSpec, applied Applied
 		}},
 		TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
 	}
-	if is.Spec.Predictor.Logger.MetadataRefresh == v1beta1.RefreshLive {
+	if subject.Logger.MetadataRefresh == v1beta1.RefreshLive {
 		mount(pod, &agent, metadataDirectory, corev1.Volume{Name: metadataVolume, VolumeSource: corev1.VolumeSource{
 			ConfigMap: &corev1.ConfigMapVolumeSource{
-				LocalObjectReference: corev1.LocalObjectReference{Name: is.MetadataName(v1beta1.PredictorComponent)},
+				LocalObjectReference: corev1.LocalObjectReference{Name: subject.MetadataName},
 				Optional:             ptr.Bool(true),
 			},
 		}})
 	}
 	mountToken(pod, &agent, tokenVolume, tokenDirectory, applied.Sink)
 	if applied.Sink != nil {
-		mountTrust(is, pod, &agent, applied)
+		mountTrust(subject.TrustName, pod, &agent, applied)
 		mountToken(pod, &agent, deadLetterTokenVolume, deadLetterTokenDirectory, applied.DeadLetterSink)
-		mountSpool(pod, &agent, is.Spec.Predictor.Logger.Spool)
+		mountSpool(pod, &agent, subject.Logger.Spool)
 	}
 	mount(pod, &agent, apiTokenDirectory, corev1.Volume{Name: noTokenVolume, VolumeSource: corev1.VolumeSource{
 		EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: resource.NewQuantity(noTokenVolumeBytes, resource.BinarySI)},
 	}})
 	pod.Containers = append(pod.Containers, agent)
-	return ignored
+	return originalOf(bare, pod, owner), ignored
 }
 
 // NoAgent says why an InferenceService with a logger gets no agent, or is
@@ -129,6 +126,33 @@ func NoAgent(is *v1beta1.InferenceService) string {
 // negative number.
 func portOwner(containers []corev1.Container) int {
 	return slices.IndexFunc(containers, func(c corev1.Container) bool { return len(c.Ports) > 0 })
+}
+
+// served returns the index of the container that serves the model, and its
+// port, or a negative index. A lone container serves without declaring a port,
+// and a port without a number is the default one, as Serving has it.
+func served(containers []corev1.Container) (owner int, port corev1.ContainerPort) {
+	owner = portOwner(containers)
+	switch {
+	case owner >= 0:
+		port = containers[owner].Ports[0]
+	case len(containers) == 1:
+		owner = 0
+	}
+	if port.ContainerPort == 0 {
+		port.ContainerPort = v1beta1.DefaultPort
+	}
+	return owner, port
+}
+
+// ServedPort returns the port of the container that serves the model, or 0 if no
+// container declares one.
+func ServedPort(containers []corev1.Container) int32 {
+	owner, port := served(containers)
+	if owner < 0 {
+		return 0
+	}
+	return port.ContainerPort
 }
 
 // restricted is what the restricted Pod security standard asks of a
@@ -169,19 +193,19 @@ func mount(pod *corev1.PodSpec, container *corev1.Container, path string, volume
 	})
 }
 
-// draftAgent collects what the agent is told: by the InferenceService, and by
-// what is in force.
-func draftAgent(is *v1beta1.InferenceService, owner int, port corev1.ContainerPort, readiness, startup *corev1.Probe, applied Applied) *agentDraft {
-	logger := is.Spec.Predictor.Logger
-	draft := &agentDraft{owner: owner}
-	settings, errs := agentSettingsOf(is, applied)
+// draftAgent collects what the agent is told: by the subject, and by what is in
+// force.
+func draftAgent(subject Subject, owner int, port corev1.ContainerPort, readiness, startup *corev1.Probe, applied Applied) *agentDraft {
+	logger := subject.Logger
+	draft := &agentDraft{loggerField: subject.LoggerField, modelField: fmt.Sprintf("%s[%d]", subject.ContainersField, owner)}
+	settings, errs := agentSettingsOf(logger, applied)
 	if errs != nil {
 		draft.addOfLogger("resources", refuse(errs))
 	}
 	draft.add("metadata.name", func(c *agentconfig.Config) error {
 		c.Port, c.AdminPort = agentconfig.DefaultPort, agentconfig.DefaultAdminPort
-		c.Source, c.InferenceService = is.ServiceName(v1beta1.PredictorComponent), is.Name
-		c.Namespace, c.Component = is.Namespace, string(v1beta1.PredictorComponent)
+		c.Source, c.InferenceService = subject.Service, subject.InferenceService
+		c.Namespace, c.Component = subject.Namespace, string(subject.Component)
 		return nil
 	})
 	draft.addOfModel("ports", func(c *agentconfig.Config) error {

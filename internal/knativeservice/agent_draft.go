@@ -22,9 +22,10 @@ const maxArgumentBytes = 32 << 10
 // refuses its arguments takes its model down, so a setting that it would refuse
 // is left out.
 type agentDraft struct {
-	// owner is the index of the model's container.
-	owner    int
-	settings []setting
+	// loggerField and modelField are the paths of the logger and of the model's
+	// container.
+	loggerField, modelField string
+	settings                []setting
 }
 
 // setting is a part of the configuration that holds or is left out as a whole.
@@ -35,19 +36,19 @@ type setting struct {
 	apply func(*agentconfig.Config) error
 }
 
-// add adds a setting that a field of the InferenceService gives.
+// add adds a setting that a field of the object gives.
 func (d *agentDraft) add(field string, apply func(*agentconfig.Config) error) {
 	d.settings = append(d.settings, setting{field, apply})
 }
 
 // addOfLogger adds one that a field of the logger gives.
 func (d *agentDraft) addOfLogger(field string, apply func(*agentconfig.Config) error) {
-	d.add("spec.predictor.logger."+field, apply)
+	d.add(d.loggerField+"."+field, apply)
 }
 
 // addOfModel adds one that a field of the model's container gives.
 func (d *agentDraft) addOfModel(field string, apply func(*agentconfig.Config) error) {
-	d.add(fmt.Sprintf("spec.predictor.containers[%d].%s", d.owner, field), apply)
+	d.add(d.modelField+"."+field, apply)
 }
 
 // addOfSink adds one that needs the sink. It is left out where the sink is,

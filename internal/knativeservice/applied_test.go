@@ -394,7 +394,7 @@ func TestADestinationThatCannotBeRecordedIsNoSink(t *testing.T) {
 				t.Errorf("%s, %s: the sinks are %+v and %+v", what, state, applied.Sink, applied.DeadLetterSink)
 			}
 			service := MakeService(is, "hash", applied)
-			MakeTrust(is, Trust{PEM: "x"}, applied, desired)
+			MakeTrust(SubjectOf(is), Trust{PEM: "x"}, applied, desired)
 			before, _ := LastApplied(service)
 			desired.Agent.Image = "agent:v2"
 			if got := Decide(before, false, desired); !Holds(service, true, got) {

@@ -11,6 +11,8 @@ import (
 	"encoding/json"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
 )
@@ -68,3 +70,18 @@ func hashOfBytes(data []byte) string {
 	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:8])
 }
+
+// LoggerHash names what a LoggerBinding decides of the agent of a Knative Service,
+// as OwnerHash does of an InferenceService.
+func LoggerHash(logger *v1beta1.LoggerSpec, attributes []metadata.Attribute) string {
+	if logger == nil || logger.MetadataRefresh == v1beta1.RefreshLive {
+		attributes = nil
+	}
+	return ownerHashVersion + hashOfBytes(mustMarshal(whatIsSet(struct {
+		Logger   *v1beta1.LoggerSpec  `json:"logger"`
+		Metadata []metadata.Attribute `json:"metadata"`
+	}{logger, attributes})))
+}
+
+// ContainerHash names a container as it is written.
+func ContainerHash(container *corev1.Container) string { return hashOfBytes(mustMarshal(container)) }

@@ -167,3 +167,14 @@ func unknownPort(probe *corev1.Probe, portName string) string {
 	}
 	return ""
 }
+
+// ValidateInjection says what of a pod the agent or the kubelet could not do with
+// an agent in front of the model.
+func ValidateInjection(ctx context.Context, pod *corev1.PodSpec) *apis.FieldError {
+	pod = pod.DeepCopy()
+	if owner, port := served(pod.Containers); owner >= 0 {
+		pod.Containers[owner].Ports = []corev1.ContainerPort{port}
+	}
+	predictor := &v1beta1.PredictorSpec{PodSpec: *pod, Logger: &v1beta1.LoggerSpec{}}
+	return validateProbes(ctx, predictor).Also(validateEmptyDir(ctx, predictor.Logger))
+}

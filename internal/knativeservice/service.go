@@ -55,7 +55,7 @@ func makeService(is *v1beta1.InferenceService, ownerHash string, applied Applied
 	annotations := map[string]string{serving.OwnerHashAnnotationKey: ownerHash}
 	if predictor.Logger != nil {
 		if NoAgent(is) == "" {
-			ignored = addAgent(is, &pod, applied)
+			_, ignored = Inject(&pod, SubjectOf(is), applied)
 		}
 		annotations[serving.LastAppliedAnnotationKey] = string(mustMarshal(applied))
 	}

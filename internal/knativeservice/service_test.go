@@ -550,7 +550,7 @@ func TestAnnotationsAndLabelsGoWhereKnativeReadsThem(t *testing.T) {
 
 func TestMakeMetadata(t *testing.T) {
 	is := defaulted(Seed(WithLogger(WithRefresh(v1beta1.RefreshLive))))
-	got := MakeMetadata(is, inForceFor(is).Metadata)
+	got := MakeMetadata(SubjectOf(is), inForceFor(is).Metadata)
 	want := &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: "my-model-predictor-default-metadata", Namespace: Namespace,
@@ -587,7 +587,7 @@ func TestBuildersDoNotChangeTheirInput(t *testing.T) {
 		service := MakeService(is, "hash", applied)
 		updated, _ := TakeOver(live, service, false)
 		updated.SetDefaults(t.Context())
-		MakeMetadata(is, applied.Metadata)
+		MakeMetadata(SubjectOf(is), applied.Metadata)
 		OwnerHash(is, applied.Metadata)
 		_ = Validate(t.Context(), is)
 		service.SetDefaults(t.Context())

@@ -27,8 +27,8 @@ const leastProcs = 2
 // agentSettingsOf returns the settings of a service's agent: those in force, with
 // the resources that the service sets. Resources that validation refuses count
 // for nothing, for an object that no webhook saw may have them.
-func agentSettingsOf(is *v1beta1.InferenceService, applied Applied) (settings *config.Agent, ignored error) {
-	settings, errs := applied.Agent.WithResources(is.Spec.Predictor.Logger.Resources)
+func agentSettingsOf(logger *v1beta1.LoggerSpec, applied Applied) (settings *config.Agent, ignored error) {
+	settings, errs := applied.Agent.WithResources(logger.Resources)
 	if errs != nil {
 		return &applied.Agent, errs
 	}

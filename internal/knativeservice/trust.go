@@ -19,7 +19,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"knative.dev/pkg/apis"
-	"knative.dev/pkg/kmeta"
 	"knative.dev/pkg/ptr"
 
 	"github.com/sidenote-dev/sidenote/internal/sinkaddress"
@@ -126,7 +125,7 @@ func certificates(bundle *corev1.ConfigMap) (found [][]byte) {
 }
 
 // NamespaceTrustName is the ConfigMap of a namespace with the authorities of
-// the cluster, which all InferenceServices with a logger share.
+// the cluster, which all agents of it share.
 const NamespaceTrustName = "sidenote-trust"
 
 // trustComponent is in the label of that ConfigMap.
@@ -151,19 +150,14 @@ func IsNamespaceTrust(configMap *corev1.ConfigMap) bool {
 	return configMap.Name == NamespaceTrustName && configMap.Labels[serving.ComponentLabelKey] == trustComponent
 }
 
-// MakeTrust builds the ConfigMap that carries to the running agents of an
-// InferenceService where each of its sinks is and which authorities that has.
+// MakeTrust builds the ConfigMap that carries to the running agents of a Knative
+// Service where each of its sinks is and which authorities that has.
 // Kept are the keys of which the present value stays, where there is one: the
 // sink doesn't resolve now, or is no longer the one that is looked at.
-func MakeTrust(is *v1beta1.InferenceService, cluster Trust, applied Applied, desired Desired) (configMap *corev1.ConfigMap, kept []string) {
+func MakeTrust(subject Subject, cluster Trust, applied Applied, desired Desired) (configMap *corev1.ConfigMap, kept []string) {
 	configMap = &corev1.ConfigMap{
-		ObjectMeta: metav1.ObjectMeta{
-			Name:            is.TrustName(v1beta1.PredictorComponent),
-			Namespace:       is.Namespace,
-			Labels:          componentLabels(is),
-			OwnerReferences: []metav1.OwnerReference{*kmeta.NewControllerRef(is)},
-		},
-		Data: make(map[string]string),
+		ObjectMeta: subject.configMapMeta(subject.TrustName),
+		Data:       make(map[string]string),
 	}
 	add := func(sink *AppliedSink, desired *DesiredSink, role, plainTrustKey string) {
 		if sink == nil {
@@ -289,10 +283,10 @@ func LacksToken(applied *AppliedSink, desired *DesiredSink) string {
 // mountTrust returns the agent the authorities and the addresses of its sinks,
 // whether there are any now or not: one that comes later must not change the
 // template.
-func mountTrust(is *v1beta1.InferenceService, pod *corev1.PodSpec, agent *corev1.Container, applied Applied) {
+func mountTrust(configMap string, pod *corev1.PodSpec, agent *corev1.Container, applied Applied) {
 	// Without the ConfigMap, and without any of its keys.
 	optional := ptr.Bool(true)
-	own := corev1.LocalObjectReference{Name: is.TrustName(v1beta1.PredictorComponent)}
+	own := corev1.LocalObjectReference{Name: configMap}
 	if applied.Sink.Key == "" {
 		mount(pod, agent, trustDirectory, corev1.Volume{Name: trustVolume, VolumeSource: corev1.VolumeSource{
 			ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: own, Optional: optional, Items: []corev1.KeyToPath{

@@ -101,7 +101,7 @@ func TestWhatRunningAgentsGetOfTheirSinks(t *testing.T) {
 		"an older template, a sink that is down":    {"C", Applied{Sink: older("a")}, Desired{Sink: unresolved}, data{"cluster.pem": "C"}, []string{"sink.pem"}},
 		"an older template, a sink that is refused": {"C", Applied{Sink: older("a")}, Desired{Sink: refused}, data{"cluster.pem": "C"}, nil},
 	} {
-		made, kept := MakeTrust(is, Trust{PEM: test.cluster}, test.applied, test.desired)
+		made, kept := MakeTrust(SubjectOf(is), Trust{PEM: test.cluster}, test.applied, test.desired)
 		if diff := cmp.Diff(test.want, made.Data); diff != "" {
 			t.Errorf("%s (-want, +got): %s", what, diff)
 		}

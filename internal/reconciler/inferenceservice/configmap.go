@@ -66,7 +66,7 @@ func refuseForeign(live, desired *corev1.ConfigMap) error {
 func planWithoutLogger(is *v1beta1.InferenceService, live Live, platform Platform) []ConfigMapChange {
 	changes := planNamespaceTrust(is.Namespace, live, platform.Trust)
 	if !knativeservice.MayHaveAgents(live.Service) {
-		trust, _ := knativeservice.MakeTrust(is, knativeservice.Trust{}, knativeservice.Applied{}, knativeservice.Desired{})
+		trust, _ := knativeservice.MakeTrust(knativeservice.SubjectOf(is), knativeservice.Trust{}, knativeservice.Applied{}, knativeservice.Desired{})
 		changes = append(changes, changeOf(live.Trust, ConfigMapChange{Desired: trust})...)
 		changes = append(changes, removeMetadata(is, live)...)
 	}
@@ -83,7 +83,7 @@ func planMetadata(is *v1beta1.InferenceService, live Live, attributes []metadata
 	switch {
 	case is.Spec.Predictor.Logger.MetadataRefresh == v1beta1.RefreshLive:
 		return changeOf(live.Metadata, ConfigMapChange{
-			Desired: knativeservice.MakeMetadata(is, attributes), UpdatedReason: "MetadataUpdated", Condition: v1beta1.MetadataReady,
+			Desired: knativeservice.MakeMetadata(knativeservice.SubjectOf(is), attributes), UpdatedReason: "MetadataUpdated", Condition: v1beta1.MetadataReady,
 		})
 	case others:
 		return nil
@@ -93,7 +93,7 @@ func planMetadata(is *v1beta1.InferenceService, live Live, attributes []metadata
 }
 
 func removeMetadata(is *v1beta1.InferenceService, live Live) []ConfigMapChange {
-	desired := knativeservice.MakeMetadata(is, nil)
+	desired := knativeservice.MakeMetadata(knativeservice.SubjectOf(is), nil)
 	desired.Data = nil
 	return changeOf(live.Metadata, ConfigMapChange{Desired: desired, Condition: v1beta1.MetadataReady})
 }
@@ -101,7 +101,7 @@ func removeMetadata(is *v1beta1.InferenceService, live Live) []ConfigMapChange {
 // planTrust returns running agents the authorities of the cluster and the addresses
 // of their sinks.
 func planTrust(is *v1beta1.InferenceService, live Live, cluster knativeservice.Trust, applied knativeservice.Applied, desired knativeservice.Desired, others bool, status *v1beta1.InferenceServiceStatus) []ConfigMapChange {
-	trust, kept := knativeservice.MakeTrust(is, cluster, applied, desired)
+	trust, kept := knativeservice.MakeTrust(knativeservice.SubjectOf(is), cluster, applied, desired)
 	if others {
 		kept = append(kept, othersKeys(live.Trust, trust, kept)...)
 	}

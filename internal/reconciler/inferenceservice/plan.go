@@ -94,19 +94,19 @@ func Plan(is *v1beta1.InferenceService, live Live, platform Platform) Changes {
 	}
 
 	sink, deadLetterSink := planSinks(is, live, platform.Logger, &status)
-	selection := selectMetadata(is, platform.Logger.DeniedAnnotations)
+	selection := knativeservice.SelectMetadata(is.Annotations, is.Spec.Predictor.Logger, platform.Logger.DeniedAnnotations)
 	desired := knativeservice.Desired{
 		Agent: *platform.Agent, Observability: *platform.Observability,
 		MultiContainerProbing: platform.MultiContainerProbing,
 
-		Sink: sink, DeadLetterSink: deadLetterSink, Metadata: selection.attributes,
+		Sink: sink, DeadLetterSink: deadLetterSink, Metadata: selection.Attributes,
 	}
-	applied, ownerUnchanged := planTemplate(is, live.Service, selection.listed, desired, platform.Logger.AllowedAudiences)
+	applied, ownerUnchanged := planTemplate(is, live.Service, selection.Listed, desired, platform.Logger.AllowedAudiences)
 	// Pods of another template keep what they read.
 	others := knativeservice.OthersServe(live.Service, ownerUnchanged, applied)
 	changes := Changes{
-		ConfigMaps: append(planMetadata(is, live, selection.attributes, others), planTrust(is, live, platform.Trust, applied, desired, others, &status)...),
-		Service:    planService(is, live.Service, selection.listed, applied),
+		ConfigMaps: append(planMetadata(is, live, selection.Attributes, others), planTrust(is, live, platform.Trust, applied, desired, others, &status)...),
+		Service:    planService(is, live.Service, selection.Listed, applied),
 	}
 	changes.StatusWithoutService = *status.DeepCopy()
 	reportLogger(is, &status, applied, desired, live, selection)
@@ -115,30 +115,6 @@ func Plan(is *v1beta1.InferenceService, live Live, platform Platform) Changes {
 		changes.RetryAfter = retryUnresolved
 	}
 	return changes
-}
-
-// selection is what of the listed annotations becomes metadata.
-type selection struct {
-	// listed has the attributes of all listed annotations, denied or not: a
-	// longer deny list must not change the owner's hash, and so roll no model.
-	listed []metadata.Attribute
-	// attributes are those that events may carry.
-	attributes []metadata.Attribute
-	// missing and denied are keys of annotations, and refused says why the agent
-	// takes no such attribute.
-	missing, denied []string
-	refused         []error
-}
-
-func selectMetadata(is *v1beta1.InferenceService, denylist metadata.Denylist) (s selection) {
-	sources := is.Spec.Predictor.Logger.MetadataSources()
-	s.listed, _ = metadata.Select(is.Annotations, sources)
-	var permitted []metadata.Source
-	permitted, s.denied = denylist.Permit(sources)
-	var selected []metadata.Attribute
-	selected, s.missing = metadata.Select(is.Annotations, permitted)
-	s.attributes, s.refused = metadata.Accept(selected)
-	return s
 }
 
 // planTemplate decides what the template gets from the platform, and says

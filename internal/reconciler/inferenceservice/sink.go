@@ -9,11 +9,8 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"strings"
 
-	"knative.dev/pkg/apis"
 	duckv1 "knative.dev/pkg/apis/duck/v1"
-	"knative.dev/pkg/network"
 
 	"github.com/sidenote-dev/sidenote/internal/knativeservice"
 	"github.com/sidenote-dev/sidenote/internal/sinkaddress"
@@ -106,7 +103,7 @@ func (s *namedSink) accept(is *v1beta1.InferenceService, resolved Resolution, al
 	switch {
 	case resolved.Err != nil:
 		return "NotResolved", fmt.Sprintf("%s has no address: %v; %s", s.described(), resolved.Err, s.remedy())
-	case isSelf(is, resolved.Address):
+	case knativeservice.LeadsTo(resolved.Address.URL, is.ServiceName(v1beta1.PredictorComponent), is.Namespace, is.Status.URL):
 		s.Refused = true
 		return "SinkIsSelf", s.described() + " is this service itself, which would be fed its own events for ever: name another sink"
 	}
@@ -151,19 +148,4 @@ func unusable(address *duckv1.Addressable) error {
 		return errors.New("its CACerts hold no certificate in PEM")
 	}
 	return nil
-}
-
-// isSelf reports whether an address leads back to the service. A sink by URL
-// shows it only now.
-func isSelf(is *v1beta1.InferenceService, address *duckv1.Addressable) bool {
-	host := asHost(address.URL)
-	own := network.GetServiceHostname(is.ServiceName(v1beta1.PredictorComponent), is.Namespace)
-	// A pod of the namespace resolves any leading part of the own name.
-	return host == own || strings.HasPrefix(own, host+".") ||
-		(is.Status.URL != nil && host == asHost(is.Status.URL))
-}
-
-// asHost returns a URL's host as DNS compares it.
-func asHost(url *apis.URL) string {
-	return strings.ToLower(strings.TrimSuffix(url.URL().Hostname(), "."))
 }

@@ -19,7 +19,7 @@ import (
 
 // reportLogger says in the status what running agents send. With live metadata
 // they have the annotations' present values, otherwise those of the template.
-func reportLogger(is *v1beta1.InferenceService, status *v1beta1.InferenceServiceStatus, applied knativeservice.Applied, desired knativeservice.Desired, live Live, selected selection) {
+func reportLogger(is *v1beta1.InferenceService, status *v1beta1.InferenceServiceStatus, applied knativeservice.Applied, desired knativeservice.Desired, live Live, selected knativeservice.Selection) {
 	sent := applied.Metadata
 	if is.Spec.Predictor.Logger.MetadataRefresh == v1beta1.RefreshLive {
 		sent = desired.Metadata
@@ -31,7 +31,7 @@ func reportLogger(is *v1beta1.InferenceService, status *v1beta1.InferenceService
 	sinkKey, deadLetterKey := knativeservice.AddressKeys(applied)
 	logger := &v1beta1.LoggerStatus{
 		Mode:               is.Spec.Predictor.Logger.Mode,
-		MissingAnnotations: selected.missing,
+		MissingAnnotations: selected.Missing,
 		AgentImage:         applied.Agent.Image,
 		SinkURI:            knativeservice.AppliedAddress(applied.Sink, &desired.Sink, live.hasTrustKey(is, sinkKey), last.SinkURI).DeepCopy(),
 		DeadLetterSinkURI:  knativeservice.AppliedAddress(applied.DeadLetterSink, desired.DeadLetterSink, live.hasTrustKey(is, deadLetterKey), last.DeadLetterSinkURI).DeepCopy(),
@@ -41,7 +41,7 @@ func reportLogger(is *v1beta1.InferenceService, status *v1beta1.InferenceService
 	}
 	status.Logger = logger
 	status.ObservedMetadata = metadata.Hash(sent)
-	status.MarkMetadata(selected.missing, selected.denied, stillSent(is, sent, selected.denied))
+	status.MarkMetadata(selected.Missing, selected.Denied, stillSent(is, sent, selected.Denied))
 	reportTokens(status, applied, desired)
 	if differences := knativeservice.Behind(is, applied, desired); len(differences) > 0 {
 		status.MarkAgentBehind(differences)
@@ -56,7 +56,7 @@ func reportLogger(is *v1beta1.InferenceService, status *v1beta1.InferenceService
 		status.MarkLogging()
 	}
 	ignored := knativeservice.Ignored(is, applied)
-	for _, err := range selected.refused {
+	for _, err := range selected.Refused {
 		ignored = append(ignored, "spec.predictor.logger.metadata: "+err.Error())
 	}
 	status.MarkIgnored(ignored)

@@ -1,0 +1,221 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package binding
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"knative.dev/pkg/apis"
+	duckv1 "knative.dev/pkg/apis/duck/v1"
+	servingconfig "knative.dev/serving/pkg/apis/config"
+	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
+
+	"github.com/sidenote-dev/sidenote/internal/knativeservice"
+	"github.com/sidenote-dev/sidenote/pkg/apis/bindings/v1alpha1"
+	"github.com/sidenote-dev/sidenote/pkg/apis/config"
+	"github.com/sidenote-dev/sidenote/pkg/apis/serving"
+	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
+)
+
+// Platform is the configuration that all bindings share.
+type Platform struct {
+	*config.Config
+	// Serving configures how Knative Serving defaults and validates.
+	Serving *servingconfig.Config
+}
+
+// Injection is a template with the agent.
+type Injection struct {
+	Template *servingv1.RevisionTemplateSpec
+	Record   Record
+	// Ignored says what of the logger the agent would refuse and is left out.
+	Ignored []string
+}
+
+// With returns the template of a Knative Service with the agent that a binding
+// describes, made from what holds now. An agent that the template has is replaced.
+// It returns an obstacle if the template can't have the agent. It doesn't look at
+// the name of the Revision: FixedRevision does.
+func With(service *servingv1.Service, binding *v1alpha1.LoggerBinding, platform Platform) (Injection, *Obstacle) {
+	bare := service.DeepCopy()
+	bare.Spec.Template = *Without(&service.Spec.Template)
+	var before *knativeservice.Applied
+	if record := RecordOf(&service.Spec.Template); record != nil {
+		before = &record.Applied
+	}
+	return inject(bare, before, binding, platform)
+}
+
+// inject adds the agent to a Knative Service that has none. Before is what an
+// agent had from the platform that the template had.
+func inject(bare *servingv1.Service, before *knativeservice.Applied, binding *v1alpha1.LoggerBinding, platform Platform) (Injection, *Obstacle) {
+	ctx := servingContext(bare, platform)
+	template := bare.Spec.Template.DeepCopy()
+	template.SetDefaults(ctx)
+	if obstacle := obstacleOf(ctx, bare, template); obstacle != nil {
+		return Injection{}, obstacle
+	}
+	desired := DesiredOf(bare, binding, platform)
+	before, _ = knativeservice.WithoutForeignAudiences(before, desired, platform.Logger.AllowedAudiences)
+	injection := Injection{Template: template, Record: Record{
+		Binding: binding.Name, LoggerHash: LoggerHash(bare, binding),
+		Applied: knativeservice.Decide(before, true, desired),
+	}}
+	injection.Record.Original, injection.Ignored = knativeservice.Inject(&template.Spec.PodSpec, SubjectOf(bare, binding), injection.Record.Applied)
+	template.SetDefaults(ctx)
+	agent := agentOf(template)
+	if agent == nil {
+		return Injection{}, &Obstacle{Refused, "none of the containers has a port: declare the port of the container that serves"}
+	}
+	injection.Record.AgentHash = knativeservice.ContainerHash(agent)
+	if err := injection.Record.write(template); err != nil {
+		return Injection{}, &Obstacle{Refused, err.Error()}
+	}
+	if refusal := template.Validate(ctx).Filter(apis.ErrorLevel); refusal != nil {
+		return Injection{}, &Obstacle{Refused, "with the agent, Knative Serving would refuse the template: " + oneLine(refusal)}
+	}
+	return injection, nil
+}
+
+// servingContext returns a context in which Serving defaults and validates the
+// template of a Knative Service.
+func servingContext(service *servingv1.Service, platform Platform) context.Context {
+	return apis.WithinParent(servingconfig.ToContext(context.Background(), platform.Serving), service.ObjectMeta)
+}
+
+// DesiredOf returns what a new template gets from the platform.
+func DesiredOf(service *servingv1.Service, binding *v1alpha1.LoggerBinding, platform Platform) knativeservice.Desired {
+	sink, deadLetterSink := desiredSinks(service, binding, platform)
+	return knativeservice.Desired{
+		Agent: *platform.Agent, Observability: *platform.Observability,
+		MultiContainerProbing: platform.Serving.Features.MultiContainerProbing == servingconfig.Enabled,
+
+		Sink: sink, DeadLetterSink: deadLetterSink,
+		Metadata: MetadataOf(service, binding, platform.Logger.DeniedAnnotations).Attributes,
+	}
+}
+
+// desiredSinks returns the destinations of a binding, with the addresses that the
+// controller has found. A status of an earlier generation may have those of other
+// destinations. The dead letter sink is nil if none is named.
+func desiredSinks(service *servingv1.Service, binding *v1alpha1.LoggerBinding, platform Platform) (sink knativeservice.DesiredSink, deadLetterSink *knativeservice.DesiredSink) {
+	var found v1alpha1.LoggerStatus
+	if binding.Status.Logger != nil && binding.Status.ObservedGeneration == binding.Generation {
+		found = *binding.Status.Logger
+	}
+	desired := func(destination duckv1.Destination, address *duckv1.Addressable) knativeservice.DesiredSink {
+		destination = *destination.DeepCopy()
+		if destination.Ref != nil && destination.Ref.Namespace == "" {
+			destination.Ref.Namespace = binding.Namespace
+		}
+		sink := knativeservice.DesiredSink{Destination: destination}
+		switch {
+		case address == nil || address.URL == nil:
+		case knativeservice.LeadsTo(address.URL, service.Name, service.Namespace, service.Status.URL):
+			// The Knative Service would get its own events for ever.
+			sink.Refused = true
+		default:
+			sink.Address = address.DeepCopy()
+		}
+		return sink
+	}
+	switch logger := loggerOf(binding); {
+	case logger.Sink != nil:
+		sink = desired(*logger.Sink, found.Sink)
+	case logger.URL != nil:
+		sink = desired(duckv1.Destination{URI: logger.URL}, found.Sink)
+	default:
+		sink = desired(platform.Logger.DefaultSink, found.Sink)
+		sink.ByDefault = true
+	}
+	if delivery := loggerOf(binding).Delivery; delivery != nil && delivery.DeadLetterSink != nil {
+		letters := desired(*delivery.DeadLetterSink, found.DeadLetterSink)
+		deadLetterSink = &letters
+	}
+	return sink, deadLetterSink
+}
+
+// kserveAgentAnnotations say that KServe adds its own agent to the pods, which
+// takes the agent's port.
+var kserveAgentAnnotations = []string{
+	"internal.serving.kserve.io/logger",
+	"internal.serving.kserve.io/batcher",
+	"internal.serving.kserve.io/agent",
+}
+
+// obstacleOf says why a template without an agent, with Serving's defaults, can't
+// have one.
+func obstacleOf(ctx context.Context, bare *servingv1.Service, template *servingv1.RevisionTemplateSpec) *Obstacle {
+	if owner := ownInferenceService(bare); owner != "" {
+		return &Obstacle{OwnLogger, fmt.Sprintf("the InferenceService %q makes this Knative Service: set spec.predictor.logger there", owner)}
+	}
+	for _, key := range kserveAgentAnnotations {
+		if _, found := template.Annotations[key]; found {
+			return &Obstacle{Conflict, fmt.Sprintf("KServe adds its own agent to the pods, which takes the same port (annotation %s): remove logger, batcher and the model without storage from its InferenceService", key)}
+		}
+	}
+	for _, container := range slices.Concat(template.Spec.InitContainers, template.Spec.Containers) {
+		if strings.HasPrefix(container.Name, v1beta1.ReservedNamePrefix) {
+			return &Obstacle{ReservedName, fmt.Sprintf("a container has the name %q: names with the prefix %s are those of the agent, so rename it", container.Name, v1beta1.ReservedNamePrefix)}
+		}
+	}
+	for _, volume := range template.Spec.Volumes {
+		if strings.HasPrefix(volume.Name, v1beta1.ReservedNamePrefix) {
+			return &Obstacle{ReservedName, fmt.Sprintf("a volume has the name %q: names with the prefix %s are those of the agent, so rename it", volume.Name, v1beta1.ReservedNamePrefix)}
+		}
+	}
+	switch port := knativeservice.ServedPort(template.Spec.Containers); port {
+	case v1beta1.AgentPort, v1beta1.AgentAdminPort:
+		return &Obstacle{ReservedPort, fmt.Sprintf("the model listens on port %d, which is a port of the agent: let it listen on another one", port)}
+	}
+	if refusal := template.Validate(ctx).Filter(apis.ErrorLevel); refusal != nil {
+		return &Obstacle{Refused, "Knative Serving refuses the template also without the agent: " + oneLine(refusal)}
+	}
+	if refusal := knativeservice.ValidateInjection(ctx, &template.Spec.PodSpec); refusal != nil {
+		return &Obstacle{Refused, oneLine(refusal)}
+	}
+	return nil
+}
+
+// ownInferenceService returns the name of the InferenceService of Sidenote that
+// controls a Knative Service, or "".
+func ownInferenceService(service *servingv1.Service) string {
+	owner := metav1.GetControllerOfNoCopy(service)
+	if owner == nil || owner.Kind != "InferenceService" {
+		return ""
+	}
+	if version, err := schema.ParseGroupVersion(owner.APIVersion); err != nil || version.Group != serving.GroupName {
+		return ""
+	}
+	return owner.Name
+}
+
+// FixedRevision returns an obstacle if the owner names the Revisions: Serving
+// refuses every change of the template without a new name.
+func FixedRevision(template *servingv1.RevisionTemplateSpec) *Obstacle {
+	if template.Name == "" {
+		return nil
+	}
+	return &Obstacle{WaitingForRevisionName, fmt.Sprintf("spec.template.metadata.name is %q, and Knative Serving takes a change of the template only with another name: set a new name, or remove it", template.Name)}
+}
+
+// agentOf returns the agent's container, or nil.
+func agentOf(template *servingv1.RevisionTemplateSpec) *corev1.Container {
+	for i := range template.Spec.Containers {
+		if template.Spec.Containers[i].Name == v1beta1.AgentContainerName {
+			return &template.Spec.Containers[i]
+		}
+	}
+	return nil
+}
+
+func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
