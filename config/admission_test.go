@@ -175,6 +175,8 @@ func TestTheControllerWritesItsOwnConfigMapsOnly(t *testing.T) {
 	ours := fields{"apiVersion": "serving.kubeflow.org/v1beta1", "kind": "InferenceService", "name": "a", "controller": true}
 	notController := fields{"apiVersion": "serving.kubeflow.org/v1beta1", "kind": "InferenceService", "name": "a"}
 	theirs := fields{"apiVersion": "apps/v1", "kind": "Deployment", "name": "a", "controller": true}
+	bound := fields{"apiVersion": "serving.knative.dev/v1", "kind": "Service", "name": "a", "controller": true}
+	boundNotController := fields{"apiVersion": "serving.knative.dev/v1", "kind": "Service", "name": "a"}
 	shared := fields{"serving.kubeflow.org/component": "trust"}
 	own := named("a-predictor-default-metadata", nil, ours)
 	for what, test := range map[string]struct {
@@ -186,6 +188,14 @@ func TestTheControllerWritesItsOwnConfigMapsOnly(t *testing.T) {
 		"its addresses are made":                        {controller, named("a-predictor-default-trust", nil, ours), nil, true},
 		"its own is changed":                            {controller, own, own, true},
 		"its own is removed":                            {controller, nil, own, true},
+		"the metadata of a bound Service is made":       {controller, named("a-logger-metadata", nil, bound), nil, true},
+		"the addresses of a bound Service are changed":  {controller, named("a-logger-trust", nil, bound), named("a-logger-trust", nil, bound), true},
+		"the addresses of a bound Service are removed":  {controller, nil, named("a-logger-trust", nil, bound), true},
+		"one of a bound Service has another name":       {controller, named("coredns", nil, bound), nil, false},
+		"a Service doesn't control one":                 {controller, nil, named("a-logger-trust", nil, boundNotController), false},
+		"one of a bound Service has no owner":           {controller, named("a-logger-trust", nil, nil), nil, false},
+		"an InferenceService's has a Service's name":    {controller, named("a-logger-trust", nil, ours), nil, false},
+		"a Service's has an InferenceService's name":    {controller, named("a-predictor-default-trust", nil, bound), nil, false},
 		"the shared one is made":                        {controller, named("sidenote-trust", shared, nil), nil, true},
 		"the shared one is removed":                     {controller, nil, named("sidenote-trust", shared, nil), true},
 		"somebody else's is changed":                    {controller, named("coredns", nil, nil), named("coredns", nil, nil), false},
