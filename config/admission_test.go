@@ -7,6 +7,7 @@ package config
 
 import (
 	"maps"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -65,6 +66,15 @@ func TestTheWebhookIsAskedOnlyWhereItActs(t *testing.T) {
 	}
 	inferenceServices := []string{"webhook.serving.kubeflow.org", "validation.webhook.serving.kubeflow.org"}
 	configMaps := []string{"config.webhook.serving.kubeflow.org"}
+	services := []string{"webhook.sidenote.dev"}
+	by := func(user string) fields {
+		return fields{"operation": "UPDATE", "namespace": "team-a", "userInfo": fields{"username": user}}
+	}
+	of := func(apiVersion string, controller bool) fields {
+		return fields{"metadata": fields{"name": "a", "ownerReferences": []any{
+			fields{"apiVersion": apiVersion, "kind": "InferenceService", "name": "m", "controller": controller}}}}
+	}
+	const user, controller = "system:serviceaccount:kserve:kserve-controller-manager", "system:serviceaccount:sidenote-system:controller"
 	for what, test := range map[string]struct {
 		webhooks        []string
 		request, object fields
@@ -77,6 +87,14 @@ func TestTheWebhookIsAskedOnlyWhereItActs(t *testing.T) {
 		"a ConfigMap of ours":                           {configMaps, fields{"operation": "UPDATE", "namespace": "sidenote-system"}, living, true},
 		"a ConfigMap with our labels, and not of ours":  {configMaps, fields{"operation": "UPDATE", "namespace": "models"}, living, false},
 		"a ConfigMap of ours that is being deleted":     {configMaps, fields{"operation": "UPDATE", "namespace": "sidenote-system"}, deleted, false},
+		"a Knative Service":                             {services, by(user), living, true},
+		"its status":                                    {services, fields{"operation": "UPDATE", "namespace": "team-a", "subResource": "status", "userInfo": fields{"username": user}}, living, false},
+		"a Knative Service that is being deleted":       {services, by(user), deleted, false},
+		"a Knative Service, by our controller":          {services, by(controller), living, false},
+		"a Knative Service, by nobody":                  {services, fields{"operation": "UPDATE", "userInfo": fields{}}, living, true},
+		"a Knative Service of an InferenceService":      {services, by(user), of("serving.kubeflow.org/v1beta1", true), false},
+		"one of KServe's":                               {services, by(user), of("serving.kserve.io/v1beta1", true), true},
+		"one that an InferenceService doesn't control":  {services, by(user), of("serving.kubeflow.org/v1beta1", false), true},
 		"a request of no namespace, for whatever cause": {configMaps, fields{"operation": "UPDATE"}, living, false},
 	} {
 		for _, name := range test.webhooks {
@@ -96,6 +114,30 @@ func TestTheWebhookIsAskedOnlyWhereItActs(t *testing.T) {
 			}
 		}
 	}
+}
+
+// The API server calls webhooks in the order of the names of their configurations.
+func TestKnativeServicesComeAfterServingsDefaulting(t *testing.T) {
+	for _, configuration := range of[admissionregistrationv1.MutatingWebhookConfiguration](t, "MutatingWebhookConfiguration") {
+		if configuration.Name != "webhook.sidenote.dev" {
+			continue
+		}
+		if configuration.Name <= "webhook.serving.knative.dev" {
+			t.Errorf("%s comes before Serving's defaulting", configuration.Name)
+		}
+		webhook := configuration.Webhooks[0]
+		if len(configuration.Webhooks) != 1 || len(webhook.Rules) != 1 || !slices.Equal(webhook.Rules[0].Resources, []string{"services"}) || *webhook.Rules[0].Scope != admissionregistrationv1.NamespacedScope {
+			t.Errorf("its rules are %+v", webhook.Rules)
+		}
+		if *webhook.SideEffects != admissionregistrationv1.SideEffectClassNone || *webhook.ReinvocationPolicy != admissionregistrationv1.IfNeededReinvocationPolicy || *webhook.TimeoutSeconds != 3 {
+			t.Errorf("it is %+v", webhook)
+		}
+		if !maps.Equal(webhook.NamespaceSelector.MatchLabels, map[string]string{"bindings.sidenote.dev/include": "true"}) {
+			t.Errorf("it is asked in the namespaces %v", webhook.NamespaceSelector)
+		}
+		return
+	}
+	t.Error("no webhook of Knative Services")
 }
 
 // With one replica a drained node refuses every InferenceService.

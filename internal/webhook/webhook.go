@@ -4,7 +4,8 @@ SPDX-License-Identifier: Apache-2.0
 */
 
 // Package webhook admits InferenceServices, LoggerBindings and Sidenote's
-// ConfigMaps: it defaults, and refuses with a message that names the field and the remedy.
+// ConfigMaps: it defaults, and refuses with a message that names the field and the
+// remedy. It also adds the agent of a LoggerBinding to Knative Services.
 package webhook
 
 import (
