@@ -7,6 +7,7 @@ package config
 
 import (
 	"maps"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -65,6 +66,15 @@ func TestTheWebhookIsAskedOnlyWhereItActs(t *testing.T) {
 	}
 	inferenceServices := []string{"webhook.serving.kubeflow.org", "validation.webhook.serving.kubeflow.org"}
 	configMaps := []string{"config.webhook.serving.kubeflow.org"}
+	services := []string{"webhook.sidenote.dev"}
+	by := func(user string) fields {
+		return fields{"operation": "UPDATE", "namespace": "team-a", "userInfo": fields{"username": user}}
+	}
+	of := func(apiVersion string, controller bool) fields {
+		return fields{"metadata": fields{"name": "a", "ownerReferences": []any{
+			fields{"apiVersion": apiVersion, "kind": "InferenceService", "name": "m", "controller": controller}}}}
+	}
+	const user, controller = "system:serviceaccount:kserve:kserve-controller-manager", "system:serviceaccount:sidenote-system:controller"
 	for what, test := range map[string]struct {
 		webhooks        []string
 		request, object fields
@@ -77,6 +87,14 @@ func TestTheWebhookIsAskedOnlyWhereItActs(t *testing.T) {
 		"a ConfigMap of ours":                           {configMaps, fields{"operation": "UPDATE", "namespace": "sidenote-system"}, living, true},
 		"a ConfigMap with our labels, and not of ours":  {configMaps, fields{"operation": "UPDATE", "namespace": "models"}, living, false},
 		"a ConfigMap of ours that is being deleted":     {configMaps, fields{"operation": "UPDATE", "namespace": "sidenote-system"}, deleted, false},
+		"a Knative Service":                             {services, by(user), living, true},
+		"its status":                                    {services, fields{"operation": "UPDATE", "namespace": "team-a", "subResource": "status", "userInfo": fields{"username": user}}, living, false},
+		"a Knative Service that is being deleted":       {services, by(user), deleted, false},
+		"a Knative Service, by our controller":          {services, by(controller), living, false},
+		"a Knative Service, by nobody":                  {services, fields{"operation": "UPDATE", "userInfo": fields{}}, living, true},
+		"a Knative Service of an InferenceService":      {services, by(user), of("serving.kubeflow.org/v1beta1", true), false},
+		"one of KServe's":                               {services, by(user), of("serving.kserve.io/v1beta1", true), true},
+		"one that an InferenceService doesn't control":  {services, by(user), of("serving.kubeflow.org/v1beta1", false), true},
 		"a request of no namespace, for whatever cause": {configMaps, fields{"operation": "UPDATE"}, living, false},
 	} {
 		for _, name := range test.webhooks {
@@ -96,6 +114,30 @@ func TestTheWebhookIsAskedOnlyWhereItActs(t *testing.T) {
 			}
 		}
 	}
+}
+
+// The API server calls webhooks in the order of the names of their configurations.
+func TestKnativeServicesComeAfterServingsDefaulting(t *testing.T) {
+	for _, configuration := range of[admissionregistrationv1.MutatingWebhookConfiguration](t, "MutatingWebhookConfiguration") {
+		if configuration.Name != "webhook.sidenote.dev" {
+			continue
+		}
+		if configuration.Name <= "webhook.serving.knative.dev" {
+			t.Errorf("%s comes before Serving's defaulting", configuration.Name)
+		}
+		webhook := configuration.Webhooks[0]
+		if len(configuration.Webhooks) != 1 || len(webhook.Rules) != 1 || !slices.Equal(webhook.Rules[0].Resources, []string{"services"}) || *webhook.Rules[0].Scope != admissionregistrationv1.NamespacedScope {
+			t.Errorf("its rules are %+v", webhook.Rules)
+		}
+		if *webhook.SideEffects != admissionregistrationv1.SideEffectClassNone || *webhook.ReinvocationPolicy != admissionregistrationv1.IfNeededReinvocationPolicy || *webhook.TimeoutSeconds != 3 {
+			t.Errorf("it is %+v", webhook)
+		}
+		if !maps.Equal(webhook.NamespaceSelector.MatchLabels, map[string]string{"bindings.sidenote.dev/include": "true"}) {
+			t.Errorf("it is asked in the namespaces %v", webhook.NamespaceSelector)
+		}
+		return
+	}
+	t.Error("no webhook of Knative Services")
 }
 
 // With one replica a drained node refuses every InferenceService.
@@ -175,6 +217,8 @@ func TestTheControllerWritesItsOwnConfigMapsOnly(t *testing.T) {
 	ours := fields{"apiVersion": "serving.kubeflow.org/v1beta1", "kind": "InferenceService", "name": "a", "controller": true}
 	notController := fields{"apiVersion": "serving.kubeflow.org/v1beta1", "kind": "InferenceService", "name": "a"}
 	theirs := fields{"apiVersion": "apps/v1", "kind": "Deployment", "name": "a", "controller": true}
+	bound := fields{"apiVersion": "serving.knative.dev/v1", "kind": "Service", "name": "a", "controller": true}
+	boundNotController := fields{"apiVersion": "serving.knative.dev/v1", "kind": "Service", "name": "a"}
 	shared := fields{"serving.kubeflow.org/component": "trust"}
 	own := named("a-predictor-default-metadata", nil, ours)
 	for what, test := range map[string]struct {
@@ -186,6 +230,14 @@ func TestTheControllerWritesItsOwnConfigMapsOnly(t *testing.T) {
 		"its addresses are made":                        {controller, named("a-predictor-default-trust", nil, ours), nil, true},
 		"its own is changed":                            {controller, own, own, true},
 		"its own is removed":                            {controller, nil, own, true},
+		"the metadata of a bound Service is made":       {controller, named("a-logger-metadata", nil, bound), nil, true},
+		"the addresses of a bound Service are changed":  {controller, named("a-logger-trust", nil, bound), named("a-logger-trust", nil, bound), true},
+		"the addresses of a bound Service are removed":  {controller, nil, named("a-logger-trust", nil, bound), true},
+		"one of a bound Service has another name":       {controller, named("coredns", nil, bound), nil, false},
+		"a Service doesn't control one":                 {controller, nil, named("a-logger-trust", nil, boundNotController), false},
+		"one of a bound Service has no owner":           {controller, named("a-logger-trust", nil, nil), nil, false},
+		"an InferenceService's has a Service's name":    {controller, named("a-logger-trust", nil, ours), nil, false},
+		"a Service's has an InferenceService's name":    {controller, named("a-predictor-default-trust", nil, bound), nil, false},
 		"the shared one is made":                        {controller, named("sidenote-trust", shared, nil), nil, true},
 		"the shared one is removed":                     {controller, nil, named("sidenote-trust", shared, nil), true},
 		"somebody else's is changed":                    {controller, named("coredns", nil, nil), named("coredns", nil, nil), false},

@@ -242,4 +242,14 @@ func TestUsersRolesAggregate(t *testing.T) {
 			t.Errorf("nothing aggregates to %s", target)
 		}
 	}
+	for _, role := range of[rbacv1.ClusterRole](t, "ClusterRole") {
+		if !strings.HasPrefix(role.Name, "sidenote-namespaced-") {
+			continue
+		}
+		for _, resource := range []string{"inferenceservices", "loggerbindings"} {
+			if !slices.ContainsFunc(role.Rules, func(rule rbacv1.PolicyRule) bool { return slices.Contains(rule.Resources, resource) }) {
+				t.Errorf("%s says nothing of %s", role.Name, resource)
+			}
+		}
+	}
 }

@@ -12,9 +12,10 @@ import (
 	"knative.dev/pkg/signals"
 
 	"github.com/sidenote-dev/sidenote/internal/reconciler/inferenceservice"
+	"github.com/sidenote-dev/sidenote/pkg/apis/bindings"
 )
 
 func main() {
-	ctx := filteredfactory.WithSelectors(signals.NewContext(), inferenceservice.ConfigMapSelector)
+	ctx := filteredfactory.WithSelectors(signals.NewContext(), inferenceservice.ConfigMapSelector, bindings.ServiceLabelKey)
 	sharedmain.MainWithContext(ctx, "controller", inferenceservice.NewController)
 }

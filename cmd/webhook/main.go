@@ -3,7 +3,8 @@ Copyright 2026 The Sidenote Authors
 SPDX-License-Identifier: Apache-2.0
 */
 
-// Command webhook admits InferenceServices and Sidenote's ConfigMaps.
+// Command webhook admits InferenceServices, LoggerBindings and Sidenote's
+// ConfigMaps, and adds the agent to Knative Services.
 package main
 
 import (
@@ -29,5 +30,6 @@ func main() {
 		webhook.NewDefaultingController,
 		webhook.NewValidationController,
 		webhook.NewConfigValidationController,
+		webhook.NewServicesController,
 	)
 }

@@ -32,6 +32,7 @@ var pages = []page{
 	{"metrics.md", writeMetrics},
 	{"conditions.md", writeConditions},
 	{"reasons.md", writeReasons},
+	{"loggerbinding.md", writeLoggerBinding},
 }
 
 func main() {

@@ -22,6 +22,7 @@ import (
 	"github.com/sidenote-dev/sidenote/internal/agent/event"
 	"github.com/sidenote-dev/sidenote/internal/agent/metrics"
 	"github.com/sidenote-dev/sidenote/internal/agentconfig"
+	"github.com/sidenote-dev/sidenote/pkg/apis/bindings/v1alpha1"
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
 )
 
@@ -96,14 +97,19 @@ func writeConditions(out *bytes.Buffer) error {
 ` + "`Ready` derives from `PredictorReady`, `TransformerReady` and `ExplainerReady` alone, because serving never depends on logging. All others exist only with a `logger`. With loggers of several components, a condition is true if it is true for each of them; the message names the component otherwise" + `.
 
 `)
-	conditions, err := constants("pkg/apis/serving/v1beta1", "apis.ConditionType")
+	return writeConditionsOf(out, "pkg/apis/serving/v1beta1", v1beta1.DescribeReasons())
+}
+
+// writeConditionsOf writes a table of the conditions in a folder.
+func writeConditionsOf(out *bytes.Buffer, folder string, described []v1beta1.ReasonDescription) error {
+	conditions, err := constants(folder, "apis.ConditionType")
 	if err != nil {
 		return err
 	}
 	rows := table{{"condition", "true if", "reasons if it is not true"}}
 	for _, condition := range conditions {
 		var reasons []string
-		for _, reason := range v1beta1.DescribeReasons() {
+		for _, reason := range described {
 			if string(reason.Condition) == condition.value {
 				reasons = append(reasons, code(reason.Reason)+": "+reason.Meaning)
 			}
@@ -117,6 +123,37 @@ func writeConditions(out *bytes.Buffer) error {
 		rows = append(rows, []string{code(condition.value), condition.meaning, text})
 	}
 	rows.write(out)
+	return nil
+}
+
+func writeLoggerBinding(out *bytes.Buffer) error {
+	out.WriteString(`# LoggerBinding
+
+` + "`kubectl explain loggerbinding.spec` shows the same fields. `spec.logger` has the fields of [an InferenceService's logger](fields.md)." + `
+
+`)
+	if err := writeFieldsOf(out, "config/300-loggerbinding.yaml", "spec.logger"); err != nil {
+		return err
+	}
+	out.WriteString("\n## Conditions\n\n`Ready` derives from `SinkResolved` and `SubjectsBound`.\n\n")
+	const folder = "pkg/apis/bindings/v1alpha1"
+	if err := writeConditionsOf(out, folder, v1alpha1.DescribeReasons()); err != nil {
+		return err
+	}
+	for _, section := range []struct{ heading, of, column string }{
+		{"States of a subject", "SubjectState", "state"}, {"Reasons of a subject", "SubjectReason", "reason"},
+	} {
+		found, err := constants(folder, section.of)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(out, "\n## %s\n\n", section.heading)
+		rows := table{{section.column, "meaning"}}
+		for _, constant := range found {
+			rows = append(rows, []string{code(constant.value), constant.meaning})
+		}
+		rows.write(out)
+	}
 	return nil
 }
 
@@ -162,7 +199,13 @@ type schema = map[string]any
 
 func writeFields(out *bytes.Buffer) error {
 	out.WriteString("# Fields of an InferenceService\n\n`kubectl explain isvc.spec.predictor.logger` shows the same. `spec.predictor` also has the fields of a Pod, as far as Knative Serving supports them.\n\n")
-	content, err := os.ReadFile("config/300-inferenceservice.yaml")
+	return writeFieldsOf(out, "config/300-inferenceservice.yaml", "")
+}
+
+// writeFieldsOf writes a table of the fields of a definition, and leaves out
+// those within a path.
+func writeFieldsOf(out *bytes.Buffer, file, without string) error {
+	content, err := os.ReadFile(file)
 	if err != nil {
 		return err
 	}
@@ -195,8 +238,8 @@ func writeFields(out *bytes.Buffer) error {
 				kind = "quantity"
 			}
 			rows = append(rows, []string{code(at), kind, plain(description)})
-			if at == "spec.transformer" || at == "spec.explainer" {
-				// Its fields are those of the predictor.
+			if at == without || at == "spec.transformer" || at == "spec.explainer" {
+				// Its fields are described elsewhere.
 				continue
 			}
 			walk(at, field)

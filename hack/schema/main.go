@@ -8,13 +8,13 @@ SPDX-License-Identifier: Apache-2.0
 // defaults and required fields of the components' Pods to Knative Serving and the
 // webhook. It replaces the descriptions of the Pod's fields by a reference to
 // the Pod, because an object with all of them is too large for kubectl apply.
+// It knows a LoggerBinding by its subject.
 package main
 
 import (
 	"bytes"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"reflect"
 	"strings"
@@ -62,33 +62,41 @@ func release(definition map[string]any) error {
 	if !found {
 		return fmt.Errorf("the definition has no metadata: did controller-gen fail?")
 	}
-	metadata["labels"] = map[string]any{
-		"app.kubernetes.io/name":       "sidenote",
-		"app.kubernetes.io/component":  "controller",
-		"app.kubernetes.io/version":    "devel",
-		"knative.dev/crd-install":      "true",
-		"duck.knative.dev/addressable": "true",
+	labels := map[string]any{
+		"app.kubernetes.io/name":      "sidenote",
+		"app.kubernetes.io/component": "controller",
+		"app.kubernetes.io/version":   "devel",
+		"knative.dev/crd-install":     "true",
 	}
+	metadata["labels"] = labels
 	versions, _ := definition["spec"].(map[string]any)["versions"].([]any)
 	for _, version := range versions {
-		spec, err := property(version.(map[string]any)["schema"].(map[string]any)["openAPIV3Schema"].(map[string]any), "spec")
+		whole := version.(map[string]any)["schema"].(map[string]any)["openAPIV3Schema"].(map[string]any)
+		spec, err := property(whole, "spec")
 		if err != nil {
 			return err
 		}
 		// The webhook says what is missing, and what to write.
 		delete(spec, "required")
-		for i, name := range components {
-			component, err := property(spec, name)
-			if err != nil {
-				return err
+		texts := ofLoggerBinding()
+		if _, err := property(spec, "subject"); err == nil {
+			relax(spec)
+			keepUnknown(spec)
+		} else {
+			for i, name := range components {
+				component, err := property(spec, name)
+				if err != nil {
+					return err
+				}
+				releaseComponent(component)
+				if i > 0 {
+					shorten(component)
+				}
 			}
-			relaxComponent(component)
-			if i > 0 {
-				shorten(component)
-			}
+			labels["duck.knative.dev/addressable"] = "true"
+			texts = ofInferenceService()
 		}
-		whole := version.(map[string]any)["schema"].(map[string]any)["openAPIV3Schema"].(map[string]any)
-		if err := describeForeign(whole); err != nil {
+		if err := describe(whole, texts); err != nil {
 			return err
 		}
 		joinLines(whole)
@@ -99,9 +107,8 @@ func release(definition map[string]any) error {
 // components are the parts of an InferenceService, each with the fields of a Pod.
 var components = []string{"predictor", "transformer", "explainer"}
 
-// relaxComponent leaves to the webhook and to Knative Serving what they say
-// better.
-func relaxComponent(component map[string]any) {
+// releaseComponent relaxes the schema of a part of an InferenceService.
+func releaseComponent(component map[string]any) {
 	delete(component, "required")
 	ofPod := podFields()
 	for name, field := range component["properties"].(map[string]any) {
@@ -147,56 +154,84 @@ func property(schema map[string]any, name string) (map[string]any, error) {
 	return found, nil
 }
 
-// foreign has the descriptions of fields whose types belong to Knative or
-// Kubernetes, by path. Their own refer to feature flags and to behaviour that
-// Sidenote doesn't have, or are long.
-var foreign = map[string]string{
-	"spec.predictor.logger.delivery.retry": "Number of attempts after the first, from 0 to 1000. All retries must fit into the 10 minutes that an event lives. " +
-		"Default: as many as fit.",
-	"spec.predictor.logger.delivery.backoffPolicy": "Growth of the wait before the nth retry: exponential is backoffDelay * 2^(n-1), linear is backoffDelay * n. " +
-		"Default: exponential.",
-	"spec.predictor.logger.delivery.backoffDelay": "Wait before the first retry, as an ISO 8601 duration such as PT0.5S. Default: PT0.2S. " +
-		"Without retry, a wait is at most 20 s, or backoffDelay if that is longer.",
-	"spec.predictor.logger.delivery.timeout": "Longest duration of one attempt, as an ISO 8601 duration from PT0.1S to PT10M. Default: PT30S.",
-	"spec.predictor.logger.delivery.retryAfterMax": "Upper bound of the Retry-After of a response with status 429 or 503, as an ISO 8601 duration. PT0S ignores Retry-After. " +
-		"Default: PT20S.",
-	"spec.predictor.logger.delivery.deadLetterSink": "Receives the events that the sink doesn't accept, instead of dropping them for rejected, retries, expired, poison or address. Default: none.",
-	"spec.predictor.logger.delivery.format":         "Not supported. Use logger.contentMode.",
-	"spec.predictor.logger.resources.claims":        "Not supported.",
-	"spec.predictor.logger.resources.limits":        "Upper bounds: cpu, memory, ephemeral-storage.",
-	"spec.predictor.logger.resources.requests":      "Reserved amounts: cpu, memory, ephemeral-storage.",
-	"status.address.url":                            "Address as a URL.",
+// The descriptions of fields whose types belong to Knative or Kubernetes, by
+// path. Their own refer to feature flags and to behaviour that Sidenote doesn't
+// have, or are long.
+var (
+	// ofLogger has those of a logger.
+	ofLogger = map[string]string{
+		"delivery.retry": "Number of attempts after the first, from 0 to 1000. All retries must fit into the 10 minutes that an event lives. " +
+			"Default: as many as fit.",
+		"delivery.backoffPolicy": "Growth of the wait before the nth retry: exponential is backoffDelay * 2^(n-1), linear is backoffDelay * n. " +
+			"Default: exponential.",
+		"delivery.backoffDelay": "Wait before the first retry, as an ISO 8601 duration such as PT0.5S. Default: PT0.2S. " +
+			"Without retry, a wait is at most 20 s, or backoffDelay if that is longer.",
+		"delivery.timeout": "Longest duration of one attempt, as an ISO 8601 duration from PT0.1S to PT10M. Default: PT30S.",
+		"delivery.retryAfterMax": "Upper bound of the Retry-After of a response with status 429 or 503, as an ISO 8601 duration. PT0S ignores Retry-After. " +
+			"Default: PT20S.",
+		"delivery.deadLetterSink": "Receives the events that the sink doesn't accept, instead of dropping them for rejected, retries, expired, poison or address. Default: none.",
+		"delivery.format":         "Not supported. Use logger.contentMode.",
+		"resources.claims":        "Not supported.",
+		"resources.limits":        "Upper bounds: cpu, memory, ephemeral-storage.",
+		"resources.requests":      "Reserved amounts: cpu, memory, ephemeral-storage.",
+	}
+	// ofDestination has those of a sink.
+	ofDestination = map[string]string{
+		"CACerts":        "Certificate authorities in PEM that are trusted for the sink, beside those of the system and of the cluster's trust bundles.",
+		"audience":       "OIDC audience of the sink. Only the audience of the object that ref names and those in allowed-audiences of config-logger are accepted.",
+		"ref":            "An addressable object.",
+		"ref.address":    "Name of one of the object's addresses. Default: its first address.",
+		"ref.apiVersion": "API version of the object.",
+		"ref.group":      "API group of the object, without a version.",
+		"ref.kind":       "Kind of the object.",
+		"ref.name":       "Name of the object.",
+		"uri":            "An http or https URL. With ref, it is resolved relative to the object's address.",
+	}
+	// ofSubject has those of a binding's subject.
+	ofSubject = map[string]string{
+		"apiVersion": "serving.knative.dev/v1. Required.",
+		"kind":       "Service. Required.",
+		"name":       "Name of a Knative Service. Must not be combined with selector.",
+		"namespace":  "Namespace of the LoggerBinding. Default: the same.",
+		"selector":   "Selects Knative Services by their labels. {} selects all of the namespace. Must not be combined with name.",
+	}
+)
+
+func ofInferenceService() map[string]string {
+	texts := map[string]string{"status.address.url": "Address as a URL."}
+	for _, component := range components {
+		addLogger(texts, "spec."+component+".logger", "InferenceService")
+	}
+	return texts
 }
 
-// destination has the descriptions of the fields of a sink.
-var destination = map[string]string{
-	"CACerts":        "Certificate authorities in PEM that are trusted for the sink, beside those of the system and of the cluster's trust bundles.",
-	"audience":       "OIDC audience of the sink. Only the audience of the object that ref names and those in allowed-audiences of config-logger are accepted.",
-	"ref":            "An addressable object.",
-	"ref.address":    "Name of one of the object's addresses. Default: its first address.",
-	"ref.apiVersion": "API version of the object.",
-	"ref.group":      "API group of the object, without a version.",
-	"ref.kind":       "Kind of the object.",
-	"ref.name":       "Name of the object.",
-	"ref.namespace":  "Namespace of the object. Default: that of the InferenceService.",
-	"uri":            "An http or https URL. With ref, it is resolved relative to the object's address.",
+func ofLoggerBinding() map[string]string {
+	texts := map[string]string{
+		"status.logger.sink.url":           "Address as a URL.",
+		"status.logger.deadLetterSink.url": "Address as a URL.",
+	}
+	for name, text := range ofSubject {
+		texts["spec.subject."+name] = text
+	}
+	addLogger(texts, "spec.logger", "LoggerBinding")
+	return texts
 }
 
-// describeForeign sets the descriptions of foreign and of destination.
-func describeForeign(whole map[string]any) error {
-	texts := maps.Clone(foreign)
-	for _, sink := range []string{"spec.predictor.logger.sink", "spec.predictor.logger.delivery.deadLetterSink"} {
-		for name, text := range destination {
-			texts[sink+"."+name] = text
-		}
+// addLogger adds the descriptions of the logger at a path of a kind.
+func addLogger(texts map[string]string, path, kind string) {
+	for name, text := range ofLogger {
+		texts[path+"."+name] = text
 	}
-	for path, text := range maps.Clone(texts) {
-		if field, ofPredictor := strings.CutPrefix(path, "spec.predictor."); ofPredictor {
-			for _, component := range components[1:] {
-				texts["spec."+component+"."+field] = text
-			}
+	for _, sink := range []string{"sink", "delivery.deadLetterSink"} {
+		for name, text := range ofDestination {
+			texts[path+"."+sink+"."+name] = text
 		}
+		texts[path+"."+sink+".ref.namespace"] = "Namespace of the object. Default: that of the " + kind + "."
 	}
+}
+
+// describe sets the descriptions of foreign fields.
+func describe(whole map[string]any, texts map[string]string) error {
 	for path, text := range texts {
 		field := whole
 		for name := range strings.SplitSeq(path, ".") {

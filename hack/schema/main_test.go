@@ -15,7 +15,10 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-const installed = "../../config/300-inferenceservice.yaml"
+const (
+	installed = "../../config/300-inferenceservice.yaml"
+	binding   = "../../config/300-loggerbinding.yaml"
+)
 
 // The whole object goes as JSON into an annotation of a client-side apply, which
 // takes 256 KiB.
@@ -23,9 +26,9 @@ const maxBytes = 200_000
 
 type schema = map[string]any
 
-func readInstalled(t *testing.T) (content []byte, whole schema) {
+func readInstalled(t *testing.T, file string) (content []byte, whole schema) {
 	t.Helper()
-	content, err := os.ReadFile(installed)
+	content, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +83,7 @@ func walk(path string, from schema, visit func(path string, at schema)) {
 }
 
 func TestTheInstalledDefinitionCanBeApplied(t *testing.T) {
-	content, _ := readInstalled(t)
+	content, _ := readInstalled(t, installed)
 	applied, err := yaml.YAMLToJSON(content)
 	if err != nil {
 		t.Fatal(err)
@@ -91,7 +94,7 @@ func TestTheInstalledDefinitionCanBeApplied(t *testing.T) {
 }
 
 func TestTheInstalledSchemaLeavesToTheWebhookWhatItSaysBetter(t *testing.T) {
-	_, whole := readInstalled(t)
+	_, whole := readInstalled(t, installed)
 	spec := at(t, whole, "spec")
 	predictor := at(t, spec, "predictor")
 	for path, kept := range map[string]schema{
@@ -135,7 +138,7 @@ func TestTheInstalledSchemaLeavesToTheWebhookWhatItSaysBetter(t *testing.T) {
 // TestEveryFieldOfOursHasADescription: kubectl explain shows it. Fields of the
 // inlined Pod refer to the Pod's own description instead.
 func TestEveryFieldOfOursHasADescription(t *testing.T) {
-	_, whole := readInstalled(t)
+	_, whole := readInstalled(t, installed)
 	predictor := at(t, whole, "spec", "predictor")
 	ours := 0
 	for name, field := range predictor["properties"].(schema) {
@@ -205,23 +208,14 @@ spec:
 
 // withForeignFields adds the fields of foreign types to a definition, with
 // descriptions of their own.
-func withForeignFields(t *testing.T, definition string) string {
+func withForeignFields(t *testing.T, definition string, texts map[string]string) string {
 	t.Helper()
 	var parsed schema
 	if err := yaml.Unmarshal([]byte(strings.TrimPrefix(definition, "---\n")), &parsed); err != nil {
 		t.Fatal(err)
 	}
 	version := parsed["spec"].(schema)["versions"].([]any)[0].(schema)
-	paths := slices.Collect(maps.Keys(foreign))
-	for name := range destination {
-		paths = append(paths, "spec.predictor.logger.sink."+name, "spec.predictor.logger.delivery.deadLetterSink."+name)
-	}
-	for _, path := range slices.Clone(paths) {
-		if field, ofPredictor := strings.CutPrefix(path, "spec.predictor."); ofPredictor {
-			paths = append(paths, "spec.transformer."+field, "spec.explainer."+field)
-		}
-	}
-	for _, path := range paths {
+	for path := range texts {
 		field := version["schema"].(schema)["openAPIV3Schema"].(schema)
 		for name := range strings.SplitSeq(path, ".") {
 			if field["properties"] == nil {
@@ -244,7 +238,7 @@ func withForeignFields(t *testing.T, definition string) string {
 
 func TestRelease(t *testing.T) {
 	var out strings.Builder
-	if err := run(strings.NewReader(withForeignFields(t, generated)), &out); err != nil {
+	if err := run(strings.NewReader(withForeignFields(t, generated, ofInferenceService())), &out); err != nil {
 		t.Fatal(err)
 	}
 	if !strings.HasPrefix(out.String(), header) {
@@ -259,6 +253,79 @@ func TestRelease(t *testing.T) {
 		if !strings.Contains(out.String(), kept) {
 			t.Errorf("%q is gone:\n%s", kept, out.String())
 		}
+	}
+}
+
+const generatedBinding = `---
+metadata: {name: loggerbindings.bindings.sidenote.dev}
+spec:
+  versions:
+  - name: v1alpha1
+    schema:
+      openAPIV3Schema:
+        properties:
+          spec:
+            required: [subject, logger]
+            properties:
+              rollout: {type: string, default: Now}
+              subject:
+                properties:
+                  name: {type: string, description: Knative's own.}
+                  selector: {properties: {matchLabels: {type: object}}}
+              logger:
+                properties:
+                  mode: {type: string, default: all}
+`
+
+func TestReleaseOfALoggerBinding(t *testing.T) {
+	var out strings.Builder
+	if err := run(strings.NewReader(withForeignFields(t, generatedBinding, ofLoggerBinding())), &out); err != nil {
+		t.Fatal(err)
+	}
+	for _, gone := range []string{"default:", "- subject\n", "own.", "addressable: "} {
+		if strings.Contains(out.String(), gone) {
+			t.Errorf("%q stays:\n%s", gone, out.String())
+		}
+	}
+	for _, kept := range []string{"Name of a Knative Service.", "Namespace of the LoggerBinding.", `knative.dev/crd-install: "true"`} {
+		if !strings.Contains(out.String(), kept) {
+			t.Errorf("%q is gone:\n%s", kept, out.String())
+		}
+	}
+}
+
+func TestTheInstalledLoggerBinding(t *testing.T) {
+	content, whole := readInstalled(t, binding)
+	if len(content) > maxBytes {
+		t.Errorf("it has %d bytes, more than %d", len(content), maxBytes)
+	}
+	spec := at(t, whole, "spec")
+	if spec["required"] != nil {
+		t.Errorf("spec has required fields: %v", spec["required"])
+	}
+	walk("spec", spec, func(path string, at schema) {
+		if _, hasFields := at["properties"]; hasFields && at["x-kubernetes-preserve-unknown-fields"] != true {
+			t.Errorf("%s prunes unknown fields, so that nobody can name them", path)
+		}
+	})
+	walk("", whole, func(path string, at schema) {
+		description, _ := at["description"].(string)
+		if description == "" && !strings.HasSuffix(path, "[]") && !strings.HasSuffix(path, "{}") && path != ".metadata" {
+			t.Errorf("%s has no description", path)
+		}
+	})
+	// One type, one documentation.
+	_, other := readInstalled(t, installed)
+	ours, theirs := make(map[string]string), make(map[string]string)
+	for into, logger := range map[*map[string]string]schema{&ours: at(t, spec, "logger"), &theirs: at(t, other, "spec", "predictor", "logger")} {
+		walk("logger", logger, func(path string, at schema) {
+			if path != "logger" && !strings.HasSuffix(path, "ref.namespace") {
+				(*into)[path], _ = at["description"].(string)
+			}
+		})
+	}
+	if !maps.Equal(ours, theirs) {
+		t.Errorf("the loggers of the kinds differ: %v and %v", ours, theirs)
 	}
 }
 

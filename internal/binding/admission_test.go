@@ -83,6 +83,7 @@ livenessProbe: {httpGet: {path: /live, port: http1}}, readinessProbe: {httpGet: 
 	if got := stored.Spec.Template.Spec.Containers[0].LivenessProbe.HTTPGet.Port; got != intstr.FromInt32(9000) {
 		t.Fatalf("the liveness probe has the port %v", got)
 	}
+	plain := corev1.Container{Name: "model", Image: "model:v2"}
 	for what, test := range map[string]struct {
 		edit func(*corev1.PodSpec)
 		want func(*corev1.Container)
@@ -111,6 +112,10 @@ livenessProbe: {httpGet: {path: /live, port: http1}}, readinessProbe: {httpGet: 
 			func(p *corev1.PodSpec) { p.Containers[0].Ports = []corev1.ContainerPort{{ContainerPort: 7000}} },
 			func(c *corev1.Container) { c.Ports = []corev1.ContainerPort{{ContainerPort: 7000}} },
 		},
+		"the list of containers, without what the agent took over": {
+			func(p *corev1.PodSpec) { p.Containers = []corev1.Container{plain} },
+			func(c *corev1.Container) { *c = plain },
+		},
 		"no agent": {
 			func(p *corev1.PodSpec) { p.Containers[0].Image = "model:v2"; p.Containers = p.Containers[:1] },
 			func(c *corev1.Container) { c.Image = "model:v2" },
@@ -120,6 +125,8 @@ livenessProbe: {httpGet: {path: /live, port: http1}}, readinessProbe: {httpGet: 
 			updated, want := stored.DeepCopy(), bare.DeepCopy()
 			test.edit(&updated.Spec.Template.Spec.PodSpec)
 			test.want(&want.Spec.Template.Spec.Containers[0])
+			defaulted(updated, platform)
+			defaulted(want, platform)
 			same(t, "without a binding", &want.Spec.Template, Admit(stored, updated, nil, platform))
 			if what != "a port of the model" {
 				same(t, "with one, and without the agent", &want.Spec.Template, Without(Admit(stored, updated, bindings, platform)))

@@ -42,7 +42,7 @@ func (c Component) Subject() Subject {
 		Namespace: c.Of.Namespace, Service: c.Of.ServiceName(c.Type),
 		InferenceService: c.Of.Name, Component: c.Type,
 		Logger:      c.Spec.Logger,
-		LoggerField: c.Type.Path() + ".logger", ContainersField: c.Type.Path() + ".containers",
+		LoggerField: c.Type.LoggerPath(), ContainersField: c.Type.Path() + ".containers",
 		MetadataName: c.Of.MetadataName(c.Type), TrustName: c.Of.TrustName(c.Type),
 		ConfigMapLabels: c.labels(), ConfigMapOwner: *kmeta.NewControllerRef(c.Of),
 	}

@@ -145,13 +145,17 @@ func (o Original) changedModel(containers []corev1.Container) *corev1.Container 
 	return renamed
 }
 
+// defaultReadiness is the probe that Serving gives a container with a port and
+// without a readiness probe: a model gets it when somebody removes the agent alone.
+var defaultReadiness = &corev1.Probe{SuccessThreshold: 1, ProbeHandler: corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{}}}
+
 // restore gives back a probe that the agent took over if there is none now, or
 // else the port of a probe that still has the number that the port became.
 func (o OriginalProbe) restore(present **corev1.Probe, isModel bool, served corev1.ContainerPort) {
 	switch {
 	case o.Probe == nil:
 		return
-	case o.Taken && *present == nil:
+	case o.Taken && (*present == nil || equality.Semantic.DeepEqual(*present, defaultReadiness)):
 		*present = o.Probe.DeepCopy()
 		return
 	case o.Taken, *present == nil:

@@ -82,14 +82,16 @@ func TestTheWebhookValidatesNoDeletionAndNoStatus(t *testing.T) {
 		t.Fatal(err)
 	}
 	rules := written.Webhooks[0].Rules
-	if len(rules) != 1 {
+	if len(rules) != 2 {
 		t.Fatalf("rules: %+v", rules)
 	}
-	if want := []admissionregistrationv1.OperationType{admissionregistrationv1.Create, admissionregistrationv1.Update}; !slices.Equal(rules[0].Operations, want) {
-		t.Errorf("operations %v, want %v", rules[0].Operations, want)
-	}
-	if want := []string{"inferenceservices"}; !slices.Equal(rules[0].Resources, want) {
-		t.Errorf("resources %v, want %v", rules[0].Resources, want)
+	for i, resource := range []string{"loggerbindings", "inferenceservices"} {
+		if want := []admissionregistrationv1.OperationType{admissionregistrationv1.Create, admissionregistrationv1.Update}; !slices.Equal(rules[i].Operations, want) {
+			t.Errorf("operations %v, want %v", rules[i].Operations, want)
+		}
+		if want := []string{resource}; !slices.Equal(rules[i].Resources, want) {
+			t.Errorf("resources %v, want %v", rules[i].Resources, want)
+		}
 	}
 	// The manifest's conditions keep /status away from the defaulting webhook,
 	// whose rules knative.dev/pkg writes.

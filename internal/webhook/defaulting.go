@@ -12,14 +12,31 @@ import (
 
 	jsonpatch "github.com/evanphx/json-patch/v5"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"knative.dev/pkg/apis"
 	"knative.dev/pkg/apis/duck"
 
+	"github.com/sidenote-dev/sidenote/pkg/apis/bindings/v1alpha1"
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
 )
 
-// setDefaults sets the defaults of an InferenceService in the object as it
-// came, and changes nothing else of it.
+// defaultable is a kind that the webhook defaults.
+type defaultable interface {
+	runtime.Object
+	apis.Defaultable
+}
+
+// newObject returns an empty object of a kind that the webhook defaults.
+func newObject(kind schema.GroupVersionKind) defaultable {
+	if kind == loggerBinding {
+		return &v1alpha1.LoggerBinding{}
+	}
+	return &v1beta1.InferenceService{}
+}
+
+// setDefaults sets the defaults of an InferenceService or a LoggerBinding in the
+// object as it came, and changes nothing else of it.
 func setDefaults(ctx context.Context, object *unstructured.Unstructured) error {
 	if apis.IsInStatusUpdate(ctx) || object.GetDeletionTimestamp() != nil {
 		return nil
@@ -28,17 +45,17 @@ func setDefaults(ctx context.Context, object *unstructured.Unstructured) error {
 	if err != nil {
 		return err
 	}
-	var is v1beta1.InferenceService
-	if err := json.Unmarshal(raw, &is); err != nil {
+	typed := newObject(object.GroupVersionKind())
+	if err := json.Unmarshal(raw, typed); err != nil {
 		// The API server compares with the schema next, and says better which
 		// field has the wrong type.
 		return nil
 	}
-	before := is.DeepCopy()
-	is.SetDefaults(ctx)
+	before := typed.DeepCopyObject()
+	typed.SetDefaults(ctx)
 	// Operation by operation: a merge patch would replace whole lists by what
 	// the Go type makes of them, and a manifest would differ from its object.
-	patch, err := duck.CreatePatch(before, &is)
+	patch, err := duck.CreatePatch(before, typed)
 	if err != nil {
 		return fmt.Errorf("compare with the defaults: %w", err)
 	}

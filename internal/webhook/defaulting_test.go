@@ -26,6 +26,7 @@ func object(t *testing.T, manifest string) *unstructured.Unstructured {
 
 func TestDefaultsAreSetAndNothingElseChanges(t *testing.T) {
 	const kind = "apiVersion: serving.kubeflow.org/v1beta1\nkind: InferenceService\n"
+	const binding = "apiVersion: bindings.sidenote.dev/v1alpha1\nkind: LoggerBinding\n"
 	const complete = kind + `
 metadata: {name: my-model, annotations: {team: ai-platform}, finalizers: [], creationTimestamp: null}
 surprise: [1, 2.50, {deep: null}]
@@ -67,10 +68,16 @@ status: {url: "http://x", unheardOf: true}
 			kind + "spec: {predictor: {containers: [{name: a, ports: [{containerPort: 1}]}], logger: {}}}",
 			kind + "spec: {predictor: {containers: [{name: a, ports: [{containerPort: 1}]}], logger: {mode: all, metadataRefresh: Revision}}}",
 		},
-		"no container":  {kind + "spec: {predictor: {sklearn: {}}}", kind + "spec: {predictor: {sklearn: {}}}"},
-		"no predictor":  {kind + "spec: {}", kind + "spec: {}"},
-		"no spec":       {kind, kind},
-		"a null logger": {kind + "spec: {predictor: {logger: null, containers: null}}", kind + "spec: {predictor: {logger: null, containers: null}}"},
+		"a LoggerBinding": {
+			binding + "metadata: {name: b, namespace: ns}\nspec: {surprise: 1, subject: {nmae: x}, logger: {sampling: 5, sink: {ref: {kind: Broker, name: b, apiVersion: v1}}}}",
+			binding + "metadata: {name: b, namespace: ns}\nspec: {surprise: 1, rollout: OnNextChange, subject: {nmae: x}, logger: {mode: all, metadataRefresh: Revision, sampling: 5, sink: {ref: {kind: Broker, name: b, apiVersion: v1, namespace: ns}}}}",
+		},
+		"a LoggerBinding that says all":    {binding + "spec: {rollout: Now, logger: {mode: request, metadataRefresh: Live}}", binding + "spec: {rollout: Now, logger: {mode: request, metadataRefresh: Live}}"},
+		"a LoggerBinding without a logger": {binding + "spec: {rollout: Now}", binding + "spec: {rollout: Now}"},
+		"no container":                     {kind + "spec: {predictor: {sklearn: {}}}", kind + "spec: {predictor: {sklearn: {}}}"},
+		"no predictor":                     {kind + "spec: {}", kind + "spec: {}"},
+		"no spec":                          {kind, kind},
+		"a null logger":                    {kind + "spec: {predictor: {logger: null, containers: null}}", kind + "spec: {predictor: {logger: null, containers: null}}"},
 		"containers that are no list, for the schema to refuse":        {kind + "spec: {predictor: {containers: {image: m}}}", kind + "spec: {predictor: {containers: {image: m}}}"},
 		"a number that is none, for the schema to refuse":              {kind + "spec: {predictor: {minReplicas: one, containers: [{image: m}]}}", kind + "spec: {predictor: {minReplicas: one, containers: [{image: m}]}}"},
 		"a spec that is no object, for the schema to refuse":           {kind + "spec: [predictor]", kind + "spec: [predictor]"},

@@ -3,8 +3,9 @@ Copyright 2026 The Sidenote Authors
 SPDX-License-Identifier: Apache-2.0
 */
 
-// Package webhook admits InferenceServices and Sidenote's ConfigMaps: it
-// defaults, and refuses with a message that names the field and the remedy.
+// Package webhook admits InferenceServices, LoggerBindings and Sidenote's
+// ConfigMaps: it defaults, and refuses with a message that names the field and the
+// remedy. It also adds the agent of a LoggerBinding to Knative Services.
 package webhook
 
 import (
@@ -24,11 +25,15 @@ import (
 
 	"github.com/sidenote-dev/sidenote/internal/knativeconfig"
 	"github.com/sidenote-dev/sidenote/internal/knativeservice"
+	"github.com/sidenote-dev/sidenote/pkg/apis/bindings/v1alpha1"
 	"github.com/sidenote-dev/sidenote/pkg/apis/config"
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
 )
 
-var inferenceService = v1beta1.SchemeGroupVersion.WithKind("InferenceService")
+var (
+	inferenceService = v1beta1.SchemeGroupVersion.WithKind("InferenceService")
+	loggerBinding    = v1alpha1.SchemeGroupVersion.WithKind("LoggerBinding")
+)
 
 // NewDefaultingController makes the mutating webhook. It works on the object
 // as it came, so that a field that the Go type lacks reaches validation.
@@ -41,6 +46,7 @@ func NewDefaultingController(ctx context.Context, _ configmap.Watcher) *controll
 		false,
 		map[schema.GroupVersionKind]defaulting.Callback{
 			inferenceService: defaulting.NewCallback(setDefaults, knativewebhook.Create, knativewebhook.Update),
+			loggerBinding:    defaulting.NewCallback(setDefaults, knativewebhook.Create, knativewebhook.Update),
 		},
 	)
 }
@@ -56,7 +62,10 @@ func NewValidationController(ctx context.Context, watcher configmap.Watcher) *co
 	return validation.NewAdmissionController(ctx,
 		"validation.webhook.serving.kubeflow.org",
 		"/resource-validation",
-		map[schema.GroupVersionKind]resourcesemantics.GenericCRD{inferenceService: &v1beta1.InferenceService{}},
+		map[schema.GroupVersionKind]resourcesemantics.GenericCRD{
+			inferenceService: &v1beta1.InferenceService{},
+			loggerBinding:    &v1alpha1.LoggerBinding{},
+		},
 		func(ctx context.Context) context.Context {
 			ctx = serving.ToContext(store.ToContext(ctx))
 			ctx = apis.AllowDifferentNamespace(ctx)

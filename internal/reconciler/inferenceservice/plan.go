@@ -10,10 +10,11 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	duckv1 "knative.dev/pkg/apis/duck/v1"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 
 	"github.com/sidenote-dev/sidenote/internal/knativeservice"
+	"github.com/sidenote-dev/sidenote/internal/reconciler/configmaps"
+	"github.com/sidenote-dev/sidenote/internal/reconciler/sinks"
 	"github.com/sidenote-dev/sidenote/pkg/apis/config"
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
@@ -43,14 +44,7 @@ type LiveComponent struct {
 	// Trust and Metadata are fingerprints of ConfigMaps.
 	Trust, Metadata *corev1.ConfigMap
 	// Sink and DeadLetterSink are the results of resolving the destinations.
-	Sink, DeadLetterSink Resolution
-}
-
-// Resolution is the result of resolving a destination. It is empty if the
-// destination may not be resolved.
-type Resolution struct {
-	Address *duckv1.Addressable
-	Err     error
+	Sink, DeadLetterSink sinks.Resolution
 }
 
 // Platform is the configuration that all InferenceServices share.
@@ -68,7 +62,7 @@ type Changes struct {
 	// ConfigMaps are written in this order, before the Knative Services: pods must
 	// find the files that they mount. A write that fails doesn't hold back a Knative
 	// Service, because serving never depends on logging.
-	ConfigMaps []ConfigMapChange
+	ConfigMaps []configmaps.Change
 	// Components has a change of each component, the predictor's first.
 	Components []ComponentChange
 	// RetryAfter is the time until the next attempt, or 0 if a change of an object
@@ -103,8 +97,8 @@ type ComponentChange struct {
 // its arguments unchanged.
 func Plan(is *v1beta1.InferenceService, live Live, platform Platform) Changes {
 	changes := Changes{before: &is.Status}
-	shared := planNamespaceTrust(is.Namespace, live, platform.Trust)
-	if !hasLogger(is) {
+	shared := configmaps.NamespaceTrust(is.Namespace, live.NamespaceTrust, live.NamespaceReadsTrust, platform.Trust)
+	if !is.Spec.HasLogger() {
 		shared = silent(shared)
 	}
 	for _, component := range v1beta1.ComponentTypes() {
@@ -134,7 +128,7 @@ func Plan(is *v1beta1.InferenceService, live Live, platform Platform) Changes {
 }
 
 // remove deletes what is left of a component.
-func (c *ComponentChange) remove(live LiveComponent, owned bool) []ConfigMapChange {
+func (c *ComponentChange) remove(live LiveComponent, owned bool) []configmaps.Change {
 	c.Removed = true
 	if owned && live.Service != nil && live.Service.DeletionTimestamp == nil {
 		c.Delete = live.Service
@@ -147,7 +141,7 @@ func (c *ComponentChange) remove(live LiveComponent, owned bool) []ConfigMapChan
 
 // planWithLogger plans a component with a logger. Shared are the changes of what
 // all InferenceServices of the namespace share.
-func (c *ComponentChange) planWithLogger(live LiveComponent, platform Platform, shared []ConfigMapChange) (configMaps []ConfigMapChange, retryAfter time.Duration) {
+func (c *ComponentChange) planWithLogger(live LiveComponent, platform Platform, shared []configmaps.Change) (configMaps []configmaps.Change, retryAfter time.Duration) {
 	status := &v1beta1.InferenceServiceStatus{Logger: lastLogger(&c.Of.Status, c.Type)}
 	sink, deadLetterSink := planSinks(c.Component, live, platform.Logger, status)
 	selection := knativeservice.SelectMetadata(c.Of.Annotations, c.Spec.Logger, platform.Logger.DeniedAnnotations)

@@ -6,33 +6,30 @@ SPDX-License-Identifier: Apache-2.0
 package inferenceservice
 
 import (
-	"crypto/x509"
-	"errors"
-	"fmt"
 	"slices"
 
 	"knative.dev/pkg/apis"
-	duckv1 "knative.dev/pkg/apis/duck/v1"
 
 	"github.com/sidenote-dev/sidenote/internal/knativeservice"
-	"github.com/sidenote-dev/sidenote/internal/sinkaddress"
+	"github.com/sidenote-dev/sidenote/internal/reconciler/sinks"
 	"github.com/sidenote-dev/sidenote/pkg/apis/config"
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
 )
 
-// namedSink is a destination, and how messages call it.
-type namedSink struct {
-	knativeservice.DesiredSink
-	// who names the sink, field the field with its URL, and path that of the
-	// component.
-	who, field, path string
+func sinkOf(component knativeservice.Component, cluster *config.Logger) *sinks.Sink {
+	return sinks.Of(component.Of.Namespace, component.Spec.Logger, component.Type.LoggerPath(), cluster)
+}
+
+func deadLetterSinkOf(component knativeservice.Component) *sinks.Sink {
+	return sinks.DeadLetterOf(component.Of.Namespace, component.Spec.Logger, component.Type.LoggerPath())
 }
 
 // planSinks returns the destinations with their addresses, and says in the status
 // whether they have one. The dead letter sink is nil if none is named.
 func planSinks(component knativeservice.Component, live LiveComponent, cluster *config.Logger, status *v1beta1.InferenceServiceStatus) (sink knativeservice.DesiredSink, deadLetterSink *knativeservice.DesiredSink) {
+	isSelf := func(url *apis.URL) bool { return leadsBack(component.Of, url) }
 	named := sinkOf(component, cluster)
-	if reason, message := named.accept(component.Of, live.Sink, cluster.AllowedAudiences); reason != "" {
+	if reason, message := named.Accept(live.Sink, isSelf, cluster.AllowedAudiences); reason != "" {
 		status.MarkSinkNotResolved(reason, message)
 	} else {
 		status.MarkSinkResolved()
@@ -42,100 +39,12 @@ func planSinks(component knativeservice.Component, live LiveComponent, cluster *
 		status.ClearDeadLetterSink()
 		return named.DesiredSink, nil
 	}
-	if reason, message := letters.accept(component.Of, live.DeadLetterSink, cluster.AllowedAudiences); reason != "" {
+	if reason, message := letters.Accept(live.DeadLetterSink, isSelf, cluster.AllowedAudiences); reason != "" {
 		status.MarkDeadLetterSinkNotResolved(reason, message)
 	} else {
 		status.MarkDeadLetterSinkResolved()
 	}
 	return named.DesiredSink, &letters.DesiredSink
-}
-
-// sinkOf returns the destination that the owner or else the cluster names.
-func sinkOf(component knativeservice.Component, cluster *config.Logger) *namedSink {
-	logger, path := component.Spec.Logger, component.Type.Path()
-	switch {
-	case logger.Sink != nil:
-		return newNamedSink(component.Of, *logger.Sink, "the sink", path+".logger.sink.uri")
-	case logger.URL != nil:
-		return newNamedSink(component.Of, duckv1.Destination{URI: logger.URL}, "the sink", path+".logger.url")
-	default:
-		sink := newNamedSink(component.Of, cluster.DefaultSink, "the cluster's default sink", "default-sink of the ConfigMap "+config.LoggerConfigName)
-		sink.ByDefault, sink.path = true, path
-		return sink
-	}
-}
-
-// deadLetterSinkOf returns the destination of events that the sink doesn't take, or
-// nil.
-func deadLetterSinkOf(component knativeservice.Component) *namedSink {
-	delivery := component.Spec.Logger.Delivery
-	if delivery == nil || delivery.DeadLetterSink == nil {
-		return nil
-	}
-	return newNamedSink(component.Of, *delivery.DeadLetterSink, "the dead letter sink", component.Type.Path()+".logger.delivery.deadLetterSink.uri")
-}
-
-func newNamedSink(is *v1beta1.InferenceService, destination duckv1.Destination, who, field string) *namedSink {
-	destination = *destination.DeepCopy()
-	if destination.Ref != nil && destination.Ref.Namespace == "" {
-		destination.Ref.Namespace = is.Namespace
-	}
-	return &namedSink{DesiredSink: knativeservice.DesiredSink{Destination: destination}, who: who, field: field}
-}
-
-// refusal says why a destination may not be resolved. To resolve an object of a
-// kind lists all objects of that kind.
-func (s *namedSink) refusal() (reason, message string) {
-	if err := v1beta1.ValidateAddressable(s.Destination.Ref); err != nil {
-		return "SinkNotAddressable", fmt.Sprintf("%s is no sink: %v", s.described(), err)
-	}
-	// Beside a ref it may resolve to an address that is usable.
-	if err := v1beta1.ValidateURL(s.Destination.URI); err != nil {
-		return "SinkUnusable", fmt.Sprintf("%s has a URL that the agent can't use, in %s: %v", s.described(), s.field, err)
-	}
-	return "", ""
-}
-
-// accept sets the address to what the destination resolved to, without an
-// audience that the sink may not have. It says why there is no address.
-func (s *namedSink) accept(is *v1beta1.InferenceService, resolved Resolution, allowedAudiences []string) (reason, message string) {
-	if reason, message := s.refusal(); reason != "" {
-		s.Refused = reason == "SinkNotAddressable"
-		return reason, message
-	}
-	switch {
-	case resolved.Err != nil:
-		return "NotResolved", fmt.Sprintf("%s has no address: %v; %s", s.described(), resolved.Err, s.remedy())
-	case leadsBack(is, resolved.Address.URL):
-		s.Refused = true
-		return "SinkIsSelf", s.described() + " is this service itself, which would be fed its own events for ever: name another sink"
-	}
-	if err := unusable(resolved.Address); err != nil {
-		return "SinkUnusable", fmt.Sprintf("%s has an address that the agent can't use: %v", s.described(), err)
-	}
-	s.Address = resolved.Address.DeepCopy()
-	if audience := s.Address.Audience; audience != nil && !v1beta1.PermitsAudience(s.Destination, *audience, allowedAudiences) {
-		s.Address.Audience = nil
-		if *audience != "" {
-			return "AudienceRefused", fmt.Sprintf("%s asks for a token for the audience %q, which is not its own: events go out without a token, and a sink that requires one answers 401; "+
-				"have the audience corrected, or listed in allowed-audiences of the ConfigMap %s", s.described(), *audience, config.LoggerConfigName)
-		}
-	}
-	return "", ""
-}
-
-func (s *namedSink) described() string {
-	if ref := s.Destination.Ref; ref != nil {
-		return fmt.Sprintf("%s, %s %s/%s,", s.who, ref.Kind, ref.Namespace, ref.Name)
-	}
-	return s.who
-}
-
-func (s *namedSink) remedy() string {
-	if s.ByDefault {
-		return "create it, or name another in " + s.path + ".logger.sink"
-	}
-	return "create it, or name another"
 }
 
 // leadsBack reports whether the address of a sink is that of a component. Events
@@ -144,19 +53,4 @@ func leadsBack(is *v1beta1.InferenceService, sink *apis.URL) bool {
 	return slices.ContainsFunc(is.Spec.Components(), func(component v1beta1.ComponentType) bool {
 		return knativeservice.LeadsTo(sink, is.ServiceName(component), is.Namespace, is.Status.URL)
 	})
-}
-
-// unusable says why an agent given this address would refuse to start, and
-// take its model down with it.
-func unusable(address *duckv1.Addressable) error {
-	if err := v1beta1.ValidateURL(address.URL); err != nil {
-		return err
-	}
-	if _, err := sinkaddress.ParseURL(address.URL.String()); err != nil {
-		return err
-	}
-	if certificates := address.CACerts; certificates != nil && !x509.NewCertPool().AppendCertsFromPEM([]byte(*certificates)) {
-		return errors.New("its CACerts hold no certificate in PEM")
-	}
-	return nil
 }

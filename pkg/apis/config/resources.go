@@ -81,7 +81,7 @@ func validateOwn(own *corev1.ResourceRequirements) (errs *apis.FieldError) {
 				errs = errs.Also(&apis.FieldError{
 					Message: "not a resource of the agent",
 					Paths:   []string{field},
-					Details: "write cpu, memory or ephemeral-storage: what the model needs belongs to spec.predictor.containers",
+					Details: "write cpu, memory or ephemeral-storage: what the model needs belongs to its own container",
 				})
 			case quantity.Sign() <= 0:
 				errs = errs.Also(apis.ErrInvalidValue(quantity.String(), field, "write more than 0, or leave it out"))

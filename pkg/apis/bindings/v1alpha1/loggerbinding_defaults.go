@@ -5,11 +5,21 @@ SPDX-License-Identifier: Apache-2.0
 
 package v1alpha1
 
-import "context"
+import (
+	"context"
 
-// SetDefaults implements apis.Defaultable.
-func (b *LoggerBinding) SetDefaults(context.Context) {
+	"knative.dev/pkg/apis"
+)
+
+// SetDefaults implements apis.Defaultable. It is idempotent.
+func (b *LoggerBinding) SetDefaults(ctx context.Context) {
+	if b.DeletionTimestamp != nil {
+		return
+	}
 	if b.Spec.Rollout == "" {
 		b.Spec.Rollout = RolloutOnNextChange
+	}
+	if b.Spec.Logger != nil {
+		b.Spec.Logger.SetDefaults(apis.WithinParent(ctx, b.ObjectMeta))
 	}
 }

@@ -168,7 +168,7 @@ type SubjectStatus struct {
 	State SubjectState `json:"state"`
 	// Reason says in one word why the state isn't Bound.
 	// +optional
-	Reason string `json:"reason,omitempty"`
+	Reason SubjectReason `json:"reason,omitempty"`
 	// Message says why the state isn't Bound, and what to do.
 	// +optional
 	Message string `json:"message,omitempty"`

@@ -33,6 +33,9 @@ func ComponentTypes() []ComponentType {
 // Path returns the path of the component's specification.
 func (c ComponentType) Path() string { return "spec." + string(c) }
 
+// LoggerPath returns the path of the component's logger.
+func (c ComponentType) LoggerPath() string { return c.Path() + ".logger" }
+
 // ReadyCondition returns the condition that says whether the component's Knative
 // Service is ready.
 func (c ComponentType) ReadyCondition() apis.ConditionType {
@@ -82,6 +85,11 @@ func (s *InferenceServiceSpec) Component(component ComponentType) *PredictorSpec
 // Components returns the components that there are, the predictor first.
 func (s *InferenceServiceSpec) Components() []ComponentType {
 	return slices.DeleteFunc(ComponentTypes(), func(component ComponentType) bool { return s.Component(component) == nil })
+}
+
+// HasLogger reports whether a component has a logger.
+func (s *InferenceServiceSpec) HasLogger() bool {
+	return slices.ContainsFunc(s.Components(), func(component ComponentType) bool { return s.Component(component).Logger != nil })
 }
 
 // withAsPredictor returns a shallow copy that has a component's specification as

@@ -51,9 +51,9 @@ func ParseDeliveryDuration(text string) (time.Duration, error) {
 	return duration, nil
 }
 
-// validateDelivery is stricter than DeliverySpec's own Validate, for what the
+// validateDelivery, of the logger at a path, is stricter than DeliverySpec's own Validate, for what the
 // agent can't hold isn't accepted, and asks for no feature flag of Eventing's.
-func validateDelivery(ctx context.Context, delivery *eventingduckv1.DeliverySpec) (errs *apis.FieldError) {
+func validateDelivery(ctx context.Context, path string, delivery *eventingduckv1.DeliverySpec) (errs *apis.FieldError) {
 	if delivery == nil {
 		return nil
 	}
@@ -90,7 +90,7 @@ func validateDelivery(ctx context.Context, delivery *eventingduckv1.DeliverySpec
 		errs = errs.Also(&apis.FieldError{
 			Message: "not supported",
 			Paths:   []string{"format"},
-			Details: "remove it: spec.predictor.logger.contentMode says how events go out",
+			Details: fmt.Sprintf("remove it: %s.contentMode says how events go out", path),
 		})
 	}
 	if errs == nil {

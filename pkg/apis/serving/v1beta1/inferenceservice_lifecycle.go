@@ -252,8 +252,8 @@ func (s *InferenceServiceStatus) MarkNotLogging(reason, message string) {
 
 // Bounds of a condition's message, for what an object may have is not bounded.
 const (
-	maxIgnoredListed = 8
-	maxIgnoredBytes  = 300
+	maxListed      = 8
+	maxListedBytes = 300
 )
 
 // MarkIgnored says which fields count for nothing, and why.
@@ -262,18 +262,24 @@ func (s *InferenceServiceStatus) MarkIgnored(ignored []string) {
 		conditionSet.Manage(s).MarkTrue(LoggerValid)
 		return
 	}
-	listed := make([]string, 0, maxIgnoredListed+1)
-	for i, text := range ignored {
-		if i == maxIgnoredListed {
-			listed = append(listed, fmt.Sprintf("and %d more", len(ignored)-i))
+	conditionSet.Manage(s).MarkFalse(LoggerValid, "FieldsIgnored", "ignored: %s", JoinBounded(ignored))
+}
+
+// JoinBounded lists texts in a condition's message, each cut to 300 bytes, and
+// the number of those after the first 8.
+func JoinBounded(texts []string) string {
+	listed := make([]string, 0, maxListed+1)
+	for i, text := range texts {
+		if i == maxListed {
+			listed = append(listed, fmt.Sprintf("and %d more", len(texts)-i))
 			break
 		}
-		if len(text) > maxIgnoredBytes {
-			text = strings.ToValidUTF8(text[:maxIgnoredBytes], "") + "…"
+		if len(text) > maxListedBytes {
+			text = strings.ToValidUTF8(text[:maxListedBytes], "") + "…"
 		}
 		listed = append(listed, text)
 	}
-	conditionSet.Manage(s).MarkFalse(LoggerValid, "FieldsIgnored", "ignored: %s", strings.Join(listed, "; "))
+	return strings.Join(listed, "; ")
 }
 
 // MarkMetadata says which listed annotations the object lacks, and which ones

@@ -227,9 +227,9 @@ type LoggerSpec struct {
 	// for a sink with a uri. Must not be combined with sink.
 	// +optional
 	URL *apis.URL `json:"url,omitempty"`
-	// MetadataAnnotations lists keys of annotations of the InferenceService. Each
-	// event carries the value of each as an attribute. The attribute's name is the
-	// part of the key after the last slash, in lower case, without characters
+	// MetadataAnnotations lists keys of annotations of the InferenceService, or of
+	// the bound Knative Service. Each event carries the value of each as an
+	// attribute. The attribute's name is the part of the key after the last slash, in lower case, without characters
 	// other than a-z and 0-9; it must match ^[a-z][a-z0-9]{0,19}$. At most 32
 	// attributes together with metadata, 1 KiB in one value, 4 KiB in all.
 	// Default: none.
@@ -337,7 +337,8 @@ type MetadataSource struct {
 	// ^[a-z][a-z0-9]{0,19}$. Names that CloudEvents, Knative or the event itself
 	// uses are refused. Required.
 	Attribute string `json:"attribute"`
-	// Annotation is the key of an annotation of the InferenceService. Required.
+	// Annotation is the key of an annotation of the InferenceService, or of the
+	// bound Knative Service. Required.
 	Annotation string `json:"annotation"`
 }
 

@@ -31,6 +31,9 @@ const MaxNameLength = 38
 // it.
 const leastTimeoutToDrain = 45
 
+// loggerPath is the path of the logger.
+const loggerPath = "spec.predictor.logger"
+
 // ChildValidation says what Knative Serving would refuse of the Knative
 // Service that an InferenceService makes, with the InferenceService's paths.
 type ChildValidation func(context.Context, *InferenceService) *apis.FieldError
@@ -69,16 +72,16 @@ func (is *InferenceService) Validate(ctx context.Context) *apis.FieldError {
 	old.SetDefaults(ctx)
 	every := context.WithValue(ctx, everyViolationKey{}, true)
 	before := old.violations(every)
-	if errs = warnOfOld(errs, before); errs.Filter(apis.ErrorLevel) != nil {
+	if errs = WarnOfOld(errs, before); errs.Filter(apis.ErrorLevel) != nil {
 		return errs
 	}
 	// An old violation hides no new one either.
-	return warnOfOld(is.violations(every), before)
+	return WarnOfOld(is.violations(every), before)
 }
 
-// warnOfOld turns every error that was there before into a warning: path by
+// WarnOfOld turns every error that was there before into a warning: path by
 // path, for apis.FieldError merges like violations into one of several paths.
-func warnOfOld(errs, old *apis.FieldError) (result *apis.FieldError) {
+func WarnOfOld(errs, old *apis.FieldError) (result *apis.FieldError) {
 	type place struct{ message, details, path string }
 	known := make(map[place]bool)
 	for _, violation := range old.WrappedErrors() {
@@ -108,7 +111,7 @@ func warnOfOld(errs, old *apis.FieldError) (result *apis.FieldError) {
 
 func (is *InferenceService) violations(ctx context.Context) *apis.FieldError {
 	errs := validateName(is.Name).ViaField("metadata")
-	errs = errs.Also(is.Spec.Unknown.validate(reflect.TypeFor[InferenceServiceSpec](), specAdvice).ViaField("spec"))
+	errs = errs.Also(is.Spec.Unknown.Validate(reflect.TypeFor[InferenceServiceSpec](), specAdvice).ViaField("spec"))
 	for _, component := range is.Spec.Components() {
 		errs = errs.Also(component.Relocate(is.withAsPredictor(component).violationsOfPredictor(ctx)))
 	}
@@ -123,8 +126,11 @@ func (is *InferenceService) violations(ctx context.Context) *apis.FieldError {
 func (is *InferenceService) violationsOfPredictor(ctx context.Context) *apis.FieldError {
 	errs := is.Spec.Predictor.validate(ctx).ViaField("spec", "predictor")
 	errs = errs.Also(is.validateScale())
-	errs = errs.Also(is.validateMetadata(ctx))
-	return errs.Also(is.validateSinkIsNotSelf())
+	if logger := is.Spec.Predictor.Logger; logger != nil {
+		errs = errs.Also(logger.validateMetadata(ctx, loggerPath, is.Annotations))
+		errs = errs.Also(logger.ValidateSinksAreNot(is.isReferredTo, loggerPath))
+	}
+	return errs
 }
 
 func validateName(name string) *apis.FieldError {
@@ -143,12 +149,12 @@ func validateName(name string) *apis.FieldError {
 }
 
 func (s *PredictorSpec) validate(ctx context.Context) *apis.FieldError {
-	errs := s.Unknown.validate(reflect.TypeFor[PredictorSpec](), predictorAdvice)
+	errs := s.Unknown.Validate(reflect.TypeFor[PredictorSpec](), predictorAdvice)
 	errs = errs.Also(s.validateContainers())
 	errs = errs.Also(s.validateVolumes())
 	errs = errs.Also(s.validateCanary())
 	if s.Logger != nil {
-		errs = errs.Also(s.Logger.validate(ctx).ViaField("logger"))
+		errs = errs.Also(s.Logger.validate(ctx, loggerPath).ViaField("logger"))
 		// Resources that are refused say nothing of the agent.
 		if agent, resourceErrs := config.FromContextOrDefaults(ctx).Agent.WithResources(s.Logger.Resources); resourceErrs == nil {
 			errs = errs.Also(s.validateConcurrency(agent))

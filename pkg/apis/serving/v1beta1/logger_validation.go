@@ -55,13 +55,21 @@ func ValidateURL(url *apis.URL) error {
 	return nil
 }
 
-func (s *LoggerSpec) validate(ctx context.Context) *apis.FieldError {
-	errs := s.Unknown.validate(reflect.TypeFor[LoggerSpec](), loggerAdvice)
+// ValidateAt refuses what the agent can't do. Path is the logger's in its object,
+// as in spec.predictor.logger, and annotations are those of the object that the
+// logger reads, as far as they are known.
+func (s *LoggerSpec) ValidateAt(ctx context.Context, path string, annotations map[string]string) *apis.FieldError {
+	return s.validate(ctx, path).ViaField(strings.Split(path, ".")...).Also(s.validateMetadata(ctx, path, annotations))
+}
+
+// validate names fields by their path in the logger.
+func (s *LoggerSpec) validate(ctx context.Context, path string) *apis.FieldError {
+	errs := s.Unknown.Validate(reflect.TypeFor[LoggerSpec](), loggerAdvice)
 	errs = errs.Also(validateOneOf(s.Mode, "mode", LogAll, LogRequest, LogResponse))
 	errs = errs.Also(validateOneOf(s.MetadataRefresh, "metadataRefresh", RefreshByRevision, RefreshLive))
 	errs = errs.Also(validateOneOf(s.ContentMode, "contentMode", ContentModeAuto, ContentModeBinary, ContentModeStructured))
 	errs = errs.Also(s.validateSink(ctx))
-	errs = errs.Also(validateDelivery(ctx, s.Delivery).ViaField("delivery"))
+	errs = errs.Also(validateDelivery(ctx, path, s.Delivery).ViaField("delivery"))
 	errs = errs.Also(s.Spool.validate().ViaField("spool"))
 	errs = errs.Also(s.validateEvents())
 	errs = errs.Also(s.validatePaths())
@@ -69,10 +77,10 @@ func (s *LoggerSpec) validate(ctx context.Context) *apis.FieldError {
 	if resourceErrs != nil {
 		return errs.Also(resourceErrs.ViaField("resources"))
 	}
-	return errs.Also(s.validateMaxPayloadBytes(agent))
+	return errs.Also(s.validateMaxPayloadBytes(path, agent))
 }
 
-func (s *LoggerSpec) validateMaxPayloadBytes(agent *config.Agent) *apis.FieldError {
+func (s *LoggerSpec) validateMaxPayloadBytes(path string, agent *config.Agent) *apis.FieldError {
 	const field = "maxPayloadBytes"
 	switch {
 	case s.MaxPayloadBytes == nil:
@@ -81,7 +89,7 @@ func (s *LoggerSpec) validateMaxPayloadBytes(agent *config.Agent) *apis.FieldErr
 		return apis.ErrOutOfBoundsValue(*s.MaxPayloadBytes, 1, GreatestMaxPayloadBytes, field)
 	case *s.MaxPayloadBytes > agent.MostPayloadBytes():
 		return apis.ErrInvalidValue(*s.MaxPayloadBytes, field, fmt.Sprintf(
-			"the agent holds %d bytes in all: write at most half of that, or a higher memory limit in spec.predictor.logger.resources.limits.memory", agent.BufferBytes))
+			"the agent holds %d bytes in all: write at most half of that, or a higher memory limit in %s.resources.limits.memory", agent.BufferBytes, path))
 	}
 	return nil
 }
@@ -196,35 +204,32 @@ func (s *LoggerSpec) MetadataSources() []metadata.Source {
 	return sources
 }
 
-// metadataPath gives the path of the source of an index in MetadataSources.
-func (s *LoggerSpec) metadataPath(index int) string {
+// metadataField gives the field of the source of an index in MetadataSources.
+func (s *LoggerSpec) metadataField(index int) string {
 	if index < len(s.MetadataAnnotations) {
-		return fmt.Sprintf("spec.predictor.logger.metadataAnnotations[%d]", index)
+		return fmt.Sprintf("metadataAnnotations[%d]", index)
 	}
-	return fmt.Sprintf("spec.predictor.logger.metadata[%d]", index-len(s.MetadataAnnotations))
+	return fmt.Sprintf("metadata[%d]", index-len(s.MetadataAnnotations))
 }
 
 // validateMetadata refuses annotations that can't or must not become
 // attributes: by their names, by the cluster's list, and by the values that
 // the object gives them now.
-func (is *InferenceService) validateMetadata(ctx context.Context) (errs *apis.FieldError) {
-	logger := is.Spec.Predictor.Logger
-	if logger == nil {
-		return nil
-	}
+func (s *LoggerSpec) validateMetadata(ctx context.Context, path string, annotations map[string]string) (errs *apis.FieldError) {
+	fieldOf := func(index int) string { return path + "." + s.metadataField(index) }
 	denied := config.FromContextOrDefaults(ctx).Logger.DeniedAnnotations
 	firstWith := make(map[string]int)
-	sources := logger.MetadataSources()
+	sources := s.MetadataSources()
 	for i, source := range sources {
-		path := logger.metadataPath(i)
+		field := fieldOf(i)
 		if source.Annotation == "" {
-			errs = errs.Also(&apis.FieldError{Message: "empty annotation key", Paths: []string{path}, Details: "write the key of an annotation, or remove the entry"})
+			errs = errs.Also(&apis.FieldError{Message: "empty annotation key", Paths: []string{field}, Details: "write the key of an annotation, or remove the entry"})
 			continue
 		}
 		if pattern, found := denied.Match(source.Annotation); found {
 			errs = errs.Also(&apis.FieldError{
 				Message: fmt.Sprintf("annotation %q must not be sent", source.Annotation),
-				Paths:   []string{path},
+				Paths:   []string{field},
 				Details: fmt.Sprintf("the cluster's %s denies %q: list another annotation", config.LoggerConfigName, pattern),
 			})
 			continue
@@ -232,24 +237,24 @@ func (is *InferenceService) validateMetadata(ctx context.Context) (errs *apis.Fi
 		if err := metadata.ValidateName(source.Attribute); err != nil {
 			errs = errs.Also(&apis.FieldError{
 				Message: fmt.Sprintf("annotation %q can't become an attribute: %v", source.Annotation, err),
-				Paths:   []string{path},
-				Details: fmt.Sprintf("name the attribute in spec.predictor.logger.metadata: {attribute: NAME, annotation: %s}", source.Annotation),
+				Paths:   []string{field},
+				Details: fmt.Sprintf("name the attribute in %s.metadata: {attribute: NAME, annotation: %s}", path, source.Annotation),
 			})
 			continue
 		}
 		if first, found := firstWith[source.Attribute]; found {
 			errs = errs.Also(&apis.FieldError{
 				Message: fmt.Sprintf("annotations %q and %q both give the attribute %q", sources[first].Annotation, source.Annotation, source.Attribute),
-				Paths:   []string{logger.metadataPath(first), path},
-				Details: fmt.Sprintf("remove one, or name its attribute in spec.predictor.logger.metadata: {attribute: NAME, annotation: %s}", source.Annotation),
+				Paths:   []string{fieldOf(first), field},
+				Details: fmt.Sprintf("remove one, or name its attribute in %s.metadata: {attribute: NAME, annotation: %s}", path, source.Annotation),
 			})
 			continue
 		}
 		firstWith[source.Attribute] = i
-		if err := metadata.ValidateValue(is.Annotations[source.Annotation]); err != nil {
+		if err := metadata.ValidateValue(annotations[source.Annotation]); err != nil {
 			errs = errs.Also(&apis.FieldError{
 				Message: fmt.Sprintf("annotation %q can't become an attribute: %v", source.Annotation, err),
-				Paths:   []string{"metadata.annotations[" + source.Annotation + "]", path},
+				Paths:   []string{"metadata.annotations[" + source.Annotation + "]", field},
 				Details: "change the value, or don't list the annotation",
 			})
 		}
@@ -260,48 +265,40 @@ func (is *InferenceService) validateMetadata(ctx context.Context) (errs *apis.Fi
 	if len(sources) > metadata.MaxAttributes {
 		return &apis.FieldError{
 			Message: fmt.Sprintf("%d annotations listed: at most %d can go into an event", len(sources), metadata.MaxAttributes),
-			Paths:   []string{"spec.predictor.logger.metadataAnnotations", "spec.predictor.logger.metadata"},
+			Paths:   []string{path + ".metadataAnnotations", path + ".metadata"},
 			Details: "list fewer",
 		}
 	}
-	attributes, _ := metadata.Select(is.Annotations, sources)
+	attributes, _ := metadata.Select(annotations, sources)
 	if err := metadata.Validate(attributes); err != nil {
 		return &apis.FieldError{Message: err.Error(), Paths: []string{"metadata.annotations"}, Details: "shorten the values, or list fewer annotations"}
 	}
 	return nil
 }
 
-// validateSinkIsNotSelf refuses a sink or dead letter sink that is the service
+// ValidateSinksAreNot refuses a sink or dead letter sink that is the service
 // itself, which would feed itself for ever.
-func (is *InferenceService) validateSinkIsNotSelf() (errs *apis.FieldError) {
-	logger := is.Spec.Predictor.Logger
-	if logger == nil {
-		return nil
-	}
-	refuse := func(who, path string) {
+func (s *LoggerSpec) ValidateSinksAreNot(isService func(*duckv1.KReference) bool, path string) (errs *apis.FieldError) {
+	refuse := func(who, field string, destination *duckv1.Destination) {
+		if destination == nil || destination.Ref == nil || !isService(destination.Ref) {
+			return
+		}
 		errs = errs.Also(&apis.FieldError{
 			Message: who + " is the service itself, which would be fed its own events for ever",
-			Paths:   []string{path + ".ref"},
+			Paths:   []string{path + "." + field + ".ref"},
 			Details: "name another sink",
 		})
 	}
-	if is.isReferredTo(logger.Sink) {
-		refuse("the sink", "spec.predictor.logger.sink")
-	}
-	if logger.Delivery != nil && is.isReferredTo(logger.Delivery.DeadLetterSink) {
-		refuse("the dead letter sink", "spec.predictor.logger.delivery.deadLetterSink")
+	refuse("the sink", "sink", s.Sink)
+	if s.Delivery != nil {
+		refuse("the dead letter sink", "delivery.deadLetterSink", s.Delivery.DeadLetterSink)
 	}
 	return errs
 }
 
-// isReferredTo says whether a destination names the service or one of its
-// components.
-func (is *InferenceService) isReferredTo(destination *duckv1.Destination) bool {
-	if destination == nil || destination.Ref == nil || is.Name == "" {
-		return false
-	}
-	ref := destination.Ref
-	if ref.Namespace != "" && ref.Namespace != is.Namespace {
+// isReferredTo says whether a sink names the service or one of its components.
+func (is *InferenceService) isReferredTo(ref *duckv1.KReference) bool {
+	if is.Name == "" || (ref.Namespace != "" && ref.Namespace != is.Namespace) {
 		return false
 	}
 	kind := schema.FromAPIVersionAndKind(ref.APIVersion, ref.Kind).GroupKind()

@@ -50,18 +50,26 @@ func (s *PredictorSpec) UnmarshalJSON(data []byte) error {
 // depth: of what it holds nothing has a validation of its own that would.
 func (s *LoggerSpec) UnmarshalJSON(data []byte) error {
 	type known LoggerSpec
-	s.Unknown = nil
-	if err := kjson.UnmarshalCaseSensitivePreserveInts(data, (*known)(s)); err != nil {
-		return err
+	unknown, err := DecodeKeepingUnknown(data, (*known)(s))
+	s.Unknown = unknown
+	return err
+}
+
+// DecodeKeepingUnknown decodes an object into a struct, with names that match
+// to the letter, and returns the fields that the struct lacks, at any depth. Of
+// a struct in it with its own UnmarshalJSON it returns none.
+func DecodeKeepingUnknown(data []byte, into any) (UnknownFields, error) {
+	if err := kjson.UnmarshalCaseSensitivePreserveInts(data, into); err != nil {
+		return nil, err
 	}
 	unknown := make(UnknownFields)
-	if err := addUnknown(unknown, "", data, reflect.TypeFor[LoggerSpec]()); err != nil {
-		return err
+	if err := addUnknown(unknown, "", data, reflect.TypeOf(into).Elem()); err != nil {
+		return nil, err
 	}
-	if len(unknown) > 0 {
-		s.Unknown = unknown
+	if len(unknown) == 0 {
+		return nil, nil
 	}
-	return nil
+	return unknown, nil
 }
 
 // addUnknown collects the fields that a struct lacks from an object and all

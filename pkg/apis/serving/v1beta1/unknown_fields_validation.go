@@ -65,10 +65,10 @@ var loggerAdvice = map[string]string{
 	"sampling":        adviceLater,
 }
 
-// validate refuses every unknown field of a struct or of what is in it, and
+// Validate refuses every unknown field of a struct or of what is in it, and
 // says of each what to write instead: by the advice, by the name that differs
 // only in case, or by the few names that there are.
-func (u UnknownFields) validate(of reflect.Type, advice map[string]string) (errs *apis.FieldError) {
+func (u UnknownFields) Validate(of reflect.Type, advice map[string]string) (errs *apis.FieldError) {
 	for _, path := range u.Names() {
 		details, found := advice[path]
 		if !found {

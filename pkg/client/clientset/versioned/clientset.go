@@ -11,6 +11,7 @@ import (
 	fmt "fmt"
 	http "net/http"
 
+	bindingsv1alpha1 "github.com/sidenote-dev/sidenote/pkg/client/clientset/versioned/typed/bindings/v1alpha1"
 	servingv1beta1 "github.com/sidenote-dev/sidenote/pkg/client/clientset/versioned/typed/serving/v1beta1"
 	discovery "k8s.io/client-go/discovery"
 	rest "k8s.io/client-go/rest"
@@ -19,13 +20,20 @@ import (
 
 type Interface interface {
 	Discovery() discovery.DiscoveryInterface
+	BindingsV1alpha1() bindingsv1alpha1.BindingsV1alpha1Interface
 	ServingV1beta1() servingv1beta1.ServingV1beta1Interface
 }
 
 // Clientset contains the clients for groups.
 type Clientset struct {
 	*discovery.DiscoveryClient
-	servingV1beta1 *servingv1beta1.ServingV1beta1Client
+	bindingsV1alpha1 *bindingsv1alpha1.BindingsV1alpha1Client
+	servingV1beta1   *servingv1beta1.ServingV1beta1Client
+}
+
+// BindingsV1alpha1 retrieves the BindingsV1alpha1Client
+func (c *Clientset) BindingsV1alpha1() bindingsv1alpha1.BindingsV1alpha1Interface {
+	return c.bindingsV1alpha1
 }
 
 // ServingV1beta1 retrieves the ServingV1beta1Client
@@ -77,6 +85,10 @@ func NewForConfigAndClient(c *rest.Config, httpClient *http.Client) (*Clientset,
 
 	var cs Clientset
 	var err error
+	cs.bindingsV1alpha1, err = bindingsv1alpha1.NewForConfigAndClient(&configShallowCopy, httpClient)
+	if err != nil {
+		return nil, err
+	}
 	cs.servingV1beta1, err = servingv1beta1.NewForConfigAndClient(&configShallowCopy, httpClient)
 	if err != nil {
 		return nil, err
@@ -102,6 +114,7 @@ func NewForConfigOrDie(c *rest.Config) *Clientset {
 // New creates a new Clientset for the given RESTClient.
 func New(c rest.Interface) *Clientset {
 	var cs Clientset
+	cs.bindingsV1alpha1 = bindingsv1alpha1.New(c)
 	cs.servingV1beta1 = servingv1beta1.New(c)
 
 	cs.DiscoveryClient = discovery.NewDiscoveryClient(c)

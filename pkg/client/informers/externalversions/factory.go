@@ -13,6 +13,7 @@ import (
 	time "time"
 
 	versioned "github.com/sidenote-dev/sidenote/pkg/client/clientset/versioned"
+	bindings "github.com/sidenote-dev/sidenote/pkg/client/informers/externalversions/bindings"
 	internalinterfaces "github.com/sidenote-dev/sidenote/pkg/client/informers/externalversions/internalinterfaces"
 	serving "github.com/sidenote-dev/sidenote/pkg/client/informers/externalversions/serving"
 	v1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -244,7 +245,12 @@ type SharedInformerFactory interface {
 	// client.
 	InformerFor(obj runtime.Object, newFunc internalinterfaces.NewInformerFunc) cache.SharedIndexInformer
 
+	Bindings() bindings.Interface
 	Serving() serving.Interface
+}
+
+func (f *sharedInformerFactory) Bindings() bindings.Interface {
+	return bindings.New(f, f.namespace, f.tweakListOptions)
 }
 
 func (f *sharedInformerFactory) Serving() serving.Interface {

@@ -10,6 +10,7 @@ package externalversions
 import (
 	fmt "fmt"
 
+	v1alpha1 "github.com/sidenote-dev/sidenote/pkg/apis/bindings/v1alpha1"
 	v1beta1 "github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
 	schema "k8s.io/apimachinery/pkg/runtime/schema"
 	cache "k8s.io/client-go/tools/cache"
@@ -41,7 +42,11 @@ func (f *genericInformer) Lister() cache.GenericLister {
 // TODO extend this to unknown resources with a client pool
 func (f *sharedInformerFactory) ForResource(resource schema.GroupVersionResource) (GenericInformer, error) {
 	switch resource {
-	// Group=serving.kubeflow.org, Version=v1beta1
+	// Group=bindings.sidenote.dev, Version=v1alpha1
+	case v1alpha1.SchemeGroupVersion.WithResource("loggerbindings"):
+		return &genericInformer{resource: resource.GroupResource(), informer: f.Bindings().V1alpha1().LoggerBindings().Informer()}, nil
+
+		// Group=serving.kubeflow.org, Version=v1beta1
 	case v1beta1.SchemeGroupVersion.WithResource("inferenceservices"):
 		return &genericInformer{resource: resource.GroupResource(), informer: f.Serving().V1beta1().InferenceServices().Informer()}, nil
 

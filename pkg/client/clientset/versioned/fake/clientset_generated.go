@@ -9,6 +9,8 @@ package fake
 
 import (
 	clientset "github.com/sidenote-dev/sidenote/pkg/client/clientset/versioned"
+	bindingsv1alpha1 "github.com/sidenote-dev/sidenote/pkg/client/clientset/versioned/typed/bindings/v1alpha1"
+	fakebindingsv1alpha1 "github.com/sidenote-dev/sidenote/pkg/client/clientset/versioned/typed/bindings/v1alpha1/fake"
 	servingv1beta1 "github.com/sidenote-dev/sidenote/pkg/client/clientset/versioned/typed/serving/v1beta1"
 	fakeservingv1beta1 "github.com/sidenote-dev/sidenote/pkg/client/clientset/versioned/typed/serving/v1beta1/fake"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -83,6 +85,11 @@ var (
 	_ clientset.Interface = &Clientset{}
 	_ testing.FakeClient  = &Clientset{}
 )
+
+// BindingsV1alpha1 retrieves the BindingsV1alpha1Client
+func (c *Clientset) BindingsV1alpha1() bindingsv1alpha1.BindingsV1alpha1Interface {
+	return &fakebindingsv1alpha1.FakeBindingsV1alpha1{Fake: &c.Fake}
+}
 
 // ServingV1beta1 retrieves the ServingV1beta1Client
 func (c *Clientset) ServingV1beta1() servingv1beta1.ServingV1beta1Interface {

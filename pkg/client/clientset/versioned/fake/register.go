@@ -8,6 +8,7 @@ SPDX-License-Identifier: Apache-2.0
 package fake
 
 import (
+	bindingsv1alpha1 "github.com/sidenote-dev/sidenote/pkg/apis/bindings/v1alpha1"
 	servingv1beta1 "github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
 	v1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	runtime "k8s.io/apimachinery/pkg/runtime"
@@ -20,6 +21,7 @@ var scheme = runtime.NewScheme()
 var codecs = serializer.NewCodecFactory(scheme)
 
 var localSchemeBuilder = runtime.SchemeBuilder{
+	bindingsv1alpha1.AddToScheme,
 	servingv1beta1.AddToScheme,
 }
 
