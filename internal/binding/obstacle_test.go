@@ -63,6 +63,18 @@ func TestWhatCannotHaveTheAgent(t *testing.T) {
 	}
 }
 
+// Whatever Serving says of the agent, the template is stored without it then.
+func TestServingMayRefuseTheAgent(t *testing.T) {
+	platform := platformWith(t, "agent:v1", nil)
+	platform.Agent.Image = "no image!"
+	service := serviceFrom(t, platform, `{spec: {containers: [{image: model}]}}`)
+	binding := bindingTo(toAll(), v1beta1.LoggerSpec{})
+	if _, obstacle := With(service, binding, platform); obstacle == nil || obstacle.Reason != Refused || !strings.Contains(obstacle.Message, "with the agent") {
+		t.Errorf("the obstacle is %v", obstacle)
+	}
+	same(t, "admitted", &service.Spec.Template, Admit(nil, service, []*v1alpha1.LoggerBinding{binding}, platform))
+}
+
 func controlledBy(apiVersion, kind string) func(*servingv1.Service) {
 	return func(service *servingv1.Service) {
 		service.OwnerReferences = []metav1.OwnerReference{{APIVersion: apiVersion, Kind: kind, Name: "owner", Controller: new(true)}}

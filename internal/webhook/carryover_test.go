@@ -26,6 +26,7 @@ func TestADifferenceIsCarriedOver(t *testing.T) {
 		"an item of another name":        {`[{"name": "m", "new": 1}]`, `[{"name": "m"}]`, `[{"name": "n"}]`, `[{"name": "n"}]`},
 		"an item that changes":           {`[{"name": "m", "new": 1, "a": 1}]`, `[{"name": "m", "a": 1}]`, `[{"name": "m", "a": 2}]`, `[{"name": "m", "new": 1, "a": 2}]`},
 		"a list of another length":       {`[1, 2]`, `[1]`, `[3]`, `[3]`},
+		"a list that is shorter":         {`[]`, `[1]`, `[3]`, `[3]`},
 		"another type":                   {`{"a": "x"}`, `{"a": 1}`, `{"a": [1]}`, `{"a": [1]}`},
 	} {
 		got := carried(parsed(t, test.written), parsed(t, test.before), parsed(t, test.after))

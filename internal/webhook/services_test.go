@@ -282,7 +282,7 @@ func TestARequestThatIsNotForTheWebhookPasses(t *testing.T) {
 	valid := raw(t, object(t, kserves))
 	for what, request := range map[string]*admissionv1.AdmissionRequest{
 		"a deletion":                    {Operation: admissionv1.Delete, OldObject: runtime.RawExtension{Raw: valid}},
-		"a status":                      {Operation: admissionv1.Update, SubResource: "status", Object: runtime.RawExtension{Raw: valid}, OldObject: runtime.RawExtension{Raw: valid}},
+		"a status":                      {Operation: admissionv1.Update, SubResource: "status", Object: runtime.RawExtension{Raw: valid}},
 		"an object that is being gone":  {Operation: admissionv1.Update, Object: runtime.RawExtension{Raw: []byte(strings.Replace(string(valid), `"metadata":{`, `"metadata":{"deletionTimestamp":"2026-01-01T00:00:00Z",`, 1))}},
 		"one that Serving's type isn't": {Operation: admissionv1.Create, Object: runtime.RawExtension{Raw: []byte(`{"spec":{"template":{"spec":{"containers":7}}}}`)}},
 		"one without a spec":            {Operation: admissionv1.Create, Object: runtime.RawExtension{Raw: []byte(`{"metadata":{"name":"a"}}`)}},

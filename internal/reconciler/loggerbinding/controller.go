@@ -27,7 +27,6 @@ import (
 	"github.com/sidenote-dev/sidenote/internal/reconciler/configmaps"
 	"github.com/sidenote-dev/sidenote/internal/reconciler/trustbundles"
 	"github.com/sidenote-dev/sidenote/pkg/apis/bindings"
-	"github.com/sidenote-dev/sidenote/pkg/apis/bindings/v1alpha1"
 	"github.com/sidenote-dev/sidenote/pkg/apis/config"
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving"
 	loggerbindinginformer "github.com/sidenote-dev/sidenote/pkg/client/injection/informers/bindings/v1alpha1/loggerbinding"
