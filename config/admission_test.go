@@ -191,15 +191,68 @@ func selects(selector, labels map[string]string) bool {
 	return maps.Equal(all, labels)
 }
 
+// policyNamed gives an admission policy, of which a binding says that it denies.
+func policyNamed(t *testing.T, name string) (spec admissionregistrationv1.ValidatingAdmissionPolicySpec) {
+	t.Helper()
+	denies := slices.ContainsFunc(of[admissionregistrationv1.ValidatingAdmissionPolicyBinding](t, "ValidatingAdmissionPolicyBinding"),
+		func(binding admissionregistrationv1.ValidatingAdmissionPolicyBinding) bool {
+			return binding.Spec.PolicyName == name &&
+				slices.Equal(binding.Spec.ValidationActions, []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny})
+		})
+	for _, policy := range of[admissionregistrationv1.ValidatingAdmissionPolicy](t, "ValidatingAdmissionPolicy") {
+		if policy.Name == name && denies {
+			return policy.Spec
+		}
+	}
+	t.Fatalf("%s denies nothing", name)
+	return spec
+}
+
+// The role of the controller permits to delete every Knative Service of the
+// cluster.
+func TestTheControllerDeletesKnativeServicesOfItsComponentsOnly(t *testing.T) {
+	policy := policyNamed(t, "sidenote-controller-services")
+	if len(policy.Validations) != 1 || len(policy.MatchConditions) != 1 {
+		t.Fatalf("%d validations, %d conditions", len(policy.Validations), len(policy.MatchConditions))
+	}
+	const controller = "system:serviceaccount:sidenote-system:controller"
+	ours := fields{"apiVersion": "serving.kubeflow.org/v1beta1", "kind": "InferenceService", "name": "a", "controller": true}
+	for what, test := range map[string]struct {
+		user, name string
+		owner      fields
+		allowed    bool
+	}{
+		"a transformer":             {controller, "a-transformer-default", ours, true},
+		"an explainer":              {controller, "a-explainer-default", ours, true},
+		"a predictor":               {controller, "a-predictor-default", ours, false},
+		"one of another name":       {controller, "a", ours, false},
+		"one without an owner":      {controller, "a-transformer-default", nil, false},
+		"KServe's":                  {controller, "a-transformer-default", fields{"apiVersion": "serving.kserve.io/v1beta1", "kind": "InferenceService", "controller": true}, false},
+		"one that isn't owned":      {controller, "a-transformer-default", fields{"apiVersion": "serving.kubeflow.org/v1beta1", "kind": "InferenceService"}, false},
+		"one that somebody removes": {"somebody", "a", nil, true},
+	} {
+		metadata := fields{"name": test.name}
+		if test.owner != nil {
+			metadata["ownerReferences"] = []any{test.owner}
+		}
+		present := fields{"metadata": metadata}
+		applies, err := evaluate(t, policy.MatchConditions[0].Expression, fields{"userInfo": fields{"username": test.user}}, nil, present)
+		if err != nil {
+			t.Fatal(err)
+		}
+		allowed, err := evaluate(t, policy.Validations[0].Expression, nil, nil, present)
+		if err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		if got := !applies || allowed; got != test.allowed {
+			t.Errorf("%s: allowed is %v, want %v", what, got, test.allowed)
+		}
+	}
+}
+
 // The role of the controller permits every ConfigMap of the cluster.
 func TestTheControllerWritesItsOwnConfigMapsOnly(t *testing.T) {
-	policies := of[admissionregistrationv1.ValidatingAdmissionPolicy](t, "ValidatingAdmissionPolicy")
-	bindings := of[admissionregistrationv1.ValidatingAdmissionPolicyBinding](t, "ValidatingAdmissionPolicyBinding")
-	if len(policies) != 1 || len(bindings) != 1 || bindings[0].Spec.PolicyName != policies[0].Name ||
-		len(bindings[0].Spec.ValidationActions) != 1 || bindings[0].Spec.ValidationActions[0] != admissionregistrationv1.Deny {
-		t.Fatalf("nothing denies: %+v", bindings)
-	}
-	policy := policies[0].Spec
+	policy := policyNamed(t, "sidenote-controller-configmaps")
 	if len(policy.Validations) != 2 || len(policy.Variables) != 2 {
 		t.Fatalf("%d validations of %d variables", len(policy.Validations), len(policy.Variables))
 	}
@@ -228,6 +281,8 @@ func TestTheControllerWritesItsOwnConfigMapsOnly(t *testing.T) {
 	}{
 		"its metadata is made":                          {controller, own, nil, true},
 		"its addresses are made":                        {controller, named("a-predictor-default-trust", nil, ours), nil, true},
+		"its transformer's metadata is made":            {controller, named("a-transformer-default-metadata", nil, ours), nil, true},
+		"its explainer's addresses are changed":         {controller, named("a-explainer-default-trust", nil, ours), named("a-explainer-default-trust", nil, ours), true},
 		"its own is changed":                            {controller, own, own, true},
 		"its own is removed":                            {controller, nil, own, true},
 		"the metadata of a bound Service is made":       {controller, named("a-logger-metadata", nil, bound), nil, true},
