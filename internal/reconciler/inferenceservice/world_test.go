@@ -165,6 +165,14 @@ func (w *world) put(indexer cache.Indexer, object metav1.Object) {
 }
 
 func (w *world) writeService(action clienttesting.Action) (bool, runtime.Object, error) {
+	if deletion, isDeletion := action.(clienttesting.DeleteAction); isDeletion && action.GetVerb() == "delete" {
+		w.writes = append(w.writes, "delete Knative Service")
+		stored, found, _ := w.services.GetByKey(deletion.GetNamespace() + "/" + deletion.GetName())
+		if uid := deletion.GetDeleteOptions().Preconditions.UID; !found || *uid != stored.(*servingv1.Service).UID {
+			return true, nil, conflict()
+		}
+		return true, nil, w.services.Delete(stored)
+	}
 	write, isWrite := action.(clienttesting.UpdateAction)
 	if !isWrite || action.GetSubresource() != "" {
 		return true, nil, fmt.Errorf("unexpected %s of a Knative Service", action.GetVerb())
@@ -319,18 +327,25 @@ func (w *world) owner(options ...Option) {
 	w.put(w.inferenceServices, is)
 }
 
-// service returns the Knative Service, or nil.
-func (w *world) service() *servingv1.Service {
-	stored, found, _ := w.services.GetByKey(Namespace + "/my-model-predictor-default")
+// service returns the predictor's Knative Service, or nil.
+func (w *world) service() *servingv1.Service { return w.serviceOf(v1beta1.PredictorComponent) }
+
+// serviceOf returns a component's Knative Service, or nil.
+func (w *world) serviceOf(component v1beta1.ComponentType) *servingv1.Service {
+	stored, found, _ := w.services.GetByKey(Namespace + "/my-model-" + string(component) + "-default")
 	if !found {
 		return nil
 	}
 	return stored.(*servingv1.Service)
 }
 
-// change has somebody else change the Knative Service.
+// change has somebody else change the predictor's Knative Service.
 func (w *world) change(change func(*servingv1.Service)) {
-	service := w.service().DeepCopy()
+	w.changeOf(v1beta1.PredictorComponent, change)
+}
+
+func (w *world) changeOf(component v1beta1.ComponentType, change func(*servingv1.Service)) {
+	service := w.serviceOf(component).DeepCopy()
 	before := service.Spec.DeepCopy()
 	change(service)
 	if !equality.Semantic.DeepEqual(before, &service.Spec) {
@@ -339,14 +354,17 @@ func (w *world) change(change func(*servingv1.Service)) {
 	w.put(w.services, service)
 }
 
-// serve has Knative Serving say of the Knative Service that it is ready.
-func (w *world) serve() {
-	w.change(func(service *servingv1.Service) {
+// serve has Knative Serving say of the predictor's Knative Service that it is
+// ready.
+func (w *world) serve() { w.serveOf(v1beta1.PredictorComponent) }
+
+func (w *world) serveOf(component v1beta1.ComponentType) {
+	w.changeOf(component, func(service *servingv1.Service) {
 		revision := fmt.Sprintf("%s-%05d", service.Name, service.Generation)
 		service.Status.ObservedGeneration = service.Generation
 		service.Status.LatestCreatedRevisionName, service.Status.LatestReadyRevisionName = revision, revision
-		service.Status.URL = apis.HTTP("my-model-predictor-default.models.example.com")
-		service.Status.Address = &duckv1.Addressable{URL: apis.HTTP("my-model-predictor-default.models.svc.cluster.local")}
+		service.Status.URL = apis.HTTP(service.Name + ".models.example.com")
+		service.Status.Address = &duckv1.Addressable{URL: apis.HTTP(service.Name + ".models.svc.cluster.local")}
 		service.Status.Conditions = duckv1.Conditions{{Type: apis.ConditionReady, Status: corev1.ConditionTrue}}
 	})
 }
