@@ -56,6 +56,8 @@ func TestFeatures(t *testing.T) {
 		"LoopGuard":              features.LoopGuard(),
 		"Rollout":                features.Rollout(),
 		"LiveMetadata":           features.LiveMetadata(),
+		"Canary":                 features.Canary(),
+		"Transformer":            features.Transformer(),
 		"ColdStart":              features.ColdStart(),
 		"Deletion":               features.Deletion(),
 		"ServerSentEvents":       features.ServerSentEvents(),

@@ -30,8 +30,11 @@ import (
 	sidenoteclient "github.com/sidenote-dev/sidenote/pkg/client/injection/client"
 )
 
-// ModelPackage is the test model's main package.
-const ModelPackage = "github.com/sidenote-dev/sidenote/test/test_images/model"
+// The main packages of the test model and of the transformer in front of it.
+const (
+	ModelPackage       = "github.com/sidenote-dev/sidenote/test/test_images/model"
+	TransformerPackage = "github.com/sidenote-dev/sidenote/test/test_images/transformer"
+)
 
 //go:embed *.yaml
 var templates embed.FS
@@ -44,6 +47,8 @@ type object struct {
 	annotations map[string]string
 	predictor   map[string]any
 	container   map[string]any
+	// transformer is nil without one.
+	transformer map[string]any
 }
 
 // WithAnnotations sets the object's annotations.
@@ -78,6 +83,16 @@ func WithH2C() Option {
 	return WithContainer("ports", []map[string]any{{"name": "h2c", "containerPort": 8080}})
 }
 
+// WithTransformer adds the test transformer, with fields of its own logger.
+func WithTransformer(logger map[string]any) Option {
+	return func(o *object) {
+		o.transformer = map[string]any{
+			"containers": []any{map[string]any{"image": "ko://" + TransformerPackage}},
+			"logger":     logger,
+		}
+	}
+}
+
 // Install applies an InferenceService of the test model.
 func Install(name string, options ...Option) feature.StepFn {
 	o := &object{
@@ -98,6 +113,7 @@ func Install(name string, options ...Option) feature.StepFn {
 			"name":        name,
 			"annotations": flow(t, o.annotations),
 			"predictor":   flow(t, predictor),
+			"transformer": flow(t, o.transformer),
 		}); err != nil {
 			t.Fatal(err)
 		}
