@@ -9,6 +9,7 @@ import (
 	"context"
 
 	"k8s.io/apimachinery/pkg/api/equality"
+	"knative.dev/pkg/apis"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 
 	"github.com/sidenote-dev/sidenote/internal/knativeservice"
@@ -79,8 +80,10 @@ func baseOf(ctx context.Context, old, updated *servingv1.Service) (base *serving
 }
 
 // sameTemplate compares two templates with Serving's defaults, which a client may
-// send one without.
+// send one without: those of a creation. Serving sets enableServiceLinks only then,
+// so an update by KServe or a kubectl replace lacks it.
 func sameTemplate(ctx context.Context, a, b *servingv1.RevisionTemplateSpec) bool {
+	ctx = apis.WithinCreate(ctx)
 	a, b = a.DeepCopy(), b.DeepCopy()
 	a.SetDefaults(ctx)
 	b.SetDefaults(ctx)
