@@ -3,7 +3,7 @@ Copyright 2026 The Sidenote Authors
 SPDX-License-Identifier: Apache-2.0
 */
 
-// Command controller reconciles InferenceServices.
+// Command controller reconciles InferenceServices and LoggerBindings.
 package main
 
 import (
@@ -12,9 +12,10 @@ import (
 	"knative.dev/pkg/signals"
 
 	"github.com/sidenote-dev/sidenote/internal/reconciler/inferenceservice"
+	"github.com/sidenote-dev/sidenote/internal/reconciler/loggerbinding"
 )
 
 func main() {
-	ctx := filteredfactory.WithSelectors(signals.NewContext(), inferenceservice.ConfigMapSelector)
-	sharedmain.MainWithContext(ctx, "controller", inferenceservice.NewController)
+	ctx := filteredfactory.WithSelectors(signals.NewContext(), inferenceservice.ConfigMapSelector, loggerbinding.ConfigMapSelector)
+	sharedmain.MainWithContext(ctx, "controller", inferenceservice.NewController, loggerbinding.NewController)
 }

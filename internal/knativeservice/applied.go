@@ -247,8 +247,9 @@ func WithoutForeignAudiences(applied *Applied, desired Desired, allowed []string
 	return &without, changed
 }
 
-// Behind names the differences between the template and a new one.
-func Behind(is *v1beta1.InferenceService, applied Applied, desired Desired) []string {
+// Behind names the differences between a template and a new one. The containers
+// are those of the model's owner.
+func Behind(containers []corev1.Container, applied Applied, desired Desired) []string {
 	var differences []string
 	if applied.Agent.Image != desired.Agent.Image {
 		differences = append(differences, "agent image")
@@ -261,7 +262,7 @@ func Behind(is *v1beta1.InferenceService, applied Applied, desired Desired) []st
 	if applied.Observability != desired.Observability {
 		differences = append(differences, "metrics and traces")
 	}
-	if applied.MultiContainerProbing != desired.MultiContainerProbing && needsMultiContainerProbing(is.Spec.Predictor.Containers) {
+	if applied.MultiContainerProbing != desired.MultiContainerProbing && needsMultiContainerProbing(containers) {
 		differences = append(differences, "setting of "+featureMultiContainerProbing)
 	}
 	if applied.Sink != nil && applied.Sink.ByDefault && desired.Sink.ByDefault &&

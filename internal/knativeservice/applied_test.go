@@ -203,7 +203,7 @@ func TestBehindNamesWhatANewTemplateWouldHave(t *testing.T) {
 			[]string{"agent image", "agent configuration", "default sink"},
 		},
 	} {
-		if diff := cmp.Diff(test.want, Behind(Seed(), inForceFor(defaulted(Seed())), test.desired)); diff != "" {
+		if diff := cmp.Diff(test.want, Behind(Seed().Spec.Predictor.Containers, inForceFor(defaulted(Seed())), test.desired)); diff != "" {
 			t.Errorf("%s (-want, +got): %s", what, diff)
 		}
 	}
@@ -228,11 +228,11 @@ func TestBehindNamesTheFeatureThatAProbeDependsOn(t *testing.T) {
 			applied := inForceFor(defaulted(is.DeepCopy()))
 			desired := Desired{Agent: applied.Agent, MultiContainerProbing: on}
 			applied.Sink, applied.MultiContainerProbing = nil, !on
-			if got := slices.Equal(Behind(is, applied, desired), []string{"setting of multi-container-probing"}); got != test.behind {
+			if got := slices.Equal(Behind(is.Spec.Predictor.Containers, applied, desired), []string{"setting of multi-container-probing"}); got != test.behind {
 				t.Errorf("%s, with the feature on: %v, is behind: %v", what, on, got)
 			}
 			applied.MultiContainerProbing = on
-			if got := Behind(is, applied, desired); got != nil {
+			if got := Behind(is.Spec.Predictor.Containers, applied, desired); got != nil {
 				t.Errorf("%s, without a switch, is behind in %q", what, got)
 			}
 		}
@@ -598,7 +598,7 @@ func TestOnlyTheOwnersChangeRollsARevision(t *testing.T) {
 					continue
 				}
 				desired := c.desired(is)
-				if behind := Behind(is, applied, desired); len(behind) > 0 && desired.Sink.Address != nil {
+				if behind := Behind(is.Spec.Predictor.Containers, applied, desired); len(behind) > 0 && desired.Sink.Address != nil {
 					t.Fatalf("under %s, seed %d: still behind in %q after %q", refresh, seed, behind, history)
 				}
 				if desired.Sink.Address == nil {

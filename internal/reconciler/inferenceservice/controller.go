@@ -23,6 +23,9 @@ import (
 
 	"github.com/sidenote-dev/sidenote/internal/knativeconfig"
 	"github.com/sidenote-dev/sidenote/internal/knativeservice"
+	"github.com/sidenote-dev/sidenote/internal/reconciler/configmaps"
+	"github.com/sidenote-dev/sidenote/internal/reconciler/trustbundles"
+	"github.com/sidenote-dev/sidenote/pkg/apis/bindings"
 	"github.com/sidenote-dev/sidenote/pkg/apis/config"
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving"
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
@@ -30,9 +33,10 @@ import (
 	inferenceservicereconciler "github.com/sidenote-dev/sidenote/pkg/client/injection/reconciler/serving/v1beta1/inferenceservice"
 )
 
-// ConfigMapSelector selects the ConfigMaps that this controller makes: the
-// context of NewController must carry it for the filtered informer. Of what
-// somebody else gives that label a fingerprint is held in memory.
+// ConfigMapSelector selects the ConfigMaps that this controller makes. The context
+// of NewController must carry it and bindings.ServiceLabelKey for the filtered
+// informers. Of what somebody else gives that label a fingerprint is held in
+// memory.
 const ConfigMapSelector = serving.ComponentLabelKey
 
 // stores give the configuration of Sidenote and of Knative Serving.
@@ -52,16 +56,19 @@ func NewController(ctx context.Context, watcher configmap.Watcher) *controller.I
 	services := serviceinformer.Get(ctx)
 	configMaps := configmapinformer.Get(ctx, ConfigMapSelector)
 
-	if err := configMaps.Informer().SetTransform(fingerprint); err != nil {
+	if err := configMaps.Informer().SetTransform(configmaps.Fingerprint); err != nil {
 		logging.FromContext(ctx).Fatalw("Failed to bound the cache of ConfigMaps", "error", err)
 	}
 
 	r := &Reconciler{
-		kube:                   kubeclient.Get(ctx),
-		serving:                servingclient.Get(ctx),
-		serviceLister:          services.Lister(),
-		configMapLister:        configMaps.Lister(),
-		inferenceServiceLister: inferenceServices.Lister(),
+		kube:            kubeclient.Get(ctx),
+		serving:         servingclient.Get(ctx),
+		serviceLister:   services.Lister(),
+		configMapLister: configMaps.Lister(),
+		readers: configmaps.Readers{
+			InferenceServices: inferenceServices.Lister(), Services: services.Lister(),
+			OfBindings: configmapinformer.Get(ctx, bindings.ServiceLabelKey).Lister(),
+		},
 	}
 	impl := inferenceservicereconciler.NewImpl(ctx, r, func(impl *controller.Impl) controller.Options {
 		resync := func(string, any) { impl.GlobalResync(inferenceServices.Informer()) }
@@ -71,7 +78,7 @@ func NewController(ctx context.Context, watcher configmap.Watcher) *controller.I
 	})
 	r.resolver = resolver.NewURIResolverFromTracker(ctx, impl.Tracker)
 	var err error
-	if r.trustBundles, err = followTrustBundles(ctx, func() { impl.GlobalResync(inferenceServices.Informer()) }); err != nil {
+	if r.trustBundles, err = trustbundles.Follow(ctx, func() { impl.GlobalResync(inferenceServices.Informer()) }); err != nil {
 		logging.FromContext(ctx).Fatalw("Failed to follow the cluster's trust bundles", "error", err)
 	}
 

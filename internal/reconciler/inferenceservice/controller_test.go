@@ -15,6 +15,7 @@ import (
 	"knative.dev/pkg/configmap"
 	reconcilertesting "knative.dev/pkg/reconciler/testing"
 
+	"github.com/sidenote-dev/sidenote/pkg/apis/bindings"
 	"github.com/sidenote-dev/sidenote/pkg/apis/config"
 
 	_ "knative.dev/pkg/client/injection/ducks/duck/v1/addressable/fake"
@@ -29,7 +30,7 @@ import (
 
 func TestTheControllerIsWiredFromItsContext(t *testing.T) {
 	ctx, _ := reconcilertesting.SetupFakeContext(t, func(ctx context.Context) context.Context {
-		return filteredfactory.WithSelectors(ctx, ConfigMapSelector)
+		return filteredfactory.WithSelectors(ctx, ConfigMapSelector, bindings.ServiceLabelKey)
 	})
 	impl := NewController(ctx, configmap.NewStaticWatcher(
 		&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: config.LoggerConfigName}},

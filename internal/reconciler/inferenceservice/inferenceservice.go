@@ -17,9 +17,10 @@ import (
 	servingclientset "knative.dev/serving/pkg/client/clientset/versioned"
 	servingv1listers "knative.dev/serving/pkg/client/listers/serving/v1"
 
+	"github.com/sidenote-dev/sidenote/internal/reconciler/configmaps"
+	"github.com/sidenote-dev/sidenote/internal/reconciler/trustbundles"
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
 	inferenceservicereconciler "github.com/sidenote-dev/sidenote/pkg/client/injection/reconciler/serving/v1beta1/inferenceservice"
-	v1beta1listers "github.com/sidenote-dev/sidenote/pkg/client/listers/serving/v1beta1"
 )
 
 // Reconciler makes the state of the cluster that of an InferenceService.
@@ -28,10 +29,10 @@ type Reconciler struct {
 	serving       servingclientset.Interface
 	serviceLister servingv1listers.ServiceLister
 	// configMapLister returns fingerprints.
-	configMapLister        corev1listers.ConfigMapLister
-	inferenceServiceLister v1beta1listers.InferenceServiceLister
-	resolver               *resolver.URIResolver
-	trustBundles           *trustBundles
+	configMapLister corev1listers.ConfigMapLister
+	readers         configmaps.Readers
+	resolver        *resolver.URIResolver
+	trustBundles    *trustbundles.Bundles
 }
 
 var (
@@ -61,7 +62,7 @@ func (r *Reconciler) ReconcileKind(ctx context.Context, is *v1beta1.InferenceSer
 // shares goes with its last InferenceService. It is called for a key that no
 // InferenceService has, so an event of the shared ConfigMap leads here, too.
 func (r *Reconciler) ObserveDeletion(ctx context.Context, key types.NamespacedName) error {
-	trust, err := r.trustBundles.trust()
+	trust, err := r.trustBundles.Trust()
 	if err != nil {
 		return err
 	}
@@ -69,10 +70,6 @@ func (r *Reconciler) ObserveDeletion(ctx context.Context, key types.NamespacedNa
 	if err != nil {
 		return err
 	}
-	for _, change := range planNamespaceTrust(key.Namespace, live, trust) {
-		if _, err := r.applyConfigMap(ctx, change); err != nil {
-			return err
-		}
-	}
-	return nil
+	changes := configmaps.NamespaceTrust(key.Namespace, live.NamespaceTrust, live.NamespaceReadsTrust, trust)
+	return configmaps.Apply(ctx, r.kube, nil, changes)[v1beta1.TrustReady]
 }

@@ -11,10 +11,11 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	duckv1 "knative.dev/pkg/apis/duck/v1"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 
 	"github.com/sidenote-dev/sidenote/internal/knativeservice"
+	"github.com/sidenote-dev/sidenote/internal/reconciler/configmaps"
+	"github.com/sidenote-dev/sidenote/internal/reconciler/sinks"
 	"github.com/sidenote-dev/sidenote/pkg/apis/config"
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
@@ -35,14 +36,7 @@ type Live struct {
 	// NamespaceReadsTrust says that pods of the namespace read NamespaceTrust.
 	NamespaceReadsTrust bool
 	// Sink and DeadLetterSink are the results of resolving the destinations.
-	Sink, DeadLetterSink Resolution
-}
-
-// Resolution is the result of resolving a destination. It is empty if the
-// destination may not be resolved.
-type Resolution struct {
-	Address *duckv1.Addressable
-	Err     error
+	Sink, DeadLetterSink sinks.Resolution
 }
 
 // Platform is the configuration that all InferenceServices share.
@@ -60,7 +54,7 @@ type Changes struct {
 	// ConfigMaps are written in this order, before Service: pods must find the
 	// files that they mount. A write that fails doesn't hold back Service, because
 	// serving never depends on logging.
-	ConfigMaps []ConfigMapChange
+	ConfigMaps []configmaps.Change
 	// Service is created or updated. It is nil if the live one stays as it is.
 	Service *servingv1.Service
 	// Status is the status after all writes. It lacks what Knative Serving reports

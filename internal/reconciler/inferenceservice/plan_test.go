@@ -23,6 +23,8 @@ import (
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 
 	"github.com/sidenote-dev/sidenote/internal/knativeservice"
+	"github.com/sidenote-dev/sidenote/internal/reconciler/configmaps"
+	"github.com/sidenote-dev/sidenote/internal/reconciler/sinks"
 	. "github.com/sidenote-dev/sidenote/internal/testing/v1beta1"
 	"github.com/sidenote-dev/sidenote/pkg/apis/config"
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
@@ -50,7 +52,7 @@ func newInputs(t *testing.T, options ...Option) *inputs {
 
 func (in *inputs) sinkAt(path string) {
 	address := ingress(path)
-	in.live.Sink = Resolution{Address: &address}
+	in.live.Sink = sinks.Resolution{Address: &address}
 }
 
 // owner changes the InferenceService as its owner does.
@@ -83,13 +85,13 @@ func (in *inputs) applied(t *testing.T) {
 }
 
 // store has a ConfigMap be as the change says.
-func (in *inputs) store(t *testing.T, change ConfigMapChange) {
+func (in *inputs) store(t *testing.T, change configmaps.Change) {
 	t.Helper()
 	slot := map[string]**corev1.ConfigMap{
 		in.is.TrustName(v1beta1.PredictorComponent): &in.live.Trust, in.is.MetadataName(v1beta1.PredictorComponent): &in.live.Metadata,
 		knativeservice.NamespaceTrustName: &in.live.NamespaceTrust,
 	}[change.Desired.Name]
-	stored, err := fingerprint(change.Desired)
+	stored, err := configmaps.Fingerprint(change.Desired)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +186,7 @@ func TestPlan(t *testing.T) {
 		},
 		"new without an address of the sink": {
 			isNew:  true,
-			change: func(_ *testing.T, in *inputs) { in.live.Sink = Resolution{Err: errors.New("no such Broker")} },
+			change: func(_ *testing.T, in *inputs) { in.live.Sink = sinks.Resolution{Err: errors.New("no such Broker")} },
 			want: planned{
 				Service:    "create",
 				Conditions: map[apis.ConditionType]string{v1beta1.SinkResolved: "NotResolved", v1beta1.LoggerReady: "NoSink"},
@@ -281,7 +283,7 @@ func TestPlan(t *testing.T) {
 			want:   planned{ConfigMaps: []string{"write trust"}},
 		},
 		"the sink disappears": {
-			change: func(_ *testing.T, in *inputs) { in.live.Sink = Resolution{Err: errors.New("no such Broker")} },
+			change: func(_ *testing.T, in *inputs) { in.live.Sink = sinks.Resolution{Err: errors.New("no such Broker")} },
 			want: planned{
 				Conditions: map[apis.ConditionType]string{v1beta1.SinkResolved: "NotResolved"},
 				Events:     []string{"Warning NotResolved"},
@@ -291,7 +293,7 @@ func TestPlan(t *testing.T) {
 		"the sink comes back": {
 			change: func(t *testing.T, in *inputs) {
 				resolved := in.live.Sink
-				in.live.Sink = Resolution{Err: errors.New("no such Broker")}
+				in.live.Sink = sinks.Resolution{Err: errors.New("no such Broker")}
 				in.applied(t)
 				in.live.Sink = resolved
 			},
@@ -406,7 +408,7 @@ func TestPlanWithoutTheServiceKeepsTheLoggersStatus(t *testing.T) {
 	in.applied(t)
 	in.platform.Agent.Image = "agent:v2"
 	in.owner(t, WithImage("model:v2"))
-	in.live.Sink = Resolution{Err: errors.New("no such Broker")}
+	in.live.Sink = sinks.Resolution{Err: errors.New("no such Broker")}
 
 	changes := Plan(in.is, in.live, in.platform)
 	if got := changes.Status.Logger.AgentImage; got != "agent:v2" {

@@ -9,10 +9,8 @@ import (
 	"fmt"
 	"slices"
 
-	corev1 "k8s.io/api/core/v1"
-	"knative.dev/pkg/apis"
-
 	"github.com/sidenote-dev/sidenote/internal/knativeservice"
+	"github.com/sidenote-dev/sidenote/internal/reconciler/conditions"
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
 )
@@ -43,7 +41,7 @@ func reportLogger(is *v1beta1.InferenceService, status *v1beta1.InferenceService
 	status.ObservedMetadata = metadata.Hash(sent)
 	status.MarkMetadata(selected.Missing, selected.Denied, stillSent(is, sent, selected.Denied))
 	reportTokens(status, applied, desired)
-	if differences := knativeservice.Behind(is, applied, desired); len(differences) > 0 {
+	if differences := knativeservice.Behind(is.Spec.Predictor.Containers, applied, desired); len(differences) > 0 {
 		status.MarkAgentBehind(differences)
 	} else {
 		status.MarkAgentCurrent()
@@ -84,21 +82,9 @@ func stillSent(is *v1beta1.InferenceService, sent []metadata.Attribute, denied [
 	return keys
 }
 
-// Event is a Kubernetes event about an InferenceService.
-type Event struct{ Type, Reason, Message string }
-
 // transitions returns an event for each of the logger's conditions that turned
 // false, or true again.
-func transitions(before, after *v1beta1.InferenceServiceStatus) (events []Event) {
-	for _, condition := range []apis.ConditionType{v1beta1.SinkResolved, v1beta1.DeadLetterSinkResolved, v1beta1.LoggerValid, v1beta1.MetadataReady, v1beta1.TrustReady} {
-		was, now := before.GetCondition(condition), after.GetCondition(condition)
-		switch {
-		case now == nil:
-		case now.IsFalse() && (was == nil || was.Message != now.Message):
-			events = append(events, Event{corev1.EventTypeWarning, now.Reason, now.Message})
-		case now.IsTrue() && was != nil && was.IsFalse():
-			events = append(events, Event{corev1.EventTypeNormal, string(condition), fmt.Sprintf("%s is true again", condition)})
-		}
-	}
-	return events
+func transitions(before, after *v1beta1.InferenceServiceStatus) []conditions.Event {
+	return conditions.Transitions(&before.Status, &after.Status,
+		v1beta1.SinkResolved, v1beta1.DeadLetterSinkResolved, v1beta1.LoggerValid, v1beta1.MetadataReady, v1beta1.TrustReady)
 }

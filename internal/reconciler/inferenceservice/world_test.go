@@ -42,6 +42,8 @@ import (
 	servingv1listers "knative.dev/serving/pkg/client/listers/serving/v1"
 
 	"github.com/sidenote-dev/sidenote/internal/knativeservice"
+	"github.com/sidenote-dev/sidenote/internal/reconciler/configmaps"
+	"github.com/sidenote-dev/sidenote/internal/reconciler/trustbundles"
 	"github.com/sidenote-dev/sidenote/internal/sinkaddress"
 	. "github.com/sidenote-dev/sidenote/internal/testing/v1beta1"
 	"github.com/sidenote-dev/sidenote/pkg/apis/config"
@@ -104,13 +106,17 @@ func newWorld(t *testing.T, is *v1beta1.InferenceService) *world {
 		v1beta1listers.NewInferenceServiceLister(w.inferenceServices), w.recorder,
 		&Reconciler{
 			kube: kube, serving: serving,
-			serviceLister:          servingv1listers.NewServiceLister(w.services),
-			configMapLister:        corev1listers.NewConfigMapLister(w.fingerprints),
-			inferenceServiceLister: v1beta1listers.NewInferenceServiceLister(w.inferenceServices),
-			trustBundles: &trustBundles{listers: []corev1listers.ConfigMapNamespaceLister{
+			serviceLister:   servingv1listers.NewServiceLister(w.services),
+			configMapLister: corev1listers.NewConfigMapLister(w.fingerprints),
+			readers: configmaps.Readers{
+				InferenceServices: v1beta1listers.NewInferenceServiceLister(w.inferenceServices),
+				Services:          servingv1listers.NewServiceLister(w.services),
+				OfBindings:        corev1listers.NewConfigMapLister(newIndexer()),
+			},
+			trustBundles: trustbundles.Of(
 				corev1listers.NewConfigMapLister(w.bundles).ConfigMaps("knative-eventing"),
 				corev1listers.NewConfigMapLister(w.bundles).ConfigMaps("sidenote-system"),
-			}},
+			),
 			resolver: resolver.NewURIResolverFromTracker(w.ctx, w.tracker),
 		}, controller.Options{ConfigStore: w})
 	if err := w.reconciler.(reconciler.LeaderAware).Promote(reconciler.UniversalBucket(), func(reconciler.Bucket, types.NamespacedName) {}); err != nil {
@@ -149,7 +155,7 @@ func (w *world) put(indexer cache.Indexer, object metav1.Object) {
 		_ = w.fingerprints.Delete(object)
 		return
 	}
-	cached, err := fingerprint(object)
+	cached, err := configmaps.Fingerprint(object)
 	if err != nil {
 		w.t.Fatal(err)
 	}

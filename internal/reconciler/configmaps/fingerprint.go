@@ -3,7 +3,7 @@ Copyright 2026 The Sidenote Authors
 SPDX-License-Identifier: Apache-2.0
 */
 
-package inferenceservice
+package configmaps
 
 import (
 	"crypto/sha256"
@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/sidenote-dev/sidenote/pkg/apis/bindings"
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving"
 )
 
@@ -26,10 +27,10 @@ const (
 	strangeKey = "/strange"
 )
 
-// fingerprint transforms the ConfigMaps of the informer. Users of a namespace can
+// Fingerprint transforms the ConfigMaps of the informer. Users of a namespace can
 // label ConfigMaps of a megabyte each, so the cache holds only their owner and a
 // digest of each value, of a bounded size.
-func fingerprint(object any) (any, error) {
+func Fingerprint(object any) (any, error) {
 	configMap, isConfigMap := object.(*corev1.ConfigMap)
 	if !isConfigMap {
 		return object, nil
@@ -54,7 +55,7 @@ func fingerprint(object any) (any, error) {
 
 func ourLabels(all map[string]string) map[string]string {
 	ours := make(map[string]string, 2)
-	for _, key := range []string{serving.InferenceServiceLabelKey, serving.ComponentLabelKey} {
+	for _, key := range []string{serving.InferenceServiceLabelKey, serving.ComponentLabelKey, bindings.ServiceLabelKey} {
 		if value, found := all[key]; found {
 			ours[key] = value
 		}

@@ -3,7 +3,9 @@ Copyright 2026 The Sidenote Authors
 SPDX-License-Identifier: Apache-2.0
 */
 
-package inferenceservice
+// Package trustbundles follows the ConfigMaps with the certificate authorities
+// that the administrators of the cluster trust.
+package trustbundles
 
 import (
 	"context"
@@ -32,34 +34,33 @@ const EventingNamespaceEnv = "EVENTING_NAMESPACE"
 
 const defaultEventingNamespace = "knative-eventing"
 
-// trustSelector selects Knative's trust bundles, as Eventing's own components
+// selector selects Knative's trust bundles, as Eventing's own components
 // do (knative.dev/eventing/pkg/eventingtls).
-var trustSelector = labels.SelectorFromSet(labels.Set{netapi.TrustBundleLabelKey: "true"})
+var selector = labels.SelectorFromSet(labels.Set{netapi.TrustBundleLabelKey: "true"})
 
-// trustBundles are the ConfigMaps with the certificate authorities that the
-// cluster's administrators trust. It is safe for concurrent use.
-type trustBundles struct {
+// Bundles are these ConfigMaps. It is safe for concurrent use.
+type Bundles struct {
 	listers []corev1listers.ConfigMapNamespaceLister
 
-	// Parsing them for each InferenceService takes too long.
+	// Parsing them for each reconciliation takes too long.
 	mu       sync.Mutex
 	version  string
 	combined knativeservice.Trust
 }
 
-// followTrustBundles watches the bundles in Sidenote's own namespace and in
+// Follow watches the bundles in Sidenote's own namespace and in
 // Eventing's. It watches no other namespace, because Eventing copies the bundles
 // to each of them. It returns when the cache is complete.
-func followTrustBundles(ctx context.Context, changed func()) (*trustBundles, error) {
+func Follow(ctx context.Context, changed func()) (*Bundles, error) {
 	eventing := os.Getenv(EventingNamespaceEnv)
 	if eventing == "" {
 		eventing = defaultEventingNamespace
 	}
-	bundles := new(trustBundles)
+	var listers []corev1listers.ConfigMapNamespaceLister
 	for _, namespace := range slices.Compact([]string{eventing, system.Namespace()}) {
 		factory := informers.NewSharedInformerFactoryWithOptions(kubeclient.Get(ctx), controller.GetResyncPeriod(ctx),
 			informers.WithNamespace(namespace),
-			informers.WithTweakListOptions(func(options *metav1.ListOptions) { options.LabelSelector = trustSelector.String() }))
+			informers.WithTweakListOptions(func(options *metav1.ListOptions) { options.LabelSelector = selector.String() }))
 		configMaps := factory.Core().V1().ConfigMaps()
 		if _, err := configMaps.Informer().AddEventHandler(controller.HandleAll(func(any) { changed() })); err != nil {
 			return nil, fmt.Errorf("follow the trust bundles in %s: %w", namespace, err)
@@ -67,16 +68,21 @@ func followTrustBundles(ctx context.Context, changed func()) (*trustBundles, err
 		if err := controller.StartInformers(ctx.Done(), configMaps.Informer()); err != nil {
 			return nil, fmt.Errorf("read the trust bundles in %s: %w", namespace, err)
 		}
-		bundles.listers = append(bundles.listers, configMaps.Lister().ConfigMaps(namespace))
+		listers = append(listers, configMaps.Lister().ConfigMaps(namespace))
 	}
-	return bundles, nil
+	return Of(listers...), nil
 }
 
-// trust combines the bundles.
-func (b *trustBundles) trust() (knativeservice.Trust, error) {
+// Of returns the bundles of some namespaces.
+func Of(listers ...corev1listers.ConfigMapNamespaceLister) *Bundles {
+	return &Bundles{listers: listers}
+}
+
+// Trust combines the bundles.
+func (b *Bundles) Trust() (knativeservice.Trust, error) {
 	var all []*corev1.ConfigMap
 	for _, lister := range b.listers {
-		found, err := lister.List(trustSelector)
+		found, err := lister.List(selector)
 		if err != nil {
 			return knativeservice.Trust{}, fmt.Errorf("list the trust bundles: %w", err)
 		}

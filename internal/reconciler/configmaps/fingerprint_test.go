@@ -3,7 +3,7 @@ Copyright 2026 The Sidenote Authors
 SPDX-License-Identifier: Apache-2.0
 */
 
-package inferenceservice
+package configmaps
 
 import (
 	"encoding/json"
@@ -20,7 +20,7 @@ import (
 
 func cachedOf(t *testing.T, configMap *corev1.ConfigMap) *corev1.ConfigMap {
 	t.Helper()
-	cached, err := fingerprint(configMap)
+	cached, err := Fingerprint(configMap)
 	if err != nil {
 		t.Fatal(err)
 	}
