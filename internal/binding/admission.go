@@ -9,6 +9,7 @@ import (
 	"context"
 
 	"k8s.io/apimachinery/pkg/api/equality"
+	"knative.dev/pkg/apis"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 
 	"github.com/sidenote-dev/sidenote/internal/knativeservice"
@@ -29,7 +30,7 @@ func Admit(old, updated *servingv1.Service, bindings []*v1alpha1.LoggerBinding, 
 	ctx := servingContext(updated, platform)
 	base, before := baseOf(ctx, old, updated)
 	if old != nil {
-		record := RecordOf(&old.Spec.Template)
+		record := readRecord(&old.Spec.Template)
 		switch oldBase := without(&old.Spec.Template, record); {
 		case !sameTemplate(ctx, oldBase, base):
 		case record != nil:
@@ -60,10 +61,10 @@ func Admit(old, updated *servingv1.Service, bindings []*v1alpha1.LoggerBinding, 
 // from the platform, or nil. A client that leaves out annotations that it doesn't
 // know may still send the agent: the old record says how to remove it then.
 func baseOf(ctx context.Context, old, updated *servingv1.Service) (base *servingv1.RevisionTemplateSpec, before *knativeservice.Applied) {
-	record := RecordOf(&updated.Spec.Template)
+	record := readRecord(&updated.Spec.Template)
 	var oldRecord *Record
 	if old != nil {
-		oldRecord = RecordOf(&old.Spec.Template)
+		oldRecord = readRecord(&old.Spec.Template)
 	}
 	if record == nil {
 		record = oldRecord
@@ -79,8 +80,10 @@ func baseOf(ctx context.Context, old, updated *servingv1.Service) (base *serving
 }
 
 // sameTemplate compares two templates with Serving's defaults, which a client may
-// send one without.
+// send one without: those of a creation. Serving sets enableServiceLinks only then,
+// so an update by KServe or a kubectl replace lacks it.
 func sameTemplate(ctx context.Context, a, b *servingv1.RevisionTemplateSpec) bool {
+	ctx = apis.WithinCreate(ctx)
 	a, b = a.DeepCopy(), b.DeepCopy()
 	a.SetDefaults(ctx)
 	b.SetDefaults(ctx)

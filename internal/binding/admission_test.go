@@ -150,11 +150,10 @@ func TestANewTemplateHasTheLastAddress(t *testing.T) {
 		old    *servingv1.Service
 		want   bool
 	}{
-		"the address":                        {func(*v1alpha1.LoggerBinding) {}, stored, true},
-		"none now":                           {func(b *v1alpha1.LoggerBinding) { b.Status.Logger = nil }, stored, true},
-		"none yet":                           {func(b *v1alpha1.LoggerBinding) { b.Status.Logger = nil }, nil, false},
-		"a status of an earlier generation":  {func(b *v1alpha1.LoggerBinding) { b.Generation++ }, nil, false},
-		"an address that leads back to iris": {func(b *v1alpha1.LoggerBinding) { b.Status.Logger.Sink.URL.Host = "iris.team-a.svc.cluster.local" }, nil, false},
+		"the address":                       {func(*v1alpha1.LoggerBinding) {}, stored, true},
+		"none now":                          {func(b *v1alpha1.LoggerBinding) { b.Status.Logger = nil }, stored, true},
+		"none yet":                          {func(b *v1alpha1.LoggerBinding) { b.Status.Logger = nil }, nil, false},
+		"a status of an earlier generation": {func(b *v1alpha1.LoggerBinding) { b.Generation++ }, nil, false},
 	} {
 		t.Run(what, func(t *testing.T) {
 			changed := binding.DeepCopy()
@@ -165,11 +164,31 @@ func TestANewTemplateHasTheLastAddress(t *testing.T) {
 				t.Fatal("no agent")
 			}
 			text := strings.Join(agent.Args, " ")
-			if strings.Contains(text, argument) != test.want || strings.Contains(text, "iris.team-a") || !strings.Contains(text, "address-file") {
+			if strings.Contains(text, argument) != test.want || !strings.Contains(text, "address-file") {
 				t.Errorf("the arguments are %v", agent.Args)
 			}
 		})
 	}
+}
+
+// A namespace that isn't included any more has no admission: a client may replace
+// the containers there and leave the rest.
+func TestATemplateThatLostItsAgentHasNone(t *testing.T) {
+	platform := platformWith(t, "agent:v1", nil)
+	bare := serviceFrom(t, platform, `{spec: {containers: [{image: "model:v1"}]}}`)
+	binding := bindingTo(toAll(), v1beta1.LoggerSpec{})
+	stored := withTemplate(bare, Admit(nil, bare, []*v1alpha1.LoggerBinding{binding}, platform))
+	lost := applied(stored, bare)
+	if record := RecordOf(&lost.Spec.Template); record != nil {
+		t.Errorf("it has the record %+v", record)
+	}
+	same(t, "without the rest", &bare.Spec.Template, Without(&lost.Spec.Template))
+	same(t, "sent again", &lost.Spec.Template, Admit(lost, lost, nil, platform))
+	again, obstacle := With(lost, binding, platform)
+	if obstacle != nil {
+		t.Fatal(obstacle)
+	}
+	same(t, "with the agent again", &stored.Spec.Template, again.Template)
 }
 
 func TestAServiceWithoutANameStaysAsItIs(t *testing.T) {

@@ -49,7 +49,7 @@ func With(service *servingv1.Service, binding *v1alpha1.LoggerBinding, platform 
 	bare := service.DeepCopy()
 	bare.Spec.Template = *Without(&service.Spec.Template)
 	var before *knativeservice.Applied
-	if record := RecordOf(&service.Spec.Template); record != nil {
+	if record := readRecord(&service.Spec.Template); record != nil {
 		before = &record.Applied
 	}
 	return inject(bare, before, binding, platform)
@@ -65,6 +65,9 @@ func inject(bare *servingv1.Service, before *knativeservice.Applied, binding *v1
 		return Injection{}, obstacle
 	}
 	desired := DesiredOf(bare, binding, platform)
+	if desired.Sink.Refused {
+		return Injection{}, &Obstacle{v1alpha1.ReasonSinkIsSelf, "the sink is this Knative Service itself, which would be fed its own events for ever: name another sink, or don't select it"}
+	}
 	before, _ = knativeservice.WithoutForeignAudiences(before, desired, platform.Logger.AllowedAudiences)
 	injection := Injection{Template: template, Record: Record{
 		Binding: binding.Name, LoggerHash: LoggerHash(bare, binding),
@@ -72,16 +75,13 @@ func inject(bare *servingv1.Service, before *knativeservice.Applied, binding *v1
 	}}
 	injection.Record.Original, injection.Ignored = knativeservice.Inject(&template.Spec.PodSpec, SubjectOf(bare, binding), injection.Record.Applied)
 	template.SetDefaults(ctx)
-	agent := agentOf(template)
-	if agent == nil {
-		return Injection{}, &Obstacle{Refused, "none of the containers has a port: declare the port of the container that serves"}
-	}
-	injection.Record.AgentHash = knativeservice.ContainerHash(agent)
+	// Serving refuses a template in which no container has the port, so there is one.
+	injection.Record.AgentHash = knativeservice.ContainerHash(agentOf(template))
 	if err := injection.Record.write(template); err != nil {
-		return Injection{}, &Obstacle{Refused, err.Error()}
+		return Injection{}, &Obstacle{v1alpha1.ReasonRefused, err.Error()}
 	}
 	if refusal := template.Validate(ctx).Filter(apis.ErrorLevel); refusal != nil {
-		return Injection{}, &Obstacle{Refused, "with the agent, Knative Serving would refuse the template: " + oneLine(refusal)}
+		return Injection{}, &Obstacle{v1alpha1.ReasonRefused, "with the agent, Knative Serving would refuse the template: " + oneLine(refusal)}
 	}
 	return injection, nil
 }
@@ -156,32 +156,32 @@ var kserveAgentAnnotations = []string{
 // have one.
 func obstacleOf(ctx context.Context, bare *servingv1.Service, template *servingv1.RevisionTemplateSpec) *Obstacle {
 	if owner := ownInferenceService(bare); owner != "" {
-		return &Obstacle{OwnLogger, fmt.Sprintf("the InferenceService %q makes this Knative Service: set spec.predictor.logger there", owner)}
+		return &Obstacle{v1alpha1.ReasonOwnLogger, fmt.Sprintf("the InferenceService %q makes this Knative Service: set spec.predictor.logger there", owner)}
 	}
 	for _, key := range kserveAgentAnnotations {
 		if _, found := template.Annotations[key]; found {
-			return &Obstacle{Conflict, fmt.Sprintf("KServe adds its own agent to the pods, which takes the same port (annotation %s): remove logger, batcher and the model without storage from its InferenceService", key)}
+			return &Obstacle{v1alpha1.ReasonConflict, fmt.Sprintf("KServe adds its own agent to the pods, which takes the same port (annotation %s): remove logger, batcher and the model without storage from its InferenceService", key)}
 		}
 	}
 	for _, container := range slices.Concat(template.Spec.InitContainers, template.Spec.Containers) {
 		if strings.HasPrefix(container.Name, v1beta1.ReservedNamePrefix) {
-			return &Obstacle{ReservedName, fmt.Sprintf("a container has the name %q: names with the prefix %s are those of the agent, so rename it", container.Name, v1beta1.ReservedNamePrefix)}
+			return &Obstacle{v1alpha1.ReasonReservedName, fmt.Sprintf("a container has the name %q: names with the prefix %s are those of the agent, so rename it", container.Name, v1beta1.ReservedNamePrefix)}
 		}
 	}
 	for _, volume := range template.Spec.Volumes {
 		if strings.HasPrefix(volume.Name, v1beta1.ReservedNamePrefix) {
-			return &Obstacle{ReservedName, fmt.Sprintf("a volume has the name %q: names with the prefix %s are those of the agent, so rename it", volume.Name, v1beta1.ReservedNamePrefix)}
+			return &Obstacle{v1alpha1.ReasonReservedName, fmt.Sprintf("a volume has the name %q: names with the prefix %s are those of the agent, so rename it", volume.Name, v1beta1.ReservedNamePrefix)}
 		}
 	}
 	switch port := knativeservice.ServedPort(template.Spec.Containers); port {
 	case v1beta1.AgentPort, v1beta1.AgentAdminPort:
-		return &Obstacle{ReservedPort, fmt.Sprintf("the model listens on port %d, which is a port of the agent: let it listen on another one", port)}
+		return &Obstacle{v1alpha1.ReasonReservedPort, fmt.Sprintf("the model listens on port %d, which is a port of the agent: let it listen on another one", port)}
 	}
 	if refusal := template.Validate(ctx).Filter(apis.ErrorLevel); refusal != nil {
-		return &Obstacle{Refused, "Knative Serving refuses the template also without the agent: " + oneLine(refusal)}
+		return &Obstacle{v1alpha1.ReasonRefused, "Knative Serving refuses the template also without the agent: " + oneLine(refusal)}
 	}
 	if refusal := knativeservice.ValidateInjection(ctx, &template.Spec.PodSpec); refusal != nil {
-		return &Obstacle{Refused, oneLine(refusal)}
+		return &Obstacle{v1alpha1.ReasonRefused, oneLine(refusal)}
 	}
 	return nil
 }
@@ -205,7 +205,7 @@ func FixedRevision(template *servingv1.RevisionTemplateSpec) *Obstacle {
 	if template.Name == "" {
 		return nil
 	}
-	return &Obstacle{WaitingForRevisionName, fmt.Sprintf("spec.template.metadata.name is %q, and Knative Serving takes a change of the template only with another name: set a new name, or remove it", template.Name)}
+	return &Obstacle{v1alpha1.ReasonWaitingForRevisionName, fmt.Sprintf("spec.template.metadata.name is %q, and Knative Serving takes a change of the template only with another name: set a new name, or remove it", template.Name)}
 }
 
 // agentOf returns the agent's container, or nil.

@@ -89,7 +89,7 @@ func TestATemplateThatItsOwnerLeavesKeepsItsAgent(t *testing.T) {
 		for what, updated := range map[string]*servingv1.Service{
 			"as it is stored":            b.stored,
 			"with Serving's defaults":    b.bare,
-			"as its owner wrote it":      withServiceLinks(b.manifest, b.stored),
+			"as its owner wrote it":      b.manifest,
 			"applied by kubectl":         applied(b.stored, b.bare),
 			"without the annotation":     withoutAnnotation(b.stored, bindings.BoundAnnotationKey),
 			"by an administrator's edit": relabelled(b.stored),
@@ -189,14 +189,6 @@ func TestACreatedTemplateGetsTheAgent(t *testing.T) {
 		same(t, "created, asked again", &b.stored.Spec.Template, Admit(nil, b.stored, b.bindings(), b.platform))
 		same(t, "a copy of a bound one, without a binding", &b.bare.Spec.Template, Admit(nil, b.stored, nil, b.platform))
 	})
-}
-
-// withServiceLinks returns a manifest with the one default that Serving sets only
-// at the creation.
-func withServiceLinks(manifest, stored *servingv1.Service) *servingv1.Service {
-	manifest = manifest.DeepCopy()
-	manifest.Spec.Template.Spec.EnableServiceLinks = stored.Spec.Template.Spec.EnableServiceLinks
-	return manifest
 }
 
 // applied returns what a kubectl apply of a manifest makes of a stored object: it

@@ -32,9 +32,19 @@ type Record struct {
 	Original knativeservice.Original `json:"original"`
 }
 
-// RecordOf returns the record of a template, or nil if it has none that can be
-// read: it has no agent of a LoggerBinding then.
+// RecordOf returns the record of a template, or nil if the template has no agent of
+// a LoggerBinding.
 func RecordOf(template *servingv1.RevisionTemplateSpec) *Record {
+	if agentOf(template) == nil {
+		return nil
+	}
+	return readRecord(template)
+}
+
+// readRecord returns the record of a template, or nil if it has none that can be
+// read. A template whose containers somebody replaced where admission isn't called
+// has one without the agent.
+func readRecord(template *servingv1.RevisionTemplateSpec) *Record {
 	text, found := template.Annotations[bindings.BoundAnnotationKey]
 	if !found {
 		return nil
@@ -62,7 +72,7 @@ func (r *Record) write(template *servingv1.RevisionTemplateSpec) error {
 // Without returns a copy of a template without the agent of a LoggerBinding, as
 // its owner wrote it. What the owner has written since the agent was added stays.
 func Without(template *servingv1.RevisionTemplateSpec) *servingv1.RevisionTemplateSpec {
-	return without(template, RecordOf(template))
+	return without(template, readRecord(template))
 }
 
 func without(template *servingv1.RevisionTemplateSpec, record *Record) *servingv1.RevisionTemplateSpec {

@@ -14,6 +14,8 @@ const (
 	faultsTests   = "test/faults"
 
 	reconcilerTests = "internal/reconciler/inferenceservice"
+	bindingTests    = "internal/binding"
+	webhookTests    = "internal/webhook"
 )
 
 // mutants are to outlive changes to the source around them: keep their texts
@@ -279,5 +281,25 @@ var mutants = []mutant{
 		"the remedy of a refused Knative Service", "internal/reconciler/inferenceservice/apply.go",
 		`return fmt.Errorf("%w; %w", refusal, violations)`, "return refusal",
 		reconcilerTests, "TestAProbeThatServingTakesNoMoreIsSaid",
+	},
+	{
+		"the agent of a template that its owner leaves", "internal/binding/admission.go",
+		"return old.Spec.Template.DeepCopy()", "_ = record",
+		webhookTests, "TestWhatKServeReplacesKeepsItsAgent",
+	},
+	{
+		"the defaults of a creation", "internal/binding/admission.go",
+		"ctx = apis.WithinCreate(ctx)", "_ = apis.WithinCreate",
+		webhookTests, "TestWhatKServeReplacesKeepsItsAgent",
+	},
+	{
+		"an agent made anew, which is no edit", "internal/binding/admission.go",
+		"oldRecord != nil && oldRecord.AgentHash == record.AgentHash", "oldRecord != nil",
+		bindingTests, "TestAChangeOfTheOwnerMakesTheAgentAnew",
+	},
+	{
+		"the ports that a model declared", "internal/knativeservice/original.go",
+		"model.Ports = slices.Clone(o.Ports)", "_ = slices.Clone(o.Ports)",
+		bindingTests, "TestToRemoveTheAgentRestoresTheTemplate",
 	},
 }
