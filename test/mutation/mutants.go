@@ -264,7 +264,7 @@ var mutants = []mutant{
 	},
 	{
 		"the ConfigMaps of earlier pods", "internal/reconciler/inferenceservice/configmap.go",
-		"if !knativeservice.MayHaveAgents(live.Service) {", "if true {",
+		"if knativeservice.MayHaveAgents(live.Service) {", "if false {",
 		reconcilerTests, "TestEarlierPodsKeepTheirConfigMaps",
 	},
 	{
