@@ -94,7 +94,7 @@ func writeMetrics(out *bytes.Buffer) error {
 func writeConditions(out *bytes.Buffer) error {
 	out.WriteString(`# Conditions of an InferenceService
 
-` + "`Ready` derives from `PredictorReady`, `TransformerReady` and `ExplainerReady` alone, because serving never depends on logging. All others exist only with a `logger`. With loggers of several components, a condition is true if it is true for each of them; the message names the component otherwise" + `.
+` + "`Ready` derives from `PredictorReady`, `TransformerReady` and `ExplainerReady` alone, because serving never depends on logging. All others but `RouteReady` exist only with a `logger`. With loggers of several components, a condition is true if it is true for each of them; the message names the component otherwise" + `.
 
 `)
 	return writeConditionsOf(out, "pkg/apis/serving/v1beta1", v1beta1.DescribeReasons())

@@ -25,6 +25,11 @@ import (
 // apply writes the changes, and sets the status to what came of them.
 func (r *Reconciler) apply(ctx context.Context, is *v1beta1.InferenceService, live Live, changes Changes) error {
 	failures := configmaps.Apply(ctx, r.kube, is, changes.ConfigMaps)
+	route, routeErr := live.Route, error(nil)
+	if live.Route != nil {
+		// Traffic must have left a component before that is deleted.
+		route, routeErr = r.applyRoute(ctx, live.Route, changes.Route)
+	}
 	services := make(map[v1beta1.ComponentType]*servingv1.Service)
 	refusals := make(map[v1beta1.ComponentType]error)
 	var unwritten []v1beta1.ComponentType
@@ -45,6 +50,9 @@ func (r *Reconciler) apply(ctx context.Context, is *v1beta1.InferenceService, li
 			refusals[change.Type] = err
 		}
 	}
+	if live.Route == nil {
+		route, routeErr = r.applyRoute(ctx, nil, changes.Route)
+	}
 	is.Status = changes.Status(unwritten...)
 	for _, change := range changes.Components {
 		refusal := refusals[change.Type]
@@ -56,13 +64,14 @@ func (r *Reconciler) apply(ctx context.Context, is *v1beta1.InferenceService, li
 			is.Status.PropagateService(change.Type, services[change.Type])
 		}
 	}
+	reportRoute(is, route, routeErr)
 	if failure := failures[v1beta1.TrustReady]; failure != nil {
 		is.Status.MarkTrustNotWritten(failure)
 	}
 	if failure := failures[v1beta1.MetadataReady]; failure != nil {
 		is.Status.MarkMetadataNotWritten(failure)
 	}
-	err := errors.Join(append(errs, failures[v1beta1.MetadataReady], failures[v1beta1.TrustReady], failures[""])...)
+	err := errors.Join(append(errs, routeErr, failures[v1beta1.MetadataReady], failures[v1beta1.TrustReady], failures[""])...)
 	if err == nil && changes.RetryAfter > 0 {
 		return controller.NewRequeueAfter(changes.RetryAfter)
 	}
@@ -87,6 +96,41 @@ func (r *Reconciler) applyComponent(ctx context.Context, is *v1beta1.InferenceSe
 		return nil, fmt.Errorf("%s Knative Service %q: %w", verb, change.Service.Name, err)
 	}
 	return service, nil
+}
+
+// applyRoute creates or updates the Knative Route, and gives the one that there is
+// then.
+func (r *Reconciler) applyRoute(ctx context.Context, live, desired *servingv1.Route) (*servingv1.Route, error) {
+	if desired == nil {
+		return live, nil
+	}
+	client, verb := r.serving.ServingV1().Routes(desired.Namespace), "update"
+	var written *servingv1.Route
+	var err error
+	if live == nil {
+		verb = "create"
+		written, err = client.Create(ctx, desired, metav1.CreateOptions{})
+	} else {
+		written, err = client.Update(ctx, desired, metav1.UpdateOptions{})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s Knative Route %q: %w", verb, desired.Name, err)
+	}
+	return written, nil
+}
+
+// reportRoute says in the status what came of the Route.
+func reportRoute(is *v1beta1.InferenceService, route *servingv1.Route, err error) {
+	switch {
+	case apierrors.IsConflict(err):
+	case err != nil:
+		is.Status.MarkRouteRefused(errors.Unwrap(err))
+	case route == nil:
+	case !metav1.IsControlledBy(route, is):
+		is.Status.MarkRouteNotOwned(route.Name)
+	default:
+		is.Status.PropagateRoute(route)
+	}
 }
 
 func (r *Reconciler) deleteService(ctx context.Context, is *v1beta1.InferenceService, live *servingv1.Service) error {

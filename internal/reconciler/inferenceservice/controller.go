@@ -19,6 +19,7 @@ import (
 	"knative.dev/pkg/reconciler"
 	"knative.dev/pkg/resolver"
 	servingclient "knative.dev/serving/pkg/client/injection/client"
+	routeinformer "knative.dev/serving/pkg/client/injection/informers/serving/v1/route"
 	serviceinformer "knative.dev/serving/pkg/client/injection/informers/serving/v1/service"
 
 	"github.com/sidenote-dev/sidenote/internal/knativeconfig"
@@ -53,7 +54,7 @@ func (s stores) ToContext(ctx context.Context) context.Context {
 // NewController makes the controller, and has it woken by what it depends on.
 func NewController(ctx context.Context, watcher configmap.Watcher) *controller.Impl {
 	inferenceServices := inferenceserviceinformer.Get(ctx)
-	services := serviceinformer.Get(ctx)
+	services, routes := serviceinformer.Get(ctx), routeinformer.Get(ctx)
 	configMaps := configmapinformer.Get(ctx, ConfigMapSelector)
 
 	if err := configMaps.Informer().SetTransform(configmaps.Fingerprint); err != nil {
@@ -64,6 +65,7 @@ func NewController(ctx context.Context, watcher configmap.Watcher) *controller.I
 		kube:            kubeclient.Get(ctx),
 		serving:         servingclient.Get(ctx),
 		serviceLister:   services.Lister(),
+		routeLister:     routes.Lister(),
 		configMapLister: configMaps.Lister(),
 		readers: configmaps.Readers{
 			InferenceServices: inferenceServices.Lister(), Services: services.Lister(),
@@ -88,6 +90,7 @@ func NewController(ctx context.Context, watcher configmap.Watcher) *controller.I
 		Handler:    controller.HandleAll(impl.EnqueueControllerOf),
 	}
 	services.Informer().AddEventHandler(ownedBy)
+	routes.Informer().AddEventHandler(ownedBy)
 	configMaps.Informer().AddEventHandler(ownedBy)
 	configMaps.Informer().AddEventHandler(cache.FilteringResourceEventHandler{
 		FilterFunc: controller.FilterWithName(knativeservice.NamespaceTrustName),

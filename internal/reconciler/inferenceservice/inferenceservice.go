@@ -28,6 +28,7 @@ type Reconciler struct {
 	kube          kubernetes.Interface
 	serving       servingclientset.Interface
 	serviceLister servingv1listers.ServiceLister
+	routeLister   servingv1listers.RouteLister
 	// configMapLister returns fingerprints.
 	configMapLister corev1listers.ConfigMapLister
 	readers         configmaps.Readers

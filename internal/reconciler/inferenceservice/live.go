@@ -30,6 +30,9 @@ func (r *Reconciler) live(ctx context.Context, is *v1beta1.InferenceService, pla
 	if err != nil {
 		return Live{}, err
 	}
+	if live.Route, err = r.route(is); err != nil {
+		return Live{}, err
+	}
 	live.Components = make(map[v1beta1.ComponentType]*LiveComponent)
 	for _, component := range v1beta1.ComponentTypes() {
 		if live.Components[component], err = r.liveComponent(ctx, knativeservice.ComponentOf(is, component), platform); err != nil {
@@ -66,6 +69,18 @@ func (r *Reconciler) liveNamespace(namespace string) (live Live, err error) {
 		return Live{}, err
 	}
 	return live, nil
+}
+
+// route returns the Knative Route with the name of the InferenceService, or nil.
+func (r *Reconciler) route(is *v1beta1.InferenceService) (*servingv1.Route, error) {
+	route, err := r.routeLister.Routes(is.Namespace).Get(is.Name)
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("get the Knative Route: %w", err)
+	}
+	return route, nil
 }
 
 // service returns a component's Knative Service, or nil.

@@ -6,6 +6,7 @@ SPDX-License-Identifier: Apache-2.0
 package inferenceservice
 
 import (
+	"cmp"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -31,6 +32,8 @@ type Live struct {
 	// Components has every component that there may be: one that the InferenceService
 	// had may still be there.
 	Components map[v1beta1.ComponentType]*LiveComponent
+	// Route is the Knative Route with the name of the InferenceService.
+	Route *servingv1.Route
 	// NamespaceTrust is the fingerprint of a ConfigMap.
 	NamespaceTrust *corev1.ConfigMap
 	// NamespaceReadsTrust says that pods of the namespace read NamespaceTrust.
@@ -65,6 +68,9 @@ type Changes struct {
 	ConfigMaps []configmaps.Change
 	// Components has a change of each component, the predictor's first.
 	Components []ComponentChange
+	// Route is created or updated. It is nil if the live one stays as it is, or is
+	// that of somebody else.
+	Route *servingv1.Route
 	// RetryAfter is the time until the next attempt, or 0 if a change of an object
 	// starts it.
 	RetryAfter time.Duration
@@ -123,8 +129,26 @@ func Plan(is *v1beta1.InferenceService, live Live, platform Platform) Changes {
 			shared = nil
 		}
 		changes.Components = append(changes.Components, change)
+		// An existing Route stays where it leads until the component in front is there.
+		if component == is.Spec.Front() && change.Foreign == nil && (live.Route == nil || present.Service != nil) {
+			changes.Route = planRoute(is, live.Route, cmp.Or(change.Service, present.Service))
+		}
 	}
 	return changes
+}
+
+// planRoute returns the Knative Route to write, or nil. Service is the one in
+// front.
+func planRoute(is *v1beta1.InferenceService, live *servingv1.Route, service *servingv1.Service) *servingv1.Route {
+	desired := knativeservice.MakeRoute(is, service)
+	if live == nil {
+		return desired
+	}
+	updated, changed := knativeservice.TakeOverRoute(live, desired)
+	if !changed || !metav1.IsControlledBy(live, is) {
+		return nil
+	}
+	return updated
 }
 
 // remove deletes what is left of a component.

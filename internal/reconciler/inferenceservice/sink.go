@@ -47,10 +47,15 @@ func planSinks(component knativeservice.Component, live LiveComponent, cluster *
 	return named.DesiredSink, &letters.DesiredSink
 }
 
-// leadsBack reports whether the address of a sink is that of a component. Events
-// that a component gets make further events of each one behind it.
+// leadsBack reports whether the address of a sink is that of the InferenceService
+// or of a component. Events that a component gets make further events of each one
+// behind it.
 func leadsBack(is *v1beta1.InferenceService, sink *apis.URL) bool {
+	if is.Status.GetCondition(v1beta1.RouteReady).IsTrue() && knativeservice.LeadsTo(sink, is.Name, is.Namespace, is.Status.URL) {
+		// Otherwise somebody else may have that name.
+		return true
+	}
 	return slices.ContainsFunc(is.Spec.Components(), func(component v1beta1.ComponentType) bool {
-		return knativeservice.LeadsTo(sink, is.ServiceName(component), is.Namespace, is.Status.URL)
+		return knativeservice.LeadsTo(sink, is.ServiceName(component), is.Namespace, is.Status.Components[component].URL)
 	})
 }

@@ -66,7 +66,7 @@ type world struct {
 	tracker    *reconcilertesting.FakeTracker
 	recorder   *record.FakeRecorder
 
-	inferenceServices, services, configMaps cache.Indexer
+	inferenceServices, services, routes, configMaps cache.Indexer
 	// fingerprints are what the informer keeps of configMaps.
 	fingerprints cache.Indexer
 	// bundles are the cluster's trust bundles.
@@ -77,6 +77,7 @@ type world struct {
 	refusal error
 	// writes are those since the last call of reconcile.
 	writes          []string
+	routeWrites     []string
 	resourceVersion int
 }
 
@@ -88,7 +89,7 @@ func newWorld(t *testing.T, is *v1beta1.InferenceService) *world {
 	t.Helper()
 	w := &world{
 		t: t, tracker: &reconcilertesting.FakeTracker{}, recorder: record.NewFakeRecorder(100),
-		inferenceServices: newIndexer(), services: newIndexer(), configMaps: newIndexer(), fingerprints: newIndexer(), bundles: newIndexer(),
+		inferenceServices: newIndexer(), services: newIndexer(), routes: newIndexer(), configMaps: newIndexer(), fingerprints: newIndexer(), bundles: newIndexer(),
 		sinks: make(map[schema.GroupVersionResource]cache.Indexer),
 	}
 	w.config = config.FromContextOrDefaults(t.Context())
@@ -96,6 +97,7 @@ func newWorld(t *testing.T, is *v1beta1.InferenceService) *world {
 
 	kube, serving, sidenote := fakekube.NewClientset(), fakeserving.NewSimpleClientset(), fakesidenote.NewSimpleClientset()
 	serving.PrependReactor("*", "services", w.writeService)
+	serving.PrependReactor("*", "routes", w.writeRoute)
 	kube.PrependReactor("*", "configmaps", w.writeConfigMap)
 	sidenote.PrependReactor("*", "inferenceservices", w.writeStatus)
 
@@ -107,6 +109,7 @@ func newWorld(t *testing.T, is *v1beta1.InferenceService) *world {
 		&Reconciler{
 			kube: kube, serving: serving,
 			serviceLister:   servingv1listers.NewServiceLister(w.services),
+			routeLister:     servingv1listers.NewRouteLister(w.routes),
 			configMapLister: corev1listers.NewConfigMapLister(w.fingerprints),
 			readers: configmaps.Readers{
 				InferenceServices: v1beta1listers.NewInferenceServiceLister(w.inferenceServices),
@@ -207,6 +210,23 @@ func (w *world) writeService(action clienttesting.Action) (bool, runtime.Object,
 	return true, service.DeepCopy(), nil
 }
 
+// writeRoute stores a Knative Route as the API server does.
+func (w *world) writeRoute(action clienttesting.Action) (bool, runtime.Object, error) {
+	write, isWrite := action.(clienttesting.UpdateAction)
+	if !isWrite || action.GetSubresource() != "" {
+		return true, nil, fmt.Errorf("unexpected %s of a Knative Route", action.GetVerb())
+	}
+	w.routeWrites = append(w.routeWrites, action.GetVerb())
+	route := write.GetObject().(*servingv1.Route).DeepCopy()
+	route.SetDefaults(w.ctx)
+	if errs := route.Validate(apis.WithinCreate(w.ctx)).Filter(apis.ErrorLevel); errs != nil {
+		return true, nil, apierrors.NewBadRequest(errs.Error())
+	}
+	route.Generation++
+	w.put(w.routes, route)
+	return true, route.DeepCopy(), nil
+}
+
 // multiContainerProbing switches Serving's feature.
 func (w *world) multiContainerProbing(flag servingconfig.Flag) {
 	settings := servingconfig.FromContextOrDefaults(w.t.Context())
@@ -264,7 +284,7 @@ func (w *world) reconcile() error {
 	w.writes = nil
 	type held struct{ object, before runtime.Object }
 	var informers []held
-	for _, indexer := range append([]cache.Indexer{w.inferenceServices, w.services, w.configMaps, w.fingerprints, w.bundles}, w.sinkIndexers()...) {
+	for _, indexer := range append([]cache.Indexer{w.inferenceServices, w.services, w.routes, w.configMaps, w.fingerprints, w.bundles}, w.sinkIndexers()...) {
 		for _, object := range indexer.List() {
 			informers = append(informers, held{object.(runtime.Object), object.(runtime.Object).DeepCopyObject()})
 		}

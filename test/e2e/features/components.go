@@ -116,6 +116,18 @@ func Transformer() *feature.Feature {
 			}
 		}
 	})
+	f.Assert("its name is its host", func(ctx context.Context, t feature.T) {
+		eventually(ctx, t, "the address of the whole InferenceService", func(ctx context.Context) error {
+			url, err := modelURL(ctx, service)
+			if err != nil {
+				return err
+			}
+			if !strings.HasPrefix(url.Host, service+".") {
+				return fmt.Errorf("clients go to %s", url)
+			}
+			return predict(ctx, ingress.NewHTTPClient(), url, newRequestID())
+		})
+	})
 	f.Assert("without the transformer the predictor answers", func(ctx context.Context, t feature.T) {
 		if err := inferenceservice.Update(ctx, service, func(is *v1beta1.InferenceService) { is.Spec.Transformer = nil }); err != nil {
 			t.Fatal(err)

@@ -87,6 +87,14 @@ func (s *InferenceServiceSpec) Components() []ComponentType {
 	return slices.DeleteFunc(ComponentTypes(), func(component ComponentType) bool { return s.Component(component) == nil })
 }
 
+// Front returns the component that answers for the whole InferenceService.
+func (s *InferenceServiceSpec) Front() ComponentType {
+	if s.Transformer != nil {
+		return TransformerComponent
+	}
+	return PredictorComponent
+}
+
 // HasLogger reports whether a component has a logger.
 func (s *InferenceServiceSpec) HasLogger() bool {
 	return slices.ContainsFunc(s.Components(), func(component ComponentType) bool { return s.Component(component).Logger != nil })

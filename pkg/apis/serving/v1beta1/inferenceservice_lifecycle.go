@@ -29,6 +29,10 @@ const (
 	// ExplainerReady: the explainer's Knative Service is ready. It exists only if
 	// there is an explainer.
 	ExplainerReady apis.ConditionType = "ExplainerReady"
+	// RouteReady: the Knative Route with the name of the InferenceService is ready, so
+	// that status.url is its address. Otherwise status.url is that of a component,
+	// which serves all the same.
+	RouteReady apis.ConditionType = "RouteReady"
 	// SinkResolved: the sink has an address, and the agent has the token that the
 	// sink asks for, if any.
 	SinkResolved apis.ConditionType = "SinkResolved"
@@ -183,6 +187,38 @@ func trafficOf(service *servingv1.Service) (targets []TrafficTarget) {
 		})
 	}
 	return targets
+}
+
+// PropagateRoute takes over what the Knative Route of the InferenceService says of
+// itself. Serving doesn't depend on it, because each component has its own.
+func (s *InferenceServiceStatus) PropagateRoute(route *servingv1.Route) {
+	manager, ready := conditionSet.Manage(s), route.Status.GetCondition(apis.ConditionReady)
+	switch {
+	case route.Generation != route.Status.ObservedGeneration:
+		manager.MarkUnknown(RouteReady, "OutOfDate", "Knative Serving has not yet seen the latest change")
+	case ready == nil:
+		manager.MarkUnknown(RouteReady, "Deploying", "Knative Serving has not yet said anything")
+	case ready.Status == corev1.ConditionTrue:
+		manager.MarkTrue(RouteReady)
+		s.URL = route.Status.URL
+		s.Address = route.Status.Address
+	case ready.Status == corev1.ConditionFalse:
+		manager.MarkFalse(RouteReady, ready.Reason, "%s", ready.Message)
+	default:
+		manager.MarkUnknown(RouteReady, ready.Reason, "%s", ready.Message)
+	}
+}
+
+// MarkRouteNotOwned says that the Knative Route with the name of the
+// InferenceService belongs to something else.
+func (s *InferenceServiceStatus) MarkRouteNotOwned(name string) {
+	conditionSet.Manage(s).MarkFalse(RouteReady, "NotOwned",
+		"there is a Knative Route %q that this InferenceService doesn't own: it is served at the addresses of its components; to serve it at its name, delete the Route or the Knative Service that owns it", name)
+}
+
+// MarkRouteRefused says that the Knative Route couldn't be written.
+func (s *InferenceServiceStatus) MarkRouteRefused(err error) {
+	conditionSet.Manage(s).MarkFalse(RouteReady, "RouteNotWritten", "%s", err.Error())
 }
 
 // SetRollout says which Revisions of a component had all of its traffic.

@@ -346,12 +346,12 @@ type MetadataSource struct {
 type InferenceServiceStatus struct {
 	duckv1.Status `json:",inline"`
 
-	// URL is the address for clients: that of the transformer, or else of the
-	// predictor.
+	// URL is the address for clients, of a host with the name of the
+	// InferenceService. The transformer answers there, or else the predictor. As long
+	// as RouteReady is not true, it is the address of that component.
 	// +optional
 	URL *apis.URL `json:"url,omitempty"`
-	// Address is the address within the cluster: that of the transformer, or else of
-	// the predictor.
+	// Address is the same within the cluster.
 	// +optional
 	Address *duckv1.Addressable `json:"address,omitempty"`
 	// Components has the state of each component's Knative Service. The keys are

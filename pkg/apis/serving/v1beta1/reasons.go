@@ -30,6 +30,12 @@ func DescribeReasons() []ReasonDescription {
 			ReasonDescription{ready, "Deploying", "Knative Serving has not yet reported a status"},
 		)
 	}
+	reasons = append(reasons,
+		ReasonDescription{RouteReady, "NotOwned", "another owner, such as a Knative Service, has a Knative Route of that name"},
+		ReasonDescription{RouteReady, "RouteNotWritten", "the API server refused the Knative Route"},
+		ReasonDescription{RouteReady, "OutOfDate", "Knative Serving has not yet processed the latest change"},
+		ReasonDescription{RouteReady, "Deploying", "Knative Serving has not yet reported a status"},
+	)
 	for _, sink := range []apis.ConditionType{SinkResolved, DeadLetterSinkResolved} {
 		reasons = append(reasons,
 			ReasonDescription{sink, "NotResolved", "the sink has no address"},
