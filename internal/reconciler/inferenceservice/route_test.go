@@ -95,6 +95,10 @@ func TestTheRouteLeadsToTheComponentInFront(t *testing.T) {
 	}
 	w.assertRouted("100% my-model-predictor-default")
 	w.owner(WithTransformer("transformer:v2"))
+	if err := w.reconcile(); err != nil && !isRequeue(err) {
+		t.Fatal(err)
+	}
+	w.assertRouted("100% my-model-predictor-default")
 	w.settle()
 	w.assertRouted("100% my-model-transformer-default")
 }
