@@ -104,12 +104,8 @@ func (s *subject) follow(b *v1alpha1.LoggerBinding, namespaceIncluded bool, plat
 		return
 	}
 	injection, obstacle := binding.With(s.service, b, platform.Platform)
-	switch {
-	case obstacle != nil:
-		s.notBound(v1alpha1.SubjectReason(obstacle.Reason), obstacle.Message)
-		return
-	case s.desired.Sink.Refused:
-		s.notBound(v1alpha1.ReasonSinkIsSelf, "the sink is this Knative Service itself, which would be fed its own events for ever: name another sink, or don't select it")
+	if obstacle != nil {
+		s.notBound(obstacle.Reason, obstacle.Message)
 		return
 	}
 	if s.applied == nil {
@@ -117,7 +113,7 @@ func (s *subject) follow(b *v1alpha1.LoggerBinding, namespaceIncluded bool, plat
 	}
 	s.status.State = v1alpha1.SubjectWaiting
 	if fixed := binding.FixedRevision(&s.service.Spec.Template); fixed != nil {
-		s.wait(v1alpha1.SubjectReason(fixed.Reason), fixed.Message)
+		s.wait(fixed.Reason, fixed.Message)
 		return
 	}
 	s.template, s.injected = injection.Template, &injection.Record
@@ -132,7 +128,7 @@ func (s *subject) follow(b *v1alpha1.LoggerBinding, namespaceIncluded bool, plat
 func (s *subject) leave() {
 	s.status.State = v1alpha1.SubjectUnbinding
 	if fixed := binding.FixedRevision(&s.service.Spec.Template); fixed != nil {
-		s.wait(v1alpha1.SubjectReason(fixed.Reason), fixed.Message)
+		s.wait(fixed.Reason, fixed.Message)
 		return
 	}
 	s.template = s.bare()
