@@ -9,6 +9,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -114,5 +116,6 @@ func withRefused(changes Changes, refused map[string]error) []v1alpha1.SubjectSt
 			states = append(states, status)
 		}
 	}
+	slices.SortFunc(states, func(a, b v1alpha1.SubjectStatus) int { return strings.Compare(a.Name, b.Name) })
 	return states
 }

@@ -199,9 +199,22 @@ func TestARefusedServiceIsSaid(t *testing.T) {
 	if got := w.binding().Status.Subjects[0]; got.State != v1alpha1.SubjectNotBound || got.Reason != v1alpha1.ReasonNotWritten || got.AgentImage != "" {
 		t.Errorf("the subject is %+v", got)
 	}
+	refusal := w.refusal
 	w.refusal = nil
 	w.settle()
 	w.assertSaid(v1alpha1.SubjectsBound, corev1.ConditionTrue, "", "")
+
+	// It isn't selected any more, and keeps its agent.
+	w.refusal = refusal
+	w.owner(func(spec *v1alpha1.LoggerBindingSpec) {
+		spec.Subject.Selector.MatchLabels = map[string]string{"app": "other"}
+	})
+	if err := w.reconcile(); err == nil {
+		t.Error("it isn't retried")
+	}
+	if got := w.binding().Status.Subjects; len(got) != 1 || got[0].State != v1alpha1.SubjectUnbinding || got[0].Reason != v1alpha1.ReasonNotWritten {
+		t.Errorf("the subjects are %+v", got)
+	}
 }
 
 // A conflict says that the informer is behind, and is nobody's concern.

@@ -705,6 +705,19 @@ func TestConfigMapsAreOfTheirKnativeService(t *testing.T) {
 	}
 }
 
+// The agent of another binding isn't this one's.
+func TestOnlyTheOwnAgentsCount(t *testing.T) {
+	in := newInputs(t, v1alpha1.RolloutNow, "a")
+	in.reconcile()
+	in.ready("a")
+	in.live.Bindings = append(in.live.Bindings, newBinding("younger", 2000))
+	in.b = in.live.Bindings[1]
+	in.reconcile()
+	if got := in.b.Status; got.Bound != 0 || got.NotBound != 1 || got.Subjects[0].AgentImage != "" {
+		t.Errorf("the status of the younger one: %+v", got)
+	}
+}
+
 func TestAListedSubjectSaysWhatRuns(t *testing.T) {
 	in := newInputs(t, v1alpha1.RolloutNow, "a")
 	in.reconcile()

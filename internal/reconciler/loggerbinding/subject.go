@@ -52,6 +52,9 @@ func subjectsOf(b *v1alpha1.LoggerBinding, live Live, platform Platform) (subjec
 		owner := binding.Select(live.Bindings, service)
 		switch {
 		case binding.Selects(b, service) && owner != nil && owner.Name != b.Name:
+			if s.record != nil && s.record.Binding != b.Name {
+				s.status.AgentImage, s.status.Revision = "", ""
+			}
 			s.notBound(v1alpha1.ReasonOtherBinding, fmt.Sprintf("the older LoggerBinding %q selects this Knative Service, too: change spec.subject of one of them", owner.Name))
 		case owner != nil && owner.Name == b.Name:
 			s.follow(b, live.NamespaceIncluded, platform)
