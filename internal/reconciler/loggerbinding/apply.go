@@ -96,7 +96,7 @@ func withRefused(changes Changes, refused map[string]error) []v1alpha1.SubjectSt
 		}
 		status := change.Before
 		if !apierrors.IsConflict(failure) {
-			status.Reason, status.Message = v1alpha1.ReasonNotWritten, failure.Error()
+			status.Reason, status.Message = v1alpha1.ReasonNotWritten, bounded(failure.Error())
 			if change.Bound {
 				status.State = v1alpha1.SubjectNotBound
 			}

@@ -139,16 +139,20 @@ func (s *subject) leave() {
 	s.wait(v1alpha1.ReasonNotSelected, "the binding doesn't select it any more: the next change of its template removes the agent, or rollout: Now in the binding")
 }
 
-// maxMessageBytes bounds a message: Serving's words about a template have no
-// bound, and a status has many subjects.
+// maxMessageBytes bounds a message: those of Serving have no bound, and a status
+// has many subjects.
 const maxMessageBytes = 1024
 
 // wait says why the subject isn't bound, or not as the binding describes it now.
 func (s *subject) wait(reason v1alpha1.SubjectReason, message string) {
+	s.status.Reason, s.status.Message = reason, bounded(message)
+}
+
+func bounded(message string) string {
 	if len(message) > maxMessageBytes {
 		message = strings.ToValidUTF8(message[:maxMessageBytes], "") + "…"
 	}
-	s.status.Reason, s.status.Message = reason, message
+	return message
 }
 
 func (s *subject) notBound(reason v1alpha1.SubjectReason, message string) {
