@@ -14,8 +14,10 @@ const (
 	faultsTests   = "test/faults"
 
 	reconcilerTests = "internal/reconciler/inferenceservice"
-	bindingTests    = "internal/binding"
-	webhookTests    = "internal/webhook"
+
+	bindingReconcilerTests = "internal/reconciler/loggerbinding"
+	bindingTests           = "internal/binding"
+	webhookTests           = "internal/webhook"
 )
 
 // mutants are to outlive changes to the source around them: keep their texts
@@ -276,6 +278,21 @@ var mutants = []mutant{
 		"the Revision before that is named the latest", "internal/knativeservice/applied.go",
 		"return service.IsReady() &&", "return service.Generation == service.Status.ObservedGeneration &&",
 		reconcilerTests, "TestEarlierPodsKeepTheirConfigMaps",
+	},
+	{
+		"the stages of a rollout", "internal/reconciler/loggerbinding/rollout.go",
+		"room := max(0, maxUnready-len(unready))", "room := len(due)",
+		bindingReconcilerTests, "TestARolloutWaitsForWhatItChanged",
+	},
+	{
+		"the ConfigMaps of pods that had an agent", "internal/reconciler/loggerbinding/subject.go",
+		"return s.chosen || !knativeservice.ServesAlone(s.service)", "return false",
+		bindingReconcilerTests, "TestConfigMapsStayWhilePodsMayReadThem",
+	},
+	{
+		"the hash that says whether a bound template is due", "internal/reconciler/loggerbinding/subject.go",
+		"if s.record.LoggerHash == binding.LoggerHash(s.service, b) {", "if false {",
+		bindingReconcilerTests, "TestReconcilesRestartsAndUpgradesMakeNoRevision",
 	},
 	{
 		"the remedy of a refused Knative Service", "internal/reconciler/inferenceservice/apply.go",

@@ -9,6 +9,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -94,7 +96,7 @@ func withRefused(changes Changes, refused map[string]error) []v1alpha1.SubjectSt
 		}
 		status := change.Before
 		if !apierrors.IsConflict(failure) {
-			status.Reason, status.Message = v1alpha1.ReasonNotWritten, failure.Error()
+			status.Reason, status.Message = v1alpha1.ReasonNotWritten, bounded(failure.Error())
 			if change.Bound {
 				status.State = v1alpha1.SubjectNotBound
 			}
@@ -114,5 +116,6 @@ func withRefused(changes Changes, refused map[string]error) []v1alpha1.SubjectSt
 			states = append(states, status)
 		}
 	}
+	slices.SortFunc(states, func(a, b v1alpha1.SubjectStatus) int { return strings.Compare(a.Name, b.Name) })
 	return states
 }

@@ -93,7 +93,7 @@ func (r *Reconciler) liveNamespace(name string) (live Live, err error) {
 	case err != nil:
 		return Live{}, fmt.Errorf("get the namespace: %w", err)
 	default:
-		live.NamespaceIncluded = isIncluded(namespace)
+		live.NamespaceIncluded, live.NamespaceEnds = isIncluded(namespace), namespace.DeletionTimestamp != nil
 	}
 	return live, nil
 }

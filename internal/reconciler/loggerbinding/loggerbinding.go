@@ -52,7 +52,7 @@ func (r *Reconciler) ReconcileKind(ctx context.Context, b *v1alpha1.LoggerBindin
 		return err
 	}
 	live, err := r.live(ctx, b, platform)
-	if err != nil {
+	if err != nil || live.NamespaceEnds {
 		return err
 	}
 	before := b.Status.Status.DeepCopy()
@@ -74,7 +74,7 @@ func (r *Reconciler) ObserveDeletion(ctx context.Context, key types.NamespacedNa
 		return err
 	}
 	live, err := r.liveNamespace(key.Namespace)
-	if err != nil {
+	if err != nil || live.NamespaceEnds {
 		return err
 	}
 	return r.applyDeletion(ctx, PlanDeletion(key.Namespace, key.Name, live, platform))

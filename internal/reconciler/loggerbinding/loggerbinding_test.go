@@ -14,10 +14,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"knative.dev/pkg/apis"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 
 	"github.com/sidenote-dev/sidenote/internal/binding"
+	. "github.com/sidenote-dev/sidenote/internal/testing/v1beta1"
 	"github.com/sidenote-dev/sidenote/pkg/apis/bindings/v1alpha1"
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
 )
@@ -154,6 +156,38 @@ func TestADeletedBindingRestoresEachTemplate(t *testing.T) {
 	}
 }
 
+// The agents of a namespace share the authorities of the cluster.
+func TestTheTrustOfANamespaceGoesWithItsLastAgent(t *testing.T) {
+	w := newWorld(t, withRollout(v1alpha1.RolloutNow))
+	w.put(w.bundles, TrustBundle("knative-eventing", "corporate", map[string]string{"ca.pem": Authority("corporate", 0)}))
+	w.create("iris")
+	w.assertWritten(w.settle(), "create ConfigMap sidenote-trust", "create ConfigMap iris-logger-trust", "update Knative Service iris", "status")
+	w.ready("iris")
+	w.settle()
+	w.delete()
+	w.assertWritten(w.settle(), "update Knative Service iris")
+	w.ready("iris")
+	w.assertWritten(w.settle(), "delete ConfigMap iris-logger-trust", "delete ConfigMap sidenote-trust")
+}
+
+// What is in a namespace that is being deleted goes with it: nothing starts
+// another pod.
+func TestNothingChangesInANamespaceThatEnds(t *testing.T) {
+	w := newWorld(t, withRollout(v1alpha1.RolloutNow))
+	w.create("iris", "rose")
+	w.settle()
+	w.ready("iris")
+	w.includeNamespace(&metav1.Time{})
+	w.owner(func(spec *v1alpha1.LoggerBindingSpec) { spec.Logger.Mode = v1beta1.LogRequest })
+	if err := w.reconcile(); err != nil || slices.ContainsFunc(w.writes, func(write string) bool { return write != "status" }) {
+		t.Errorf("written: %q, %v", w.writes, err)
+	}
+	w.delete()
+	if err := w.reconcile(); err != nil || len(w.writes) > 0 {
+		t.Errorf("written: %q, %v", w.writes, err)
+	}
+}
+
 func TestARefusedServiceIsSaid(t *testing.T) {
 	w := newWorld(t, withRollout(v1alpha1.RolloutNow))
 	w.create("iris")
@@ -165,9 +199,22 @@ func TestARefusedServiceIsSaid(t *testing.T) {
 	if got := w.binding().Status.Subjects[0]; got.State != v1alpha1.SubjectNotBound || got.Reason != v1alpha1.ReasonNotWritten || got.AgentImage != "" {
 		t.Errorf("the subject is %+v", got)
 	}
+	refusal := w.refusal
 	w.refusal = nil
 	w.settle()
 	w.assertSaid(v1alpha1.SubjectsBound, corev1.ConditionTrue, "", "")
+
+	// It isn't selected any more, and keeps its agent.
+	w.refusal = refusal
+	w.owner(func(spec *v1alpha1.LoggerBindingSpec) {
+		spec.Subject.Selector.MatchLabels = map[string]string{"app": "other"}
+	})
+	if err := w.reconcile(); err == nil {
+		t.Error("it isn't retried")
+	}
+	if got := w.binding().Status.Subjects; len(got) != 1 || got[0].State != v1alpha1.SubjectUnbinding || got[0].Reason != v1alpha1.ReasonNotWritten {
+		t.Errorf("the subjects are %+v", got)
+	}
 }
 
 // A conflict says that the informer is behind, and is nobody's concern.

@@ -49,6 +49,9 @@ type Live struct {
 	// NamespaceIncluded says that admission binds the Knative Services of the
 	// namespace.
 	NamespaceIncluded bool
+	// NamespaceEnds says that the namespace is being deleted, with all that is in
+	// it.
+	NamespaceEnds bool
 	// Sink and DeadLetterSink are the results of resolving the destinations.
 	Sink, DeadLetterSink sinks.Resolution
 }

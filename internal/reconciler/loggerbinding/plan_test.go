@@ -705,6 +705,27 @@ func TestConfigMapsAreOfTheirKnativeService(t *testing.T) {
 	}
 }
 
+func TestTheMessageOfASubjectIsBounded(t *testing.T) {
+	s := newSubject(newInputs(t, v1alpha1.RolloutNow, "a").service("a"), nil)
+	s.notBound(v1alpha1.ReasonRefused, strings.Repeat("é", 10_000))
+	if len(s.status.Message) > 1100 || !strings.HasPrefix(s.status.Message, "éé") {
+		t.Errorf("it has %d bytes", len(s.status.Message))
+	}
+}
+
+// The agent of another binding isn't this one's.
+func TestOnlyTheOwnAgentsCount(t *testing.T) {
+	in := newInputs(t, v1alpha1.RolloutNow, "a")
+	in.reconcile()
+	in.ready("a")
+	in.live.Bindings = append(in.live.Bindings, newBinding("younger", 2000))
+	in.b = in.live.Bindings[1]
+	in.reconcile()
+	if got := in.b.Status; got.Bound != 0 || got.NotBound != 1 || got.Subjects[0].AgentImage != "" {
+		t.Errorf("the status of the younger one: %+v", got)
+	}
+}
+
 func TestAListedSubjectSaysWhatRuns(t *testing.T) {
 	in := newInputs(t, v1alpha1.RolloutNow, "a")
 	in.reconcile()

@@ -7,6 +7,7 @@ package loggerbinding
 
 import (
 	"fmt"
+	"strings"
 
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 
@@ -52,6 +53,9 @@ func subjectsOf(b *v1alpha1.LoggerBinding, live Live, platform Platform) (subjec
 		owner := binding.Select(live.Bindings, service)
 		switch {
 		case binding.Selects(b, service) && owner != nil && owner.Name != b.Name:
+			if s.record != nil && s.record.Binding != b.Name {
+				s.status.AgentImage, s.status.Revision = "", ""
+			}
 			s.notBound(v1alpha1.ReasonOtherBinding, fmt.Sprintf("the older LoggerBinding %q selects this Knative Service, too: change spec.subject of one of them", owner.Name))
 		case owner != nil && owner.Name == b.Name:
 			s.follow(b, live.NamespaceIncluded, platform)
@@ -104,12 +108,8 @@ func (s *subject) follow(b *v1alpha1.LoggerBinding, namespaceIncluded bool, plat
 		return
 	}
 	injection, obstacle := binding.With(s.service, b, platform.Platform)
-	switch {
-	case obstacle != nil:
-		s.notBound(v1alpha1.SubjectReason(obstacle.Reason), obstacle.Message)
-		return
-	case s.desired.Sink.Refused:
-		s.notBound(v1alpha1.ReasonSinkIsSelf, "the sink is this Knative Service itself, which would be fed its own events for ever: name another sink, or don't select it")
+	if obstacle != nil {
+		s.notBound(obstacle.Reason, obstacle.Message)
 		return
 	}
 	if s.applied == nil {
@@ -117,7 +117,7 @@ func (s *subject) follow(b *v1alpha1.LoggerBinding, namespaceIncluded bool, plat
 	}
 	s.status.State = v1alpha1.SubjectWaiting
 	if fixed := binding.FixedRevision(&s.service.Spec.Template); fixed != nil {
-		s.wait(v1alpha1.SubjectReason(fixed.Reason), fixed.Message)
+		s.wait(fixed.Reason, fixed.Message)
 		return
 	}
 	s.template, s.injected = injection.Template, &injection.Record
@@ -132,15 +132,27 @@ func (s *subject) follow(b *v1alpha1.LoggerBinding, namespaceIncluded bool, plat
 func (s *subject) leave() {
 	s.status.State = v1alpha1.SubjectUnbinding
 	if fixed := binding.FixedRevision(&s.service.Spec.Template); fixed != nil {
-		s.wait(v1alpha1.SubjectReason(fixed.Reason), fixed.Message)
+		s.wait(fixed.Reason, fixed.Message)
 		return
 	}
 	s.template = s.bare()
 	s.wait(v1alpha1.ReasonNotSelected, "the binding doesn't select it any more: the next change of its template removes the agent, or rollout: Now in the binding")
 }
 
+// maxMessageBytes bounds a message: those of Serving have no bound, and a status
+// has many subjects.
+const maxMessageBytes = 1024
+
+// wait says why the subject isn't bound, or not as the binding describes it now.
 func (s *subject) wait(reason v1alpha1.SubjectReason, message string) {
-	s.status.Reason, s.status.Message = reason, message
+	s.status.Reason, s.status.Message = reason, bounded(message)
+}
+
+func bounded(message string) string {
+	if len(message) > maxMessageBytes {
+		message = strings.ToValidUTF8(message[:maxMessageBytes], "") + "…"
+	}
+	return message
 }
 
 func (s *subject) notBound(reason v1alpha1.SubjectReason, message string) {

@@ -66,7 +66,7 @@ type world struct {
 	reconciler controller.Reconciler
 	recorder   *record.FakeRecorder
 
-	bindings, services, configMaps, namespaces, brokers cache.Indexer
+	bindings, services, configMaps, namespaces, brokers, bundles cache.Indexer
 	// own and shared are the fingerprints that the informers keep of configMaps.
 	own, shared cache.Indexer
 
@@ -82,7 +82,7 @@ func newWorld(t *testing.T, b *v1alpha1.LoggerBinding) *world {
 	t.Helper()
 	w := &world{
 		t: t, recorder: record.NewFakeRecorder(100),
-		bindings: newIndexer(), services: newIndexer(), configMaps: newIndexer(), namespaces: newIndexer(), brokers: newIndexer(),
+		bindings: newIndexer(), services: newIndexer(), configMaps: newIndexer(), namespaces: newIndexer(), brokers: newIndexer(), bundles: newIndexer(),
 		own: newIndexer(), shared: newIndexer(),
 		config: config.FromContextOrDefaults(t.Context()), serving: servingconfig.FromContextOrDefaults(t.Context()),
 	}
@@ -90,10 +90,17 @@ func newWorld(t *testing.T, b *v1alpha1.LoggerBinding) *world {
 	w.ctx = logging.WithLogger(t.Context(), zap.NewNop().Sugar())
 	w.ctx = context.WithValue(w.ctx, addressable.Key{}, w)
 	w.restart()
-	w.put(w.namespaces, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace, Labels: map[string]string{bindings.IncludeLabelKey: "true"}}})
+	w.includeNamespace(nil)
 	w.moveBroker(apis.HTTP("broker-ingress.knative-eventing.svc.cluster.local"))
 	w.put(w.bindings, b)
 	return w
+}
+
+// includeNamespace includes the namespace, which may be being deleted.
+func (w *world) includeNamespace(deleted *metav1.Time) {
+	w.put(w.namespaces, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
+		Name: namespace, DeletionTimestamp: deleted, Labels: map[string]string{bindings.IncludeLabelKey: "true"},
+	}})
 }
 
 // moveBroker has the default Broker appear, or get another address.
@@ -121,7 +128,7 @@ func (w *world) restart() {
 			readers: configmaps.Readers{
 				InferenceServices: v1beta1listers.NewInferenceServiceLister(newIndexer()), Services: services, OfBindings: own,
 			},
-			trustBundles: trustbundles.Of(),
+			trustBundles: trustbundles.Of(corev1listers.NewConfigMapLister(w.bundles).ConfigMaps("knative-eventing")),
 			resolver:     resolver.NewURIResolverFromTracker(w.ctx, &reconcilertesting.FakeTracker{}),
 		}, controller.Options{ConfigStore: w})
 	if err := w.reconciler.(reconciler.LeaderAware).Promote(reconciler.UniversalBucket(), func(reconciler.Bucket, types.NamespacedName) {}); err != nil {
