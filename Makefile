@@ -107,6 +107,10 @@ codegen: ## Write everything that is generated.
 up: ## Start the local cluster with Knative.
 	@go -C hack/cluster run . up
 
+.PHONY: up-kserve
+up-kserve: ## The same, with KServe on top of Knative.
+	@go -C hack/cluster run . up --kserve
+
 .PHONY: down
 down: ## Stop the local cluster. What it built stays.
 	@go -C hack/cluster run . down
