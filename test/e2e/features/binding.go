@@ -28,15 +28,22 @@ import (
 // includeLabel lets bindings change the Knative Services of a namespace.
 const includeLabel = "bindings.sidenote.dev/include"
 
-// addIncludedNamespace labels the namespace of a feature for bindings.
-func addIncludedNamespace(f *feature.Feature) {
-	f.Setup("bindings may change the namespace's services", func(ctx context.Context, t feature.T) {
-		patch := fmt.Sprintf(`{"metadata":{"labels":{%q:"true"}}}`, includeLabel)
-		if _, err := kubeclient.Get(ctx).CoreV1().Namespaces().Patch(ctx, environment.FromContext(ctx).Namespace(),
-			types.MergePatchType, []byte(patch), metav1.PatchOptions{}); err != nil {
-			t.Fatal(err)
+// include labels the namespace of a feature for bindings.
+func include(ctx context.Context, t feature.T) {
+	patch := fmt.Sprintf(`{"metadata":{"labels":{%q:"true"}}}`, includeLabel)
+	if _, err := kubeclient.Get(ctx).CoreV1().Namespaces().Patch(ctx, environment.FromContext(ctx).Namespace(),
+		types.MergePatchType, []byte(patch), metav1.PatchOptions{}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// inOrder makes one step of several: the steps of a phase run at the same time.
+func inOrder(steps ...feature.StepFn) feature.StepFn {
+	return func(ctx context.Context, t feature.T) {
+		for _, step := range steps {
+			step(ctx, t)
 		}
-	})
+	}
 }
 
 // bind applies a LoggerBinding and waits until it knows the address of its

@@ -66,13 +66,12 @@ func owned(team string) kserve.Option {
 func KServeComponents() *feature.Feature {
 	const format, custom, transformed, team = "iris", "custom", "texts", "ai-platform"
 	f := feature.NewFeatureNamed("the components of KServe's InferenceServices log")
-	addIncludedNamespace(f)
 	addBroker(f)
 	addSubscriber(f, team, exact("team", team))
-	f.Setup("there is a binding", bindKServe(v1alpha1.RolloutOnNextChange))
-	f.Setup("there is a model format", kserve.Install(format, owned(team), kserve.WithModelFormat()))
-	f.Setup("there is a custom container", kserve.Install(custom, owned(team), kserve.WithContainer()))
-	f.Setup("there is a transformer", kserve.Install(transformed, owned(team), kserve.WithTransformer(), kserve.WithModelFormat()))
+	f.Setup("there are a binding, a model format, a custom container and a transformer", inOrder(include, bindKServe(v1alpha1.RolloutOnNextChange),
+		kserve.Install(format, owned(team), kserve.WithModelFormat()),
+		kserve.Install(custom, owned(team), kserve.WithContainer()),
+		kserve.Install(transformed, owned(team), kserve.WithTransformer(), kserve.WithModelFormat())))
 	for _, c := range []struct {
 		service, body string
 		// sent is the data of the request event of each component.
@@ -105,15 +104,13 @@ func KServeComponents() *feature.Feature {
 func KServeNow() *feature.Feature {
 	const service, team = "running", "ai-platform"
 	child := kserve.ServiceName(service, kserve.Predictor)
-	var before string
 	f := feature.NewFeatureNamed("a binding of a running InferenceService of KServe")
-	addIncludedNamespace(f)
 	addBroker(f)
 	addSubscriber(f, team, exact("team", team))
-	f.Setup("there is an InferenceService", kserve.Install(service, owned(team), kserve.WithModelFormat()))
+	f.Setup("there is an InferenceService", inOrder(include, kserve.Install(service, owned(team), kserve.WithModelFormat())))
 	f.Requirement("it answers", kserveAnswers(service, instances))
-	f.Assert("it gets the agent in one Revision", func(ctx context.Context, t feature.T) {
-		before = templateOf(ctx, t, child)
+	f.Assert("it gets the agent in one Revision, and is what it was when the binding is gone", func(ctx context.Context, t feature.T) {
+		before := templateOf(ctx, t, child)
 		haveRevisions(ctx, t, child, 1)
 		bindKServe(v1alpha1.RolloutNow)(ctx, t)
 		awaitAgent(ctx, t, child, true)
@@ -123,8 +120,7 @@ func KServeNow() *feature.Feature {
 		}
 		awaitSubject(ctx, t, payloads, child, v1alpha1.SubjectBound, "")
 		haveRevisions(ctx, t, child, 2)
-	})
-	f.Assert("it is what it was when the binding is gone", func(ctx context.Context, t feature.T) {
+
 		if err := loggerbinding.Delete(ctx, payloads); err != nil {
 			t.Fatal(err)
 		}
@@ -146,19 +142,18 @@ func KServeCanary() *feature.Feature {
 	const service, team = "canary", "ai-platform"
 	child := kserve.ServiceName(service, kserve.Predictor)
 	f := feature.NewFeatureNamed("a canary of KServe")
-	addIncludedNamespace(f)
 	addBroker(f)
 	addSubscriber(f, team, exact("team", team))
-	f.Setup("there is an InferenceService", kserve.Install(service, kserve.WithModelFormat(), kserve.WithAnnotations(map[string]string{
+	f.Setup("there is an InferenceService", inOrder(include, kserve.Install(service, kserve.WithModelFormat(), kserve.WithAnnotations(map[string]string{
 		"team": team, "owner": "ml-ops", "serving.kserve.io/enable-tag-routing": "true",
-	})))
+	}))))
 	f.Requirement("it answers", kserveAnswers(service, instances))
-	f.Assert("a binding waits for the owner's change", func(ctx context.Context, t feature.T) {
+	f.Assert("the binding waits for the canary, and all traffic gives events once it is the canary's", func(ctx context.Context, t feature.T) {
 		bindKServe(v1alpha1.RolloutOnNextChange)(ctx, t)
 		awaitSubject(ctx, t, payloads, child, v1alpha1.SubjectWaiting, "")
 		haveRevisions(ctx, t, child, 1)
-	})
-	f.Assert("the canary has the agent, and the previous Revision has not", func(ctx context.Context, t feature.T) {
+
+		// The canary has the agent, and the previous Revision has not.
 		if err := kserve.Update(ctx, service, func(service *unstructured.Unstructured) error {
 			return errors.Join(
 				unstructured.SetNestedField(service.Object, int64(50), "spec", "predictor", "canaryTrafficPercent"),
@@ -183,8 +178,7 @@ func KServeCanary() *feature.Feature {
 		if events := subscriber.Events(ctx, team, ofExchange(unseen)); len(events) != 0 {
 			t.Errorf("the Revision without an agent gave %v", events)
 		}
-	})
-	f.Assert("all traffic gives events once it is the canary's", func(ctx context.Context, t feature.T) {
+
 		if err := kserve.Update(ctx, service, func(service *unstructured.Unstructured) error {
 			unstructured.RemoveNestedField(service.Object, "spec", "predictor", "canaryTrafficPercent")
 			return nil
@@ -216,16 +210,15 @@ func KServeUpdate() *feature.Feature {
 	const service, other, before, after = "updated", "staying", "before", "after"
 	child := kserve.ServiceName(service, kserve.Predictor)
 	f := feature.NewFeatureNamed("an update and a deletion of KServe's InferenceService")
-	addIncludedNamespace(f)
 	addBroker(f)
 	addSubscriber(f, before, exact("team", before))
 	addSubscriber(f, after, exact("team", after))
-	f.Setup("there is a binding", bindKServe(v1alpha1.RolloutOnNextChange))
-	f.Setup("there is an InferenceService", kserve.Install(service, owned(before), kserve.WithModelFormat()))
-	f.Setup("there is another", kserve.Install(other, owned(before), kserve.WithContainer()))
+	f.Setup("there are a binding and two InferenceServices", inOrder(include, bindKServe(v1alpha1.RolloutOnNextChange),
+		kserve.Install(service, owned(before), kserve.WithModelFormat()),
+		kserve.Install(other, owned(before), kserve.WithContainer())))
 	f.Requirement("it answers", kserveAnswers(service, instances))
 	f.Requirement("the other answers", kserveAnswers(other, instances))
-	f.Assert("a changed annotation gives one Revision, whose events carry it", func(ctx context.Context, t feature.T) {
+	f.Assert("a changed annotation gives one Revision, whose events carry it, and a deletion leaves nothing", func(ctx context.Context, t feature.T) {
 		askUntilSeen(ctx, t, service, instances, before, subscriber.WithSource(child))
 		if err := kserve.Annotate(ctx, service, "team", after); err != nil {
 			t.Fatal(err)
@@ -233,8 +226,7 @@ func KServeUpdate() *feature.Feature {
 		askUntilSeen(ctx, t, service, instances, after, subscriber.WithSource(child))
 		awaitAgent(ctx, t, child, true)
 		haveRevisions(ctx, t, child, 2)
-	})
-	f.Assert("a deletion leaves nothing of it", func(ctx context.Context, t feature.T) {
+
 		if err := kserve.Delete(ctx, service); err != nil {
 			t.Fatal(err)
 		}
@@ -262,10 +254,9 @@ func KServeLogger() *feature.Feature {
 	const service = "own-logger"
 	child := kserve.ServiceName(service, kserve.Predictor)
 	f := feature.NewFeatureNamed("an InferenceService with KServe's own logger")
-	addIncludedNamespace(f)
 	addBroker(f)
-	f.Setup("there is a binding", bindKServe(v1alpha1.RolloutNow))
-	f.Setup("there is an InferenceService with a logger", kserve.Install(service, owned("x"), kserve.WithModelFormat(), kserve.WithLogger("http://nowhere.example")))
+	f.Setup("there are a binding and an InferenceService with a logger", inOrder(include, bindKServe(v1alpha1.RolloutNow),
+		kserve.Install(service, owned("x"), kserve.WithModelFormat(), kserve.WithLogger("http://nowhere.example"))))
 	f.Assert("its template has no agent, and the binding says why", func(ctx context.Context, t feature.T) {
 		awaitSubject(ctx, t, payloads, child, v1alpha1.SubjectNotBound, "Conflict")
 		knative, err := knativeService(ctx, child)
@@ -287,8 +278,8 @@ func KServeNotIncluded() *feature.Feature {
 	child := kserve.ServiceName(service, kserve.Predictor)
 	f := feature.NewFeatureNamed("an InferenceService of KServe in a namespace without the label")
 	addBroker(f)
-	f.Setup("there is a binding", bindKServe(v1alpha1.RolloutNow))
-	f.Setup("there is an InferenceService", kserve.Install(service, owned("x"), kserve.WithModelFormat()))
+	f.Setup("there are a binding and an InferenceService", inOrder(bindKServe(v1alpha1.RolloutNow),
+		kserve.Install(service, owned("x"), kserve.WithModelFormat())))
 	f.Requirement("it answers", kserveAnswers(service, instances))
 	f.Assert("its template has no agent, and the binding says why", func(ctx context.Context, t feature.T) {
 		awaitSubject(ctx, t, payloads, child, v1alpha1.SubjectNotBound, "NamespaceNotIncluded")

@@ -34,11 +34,10 @@ const (
 // has seen what was done before.
 func SteadyKServe() *feature.Feature {
 	f := feature.NewFeatureNamed("a steady InferenceService of KServe")
-	addIncludedNamespace(f)
 	addBroker(f)
-	f.Setup("there is a binding", bindKServe(v1alpha1.RolloutNow))
-	f.Setup("there is an InferenceService", kserve.Install(steady, owned("x"), kserve.WithTransformer(), kserve.WithModelFormat()))
-	f.Setup("there is another", kserve.Install(probe, owned("x"), kserve.WithContainer()))
+	f.Setup("there are a binding and two InferenceServices", inOrder(include, bindKServe(v1alpha1.RolloutNow),
+		kserve.Install(steady, owned("x"), kserve.WithTransformer(), kserve.WithModelFormat()),
+		kserve.Install(probe, owned("x"), kserve.WithContainer())))
 	f.Requirement("it answers", kserveAnswers(steady, texts))
 	f.Requirement("the other answers", kserveAnswers(probe, instances))
 	f.Assert("they have agents", func(ctx context.Context, t feature.T) {
