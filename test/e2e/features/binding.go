@@ -71,7 +71,7 @@ func awaitSubject(ctx context.Context, t feature.T, binding, service string, sta
 			return err
 		case subject == nil:
 			return fmt.Errorf("it doesn't name it")
-		case subject.State != state || reason != "" && subject.Reason != reason:
+		case subject.State != state || reason != "" && string(subject.Reason) != reason:
 			return fmt.Errorf("it says %s, %s: %s", subject.State, subject.Reason, subject.Message)
 		}
 		return nil
