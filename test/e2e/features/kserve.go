@@ -185,19 +185,7 @@ func KServeCanary() *feature.Feature {
 		}); err != nil {
 			t.Fatal(err)
 		}
-		eventually(ctx, t, "all traffic to be the canary's", func(ctx context.Context) error {
-			knative, err := knativeService(ctx, child)
-			if err != nil {
-				return err
-			}
-			for _, target := range knative.Status.Traffic {
-				if target.RevisionName == knative.Status.LatestReadyRevisionName && target.Percent != nil && *target.Percent == 100 {
-					return nil
-				}
-			}
-			return fmt.Errorf("the traffic is %v", knative.Status.Traffic)
-		})
-		eventsOfKServe(ctx, t, service, instances, team, 2)
+		awaitAllTraffic(ctx, t, service, team)
 		haveRevisions(ctx, t, child, 2)
 	})
 	return f
@@ -367,6 +355,38 @@ func eventsOfKServe(ctx context.Context, t feature.T, service, body, at string, 
 		t.Fatalf("%s got %d events of one exchange, want %d: %v", at, len(events), want, events)
 	}
 	return events
+}
+
+// awaitAllTraffic waits until ten requests in a row, to the URL of an
+// InferenceService, have given their events. The ingress may hear of a changed
+// split a moment after the Knative Service says so.
+func awaitAllTraffic(ctx context.Context, t feature.T, service, at string) {
+	url, err := kserve.URL(ctx, service)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const inARow = 10
+	var exchanges []string
+	eventually(ctx, t, "events of all traffic of "+service, func(ctx context.Context) error {
+		seen := 0
+		for _, requestID := range exchanges {
+			if len(subscriber.Events(ctx, at, ofExchange(requestID))) == 2 {
+				seen++
+			}
+		}
+		if seen == inARow {
+			return nil
+		}
+		exchanges = nil
+		for range inARow {
+			requestID := newRequestID()
+			if err := ask(ctx, url, instances, requestID); err != nil {
+				return err
+			}
+			exchanges = append(exchanges, requestID)
+		}
+		return fmt.Errorf("%d of %d requests gave two events", seen, inARow)
+	})
 }
 
 // oneComponent gives an error unless the events of a component are the request

@@ -20,6 +20,7 @@ import (
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/util/retry"
 	"knative.dev/pkg/apis"
+	duckv1 "knative.dev/pkg/apis/duck/v1"
 	"knative.dev/pkg/injection/clients/dynamicclient"
 	"knative.dev/reconciler-test/pkg/environment"
 	"knative.dev/reconciler-test/pkg/feature"
@@ -125,9 +126,16 @@ func GVR() schema.GroupVersionResource {
 	return schema.GroupVersionResource{Group: "serving.kserve.io", Version: "v1beta1", Resource: "inferenceservices"}
 }
 
-// IsReady waits until an InferenceService is ready.
+// IsReady waits until an InferenceService is ready. KServe gives it the
+// observedGeneration of a Knative Service, which says nothing of its own.
 func IsReady(name string) feature.StepFn {
-	return k8s.IsReady(GVR(), name)
+	return func(ctx context.Context, t feature.T) {
+		if err := k8s.WaitForResourceCondition(ctx, t, environment.FromContext(ctx).Namespace(), name, GVR(), func(service duckv1.KResource) bool {
+			return service.GetStatus().GetCondition(apis.ConditionReady).IsTrue()
+		}); err != nil {
+			t.Fatalf("InferenceService %s: %v", name, err)
+		}
+	}
 }
 
 // ServiceName is the name of the Knative Service of a component, and so the
