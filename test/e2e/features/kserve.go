@@ -185,7 +185,7 @@ func KServeCanary() *feature.Feature {
 		}); err != nil {
 			t.Fatal(err)
 		}
-		awaitAllTraffic(ctx, t, service, team)
+		awaitAllTraffic(ctx, t, service, latest, team)
 		haveRevisions(ctx, t, child, 2)
 	})
 	return f
@@ -358,34 +358,33 @@ func eventsOfKServe(ctx context.Context, t feature.T, service, body, at string, 
 }
 
 // awaitAllTraffic waits until ten requests in a row, to the URL of an
-// InferenceService, have given their events. The ingress may hear of a changed
-// split a moment after the Knative Service says so.
-func awaitAllTraffic(ctx context.Context, t feature.T, service, at string) {
+// InferenceService, have given their events by those of a request after them to
+// a Revision that has the agent. The ingress may hear of a changed split a
+// moment after the Knative Service says so.
+func awaitAllTraffic(ctx context.Context, t feature.T, service string, bound *apis.URL, at string) {
 	url, err := kserve.URL(ctx, service)
 	if err != nil {
 		t.Fatal(err)
 	}
-	const inARow = 10
-	var exchanges []string
 	eventually(ctx, t, "events of all traffic of "+service, func(ctx context.Context) error {
-		seen := 0
-		for _, requestID := range exchanges {
-			if len(subscriber.Events(ctx, at, ofExchange(requestID))) == 2 {
-				seen++
-			}
-		}
-		if seen == inARow {
-			return nil
-		}
-		exchanges = nil
-		for range inARow {
-			requestID := newRequestID()
-			if err := ask(ctx, url, instances, requestID); err != nil {
+		exchanges := make([]string, 10)
+		for i := range exchanges {
+			exchanges[i] = newRequestID()
+			if err := ask(ctx, url, instances, exchanges[i]); err != nil {
 				return err
 			}
-			exchanges = append(exchanges, requestID)
 		}
-		return fmt.Errorf("%d of %d requests gave two events", seen, inARow)
+		last := newRequestID()
+		if err := ask(ctx, bound, instances, last); err != nil {
+			return err
+		}
+		awaitTypes(ctx, t, at, last, []string{requestType, responseType})
+		for _, requestID := range exchanges {
+			if err := expect("the number of events of "+requestID, len(subscriber.Events(ctx, at, ofExchange(requestID))), 2); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 
