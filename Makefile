@@ -99,6 +99,12 @@ soak-short:
 e2e: ## The end-to-end suite, on the local cluster or your own.
 	@./hack/e2e.sh
 
+# Not a part of make test: KServe takes minutes to build and a third of the
+# cluster's memory. The rest of the suite doesn't need it.
+.PHONY: e2e-kserve
+e2e-kserve: ## The end-to-end suite of KServe with a LoggerBinding.
+	@./hack/e2e-kserve.sh
+
 .PHONY: codegen
 codegen: ## Write everything that is generated.
 	@./hack/update-codegen.sh
@@ -106,6 +112,10 @@ codegen: ## Write everything that is generated.
 .PHONY: up
 up: ## Start the local cluster with Knative.
 	@go -C hack/cluster run . up
+
+.PHONY: up-kserve
+up-kserve: ## The same, with KServe on top of Knative.
+	@go -C hack/cluster run . up --kserve
 
 .PHONY: down
 down: ## Stop the local cluster. What it built stays.

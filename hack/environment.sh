@@ -16,7 +16,8 @@ own_cluster() {
   [[ -n ${KUBECONFIG:-} && -n ${KO_DOCKER_REPO:-} && ${KUBECONFIG} != "$PWD"/.cluster/* ]]
 }
 
-# prepare_cluster leaves a cluster with Knative in the environment.
+# prepare_cluster leaves a cluster with Knative in the environment, and with
+# KServe if its argument is --kserve.
 prepare_cluster() {
   if own_cluster; then
     say "Using the cluster of KUBECONFIG=$KUBECONFIG"
@@ -27,10 +28,13 @@ prepare_cluster() {
     for crd in services.serving.knative.dev brokers.eventing.knative.dev; do
       kubectl get crd "$crd" >/dev/null || fail "this needs Knative Serving and Eventing in the cluster"
     done
+    if [[ ${1:-} == --kserve ]]; then
+      kubectl get crd inferenceservices.serving.kserve.io >/dev/null || fail "this needs KServe in the cluster"
+    fi
     return
   fi
   say 'Starting a local cluster (the first time builds it: some 20 minutes on 2 cores)'
-  go -C hack/cluster run . up
+  go -C hack/cluster run . up "$@"
   local exports
   exports=$(go -C hack/cluster run . env)
   eval "$exports"

@@ -50,6 +50,7 @@ func subjects(node string) map[string]subject {
 		"proxy":                    {name: "system:kube-proxy"},
 		"coredns":                  {name: "coredns"},
 		"traefik":                  {name: "traefik"},
+		"kserve-webhook":           {name: "kserve-webhook", hosts: []string{"kserve-webhook-server-service.kserve.svc"}},
 	}
 }
 

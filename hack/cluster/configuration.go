@@ -8,8 +8,10 @@ package main
 import (
 	"bytes"
 	"embed"
+	"encoding/base64"
 	"fmt"
 	"io/fs"
+	"os"
 	"path"
 	"strings"
 	"syscall"
@@ -17,8 +19,9 @@ import (
 )
 
 // files are the configurations of the node (files/node), what the cluster
-// itself is given (files/cluster), and the changes to Knative's manifests
-// (files/serving, files/eventing). All are templates over settings.
+// itself is given (files/cluster, files/kserve-namespace), and the changes to
+// the manifests of each distribution (files/serving, files/eventing,
+// files/kserve). All are templates over settings.
 //
 //go:embed files
 var files embed.FS
@@ -47,6 +50,20 @@ func (settings) DNSAddress() string               { return dnsIP }
 func (settings) ClusterDomain() string            { return clusterDomain }
 func (settings) IngressPort() int                 { return ingressPort }
 func (settings) InnerIngressPort() int            { return innerIngressPort }
+
+// Base64 reads a file for a Secret.
+func (settings) Base64(path string) (string, error) {
+	data, err := os.ReadFile(path)
+	return base64.StdEncoding.EncodeToString(data), err
+}
+
+// authorityPlaceholder stands in rendered manifests for authorityBundle, which
+// changes with each life of the cluster while the manifests stay.
+const authorityPlaceholder = "AUTHORITY-OF-THE-CLUSTER"
+
+// authorityBundle is the certificate of the cluster's authority as the
+// caBundle of a webhook.
+func (s settings) authorityBundle() (string, error) { return s.Base64(s.certificate("ca")) }
 
 // render renders the files below a folder, by their path relative to it.
 func render(folder string, s settings) (map[string][]byte, error) {

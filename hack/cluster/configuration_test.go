@@ -6,7 +6,9 @@ SPDX-License-Identifier: Apache-2.0
 package main
 
 import (
+	"encoding/base64"
 	"encoding/json"
+	"os"
 	"strings"
 	"testing"
 )
@@ -19,8 +21,20 @@ func exampleSettings() settings {
 }
 
 func TestAllFilesRender(t *testing.T) {
-	for _, folder := range []string{"node", "cluster", "serving", "eventing"} {
-		rendered, err := render(folder, exampleSettings())
+	s := exampleSettings()
+	s.layout = newLayout(t.TempDir())
+	if err := ensureCertificates(s.layout, s.Name); err != nil {
+		t.Fatal(err)
+	}
+	folders := []string{"node"}
+	for _, f := range []platform{knative, kserve} {
+		folders = append(folders, f.prerequisites)
+		for _, d := range f.distributions {
+			folders = append(folders, d.name)
+		}
+	}
+	for _, folder := range folders {
+		rendered, err := render(folder, s)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -31,6 +45,37 @@ func TestAllFilesRender(t *testing.T) {
 			if strings.Contains(string(data), "{{") {
 				t.Errorf("%s/%s isn't rendered whole", folder, name)
 			}
+		}
+	}
+}
+
+// The manifests outlive the cluster and its authority.
+func TestWebhooksTrustTheAuthorityOfTheirCluster(t *testing.T) {
+	s := exampleSettings()
+	s.layout = newLayout(t.TempDir())
+	changes, err := render("kserve", s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(changes["kustomization.yaml"]), "value: "+authorityPlaceholder+"}") {
+		t.Errorf("no webhook has the placeholder %s", authorityPlaceholder)
+	}
+	for range 2 {
+		if err := ensureCertificates(s.layout, s.Name); err != nil {
+			t.Fatal(err)
+		}
+		authority, err := os.ReadFile(s.certificate("ca"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bundle, err := s.authorityBundle(); err != nil || bundle != base64.StdEncoding.EncodeToString(authority) {
+			t.Errorf("another bundle than the authority: %s, %v", bundle, err)
+		}
+		if after, err := render("kserve", s); err != nil || string(after["kustomization.yaml"]) != string(changes["kustomization.yaml"]) {
+			t.Errorf("another authority changes what is built: %v", err)
+		}
+		if err := os.RemoveAll(s.state()); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

@@ -28,14 +28,16 @@ func (l layout) path(elements ...string) string {
 
 // bin holds what was built; sources what had to be prepared for that; debian
 // what was unpacked from Debian packages. These, the images and the rendered
-// Knative survive down.
+// manifests survive down.
 func (l layout) bin(name string) string       { return l.path("bin", name) }
 func (l layout) debian(path ...string) string { return l.path(append([]string{"debian"}, path...)...) }
 func (l layout) sources(path ...string) string {
 	return l.path(append([]string{"src"}, path...)...)
 }
-func (l layout) knative(path ...string) string {
-	return l.path(append([]string{"knative"}, path...)...)
+
+// manifests holds the rendered manifests of a platform.
+func (l layout) manifests(platform string, path ...string) string {
+	return l.path(append([]string{platform}, path...)...)
 }
 func (l layout) registry() string { return l.path("registry") }
 func (l layout) stamps() string   { return l.path("stamps") }
@@ -54,7 +56,7 @@ func (l layout) kubeconfig(n string) string { return l.path("state", n+".kubecon
 func (l layout) config(n string) string     { return l.path("state", "config", n) }
 func (l layout) data(n string) string       { return l.path("state", n) }
 func (l layout) containerdSocket() string   { return l.path("state", "containerd.sock") }
-func (l layout) installed() string          { return l.path("state", "knative-installed") }
+func (l layout) installed(p string) string  { return l.path("state", p+"-installed") }
 
 // record is where identity is kept.
 func (l layout) record() string { return l.path("cluster.json") }

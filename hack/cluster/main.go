@@ -23,6 +23,7 @@ import (
 const usage = `Usage: go -C hack/cluster run . COMMAND
 
   up              bring the cluster up, or what of it isn't
+  up --kserve     the same, with KServe on top of Knative
   build           build Kubernetes' programs and start nothing; needs no root
   down            end it and drop its state; what was built stays
   down --purge    and remove the folder .cluster too
@@ -57,17 +58,9 @@ func run(ctx context.Context, arguments []string) error {
 	l := newLayout(checkout)
 	switch strings.Join(arguments, " ") {
 	case "up":
-		return locked(l, func() error {
-			s, err := up(ctx, l, os.Stderr)
-			switch {
-			case ctx.Err() != nil:
-				return errors.New("interrupted; another up goes on from here")
-			case err != nil:
-				return err
-			}
-			fmt.Printf("\nThe cluster is up. To use it from this shell:\n\n%s\nor: eval \"$(go -C hack/cluster run . env)\"\n", exports(s, ""))
-			return nil
-		})
+		return locked(l, func() error { return upAndSay(ctx, l, knative) })
+	case "up --kserve":
+		return locked(l, func() error { return upAndSay(ctx, l, knative, kserve) })
 	case "build":
 		return locked(l, func() error { return kubernetes.run(ctx, newProgress(os.Stderr), l) })
 	case "down":
@@ -87,6 +80,19 @@ func run(ctx context.Context, arguments []string) error {
 		fmt.Fprint(os.Stderr, usage)
 		return errors.New("no such command: " + strconv.Quote(strings.Join(arguments, " ")))
 	}
+}
+
+// upAndSay brings the cluster up and prints how to use it.
+func upAndSay(ctx context.Context, l layout, platforms ...platform) error {
+	s, err := up(ctx, l, os.Stderr, platforms...)
+	switch {
+	case ctx.Err() != nil:
+		return errors.New("interrupted; another up goes on from here")
+	case err != nil:
+		return err
+	}
+	fmt.Printf("\nThe cluster is up. To use it from this shell:\n\n%s\nor: eval \"$(go -C hack/cluster run . env)\"\n", exports(s, ""))
+	return nil
 }
 
 func locked(l layout, work func() error) error {

@@ -13,7 +13,7 @@ import (
 	"strings"
 )
 
-// distribution is a part of Knative: which files of its modules make it up.
+// distribution is a part of a platform: which files of its modules make it up.
 type distribution struct {
 	// name is that of the folder with the changes, and of the result.
 	name      string
@@ -21,29 +21,13 @@ type distribution struct {
 	sources   []source
 }
 
-// source is a folder of a module of third_party/knative.
+// source is a folder of a module that third_party pins.
 type source struct {
 	module string
 	folder string
-	// without are files that the local cluster does without.
+	// without are files, and folders within the folder, that the local cluster
+	// does without.
 	without []string
-}
-
-var distributions = []distribution{
-	{name: "serving", namespace: "knative-serving", sources: []source{
-		{module: "knative.dev/networking", folder: "config"},
-		{module: "knative.dev/caching", folder: "config"},
-		{module: "knative.dev/serving", folder: "config/core", without: []string{"activator-hpa.yaml", "webhook-hpa.yaml"}},
-	}},
-	{name: "eventing", namespace: "knative-eventing", sources: []source{
-		{module: "knative.dev/eventing", folder: "config/core", without: []string{
-			"job-sink.yaml", "pingsource-mt-adapter.yaml", "request-reply.yaml", "webhook-hpa.yaml",
-		}},
-		// The controller refers to these, though nothing here runs them.
-		{module: "knative.dev/eventing", folder: "third_party/eventing-integrations-latest"},
-		{module: "knative.dev/eventing", folder: "config/channels/in-memory-channel"},
-		{module: "knative.dev/eventing", folder: "config/brokers/mt-channel-broker", without: []string{"hpa.yaml"}},
-	}},
 }
 
 // collect joins the manifests of a folder to one.
@@ -54,12 +38,18 @@ func (s source) collect(module fs.FS) (string, error) {
 	}
 	var documents []string
 	err := fs.WalkDir(module, s.folder, func(name string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || path.Ext(name) != ".yaml" {
+		if err != nil {
 			return err
 		}
 		// Deployments of that name only: CRDs have the same names.
 		if _, omit := omitted[path.Base(name)]; omit && !strings.Contains(name, "/resources/") {
 			omitted[path.Base(name)] = true
+			if entry.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if entry.IsDir() || path.Ext(name) != ".yaml" || path.Base(name) == "kustomization.yaml" {
 			return nil
 		}
 		data, err := fs.ReadFile(module, name)

@@ -29,6 +29,21 @@ func TestCollectLeavesOutDeploymentsOnly(t *testing.T) {
 	}
 }
 
+func TestCollectLeavesOutFolders(t *testing.T) {
+	module := fstest.MapFS{
+		"config/crd/kustomization.yaml":       {Data: []byte("kind: Kustomization\n")},
+		"config/crd/services.yaml":            {Data: []byte("kind: CustomResourceDefinition # services\n")},
+		"config/crd/other/kustomization.yaml": {Data: []byte("kind: Kustomization\n")},
+		"config/crd/other/others.yaml":        {Data: []byte("kind: CustomResourceDefinition # others\n")},
+		"config/crd/kept/kept.yaml":           {Data: []byte("kind: CustomResourceDefinition # kept\n")},
+	}
+	got, err := source{module: "m", folder: "config/crd", without: []string{"other"}}.collect(module)
+	want := "kind: CustomResourceDefinition # kept\n---\nkind: CustomResourceDefinition # services\n"
+	if err != nil || got != want {
+		t.Errorf("got %q, %v; want %q", got, err, want)
+	}
+}
+
 func TestSplitDefinitions(t *testing.T) {
 	definitions, others := splitDefinitions(strings.Join([]string{
 		"apiVersion: v1\nkind: ConfigMap\ndata:\n  a: |\n    kind: CustomResourceDefinition\n",

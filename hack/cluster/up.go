@@ -18,9 +18,10 @@ import (
 	"time"
 )
 
-// up brings the cluster up, from whatever state it is in, and returns once
-// all of it is ready.
-func up(ctx context.Context, l layout, out io.Writer) (settings, error) {
+// up brings the cluster up with some platforms, from whatever state it is in,
+// and returns once all of it is ready. It leaves a platform alone that it isn't
+// told of.
+func up(ctx context.Context, l layout, out io.Writer, platforms ...platform) (settings, error) {
 	if err := thisMachine(l).unfit(); err != nil {
 		return settings{}, err
 	}
@@ -41,7 +42,7 @@ func up(ctx context.Context, l layout, out io.Writer) (settings, error) {
 			return s, err
 		}
 	}
-	if err := buildAndStart(ctx, p, s); err != nil {
+	if err := buildAndStart(ctx, p, s, platforms); err != nil {
 		if ctx.Err() == nil {
 			diagnose(l, out)
 		}
@@ -51,18 +52,17 @@ func up(ctx context.Context, l layout, out io.Writer) (settings, error) {
 }
 
 // buildAndStart does what comes once the programs are there.
-func buildAndStart(ctx context.Context, p *progress, s settings) error {
+func buildAndStart(ctx context.Context, p *progress, s settings, platforms []platform) error {
 	if err := p.stage("starting Kubernetes", "", func() error { return startNode(ctx, s) }); err != nil {
 		return err
 	}
-	if err := buildKnative(ctx, p, s); err != nil {
-		return err
-	}
 	k := newKubectl(s.layout)
-	if err := installKnative(ctx, p, s, k); err != nil {
-		return err
+	for _, f := range platforms {
+		if err := f.bringUp(ctx, p, s, k); err != nil {
+			return err
+		}
 	}
-	return p.stage("waiting for Knative", "", func() error { return awaitKnative(ctx, s, k) })
+	return nil
 }
 
 // startNode makes the namespace, the cgroup and the configuration, and starts

@@ -64,13 +64,15 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-// newEnvironment makes a namespace for a test. It is deleted when the test
-// succeeds, and kept for a look otherwise.
-func newEnvironment(t *testing.T) (context.Context, environment.Environment) {
+// newEnvironment makes a namespace for a test, and the images of the packages
+// that it needs beyond those of all tests. The namespace is deleted when the
+// test succeeds, and kept for a look otherwise.
+func newEnvironment(t *testing.T, packages ...string) (context.Context, environment.Environment) {
+	packages = append(packages, "knative.dev/reconciler-test/cmd/eventshub", inferenceservice.ModelPackage, tlsfront.Package, features.CrashPackage)
 	options := []environment.EnvOpts{
 		environment.WithTestLogger(t),
 		environment.WithPollTimings(pollInterval, pollTimeout),
-		environment.RegisterPackage("knative.dev/reconciler-test/cmd/eventshub", inferenceservice.ModelPackage, tlsfront.Package, features.CrashPackage),
+		environment.RegisterPackage(packages...),
 		knative.WithKnativeNamespace("knative-eventing"),
 		knative.WithLoggingConfig,
 		knative.WithObservabilityConfig,

@@ -241,25 +241,30 @@ func setConfigIn(ctx context.Context, t feature.T, namespace, name, key, value s
 // restartController replaces the controller's pods and waits for the new
 // ones.
 func restartController(ctx context.Context, t feature.T) {
+	restart(ctx, t, systemNamespace, controllerDeployment)
+}
+
+// restart replaces the pods of a Deployment and waits for the new ones.
+func restart(ctx context.Context, t feature.T, namespace, name string) {
 	client := kubeclient.Get(ctx)
-	deployment, err := client.AppsV1().Deployments(systemNamespace).Get(ctx, controllerDeployment, metav1.GetOptions{})
+	deployment, err := client.AppsV1().Deployments(namespace).Get(ctx, name, metav1.GetOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	pods := metav1.ListOptions{LabelSelector: metav1.FormatLabelSelector(deployment.Spec.Selector)}
-	old, err := client.CoreV1().Pods(systemNamespace).List(ctx, pods)
+	old, err := client.CoreV1().Pods(namespace).List(ctx, pods)
 	if err != nil {
 		t.Fatal(err)
 	}
 	gone := make(map[string]bool)
 	for i := range old.Items {
 		gone[old.Items[i].Name] = true
-		if err := client.CoreV1().Pods(systemNamespace).Delete(ctx, old.Items[i].Name, metav1.DeleteOptions{}); err != nil {
+		if err := client.CoreV1().Pods(namespace).Delete(ctx, old.Items[i].Name, metav1.DeleteOptions{}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	eventually(ctx, t, "the controller's new pods", func(ctx context.Context) error {
-		now, err := client.CoreV1().Pods(systemNamespace).List(ctx, pods)
+	eventually(ctx, t, "the new pods of "+name, func(ctx context.Context) error {
+		now, err := client.CoreV1().Pods(namespace).List(ctx, pods)
 		if err != nil {
 			return err
 		}
@@ -268,7 +273,7 @@ func restartController(ctx context.Context, t feature.T) {
 				return fmt.Errorf("%s is still there", now.Items[i].Name)
 			}
 		}
-		deployment, err := client.AppsV1().Deployments(systemNamespace).Get(ctx, controllerDeployment, metav1.GetOptions{})
+		deployment, err := client.AppsV1().Deployments(namespace).Get(ctx, name, metav1.GetOptions{})
 		if err != nil {
 			return err
 		}

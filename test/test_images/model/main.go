@@ -25,6 +25,8 @@ SPDX-License-Identifier: Apache-2.0
 //	MODEL_LISTEN_DELAY  a duration without a listener, as of a large import
 //	MODEL_LOAD_DELAY    a duration after that with everything but liveness
 //	                    answered by 503 (gRPC: UNAVAILABLE), as of large weights
+//	MODEL_DIR           a folder in which something must be, as of a storage
+//	                    initializer; without it there are no files
 //
 // A request says how it is answered, by headers that are gRPC metadata alike:
 //
@@ -72,6 +74,9 @@ func run(ctx context.Context, log *slog.Logger) error {
 	}
 	loadDelay, err := durationFromEnv("MODEL_LOAD_DELAY")
 	if err != nil {
+		return err
+	}
+	if err := lookForModel(os.Getenv("MODEL_DIR")); err != nil {
 		return err
 	}
 	port := os.Getenv("PORT")
@@ -122,6 +127,21 @@ func durationFromEnv(name string) (time.Duration, error) {
 		return 0, fmt.Errorf("%s: %w; write it as 10s or 500ms", name, err)
 	}
 	return d, nil
+}
+
+// lookForModel gives an error if a folder is named and nothing is in it.
+func lookForModel(folder string) error {
+	if folder == "" {
+		return nil
+	}
+	files, err := os.ReadDir(folder)
+	if err != nil {
+		return fmt.Errorf("MODEL_DIR: %w", err)
+	}
+	if len(files) == 0 {
+		return fmt.Errorf("MODEL_DIR: %s is empty; a storage initializer should have filled it", folder)
+	}
+	return nil
 }
 
 // sleep waits for d and says whether it was waited for in full.
