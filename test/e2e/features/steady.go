@@ -70,7 +70,7 @@ func TenReconciles() *feature.Feature {
 			awaitReconciled(ctx, t)
 		}
 		unchanged()
-		restartController(ctx, t)
+		restart(ctx, t, controllerDeployment)
 		awaitReconciled(ctx, t)
 		unchanged()
 	})
@@ -238,11 +238,11 @@ func setConfigIn(ctx context.Context, t feature.T, namespace, name, key, value s
 	return restore
 }
 
-// restartController replaces the controller's pods and waits for the new
+// restart replaces the pods of a Deployment of Sidenote and waits for the new
 // ones.
-func restartController(ctx context.Context, t feature.T) {
+func restart(ctx context.Context, t feature.T, name string) {
 	client := kubeclient.Get(ctx)
-	deployment, err := client.AppsV1().Deployments(systemNamespace).Get(ctx, controllerDeployment, metav1.GetOptions{})
+	deployment, err := client.AppsV1().Deployments(systemNamespace).Get(ctx, name, metav1.GetOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -258,7 +258,7 @@ func restartController(ctx context.Context, t feature.T) {
 			t.Fatal(err)
 		}
 	}
-	eventually(ctx, t, "the controller's new pods", func(ctx context.Context) error {
+	eventually(ctx, t, "the new pods of "+name, func(ctx context.Context) error {
 		now, err := client.CoreV1().Pods(systemNamespace).List(ctx, pods)
 		if err != nil {
 			return err
@@ -268,7 +268,7 @@ func restartController(ctx context.Context, t feature.T) {
 				return fmt.Errorf("%s is still there", now.Items[i].Name)
 			}
 		}
-		deployment, err := client.AppsV1().Deployments(systemNamespace).Get(ctx, controllerDeployment, metav1.GetOptions{})
+		deployment, err := client.AppsV1().Deployments(systemNamespace).Get(ctx, name, metav1.GetOptions{})
 		if err != nil {
 			return err
 		}
