@@ -15,6 +15,7 @@ import (
 	"knative.dev/pkg/apis"
 	"sigs.k8s.io/yaml"
 
+	"github.com/sidenote-dev/sidenote/pkg/apis/bindings/v1alpha1"
 	"github.com/sidenote-dev/sidenote/pkg/apis/config"
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
 )
@@ -57,6 +58,8 @@ func admit(t *testing.T, example string) error {
 		object = &v1beta1.InferenceService{}
 	case strings.Contains(example, "kind: InferenceService\n"):
 		object = &v1beta1.InferenceService{}
+	case strings.Contains(example, "kind: LoggerBinding\n"):
+		object = &v1alpha1.LoggerBinding{}
 	case strings.Contains(example, "kind: Trigger\n"):
 		object = &eventingv1.Trigger{}
 	case strings.Contains(example, "kind: Broker\n"):

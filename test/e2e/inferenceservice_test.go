@@ -27,6 +27,7 @@ func TestSteadyControlPlane(t *testing.T) {
 		features.OneRevisionForTheOwner(),
 		features.RootPod(),
 		features.MultiContainerProbing(),
+		features.SteadyBinding(),
 		features.WithoutTheWebhook(),
 	} {
 		env.Test(ctx, t, f)
@@ -70,6 +71,14 @@ func TestFeatures(t *testing.T) {
 		"LimitRange":             features.LimitRange(),
 		"RootModel":              features.RootModel(),
 		"NoWebhookSaw":           features.NoWebhookSaw(),
+		"BoundService":           features.BoundService(),
+		"BindAndUnbind":          features.BindAndUnbind(),
+		"BindOnNextChange":       features.BindOnNextChange(),
+		"BoundTemplates":         features.BoundTemplates(),
+		"NotBound":               features.NotBound(),
+		"NamedRevision":          features.NamedRevision(),
+		"BoundFromZero":          features.BoundFromZero(),
+		"BoundLiveMetadata":      features.BoundLiveMetadata(),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -17,20 +17,18 @@ import (
 	kubeclient "knative.dev/pkg/client/injection/kube/client"
 	"knative.dev/reconciler-test/pkg/environment"
 	"knative.dev/reconciler-test/pkg/feature"
-	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 	servingclient "knative.dev/serving/pkg/client/injection/client"
 
+	"github.com/sidenote-dev/sidenote/pkg/apis/bindings"
 	"github.com/sidenote-dev/sidenote/pkg/apis/bindings/v1alpha1"
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
+	"github.com/sidenote-dev/sidenote/test/rekt/resources/knativeservice"
 	"github.com/sidenote-dev/sidenote/test/rekt/resources/loggerbinding"
 )
 
-// includeLabel lets bindings change the Knative Services of a namespace.
-const includeLabel = "bindings.sidenote.dev/include"
-
 // include labels the namespace of a feature for bindings.
 func include(ctx context.Context, t feature.T) {
-	patch := fmt.Sprintf(`{"metadata":{"labels":{%q:"true"}}}`, includeLabel)
+	patch := fmt.Sprintf(`{"metadata":{"labels":{%q:"true"}}}`, bindings.IncludeLabelKey)
 	if _, err := kubeclient.Get(ctx).CoreV1().Namespaces().Patch(ctx, environment.FromContext(ctx).Namespace(),
 		types.MergePatchType, []byte(patch), metav1.PatchOptions{}); err != nil {
 		t.Fatal(err)
@@ -78,14 +76,9 @@ func awaitSubject(ctx context.Context, t feature.T, binding, service string, sta
 	})
 }
 
-// knativeService reads a Knative Service.
-func knativeService(ctx context.Context, name string) (*servingv1.Service, error) {
-	return servingclient.Get(ctx).ServingV1().Services(environment.FromContext(ctx).Namespace()).Get(ctx, name, metav1.GetOptions{})
-}
-
 // templateOf gives the template of a Knative Service as JSON.
 func templateOf(ctx context.Context, t feature.T, name string) string {
-	service, err := knativeService(ctx, name)
+	service, err := knativeservice.Get(ctx, name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +96,7 @@ func isAgent(container corev1.Container) bool {
 // hasAgent gives an error unless a Knative Service is ready with a Revision of
 // its template, which has the agent as wanted.
 func hasAgent(ctx context.Context, name string, want bool) error {
-	service, err := knativeService(ctx, name)
+	service, err := knativeservice.Get(ctx, name)
 	if err != nil {
 		return err
 	}

@@ -60,9 +60,14 @@ func ColdStart() *feature.Feature {
 
 // awaitNoPods waits until an InferenceService is scaled to zero.
 func awaitNoPods(ctx context.Context, t feature.T, name string) {
+	awaitServiceWithoutPods(ctx, t, inferenceservice.ServiceName(name))
+}
+
+// awaitServiceWithoutPods waits until a Knative Service is scaled to zero.
+func awaitServiceWithoutPods(ctx context.Context, t feature.T, name string) {
 	eventually(ctx, t, name+" to be scaled to zero", func(ctx context.Context) error {
 		deployments, err := kubeclient.Get(ctx).AppsV1().Deployments(environment.FromContext(ctx).Namespace()).List(ctx, metav1.ListOptions{
-			LabelSelector: "serving.knative.dev/service=" + inferenceservice.ServiceName(name),
+			LabelSelector: "serving.knative.dev/service=" + name,
 		})
 		if err != nil {
 			return err

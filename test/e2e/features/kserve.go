@@ -24,6 +24,7 @@ import (
 
 	"github.com/sidenote-dev/sidenote/pkg/apis/bindings/v1alpha1"
 	"github.com/sidenote-dev/sidenote/test/ingress"
+	"github.com/sidenote-dev/sidenote/test/rekt/resources/knativeservice"
 	"github.com/sidenote-dev/sidenote/test/rekt/resources/kserve"
 	"github.com/sidenote-dev/sidenote/test/rekt/resources/loggerbinding"
 	"github.com/sidenote-dev/sidenote/test/rekt/resources/subscriber"
@@ -32,9 +33,6 @@ import (
 // texts is the request that the test transformer documents. Its predictor gets
 // instances, and the client predictions.
 const texts = `{"instances": ["1 1", "-1 -1"]}`
-
-// payloads is the binding of each feature of KServe.
-const payloads = "payloads"
 
 // ofKServe selects every Knative Service of KServe's in the namespace, with the
 // attributes team and owner.
@@ -219,7 +217,7 @@ func KServeUpdate() *feature.Feature {
 			t.Fatal(err)
 		}
 		eventually(ctx, t, "everything of it to be gone", func(ctx context.Context) error {
-			if _, err := knativeService(ctx, child); !apierrors.IsNotFound(err) {
+			if _, err := knativeservice.Get(ctx, child); !apierrors.IsNotFound(err) {
 				return fmt.Errorf("the Knative Service is there: %w", err)
 			}
 			if revisions, err := revisionsOf(ctx, child); err != nil || len(revisions) > 0 {
@@ -247,7 +245,7 @@ func KServeLogger() *feature.Feature {
 		kserve.Install(service, owned("x"), kserve.WithModelFormat(), kserve.WithLogger("http://nowhere.example"))))
 	f.Assert("its template has no agent, and the binding says why", func(ctx context.Context, t feature.T) {
 		awaitSubject(ctx, t, payloads, child, v1alpha1.SubjectNotBound, "Conflict")
-		knative, err := knativeService(ctx, child)
+		knative, err := knativeservice.Get(ctx, child)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -420,7 +418,7 @@ func oneComponent(all []cloudevents.Event, service, component, team, sent string
 // tagURL gives the URL of a tag of a Knative Service's traffic.
 func tagURL(ctx context.Context, t feature.T, name, tag string) (url *apis.URL) {
 	eventually(ctx, t, fmt.Sprintf("the tag %s of %s", tag, name), func(ctx context.Context) error {
-		service, err := knativeService(ctx, name)
+		service, err := knativeservice.Get(ctx, name)
 		if err != nil {
 			return err
 		}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/sidenote-dev/sidenote/pkg/apis/bindings/v1alpha1"
 	"github.com/sidenote-dev/sidenote/pkg/apis/config"
+	"github.com/sidenote-dev/sidenote/test/rekt/resources/knativeservice"
 	"github.com/sidenote-dev/sidenote/test/rekt/resources/kserve"
 )
 
@@ -130,7 +131,7 @@ func steadyChildren() []string {
 func keepsKServe(ctx context.Context, t feature.T) func() {
 	before := make(map[string]int64)
 	for _, child := range steadyChildren() {
-		service, err := knativeService(ctx, child)
+		service, err := knativeservice.Get(ctx, child)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -138,7 +139,7 @@ func keepsKServe(ctx context.Context, t feature.T) func() {
 	}
 	return func() {
 		for child, generation := range before {
-			after, err := knativeService(ctx, child)
+			after, err := knativeservice.Get(ctx, child)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -165,7 +166,7 @@ func reconcileTenTimes(ctx context.Context, t feature.T) {
 // over a change that is made now, and so has seen every one before it.
 func awaitKServe(ctx context.Context, t feature.T) {
 	child := kserve.ServiceName(probe, kserve.Predictor)
-	before, err := knativeService(ctx, child)
+	before, err := knativeservice.Get(ctx, child)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,7 +180,7 @@ func awaitKServe(ctx context.Context, t feature.T) {
 		return kserve.Annotate(ctx, probe, rolloutDuration, want)
 	})
 	eventually(ctx, t, "KServe's controller to see a change", func(ctx context.Context) error {
-		after, err := knativeService(ctx, child)
+		after, err := knativeservice.Get(ctx, child)
 		if err != nil {
 			return err
 		}

@@ -238,8 +238,6 @@ func setConfigIn(ctx context.Context, t feature.T, namespace, name, key, value s
 	return restore
 }
 
-// restartController replaces the controller's pods and waits for the new
-// ones.
 func restartController(ctx context.Context, t feature.T) {
 	restart(ctx, t, systemNamespace, controllerDeployment)
 }

@@ -10,7 +10,6 @@ package inferenceservice
 import (
 	"context"
 	"embed"
-	"encoding/json"
 	"fmt"
 	"maps"
 
@@ -28,6 +27,7 @@ import (
 
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
 	sidenoteclient "github.com/sidenote-dev/sidenote/pkg/client/injection/client"
+	"github.com/sidenote-dev/sidenote/test/rekt/flow"
 )
 
 // The main packages of the test model and of the transformer in front of it.
@@ -111,22 +111,13 @@ func Install(name string, options ...Option) feature.StepFn {
 		predictor["containers"] = []any{o.container}
 		if _, err := manifest.InstallYamlFS(ctx, templates, map[string]any{
 			"name":        name,
-			"annotations": flow(t, o.annotations),
-			"predictor":   flow(t, predictor),
-			"transformer": flow(t, o.transformer),
+			"annotations": flow.Style(t, o.annotations),
+			"predictor":   flow.Style(t, predictor),
+			"transformer": flow.Style(t, o.transformer),
 		}); err != nil {
 			t.Fatal(err)
 		}
 	}
-}
-
-// flow writes a value in YAML's flow style, which JSON is a part of.
-func flow(t feature.T, value any) string {
-	text, err := json.Marshal(value)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
 }
 
 // GVR is the resource of InferenceServices.

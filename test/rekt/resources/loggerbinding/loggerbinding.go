@@ -10,17 +10,17 @@ package loggerbinding
 import (
 	"context"
 	"embed"
-	"encoding/json"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/dynamic"
-	"knative.dev/pkg/injection/clients/dynamicclient"
+	"k8s.io/client-go/util/retry"
 	"knative.dev/reconciler-test/pkg/environment"
 	"knative.dev/reconciler-test/pkg/feature"
 	"knative.dev/reconciler-test/pkg/manifest"
 
 	"github.com/sidenote-dev/sidenote/pkg/apis/bindings/v1alpha1"
+	typedv1alpha1 "github.com/sidenote-dev/sidenote/pkg/client/clientset/versioned/typed/bindings/v1alpha1"
+	sidenoteclient "github.com/sidenote-dev/sidenote/pkg/client/injection/client"
+	"github.com/sidenote-dev/sidenote/test/rekt/flow"
 )
 
 //go:embed *.yaml
@@ -63,37 +63,32 @@ func Install(name string, options ...Option) feature.StepFn {
 		option(spec)
 	}
 	return func(ctx context.Context, t feature.T) {
-		text, err := json.Marshal(spec)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := manifest.InstallYamlFS(ctx, templates, map[string]any{"name": name, "spec": string(text)}); err != nil {
+		if _, err := manifest.InstallYamlFS(ctx, templates, map[string]any{"name": name, "spec": flow.Style(t, spec)}); err != nil {
 			t.Fatal(err)
 		}
 	}
 }
 
-// GVR is the resource of LoggerBindings.
-func GVR() schema.GroupVersionResource {
-	return v1alpha1.SchemeGroupVersion.WithResource("loggerbindings")
-}
-
-func client(ctx context.Context) dynamic.ResourceInterface {
-	return dynamicclient.Get(ctx).Resource(GVR()).Namespace(environment.FromContext(ctx).Namespace())
+func client(ctx context.Context) typedv1alpha1.LoggerBindingInterface {
+	return sidenoteclient.Get(ctx).BindingsV1alpha1().LoggerBindings(environment.FromContext(ctx).Namespace())
 }
 
 // Get reads a LoggerBinding.
 func Get(ctx context.Context, name string) (*v1alpha1.LoggerBinding, error) {
-	object, err := client(ctx).Get(ctx, name, metav1.GetOptions{})
-	if err != nil {
-		return nil, err
-	}
-	data, err := object.MarshalJSON()
-	if err != nil {
-		return nil, err
-	}
-	binding := new(v1alpha1.LoggerBinding)
-	return binding, json.Unmarshal(data, binding)
+	return client(ctx).Get(ctx, name, metav1.GetOptions{})
+}
+
+// Update changes a LoggerBinding.
+func Update(ctx context.Context, name string, change func(*v1alpha1.LoggerBinding)) error {
+	return retry.RetryOnConflict(retry.DefaultRetry, func() error {
+		binding, err := Get(ctx, name)
+		if err != nil {
+			return err
+		}
+		change(binding)
+		_, err = client(ctx).Update(ctx, binding, metav1.UpdateOptions{})
+		return err
+	})
 }
 
 // Subject gives the status of one Knative Service of a binding; nil if the
