@@ -14,7 +14,6 @@ import (
 	"testing"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/interop/grpc_testing"
 
 	"github.com/sidenote-dev/sidenote/internal/agent/ledger"
@@ -151,17 +150,12 @@ func newStage(t *testing.T, scene scene, outcomes map[string]*outcome, arguments
 	case grpcServer:
 		s.rig, _, s.calls = newGRPCRig(t, arguments...)
 	case noModel:
-		s.rig = newRig(t, http.NotFoundHandler(), append(arguments, "--target=http://127.0.0.1:1")...)
+		s.rig = newRig(t, agenttest.InFrontOf(http.NotFoundHandler()), agenttest.With(append(arguments, "--target=http://127.0.0.1:1")...))
 	default:
-		s.rig = newRig(t, modelOf(outcomes), arguments...)
+		s.rig = newRig(t, agenttest.InFrontOf(modelOf(outcomes)), agenttest.With(arguments...))
 	}
 	s.http1, s.http2 = agenttest.HTTP1Client(t), agenttest.HTTP2Client(t)
-	connection, err := grpc.NewClient("passthrough:///"+s.rig.agent.Addr(), grpc.WithTransportCredentials(insecure.NewCredentials()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { connection.Close() })
-	s.connection = connection
+	s.connection = s.rig.dialGRPC()
 	return s
 }
 
@@ -179,7 +173,7 @@ func modelOf(outcomes map[string]*outcome) http.Handler {
 func (s *stage) play(t *testing.T, o *outcome, client *http.Client, want map[string]promisedEvent, without []string) {
 	t.Helper()
 	r := s.rig
-	before, droppedBefore, skippedBefore := len(r.sink.Events()), r.settled().Dropped[ledger.ReasonEncoded], r.agent.state().Skipped
+	before, droppedBefore, skippedBefore := len(r.Sink.Events()), r.settled().Dropped[ledger.ReasonEncoded], r.agent.state().Skipped
 	o.call(t, s, client)
 	counts := r.settled()
 	if counts.Observed != counts.Delivered+counts.DroppedTotal() {
@@ -209,7 +203,7 @@ func (s *stage) play(t *testing.T, o *outcome, client *http.Client, want map[str
 	if none := len(want)+len(without) == 0; none != (exchanges == 1) {
 		t.Errorf("%d exchanges are skipped", exchanges)
 	}
-	got := r.sink.Events()[before:]
+	got := r.Sink.Events()[before:]
 	if len(got) != len(want) {
 		var types []string
 		for _, e := range got {

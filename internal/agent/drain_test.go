@@ -8,8 +8,8 @@ package agent
 import (
 	"context"
 	"errors"
-	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -151,19 +151,18 @@ func TestAStreamOutlastsTheDrainTimeout(t *testing.T) {
 			}
 		}
 	})
-	r := newRig(t, model, "--drain-timeout=1ms", "--mode=response")
-	answer, err := agenttest.HTTP1Client(t).Post(r.url("/v1/models/m:predict"), "application/json", strings.NewReader("{}"))
+	r := newRig(t, agenttest.InFrontOf(model), agenttest.With("--drain-timeout=1ms", "--mode=response"))
+	answer, err := agenttest.HTTP1Client(t).Post(r.URL+"/v1/models/m:predict", "application/json", strings.NewReader("{}"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer answer.Body.Close()
-	r.signals <- syscall.SIGTERM
-	agenttest.Eventually(t, "the agent drains", func() bool { return strings.Contains(r.logs.String(), "agent drains") })
+	r.Terminate()
 	close(signalled)
-	if got := strings.Count(readAll(t, answer), "data: x"); got != 101 {
+	if got := strings.Count(agenttest.ReadAll(t, answer), "data: x"); got != 101 {
 		t.Errorf("the client got %d messages of 101", got)
 	}
-	r.wait()
+	r.Wait()
 }
 
 // stuck is a writer that never returns until it is let go.
@@ -176,11 +175,11 @@ func (s stuck) Write(p []byte) (int, error) {
 
 func TestAStuckStandardOutputDoesntHoldTheEnd(t *testing.T) {
 	let := make(chan struct{})
-	r := newRigWriting(t, stuck{let}, agenttest.Predictor(), "--sink=stdout", "--drain-timeout=0s")
+	r := newRigIn(t, Environment{Stdout: stuck{let}}, agenttest.With("--sink=stdout", "--drain-timeout=0s"))
 	t.Cleanup(func() { close(let) })
-	r.post("/", "{}")
-	r.signals <- syscall.SIGTERM
-	r.wait()
+	r.Post("/", "{}")
+	r.Signal(syscall.SIGTERM)
+	r.Wait()
 	if counts := r.ledger(); counts.Pending == 0 {
 		t.Errorf("the ledger says %+v", counts)
 	}
@@ -190,16 +189,10 @@ func TestAStuckStandardOutputDoesntHoldTheEnd(t *testing.T) {
 // is still served, and what was observed is delivered.
 func TestDrainServesAndDelivers(t *testing.T) {
 	goOn := make(chan struct{})
-	model := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/slow" {
-			<-goOn
-		}
-		agenttest.Predictor().ServeHTTP(w, r)
-	})
-	r := newRig(t, model)
+	r := newRig(t, agenttest.InFrontOf(agenttest.Holding("/slow", goOn)))
 	slow := make(chan int)
 	go func() {
-		answer, err := http.Get(r.url("/slow"))
+		answer, err := http.Get(r.URL + "/slow")
 		if err != nil {
 			slow <- 0
 			return
@@ -208,19 +201,18 @@ func TestDrainServesAndDelivers(t *testing.T) {
 		slow <- answer.StatusCode
 	}()
 	agenttest.Eventually(t, "the slow exchange is under way", func() bool { return r.agent.handler.Active() == 1 })
-	r.signals <- syscall.SIGTERM
-	agenttest.Eventually(t, "the ledger is logged", func() bool { return strings.Contains(r.logs.String(), "agent drains") })
-	if status, _ := r.post("/", "{}"); status != http.StatusOK {
+	r.Terminate()
+	if status, _ := r.Post("/", "{}"); status != http.StatusOK {
 		t.Errorf("while draining the client got %d", status)
 	}
 	close(goOn)
 	if status := <-slow; status != http.StatusOK {
 		t.Errorf("the slow client got %d", status)
 	}
-	r.wait()
+	r.Wait()
 	counts := r.ledger()
-	if counts.Observed != 4 || counts.Delivered != 4 || len(r.sink.Events()) != 4 {
-		t.Errorf("the ledger says %+v, the subscriber has %d", counts, len(r.sink.Events()))
+	if counts.Observed != 4 || counts.Delivered != 4 || len(r.Sink.Events()) != 4 {
+		t.Errorf("the ledger says %+v, the subscriber has %d", counts, len(r.Sink.Events()))
 	}
 	http.DefaultClient.CloseIdleConnections()
 }
@@ -228,46 +220,77 @@ func TestDrainServesAndDelivers(t *testing.T) {
 // TestDrainWaitsForTheSink: an event that is on its way when the agent has
 // become idle still arrives.
 func TestDrainWaitsForTheSink(t *testing.T) {
-	r := newRig(t, agenttest.Predictor(), "--mode=response")
+	r := newRig(t, agenttest.With("--mode=response"))
 	closed := make(chan struct{})
-	r.sink.Respond(func(_ agenttest.Attempt, w http.ResponseWriter, _ *http.Request) {
+	r.Sink.Respond(func(_ agenttest.Attempt, w http.ResponseWriter, _ *http.Request) {
 		<-closed
 		w.WriteHeader(http.StatusAccepted)
 	})
-	r.post("/", "{}")
-	r.signals <- syscall.SIGTERM
-	agenttest.Eventually(t, "the agent takes no more requests", func() bool {
-		connection, err := net.Dial("tcp", r.agent.Addr())
-		if err == nil {
-			connection.Close()
-		}
-		return err != nil
-	})
+	r.Post("/", "{}")
+	r.Signal(syscall.SIGTERM)
+	agenttest.Eventually(t, "the agent takes no more requests", func() bool { return !r.Listens() })
 	close(closed)
-	r.wait()
+	r.Wait()
 	if counts := r.ledger(); counts.Delivered != 1 {
 		t.Errorf("the ledger says %+v", counts)
 	}
 }
 
 func TestDrainEndsInTime(t *testing.T) {
-	r := newRig(t, agenttest.Predictor(), "--sink=http://127.0.0.1:1", "--drain-timeout=1s")
-	r.post("/", "{}")
-	r.signals <- syscall.SIGTERM
-	r.wait()
+	r := newRig(t, agenttest.With("--sink=http://127.0.0.1:1", "--drain-timeout=1s"))
+	r.Post("/", "{}")
+	r.Signal(syscall.SIGTERM)
+	r.Wait()
 	if counts := r.ledger(); counts.Dropped[ledger.ReasonShutdown] != 2 || counts.Pending != 0 {
 		t.Errorf("the ledger says %+v", counts)
 	}
-	if !strings.Contains(r.logs.String(), `"agent ends"`) {
-		t.Errorf("not logged: %s", r.logs)
+	if !strings.Contains(r.Logs.String(), `"agent ends"`) {
+		t.Errorf("not logged: %s", r.Logs)
 	}
 }
 
 func TestASecondSignalEndsAtOnce(t *testing.T) {
-	r := newRig(t, agenttest.Predictor(), "--sink=http://127.0.0.1:1", "--drain-timeout=1h")
-	r.post("/", "{}")
-	r.signals <- syscall.SIGTERM
-	agenttest.Eventually(t, "the agent drains", func() bool { return strings.Contains(r.logs.String(), "agent drains") })
-	r.signals <- syscall.SIGTERM
-	r.wait()
+	r := newRig(t, agenttest.With("--sink=http://127.0.0.1:1", "--drain-timeout=1h"))
+	r.Post("/", "{}")
+	r.Terminate()
+	r.Signal(syscall.SIGTERM)
+	r.Wait()
+}
+
+// TestTheDrainSendsTheOldestFirst: what failed before goes before what came
+// later.
+func TestTheDrainSendsTheOldestFirst(t *testing.T) {
+	var hang atomic.Pointer[chan struct{}]
+	r := newRig(t, agenttest.SinkResponding(func(_ agenttest.Attempt, w http.ResponseWriter, request *http.Request) {
+		if hanging := hang.Load(); hanging != nil {
+			select {
+			case <-*hanging:
+			case <-request.Context().Done():
+			}
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		w.WriteHeader(http.StatusAccepted)
+	}))
+	// Two successes: then 16 may be in flight.
+	taken := r.observe(1, "{}")
+	r.settled()
+	released := make(chan struct{})
+	hang.Store(&released)
+	old := taken + r.observe(8, "{}")
+	agenttest.Eventually(t, "all are in flight", func() bool { return r.agent.sinks[0].Oldest().IsZero() && r.agent.pipeline.Empty() })
+	n := old + r.observe(8, "{}")
+	r.Terminate()
+	hang.Store(nil)
+	close(released)
+	r.Wait()
+	came := r.Sink.Events()
+	if len(came) != n {
+		t.Fatalf("%d of %d events came", len(came), n)
+	}
+	for _, e := range came[taken : taken+3] {
+		if place, _ := strconv.Atoi(e.Attribute("agentsequence")); place > old {
+			t.Errorf("event %d came before older ones", place)
+		}
+	}
 }

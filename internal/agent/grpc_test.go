@@ -101,17 +101,22 @@ func newGRPCRig(t *testing.T, arguments ...string) (*rig, *grpcModel, grpc_testi
 	}
 	var group sync.WaitGroup
 	group.Go(func() { _ = server.Serve(listener) })
-	r := newRig(t, http.NotFoundHandler(), append(arguments, "--target=http://"+listener.Addr().String())...)
+	r := newRig(t, agenttest.InFrontOf(http.NotFoundHandler()), agenttest.With(append(arguments, "--target=http://"+listener.Addr().String())...))
 	t.Cleanup(func() {
 		server.Stop()
 		group.Wait()
 	})
-	connection, err := grpc.NewClient("passthrough:///"+r.agent.Addr(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	return r, model, grpc_testing.NewTestServiceClient(r.dialGRPC())
+}
+
+func (r *rig) dialGRPC() *grpc.ClientConn {
+	r.t.Helper()
+	connection, err := grpc.NewClient("passthrough:///"+r.Address(), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
-		t.Fatal(err)
+		r.t.Fatal(err)
 	}
-	t.Cleanup(func() { connection.Close() })
-	return r, model, grpc_testing.NewTestServiceClient(connection)
+	r.t.Cleanup(func() { connection.Close() })
+	return connection
 }
 
 func payload(text string) *grpc_testing.Payload {
@@ -140,7 +145,7 @@ func TestUnaryGRPCIsUnframed(t *testing.T) {
 				t.Errorf("the client got %v with trailer %v", out, trailer)
 			}
 			for kind, want := range map[string]proto.Message{"request": in, "response": out} {
-				event := r.sink.Of(kind)
+				event := r.Sink.Of(kind)
 				got := want.ProtoReflect().New().Interface()
 				if err := proto.Unmarshal(event.Data(), got); err != nil || !proto.Equal(got, want) {
 					t.Errorf("%s: %v, %v", kind, got, err)
@@ -150,7 +155,7 @@ func TestUnaryGRPCIsUnframed(t *testing.T) {
 					t.Errorf("unexpected event: %v", event)
 				}
 			}
-			if response := r.sink.Of("response"); response.Attribute("grpcstatus") != "0" || response.Attribute("statuscode") != "200" {
+			if response := r.Sink.Of("response"); response.Attribute("grpcstatus") != "0" || response.Attribute("statuscode") != "200" {
 				t.Errorf("unexpected event: %v", response)
 			}
 		})
@@ -234,11 +239,11 @@ func TestStreamingGRPC(t *testing.T) {
 			if err := test.call(t.Context(), client); err != nil {
 				t.Fatal(err)
 			}
-			response := r.sink.Of(test.response)
+			response := r.Sink.Of(test.response)
 			if response.Attribute("grpcstatus") != "0" {
 				t.Errorf("unexpected event: %v", response)
 			}
-			request := r.sink.Of("request")
+			request := r.Sink.Of("request")
 			if test.messages > 0 {
 				if got := frames(request.Data()); got != test.messages || request.DataContentType() != "application/grpc" {
 					t.Errorf("%d messages of %s", got, request.DataContentType())
@@ -274,7 +279,7 @@ func TestAGRPCErrorIsAFailure(t *testing.T) {
 	if status.Code(err) != codes.NotFound || status.Convert(err).Message() != "the model says no" {
 		t.Errorf("the client got %v", err)
 	}
-	event := r.sink.Of("response.failure")
+	event := r.Sink.Of("response.failure")
 	if event.Attribute("grpcstatus") != "5" || event.Attribute("statuscode") != "200" {
 		t.Errorf("unexpected event: %v, %s", event, base64.StdEncoding.EncodeToString(event.Data()))
 	}
@@ -306,10 +311,10 @@ func TestAModelThatAnswersBeforeTheEndOfTheStream(t *testing.T) {
 		_, _ = io.WriteString(w, "\x00\x00\x00\x00\x01n")
 		w.Header().Set("Grpc-Status", "0")
 	})
-	r := newRig(t, model)
+	r := newRig(t, agenttest.InFrontOf(model))
 	reader, writer := io.Pipe()
 	defer writer.Close()
-	request, err := http.NewRequest(http.MethodPost, r.url("/"), reader)
+	request, err := http.NewRequest(http.MethodPost, r.URL+"/", reader)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -321,10 +326,10 @@ func TestAModelThatAnswersBeforeTheEndOfTheStream(t *testing.T) {
 	}
 	defer answer.Body.Close()
 	_, _ = io.Copy(io.Discard, answer.Body)
-	if got := string(r.sink.Of("request").Data()); got != "m" {
+	if got := string(r.Sink.Of("request").Data()); got != "m" {
 		t.Errorf("request data: %q", got)
 	}
-	if got := string(r.sink.Of("response").Data()); got != "n" {
+	if got := string(r.Sink.Of("response").Data()); got != "n" {
 		t.Errorf("response data: %q", got)
 	}
 }

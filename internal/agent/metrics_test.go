@@ -105,27 +105,21 @@ func keys(of map[string][]string) []string { return slices.Sorted(maps.Keys(of))
 // TestWhatAnAgentServesIsDocumented, each metric and each label, and what is
 // documented is served, once an agent has done everything that is counted.
 func TestWhatAnAgentServesIsDocumented(t *testing.T) {
-	letters, sink, collector := agenttest.NewSink(t), agenttest.NewSink(t), agenttest.Serve(t, http.HandlerFunc(http.NotFound)).URL
-	sink.Respond(func(attempt agenttest.Attempt, w http.ResponseWriter, _ *http.Request) {
-		// The first is tried again, the second is refused.
-		w.WriteHeader([]int{http.StatusServiceUnavailable, http.StatusBadRequest, http.StatusAccepted, http.StatusAccepted}[min(attempt.Number-1, 3)])
-	})
-	r := newRig(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	collector := agenttest.Serve(t, http.HandlerFunc(http.NotFound)).URL
+	// The first is tried again, the second is refused.
+	sink := agenttest.NewSink(t, agenttest.Responding(agenttest.Statuses(503, 400, 202)))
+	r := newRig(t, agenttest.InFrontOf(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/broken" {
 			panic(http.ErrAbortHandler)
 		}
 		agenttest.Predictor().ServeHTTP(w, r)
-	}),
-		"--sink="+sink.URL, "--sink.default.dead-letter="+letters.URL, "--sink.default.spool-dir="+t.TempDir(), "--sink.default.spool-bytes=8388608", "--namespace=ns",
-		"--sink=refused=http://169.254.169.254/",
-		"--tracing-protocol=http/protobuf", "--tracing-sampling-rate=1", "--tracing-endpoint="+collector)
-	r.post("/v1/models/m:predict", "{}")
-	answer, err := agenttest.HTTP1Client(t).Get(r.url("/healthz"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	answer.Body.Close()
-	if answer, err := agenttest.HTTP1Client(t).Post(r.url("/broken"), "application/json", strings.NewReader("{}")); err == nil {
+	})), agenttest.LettersResponding(nil),
+		agenttest.With("--sink="+sink.URL, "--sink.default.spool-dir="+t.TempDir(), "--sink.default.spool-bytes=8388608", "--namespace=ns",
+			"--sink=refused=http://169.254.169.254/",
+			"--tracing-protocol=http/protobuf", "--tracing-sampling-rate=1", "--tracing-endpoint="+collector))
+	r.Post("/v1/models/m:predict", "{}")
+	r.Do(http.MethodGet, "/healthz", nil, nil)
+	if answer, err := agenttest.HTTP1Client(t).Post(r.URL+"/broken", "application/json", strings.NewReader("{}")); err == nil {
 		answer.Body.Close()
 		t.Error("the model broke off, and the client got an answer")
 	}
@@ -134,12 +128,7 @@ func TestWhatAnAgentServesIsDocumented(t *testing.T) {
 	rows := documentedMetrics(t)
 	var served map[string]*dto.MetricFamily
 	agenttest.Eventually(t, "an export has failed", func() bool {
-		answer, err := agenttest.HTTP1Client(t).Get(r.admin("/metrics"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer answer.Body.Close()
-		served = parseExposition(t, answer.Body)
+		served = parseExposition(t, strings.NewReader(r.Page("/metrics")))
 		return served["sidenote_telemetry_failures_total"] != nil
 	})
 	for name, family := range served {

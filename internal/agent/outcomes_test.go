@@ -13,7 +13,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -21,6 +20,8 @@ import (
 
 	"github.com/andybalholm/brotli"
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
 // outcome is how an exchange goes: what both sides send, and how it ends.
@@ -90,7 +91,7 @@ func (o *outcome) call(t *testing.T, s *stage, client *http.Client) {
 
 func (o *outcome) newRequest(t *testing.T, ctx context.Context, s *stage, body io.Reader) *http.Request {
 	t.Helper()
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.rig.url(o.path), body)
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.rig.URL+o.path, body)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -339,7 +340,7 @@ func breakConnection(w http.ResponseWriter) {
 
 func skipped(method, path string) *outcome {
 	return &outcome{client: func(t *testing.T, _ *outcome, s *stage, client *http.Client) {
-		request, err := http.NewRequestWithContext(t.Context(), method, s.rig.url(path), http.NoBody)
+		request, err := http.NewRequestWithContext(t.Context(), method, s.rig.URL+path, http.NoBody)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -442,7 +443,7 @@ func outcomesOf(t *testing.T) map[string]*outcome {
 		},
 		"HTTP: an event of the type loop": {request: request, response: response, header: http.Header{"Ce-Type": {"io.kubeflow.serving.inference.loop"}}},
 		"HTTP/1.1: WebSocket": {
-			model: echoTunnel, client: tunnel(http.StatusSwitchingProtocols),
+			model: agenttest.EchoTunnel, client: tunnel(http.StatusSwitchingProtocols),
 			request: sample{attributes: map[string]string{"bytesfromclient": "6", "bytesfrommodel": "11", "statuscode": "101"}},
 		},
 		"HTTP/1.1: WebSocket, refused by the model": {
@@ -461,30 +462,9 @@ func outcomesOf(t *testing.T) map[string]*outcome {
 	return outcomes
 }
 
-func echoTunnel(w http.ResponseWriter, _ *http.Request) {
-	connection, buffered, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		return
-	}
-	defer connection.Close()
-	_, _ = buffered.WriteString("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
-	_ = buffered.Flush()
-	for {
-		line, err := buffered.ReadString('\n')
-		if err != nil {
-			return
-		}
-		_, _ = buffered.WriteString("echo " + line)
-		_ = buffered.Flush()
-	}
-}
-
 func tunnel(want int) func(*testing.T, *outcome, *stage, *http.Client) {
 	return func(t *testing.T, o *outcome, s *stage, _ *http.Client) {
-		connection, err := net.Dial("tcp", s.rig.agent.Addr())
-		if err != nil {
-			t.Fatal(err)
-		}
+		connection := s.rig.Dial()
 		defer connection.Close()
 		fmt.Fprintf(connection, "GET %s HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", o.path)
 		reader := bufio.NewReader(connection)

@@ -16,7 +16,6 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/sidenote-dev/sidenote/internal/agent/ledger"
-	"github.com/sidenote-dev/sidenote/internal/agentconfig"
 	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
@@ -28,16 +27,16 @@ func (panickingOutput) Write(line []byte) (int, error) { panic(string(line)) }
 // TestAPanicIsToldWithoutWhatItPanickedWith, and the agent goes on.
 func TestAPanicIsToldWithoutWhatItPanickedWith(t *testing.T) {
 	const payload = "nobody-may-read-this"
-	r := newRigWriting(t, panickingOutput{}, agenttest.Predictor(), "--sink=stdout")
+	r := newRigIn(t, Environment{Stdout: panickingOutput{}}, agenttest.With("--sink=stdout"))
 	for range 3 {
-		if status, _ := r.post("/v1/models/m:predict", `{"instances":["`+payload+`"]}`); status != http.StatusOK {
+		if status, _ := r.Post("/v1/models/m:predict", `{"instances":["`+payload+`"]}`); status != http.StatusOK {
 			t.Errorf("the client got %d", status)
 		}
 	}
 	if counts := r.settled(); counts.Dropped[ledger.ReasonInvalid] != 6 || counts.Observed != 6 {
 		t.Errorf("the ledger says %+v", counts)
 	}
-	logs := r.logs.String()
+	logs := r.Logs.String()
 	if !strings.Contains(logs, `"place":"github.com/sidenote-dev/sidenote/internal/agent.panickingOutput.Write (panics_test.go:`) {
 		t.Errorf("the place is not logged: %s", logs)
 	}
@@ -48,14 +47,9 @@ func TestAPanicIsToldWithoutWhatItPanickedWith(t *testing.T) {
 
 // TestAPanicOfTheAgentsOwnEndsIt, with a place in the log and a code of its own.
 func TestAPanicOfTheAgentsOwnEndsIt(t *testing.T) {
-	given, err := agentconfig.Parse([]string{"--target=http://127.0.0.1:1", "--source=m"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	given.Port, given.AdminPort = 0, 0
 	logs := new(agenttest.Buffer)
 	var code atomic.Int64
-	a, err := New(given, Environment{
+	a, err := newAgent([]string{"--target=http://127.0.0.1:1", "--source=m"}, Environment{
 		Stdout: io.Discard, Logger: NewLogger(logs, zapcore.InfoLevel), Exit: func(c int) { code.Store(int64(c)) },
 	})
 	if err != nil {

@@ -8,13 +8,9 @@ package agent
 import (
 	"encoding/json"
 	"io"
-	"net/http"
-	"os"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -25,95 +21,41 @@ import (
 	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
-// rig is an agent between a model and a sink, each on the loopback, and what a
-// client, the model and a subscriber see of it.
+// rig is a rig with an agent in the test's process.
 type rig struct {
+	*agenttest.Rig
 	t     *testing.T
 	agent *Agent
-	model string
-	sink  *agenttest.Sink
-	logs  *agenttest.Buffer
-
-	signals chan os.Signal
-	ended   chan error
 }
 
-// noSinkArgument stands for the absence of --sink.
-const noSinkArgument = "(no sink)"
-
-// newRig starts an agent in front of model. The sink is the subscriber, unless
-// the arguments name another one.
-func newRig(t *testing.T, model http.Handler, line ...string) *rig {
+func newRig(t *testing.T, options ...agenttest.Option) *rig {
 	t.Helper()
-	return newRigWriting(t, new(agenttest.Buffer), model, line...)
-}
-
-// newRigWriting starts an agent with a standard output of its own.
-func newRigWriting(t *testing.T, stdout io.Writer, model http.Handler, line ...string) *rig {
-	t.Helper()
-	return newRigIn(t, Environment{Stdout: stdout}, model, line...)
+	return newRigIn(t, Environment{Stdout: new(agenttest.Buffer)}, options...)
 }
 
 // newRigIn starts an agent in an environment of its own.
-func newRigIn(t *testing.T, environment Environment, model http.Handler, line ...string) *rig {
+func newRigIn(t *testing.T, environment Environment, options ...agenttest.Option) *rig {
 	t.Helper()
 	checkGoroutines(t)
-	r := &rig{
-		t:       t,
-		model:   agenttest.Serve(t, model).URL,
-		sink:    agenttest.NewSink(t),
-		logs:    new(agenttest.Buffer),
-		signals: make(chan os.Signal, 2),
-		ended:   make(chan error, 1),
-	}
-	complete := []string{"--target=" + r.model, "--source=my-model-predictor-default", "--log-level=debug"}
-	if !strings.Contains(strings.Join(line, " "), "--sink") && !slices.Contains(line, noSinkArgument) {
-		complete = append(complete, "--sink="+r.sink.URL)
-	}
-	line = slices.DeleteFunc(slices.Clone(line), func(argument string) bool { return argument == noSinkArgument })
-	given, err := agentconfig.Parse(append(complete, line...))
-	if err != nil {
-		t.Fatal("Parse:", err)
-	}
-	given.Port, given.AdminPort = 0, 0
-	environment.Logger = NewLogger(r.logs, zapcore.DebugLevel)
-	environment.Revision = "my-model-predictor-default-00001"
-	r.agent, err = New(given, environment)
-	if err != nil {
-		t.Fatal("New:", err)
-	}
-	go func() { r.ended <- r.agent.Run(r.signals) }()
-	t.Cleanup(func() { r.kill() })
+	r := &rig{t: t}
+	r.Rig = agenttest.NewRig(t, agenttest.InProcess(func(line []string, logs io.Writer) (agenttest.Instance, error) {
+		environment.Logger = NewLogger(logs, zapcore.DebugLevel)
+		var err error
+		r.agent, err = newAgent(line, environment)
+		return r.agent, err
+	}), options...)
 	return r
 }
 
-// url is the agent's address with a path.
-func (r *rig) url(path string) string { return "http://" + r.agent.Addr() + path }
-
-func (r *rig) admin(path string) string {
-	return "http://127.0.0.1:" + strconv.Itoa(r.agent.AdminPort()) + path
-}
-
-// kill ends the agent at once, and waits for it. It may be called again.
-func (r *rig) kill() {
-	select {
-	case r.signals <- syscall.SIGTERM:
-	default:
-	}
-	select {
-	case r.signals <- syscall.SIGTERM:
-	default:
-	}
-	r.wait()
-}
-
-// wait waits for the agent's end.
-func (r *rig) wait() {
-	err := <-r.ended
+// newAgent gives an agent on ports of its own.
+func newAgent(line []string, environment Environment) (*Agent, error) {
+	given, err := agentconfig.Parse(line)
 	if err != nil {
-		r.t.Error("the agent failed:", err)
+		return nil, err
 	}
-	r.ended <- nil
+	given.Port, given.AdminPort = 0, 0
+	environment.Revision = agenttest.Revision
+	return New(given, environment)
 }
 
 func (r *rig) ledger() ledger.Snapshot { return r.agent.state().Sinks[0].Ledger }
@@ -125,21 +67,6 @@ func (r *rig) settled() ledger.Snapshot {
 		return r.agent.handler.Active() == 0 && r.ledger().Pending == 0
 	})
 	return r.ledger()
-}
-
-// post sends a JSON body and gives the response's status and body.
-func (r *rig) post(path, body string) (int, string) {
-	r.t.Helper()
-	answer, err := agenttest.HTTP1Client(r.t).Post(r.url(path), "application/json", strings.NewReader(body))
-	if err != nil {
-		r.t.Fatal("post:", err)
-	}
-	defer answer.Body.Close()
-	content, err := io.ReadAll(answer.Body)
-	if err != nil {
-		r.t.Fatal("reading the answer:", err)
-	}
-	return answer.StatusCode, string(content)
 }
 
 // checkGoroutines fails a test that leaves more goroutines than it began with.
@@ -167,11 +94,18 @@ func mustJSON(t *testing.T, text string, into any) {
 	}
 }
 
-func readAll(t *testing.T, answer *http.Response) string {
-	t.Helper()
-	content, err := io.ReadAll(answer.Body)
-	if err != nil {
-		t.Fatal("reading an answer:", err)
+// kinds are those of the events that arrived, in alphabetical order.
+func (r *rig) kinds() string {
+	var kinds []string
+	for _, e := range r.Sink.Events() {
+		kinds = append(kinds, e.Kind())
 	}
-	return string(content)
+	return sortedWords(strings.Join(kinds, " "))
 }
+
+func sortedWords(text string) string {
+	return strings.Join(slices.Sorted(slices.Values(strings.Fields(text))), " ")
+}
+
+// sinkLedger is that of one of several sinks.
+func (r *rig) sinkLedger(name string) ledger.Snapshot { return r.agent.status().Sinks[name] }

@@ -7,24 +7,20 @@ package agent
 
 import (
 	"encoding/base64"
-	"encoding/pem"
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 
 	"github.com/sidenote-dev/sidenote/internal/agent/ledger"
 	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
-// TestTheSinksAnswer decides over the event, and never over the client's
-// answer.
+// TestTheSinksAnswer, and never over the client's response.
 func TestTheSinksAnswer(t *testing.T) {
 	for _, test := range []struct {
 		name     string
@@ -40,45 +36,18 @@ func TestTheSinksAnswer(t *testing.T) {
 		{"unauthorized without a token", []int{401}, ledger.Snapshot{Observed: 1, Dropped: map[ledger.Reason]uint64{ledger.ReasonRejected: 1}}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			r := newRig(t, agenttest.Predictor(), "--mode=response")
-			r.sink.Respond(agenttest.Statuses(test.statuses...))
-			if status, body := r.post("/", "{}"); status != http.StatusOK || body != `{"predictions":[0.8,0.2]}` {
+			r := newRig(t, agenttest.With("--mode=response"), agenttest.SinkResponding(agenttest.Statuses(test.statuses...)))
+			if status, body := r.Post("/", "{}"); status != http.StatusOK || body != `{"predictions":[0.8,0.2]}` {
 				t.Errorf("the client got %d %s", status, body)
 			}
 			got := r.settled()
-			if fmt.Sprint(got) != fmt.Sprint(withDropped(test.want)) {
+			if fmt.Sprint(got) != fmt.Sprint(test.want) {
 				t.Errorf("the ledger says %+v, want %+v", got, test.want)
 			}
-			if uint64(len(r.sink.Events())) != got.Delivered {
-				t.Errorf("the subscriber has %d events", len(r.sink.Events()))
+			if uint64(len(r.Sink.Events())) != got.Delivered {
+				t.Errorf("the subscriber has %d events", len(r.Sink.Events()))
 			}
 		})
-	}
-}
-
-func withDropped(s ledger.Snapshot) ledger.Snapshot {
-	if s.Dropped == nil {
-		s.Dropped = map[ledger.Reason]uint64{}
-	}
-	return s
-}
-
-func TestARetryKeepsTheID(t *testing.T) {
-	r := newRig(t, agenttest.Predictor(), "--mode=response")
-	var mu sync.Mutex
-	var ids []string
-	r.sink.Respond(func(attempt agenttest.Attempt, w http.ResponseWriter, request *http.Request) {
-		mu.Lock()
-		defer mu.Unlock()
-		ids = append(ids, request.Header.Get("Ce-Id")+" "+request.Header.Get("Ce-Agentsequence"))
-		w.WriteHeader(map[bool]int{true: 503, false: 202}[attempt.Number < 3])
-	})
-	r.post("/", "{}")
-	r.settled()
-	mu.Lock()
-	defer mu.Unlock()
-	if len(ids) != 3 || ids[0] != ids[1] || ids[1] != ids[2] {
-		t.Errorf("ids: %q", ids)
 	}
 }
 
@@ -103,11 +72,11 @@ func TestNothingAClientGetsDependsOnTheSink(t *testing.T) {
 		{"is reached by no name", []string{"--sink=http://sink.invalid"}, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			r := newRig(t, agenttest.Predictor(), append(test.line, "--buffer-bytes=65536")...)
-			r.sink.Respond(test.answer)
+			r := newRig(t, agenttest.With(append(test.line, "--buffer-bytes=65536")...))
+			r.Sink.Respond(test.answer)
 			const exchanges = 100
 			for range exchanges {
-				if status, body := r.post("/", `{"instances":[]}`); status != http.StatusOK || body != `{"predictions":[0.8,0.2]}` {
+				if status, body := r.Post("/", `{"instances":[]}`); status != http.StatusOK || body != `{"predictions":[0.8,0.2]}` {
 					t.Fatalf("the client got %d %s", status, body)
 				}
 			}
@@ -122,7 +91,7 @@ func TestNothingAClientGetsDependsOnTheSink(t *testing.T) {
 			if used := r.agent.budget.Used(); used > 65536 {
 				t.Errorf("%d bytes are held", used)
 			}
-			r.kill()
+			r.Kill()
 			counts = r.ledger()
 			if counts.Pending != 0 || counts.Dropped[ledger.ReasonShutdown] == 0 || r.agent.budget.Used() != 0 {
 				t.Errorf("after the end the ledger says %+v, %d bytes are held", counts, r.agent.budget.Used())
@@ -134,8 +103,8 @@ func TestNothingAClientGetsDependsOnTheSink(t *testing.T) {
 // TestTheLedgerClosesFromOutside (P1): a sink that fails at random, many
 // clients, and a count of what a subscriber has.
 func TestTheLedgerClosesFromOutside(t *testing.T) {
-	r := newRig(t, agenttest.Predictor())
-	r.sink.Respond(func(attempt agenttest.Attempt, w http.ResponseWriter, _ *http.Request) {
+	r := newRig(t)
+	r.Sink.Respond(func(attempt agenttest.Attempt, w http.ResponseWriter, _ *http.Request) {
 		switch {
 		case attempt.Number%7 == 0:
 			w.WriteHeader(http.StatusServiceUnavailable)
@@ -150,7 +119,7 @@ func TestTheLedgerClosesFromOutside(t *testing.T) {
 	for range clients {
 		group.Go(func() {
 			for range each {
-				r.post("/", `{"instances":[1]}`)
+				r.Post("/", `{"instances":[1]}`)
 			}
 		})
 	}
@@ -159,7 +128,7 @@ func TestTheLedgerClosesFromOutside(t *testing.T) {
 	if counts.Observed != 2*clients*each || counts.Observed != counts.Delivered+counts.DroppedTotal() {
 		t.Errorf("the ledger says %+v", counts)
 	}
-	events := r.sink.Events()
+	events := r.Sink.Events()
 	if uint64(len(events)) != counts.Delivered {
 		t.Errorf("the subscriber has %d events, the ledger says %d", len(events), counts.Delivered)
 	}
@@ -179,65 +148,10 @@ func TestTheLedgerClosesFromOutside(t *testing.T) {
 	}
 }
 
-func TestATokenIsReadAgainOn401(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "token")
-	write := func(token string) {
-		if err := os.WriteFile(path, []byte(token+"\n"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	write("old")
-	var seen []string
-	var mu sync.Mutex
-	sink := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
-		mu.Lock()
-		defer mu.Unlock()
-		seen = append(seen, r.Header.Get("Authorization"))
-		if r.Header.Get("Authorization") != "Bearer new" {
-			write("new")
-			w.WriteHeader(http.StatusUnauthorized)
-		}
-	}))
-	defer sink.Close()
-	authority := filepath.Join(t.TempDir(), "ca.pem")
-	if err := os.WriteFile(authority, pemOf(sink.Certificate().Raw), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	r := newRig(t, agenttest.Predictor(), "--mode=response", "--sink="+sink.URL, "--sink.default.ca-certs-file="+authority, "--sink.default.token-file="+path)
-	r.post("/", "{}")
-	if counts := r.settled(); counts.Delivered != 1 || counts.Retried != 0 {
-		t.Errorf("the ledger says %+v", counts)
-	}
-	mu.Lock()
-	defer mu.Unlock()
-	if fmt.Sprint(seen) != "[Bearer old Bearer new]" {
-		t.Errorf("tokens: %q", seen)
-	}
-}
-
-func TestATokenNeverGoesToAnOpenSink(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "token")
-	if err := os.WriteFile(path, []byte("secret"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	var sent atomic.Bool
-	sink := agenttest.Serve(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Authorization") != "" {
-			sent.Store(true)
-		}
-	})).URL
-	r := newRig(t, agenttest.Predictor(), "--sink="+sink, "--sink.default.token-file="+path)
-	r.post("/", "{}")
-	if counts := r.settled(); counts.Delivered != 2 || sent.Load() {
-		t.Errorf("sent: %v, the ledger says %+v", sent.Load(), counts)
-	}
-}
-
 func TestEachSinkHasItsOwnFate(t *testing.T) {
 	other := agenttest.NewSink(t)
-	r := newRig(t, agenttest.Predictor(), "--sink=good="+other.URL, "--sink=bad=http://127.0.0.1:1")
-	r.post("/", "{}")
+	r := newRig(t, agenttest.With("--sink=good="+other.URL, "--sink=bad=http://127.0.0.1:1"))
+	r.Post("/", "{}")
 	other.Await(2)
 	agenttest.Eventually(t, "the good sink is at rest", func() bool { return r.ledger().Pending == 0 })
 	sinks := r.agent.status().Sinks
@@ -246,79 +160,126 @@ func TestEachSinkHasItsOwnFate(t *testing.T) {
 	}
 }
 
-// TestWhatTheBudgetHasNoRoomForIsCounted, and named where oversize events are
-// selected.
-func TestWhatTheBudgetHasNoRoomForIsCounted(t *testing.T) {
-	body := `"` + strings.Repeat("x", 100_000) + `"`
-	t.Run("as a drop", func(t *testing.T) {
-		r := newRig(t, agenttest.Predictor(), "--buffer-bytes=65536", "--events=request,response,stream")
-		if status, _ := r.post("/", body); status != http.StatusOK {
-			t.Errorf("the client got %d", status)
-		}
-		if counts := r.settled(); counts.Observed != 2 || counts.Dropped[ledger.ReasonBudget] != 1 || counts.Delivered != 1 {
-			t.Errorf("the ledger says %+v", counts)
-		}
-	})
-	t.Run("as an event without its body", func(t *testing.T) {
-		r := newRig(t, agenttest.Predictor(), "--buffer-bytes=65536", "--events=request,request.oversize")
-		r.post("/", body)
-		if event := r.sink.Of("request.oversize"); event.Attribute("bodysize") != "100002" || len(event.Data()) != 0 {
-			t.Errorf("unexpected event: %v", event)
+// TestADeadSinkTakesNothingThatAnotherNeeds: it holds its share of the budget
+// and no more.
+func TestADeadSinkTakesNothingThatAnotherNeeds(t *testing.T) {
+	hanging, good := agenttest.NewSink(t, agenttest.Responding(agenttest.Hang)), agenttest.NewSink(t)
+	r := newRig(t, agenttest.With("--mode=response", "--buffer-bytes=131072", "--sink=bad="+hanging.URL, "--sink=good="+good.URL))
+	const exchanges = 100
+	for n := range exchanges {
+		r.Post("/", "{}")
+		agenttest.Eventually(t, "the good sink is asked", func() bool { return good.Requests() == n+1 })
+	}
+	agenttest.Eventually(t, "the good sink has every event", func() bool { return r.sinkLedger("good").Delivered == exchanges })
+	s := r.sinkLedger("bad")
+	if s.Delivered != 0 || s.Dropped[ledger.ReasonBudget] == 0 || s.Pending+s.Dropped[ledger.ReasonBudget] != exchanges {
+		t.Errorf("the bad sink's ledger says %+v", s)
+	}
+	if used, most := r.agent.budget.Used(), int64(131072*3/4); used > most {
+		t.Errorf("%d bytes are held, want at most %d", used, most)
+	}
+}
+
+// TestARefusedAddressIsToldAtOnce, in the log, the metrics and the ledger, and
+// its events go to the dead letter sink.
+func TestARefusedAddressIsToldAtOnce(t *testing.T) {
+	for host, class := range map[string]string{"169.254.169.254": "metadata", "[fe80::1]": "link-local", "0.0.0.0": "unspecified"} {
+		t.Run(host, func(t *testing.T) {
+			r := newRig(t, agenttest.With("--sink=http://"+host+":80/latest"), agenttest.LettersResponding(nil))
+			r.Post("/", "{}")
+			if s := r.settled(); s.DeadLettered != 2 || s.Retried != 0 {
+				t.Errorf("the ledger says %+v", s)
+			}
+			if !strings.Contains(r.Logs.String(), fmt.Sprintf("%q:%q", "class", class)) {
+				t.Errorf("not logged: %s", r.Logs)
+			}
+			exposition := r.Page("/metrics")
+			if want := fmt.Sprintf(`sidenote_delivery_refused_addresses_total{class=%q} 2`, class); !strings.Contains(exposition, want) {
+				t.Errorf("/metrics lacks %s", want)
+			}
+		})
+	}
+	t.Run("the loopback, unless asked for", func(t *testing.T) {
+		r := newRig(t, agenttest.With("--allow-loopback-sinks=false", "--mode=response"))
+		r.Post("/", "{}")
+		if s := r.settled(); s.Dropped[ledger.ReasonAddress] != 1 || len(r.Sink.Events()) != 0 {
+			t.Errorf("%d events arrived, the ledger says %+v", len(r.Sink.Events()), s)
 		}
 	})
 }
 
-func TestAdminEndpoints(t *testing.T) {
-	var ready atomic.Bool
-	model := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/ready" && !ready.Load() {
-			w.WriteHeader(http.StatusServiceUnavailable)
-		}
-	})
-	served := agenttest.Serve(t, model)
-	r := newRig(t, model, "--target="+served.URL, `--readiness-probe={"httpGet":{"path":"/ready","port":`+served.Port()+`}}`)
-	get := func(path string) (int, string) {
-		answer, err := agenttest.HTTP1Client(t).Get(r.admin(path))
-		if err != nil {
+// A sink gets its address after the agent has started, and moves, and the
+// agent stays.
+func TestAnAgentFollowsItsSink(t *testing.T) {
+	first, second, letters := agenttest.NewSink(t), agenttest.NewSink(t), agenttest.NewSink(t)
+	second.Respond(agenttest.Statuses(http.StatusBadRequest))
+	directory := t.TempDir()
+	say := func(name, content string) {
+		t.Helper()
+		// As the kubelet does: never half a file.
+		path := filepath.Join(directory, name)
+		if err := os.WriteFile(path+".new", []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		defer answer.Body.Close()
-		body, _ := io.ReadAll(answer.Body)
-		return answer.StatusCode, string(body)
-	}
-	if status, _ := get("/readyz"); status != http.StatusServiceUnavailable {
-		t.Errorf("/readyz is %d before the model is ready", status)
-	}
-	if status, _ := get("/healthz"); status != http.StatusOK {
-		t.Errorf("/healthz is %d", status)
-	}
-	ready.Store(true)
-	agenttest.Eventually(t, "the model is ready", func() bool { status, _ := get("/readyz"); return status == http.StatusOK })
-	r.post("/", "{}")
-	r.settled()
-	_, exposition := get("/metrics")
-	for _, want := range []string{
-		`sidenote_events_observed_total{sink="default"} 2`,
-		`sidenote_events_delivered_total{sink="default"} 2`,
-		`sidenote_model_ready 1`,
-		`sidenote_delivery_duration_seconds_count{sink="default"} 2`,
-		`sidenote_delivery_attempts_total{sink="default",status="2xx"} 2`,
-	} {
-		if !strings.Contains(exposition, want) {
-			t.Errorf("/metrics lacks %s in\n%s", want, exposition)
+		if err := os.Rename(path+".new", path); err != nil {
+			t.Fatal(err)
 		}
 	}
-	if _, body := get("/status"); !strings.Contains(body, `"observed":2`) {
-		t.Errorf("/status: %s", body)
+	r := newRig(t, agenttest.WithoutSink, agenttest.With("--sink.default.address-file="+filepath.Join(directory, "sink"),
+		"--sink.default.dead-letter.address-file="+filepath.Join(directory, "letters"), "--allow-loopback-sinks=true"))
+	predict := func(what string, arrived func() bool) {
+		t.Helper()
+		agenttest.Eventually(t, what, func() bool {
+			r.Post("/v1/models/m:predict", "{}")
+			return arrived()
+		})
+	}
+	predict("events without an address are counted", func() bool {
+		return r.agent.sinks[0].Account().Snapshot().Dropped["nosink"] > 0
+	})
+	say("sink", `{"url":"`+first.URL+`"}`)
+	predict("events at the first place", func() bool { return len(first.Events()) > 0 })
+
+	say("letters", `{"url":"`+letters.URL+`"}`)
+	say("sink", `{"url":"`+second.URL+`"}`)
+	predict("what the second place refuses among the dead letters", func() bool { return len(letters.Events()) > 0 })
+	if got := letters.Events()[0].Extensions()["knativeerrordest"]; got != second.URL {
+		t.Errorf("knativeerrordest is %v, want the present address %s", got, second.URL)
 	}
 }
 
-func pemOf(certificate []byte) []byte {
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate})
+func TestStdoutSinkPrintsLines(t *testing.T) {
+	stdout := new(agenttest.Buffer)
+	r := newRigIn(t, Environment{Stdout: stdout}, agenttest.With("--sink=stdout", "--metadata=team=x"))
+	r.Post("/v1/models/m:predict", "{\n \"instances\": [1]\n}")
+	r.settled()
+	lines := strings.Split(strings.TrimSuffix(stdout.String(), "\n"), "\n")
+	if len(lines) != 2 {
+		t.Fatalf("want two lines, got %q", lines)
+	}
+	for _, line := range lines {
+		var e struct {
+			Team          string
+			AgentSequence string
+			Data          map[string]any
+		}
+		mustJSON(t, line, &e)
+		if e.Team != "x" || e.AgentSequence == "" || len(e.Data) != 1 {
+			t.Errorf("unexpected line: %s", line)
+		}
+	}
 }
 
-// sinkLedger is that of one of several sinks.
-func (r *rig) sinkLedger(name string) ledger.Snapshot { return r.agent.status().Sinks[name] }
+func TestWithoutSinksTheModelServesAndEventsAreCounted(t *testing.T) {
+	r := newRig(t, agenttest.WithoutSink)
+	if status, _ := r.Post("/", `{}`); status != http.StatusOK {
+		t.Errorf("the client got %d", status)
+	}
+	counts := r.settled()
+	if counts.Observed != 2 || counts.Dropped["nosink"] != 2 {
+		t.Errorf("the ledger says %+v", counts)
+	}
+}
 
 // TestADeadLetterArrives whole, with what became of it, and the ledger closes.
 func TestADeadLetterArrives(t *testing.T) {
@@ -342,35 +303,28 @@ func TestADeadLetterArrives(t *testing.T) {
 		}, "-1", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			letters, sink := agenttest.NewSink(t), agenttest.NewSink(t)
-			sink.Respond(test.answer)
-			r := newRig(t, agenttest.Predictor(), append([]string{
-				"--mode=response", "--sink=" + sink.URL + "/in?key=canary4711", "--sink.default.dead-letter=" + letters.URL,
-			}, test.line...)...)
-			if status, body := r.post("/", "{}"); status != http.StatusOK || body != `{"predictions":[0.8,0.2]}` {
+			sink := agenttest.NewSink(t, agenttest.Responding(test.answer))
+			r := newRig(t, agenttest.With("--mode=response", "--sink="+sink.URL+"/in?key=canary4711"), agenttest.With(test.line...),
+				agenttest.LettersResponding(nil))
+			if status, body := r.Post("/", "{}"); status != http.StatusOK || body != `{"predictions":[0.8,0.2]}` {
 				t.Errorf("the client got %d %s", status, body)
 			}
 			if s := r.settled(); s.DeadLettered != 1 || s.Delivered != 0 || s.DroppedTotal() != 0 {
 				t.Errorf("the ledger says %+v", s)
 			}
-			letter := letters.Of("response")
+			letter := r.Letters.Of("response")
 			if letter.Attribute("knativeerrordest") != sink.URL+"/in" || letter.Attribute("knativeerrorcode") != test.code ||
 				letter.Attribute("knativeerrordata") != base64.StdEncoding.EncodeToString([]byte(test.data)) ||
 				letter.Attribute("agentsequence") != "000000000001" || string(letter.Data()) != `{"predictions":[0.8,0.2]}` {
 				t.Errorf("unexpected event: %v", letter)
 			}
 			agenttest.Eventually(t, "nothing is held", func() bool { return r.agent.budget.Used() == 0 })
-			answer, err := agenttest.HTTP1Client(t).Get(r.admin("/metrics"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer answer.Body.Close()
-			exposition, _ := io.ReadAll(answer.Body)
+			exposition := r.Page("/metrics")
 			for _, want := range []string{
 				`sidenote_events_dead_lettered_total{sink="default"} 1`,
 				`sidenote_delivery_attempts_total{sink="default.dead-letter",status="2xx"} 1`,
 			} {
-				if !strings.Contains(string(exposition), want) {
+				if !strings.Contains(exposition, want) {
 					t.Errorf("/metrics lacks %s", want)
 				}
 			}
@@ -380,11 +334,8 @@ func TestADeadLetterArrives(t *testing.T) {
 
 // TestADeadLetterThatIsntTakenIsDropped for the reason that made it one.
 func TestADeadLetterThatIsntTakenIsDropped(t *testing.T) {
-	letters, sink := agenttest.NewSink(t), agenttest.NewSink(t)
-	letters.Respond(agenttest.Statuses(403))
-	sink.Respond(agenttest.Statuses(400))
-	r := newRig(t, agenttest.Predictor(), "--mode=response", "--sink="+sink.URL, "--sink.default.dead-letter="+letters.URL)
-	r.post("/", "{}")
+	r := newRig(t, agenttest.With("--mode=response"), agenttest.SinkResponding(agenttest.Statuses(400)), agenttest.LettersResponding(agenttest.Statuses(403)))
+	r.Post("/", "{}")
 	if s := r.settled(); s.DeadLettered != 0 || s.Dropped[ledger.ReasonRejected] != 1 {
 		t.Errorf("the ledger says %+v", s)
 	}
@@ -392,16 +343,14 @@ func TestADeadLetterThatIsntTakenIsDropped(t *testing.T) {
 
 // TestADeadLetterSinkHoldsNothingUp, though it takes nothing and hangs.
 func TestADeadLetterSinkHoldsNothingUp(t *testing.T) {
-	letters, sink := agenttest.NewSink(t), agenttest.NewSink(t)
-	letters.Respond(agenttest.Hang)
-	sink.Respond(func(attempt agenttest.Attempt, w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(map[bool]int{true: http.StatusBadRequest, false: http.StatusAccepted}[attempt.Number%2 == 0])
-	})
-	r := newRig(t, agenttest.Predictor(), "--mode=response", "--buffer-bytes=131072", "--sink="+sink.URL, "--sink.default.dead-letter="+letters.URL)
+	r := newRig(t, agenttest.With("--mode=response", "--buffer-bytes=131072"), agenttest.LettersResponding(agenttest.Hang),
+		agenttest.SinkResponding(func(attempt agenttest.Attempt, w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(map[bool]int{true: http.StatusBadRequest, false: http.StatusAccepted}[attempt.Number%2 == 0])
+		}))
 	const exchanges = 100
 	for n := range exchanges {
-		r.post("/", "{}")
-		agenttest.Eventually(t, "the sink is asked", func() bool { return sink.Requests() == n+1 })
+		r.Post("/", "{}")
+		agenttest.Eventually(t, "the sink is asked", func() bool { return r.Sink.Requests() == n+1 })
 	}
 	agenttest.Eventually(t, "the ledger says so", func() bool { return r.ledger().Delivered == exchanges/2 })
 	s := r.ledger()
@@ -409,7 +358,7 @@ func TestADeadLetterSinkHoldsNothingUp(t *testing.T) {
 	if s.Pending > 16 || s.Pending+s.Dropped[ledger.ReasonRejected] != exchanges/2 {
 		t.Errorf("the ledger says %+v", s)
 	}
-	r.kill()
+	r.Kill()
 	if s := r.ledger(); s.Pending != 0 || s.Dropped[ledger.ReasonShutdown] == 0 || r.agent.budget.Used() != 0 {
 		t.Errorf("after the end the ledger says %+v, %d bytes are held", s, r.agent.budget.Used())
 	}
@@ -417,130 +366,30 @@ func TestADeadLetterSinkHoldsNothingUp(t *testing.T) {
 
 // TestTheLedgerClosesWithDeadLetters (P1), counted by two subscribers.
 func TestTheLedgerClosesWithDeadLetters(t *testing.T) {
-	letters, sink := agenttest.NewSink(t), agenttest.NewSink(t)
-	statuses := []int{202, 503, 400, 202, 500, 202, 404, 413}
-	sink.Respond(func(attempt agenttest.Attempt, w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(statuses[attempt.Number%len(statuses)])
-	})
-	letters.Respond(func(attempt agenttest.Attempt, w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader([]int{202, 503, 202, 400, 202}[attempt.Number%5])
-	})
-	r := newRig(t, agenttest.Predictor(), "--sink="+sink.URL, "--sink.default.dead-letter="+letters.URL, "--sink.default.retry=1", "--sink.default.backoff-delay=10ms")
+	inTurns := func(statuses ...int) agenttest.Responder {
+		return func(attempt agenttest.Attempt, w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(statuses[attempt.Number%len(statuses)])
+		}
+	}
+	r := newRig(t, agenttest.With("--sink.default.retry=1", "--sink.default.backoff-delay=10ms"),
+		agenttest.SinkResponding(inTurns(202, 503, 400, 202, 500, 202, 404, 413)), agenttest.LettersResponding(inTurns(202, 503, 202, 400, 202)))
 	const exchanges = 30
 	for range exchanges {
-		r.post("/", "{}")
+		r.Post("/", "{}")
 	}
 	s := r.settled()
 	if s.Observed != 2*exchanges || s.Observed != s.Delivered+s.DeadLettered+s.DroppedTotal() || s.DeadLettered == 0 || s.DroppedTotal() == 0 {
 		t.Errorf("the ledger says %+v", s)
 	}
-	if uint64(len(sink.Events())) != s.Delivered || uint64(len(letters.Events())) != s.DeadLettered {
-		t.Errorf("the subscribers have %d and %d, the ledger says %+v", len(sink.Events()), len(letters.Events()), s)
+	arrived, letters := r.Sink.Events(), r.Letters.Events()
+	if uint64(len(arrived)) != s.Delivered || uint64(len(letters)) != s.DeadLettered {
+		t.Errorf("the subscribers have %d and %d, the ledger says %+v", len(arrived), len(letters), s)
 	}
 	seen := make(map[string]bool)
-	for _, e := range append(sink.Events(), letters.Events()...) {
+	for _, e := range append(arrived, letters...) {
 		if seen[e.ID()] {
 			t.Errorf("%s arrived at both", e.ID())
 		}
 		seen[e.ID()] = true
-	}
-}
-
-// TestADeadSinkTakesNothingThatAnotherNeeds: it holds its share of the budget
-// and no more.
-func TestADeadSinkTakesNothingThatAnotherNeeds(t *testing.T) {
-	hanging := agenttest.NewSink(t)
-	hanging.Respond(agenttest.Hang)
-	good := agenttest.NewSink(t)
-	r := newRig(t, agenttest.Predictor(), "--mode=response", "--buffer-bytes=131072", "--sink=bad="+hanging.URL, "--sink=good="+good.URL)
-	const exchanges = 100
-	for n := range exchanges {
-		r.post("/", "{}")
-		agenttest.Eventually(t, "the good sink is asked", func() bool { return good.Requests() == n+1 })
-	}
-	agenttest.Eventually(t, "the good sink has every event", func() bool { return r.sinkLedger("good").Delivered == exchanges })
-	s := r.sinkLedger("bad")
-	if s.Delivered != 0 || s.Dropped[ledger.ReasonBudget] == 0 || s.Pending+s.Dropped[ledger.ReasonBudget] != exchanges {
-		t.Errorf("the bad sink's ledger says %+v", s)
-	}
-	if used, most := r.agent.budget.Used(), int64(131072*3/4); used > most {
-		t.Errorf("%d bytes are held, want at most %d", used, most)
-	}
-}
-
-// TestARefusedAddressIsToldAtOnce, in the log, the metrics and the ledger, and
-// its events go to the dead letter sink.
-func TestARefusedAddressIsToldAtOnce(t *testing.T) {
-	for host, class := range map[string]string{"169.254.169.254": "metadata", "[fe80::1]": "link-local", "0.0.0.0": "unspecified"} {
-		t.Run(host, func(t *testing.T) {
-			letters := agenttest.NewSink(t)
-			r := newRig(t, agenttest.Predictor(), "--sink=http://"+host+":80/latest", "--sink.default.dead-letter="+letters.URL)
-			r.post("/", "{}")
-			if s := r.settled(); s.DeadLettered != 2 || s.Retried != 0 {
-				t.Errorf("the ledger says %+v", s)
-			}
-			if !strings.Contains(r.logs.String(), fmt.Sprintf("%q:%q", "class", class)) {
-				t.Errorf("not logged: %s", r.logs)
-			}
-			answer, err := agenttest.HTTP1Client(t).Get(r.admin("/metrics"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer answer.Body.Close()
-			exposition, _ := io.ReadAll(answer.Body)
-			if want := fmt.Sprintf(`sidenote_delivery_refused_addresses_total{class=%q} 2`, class); !strings.Contains(string(exposition), want) {
-				t.Errorf("/metrics lacks %s", want)
-			}
-		})
-	}
-	t.Run("the loopback, unless asked for", func(t *testing.T) {
-		r := newRig(t, agenttest.Predictor(), "--allow-loopback-sinks=false", "--mode=response")
-		r.post("/", "{}")
-		if s := r.settled(); s.Dropped[ledger.ReasonAddress] != 1 || len(r.sink.Events()) != 0 {
-			t.Errorf("%d events arrived, the ledger says %+v", len(r.sink.Events()), s)
-		}
-	})
-}
-
-// A sink gets its address after the agent has started, and moves, and the
-// agent stays.
-func TestAnAgentFollowsItsSink(t *testing.T) {
-	first, second, letters := agenttest.NewSink(t), agenttest.NewSink(t), agenttest.NewSink(t)
-	second.Respond(func(_ agenttest.Attempt, w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(http.StatusBadRequest)
-	})
-	directory := t.TempDir()
-	say := func(name, content string) {
-		t.Helper()
-		// As the kubelet does: never half a file.
-		path := filepath.Join(directory, name)
-		if err := os.WriteFile(path+".new", []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Rename(path+".new", path); err != nil {
-			t.Fatal(err)
-		}
-	}
-	r := newRig(t, agenttest.Predictor(),
-		"--sink.default.address-file="+filepath.Join(directory, "sink"), "--sink.default.dead-letter.address-file="+filepath.Join(directory, "letters"),
-		"--allow-loopback-sinks=true")
-	predict := func(what string, arrived func() bool) {
-		t.Helper()
-		agenttest.Eventually(t, what, func() bool {
-			r.post("/v1/models/m:predict", "{}")
-			return arrived()
-		})
-	}
-	predict("events without an address are counted", func() bool {
-		return r.agent.sinks[0].Account().Snapshot().Dropped["nosink"] > 0
-	})
-	say("sink", `{"url":"`+first.URL+`"}`)
-	predict("events at the first place", func() bool { return len(first.Events()) > 0 })
-
-	say("letters", `{"url":"`+letters.URL+`"}`)
-	say("sink", `{"url":"`+second.URL+`"}`)
-	predict("what the second place refuses among the dead letters", func() bool { return len(letters.Events()) > 0 })
-	if got := letters.Events()[0].Extensions()["knativeerrordest"]; got != second.URL {
-		t.Errorf("knativeerrordest is %v, want the present address %s", got, second.URL)
 	}
 }

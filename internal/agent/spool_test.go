@@ -7,7 +7,6 @@ package agent
 
 import (
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -25,21 +24,19 @@ import (
 	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
-// spooling are the arguments of a spool with the sink default.
-func spooling(directory string, bytes int) []string {
-	return []string{"--sink.default.spool-dir=" + directory, "--sink.default.spool-bytes=" + strconv.Itoa(bytes)}
+// spooling gives the sink default a spool.
+func spooling(directory string, bytes int) agenttest.Option {
+	return agenttest.With("--sink.default.spool-dir="+directory, "--sink.default.spool-bytes="+strconv.Itoa(bytes))
 }
+
+// down has the rig's sink fail until it recovers.
+func down(t *testing.T) agenttest.Option { return agenttest.To(agenttest.NewSink(t, agenttest.Down)) }
 
 // spool returns what /status says of a sink's spool.
 func (r *rig) spool(sink string) delivery.SpoolStatus {
 	r.t.Helper()
-	answer, err := agenttest.HTTP1Client(r.t).Get(r.admin("/status"))
-	if err != nil {
-		r.t.Fatal("asking for the status:", err)
-	}
-	defer answer.Body.Close()
 	var status Status
-	mustJSON(r.t, readAll(r.t, answer), &status)
+	mustJSON(r.t, r.Page("/status"), &status)
 	return status.Spools[sink]
 }
 
@@ -48,7 +45,7 @@ func (r *rig) spool(sink string) delivery.SpoolStatus {
 func (r *rig) observe(exchanges int, body string) int {
 	r.t.Helper()
 	for range exchanges {
-		if status, _ := r.post("/v1/models/m:predict", body); status != http.StatusOK {
+		if status, _ := r.Post("/v1/models/m:predict", body); status != http.StatusOK {
 			r.t.Fatalf("the client got %d", status)
 		}
 	}
@@ -85,22 +82,21 @@ func places(events []agenttest.Event, instance string) map[int]int {
 
 // TestWhatWasSpooledComesFromTheNextAgent, as it was, and beside what is live.
 func TestWhatWasSpooledComesFromTheNextAgent(t *testing.T) {
-	directory := filepath.Join(t.TempDir(), "default")
 	sink := agenttest.NewSink(t, agenttest.Down)
-	line := append(spooling(directory, 16<<20), "--sink="+sink.URL)
-	first := newRig(t, agenttest.Predictor(), line...)
+	options := []agenttest.Option{spooling(filepath.Join(t.TempDir(), "default"), 16<<20), agenttest.To(sink)}
+	first := newRig(t, options...)
 	n := first.observe(20, `{"instances":[1]}`)
 	first.spooled(n)
 	if got := first.spool("default"); !got.Open || got.Spooled != uint64(n) || got.Bytes == 0 || got.Bytes > got.Limit || got.Failing {
 		t.Errorf("the spool says %+v", got)
 	}
-	first.kill()
+	first.Kill()
 	if s := first.ledger(); s.Dropped[ledger.ReasonShutdown] != uint64(n) || s.Pending != 0 {
 		t.Errorf("what is left counts as dropped: %+v", s)
 	}
 
 	sink.Recover()
-	second := newRig(t, agenttest.Predictor(), line...)
+	second := newRig(t, options...)
 	second.observe(1, "{}")
 	events := sink.Await(n + 2)
 	s := second.settled()
@@ -131,9 +127,9 @@ func TestWhatWasSpooledComesFromTheNextAgent(t *testing.T) {
 		}
 	}
 	agenttest.Eventually(t, "all is acknowledged", func() bool { return !second.spool("default").Unread })
-	second.kill()
+	second.Kill()
 
-	third := newRig(t, agenttest.Predictor(), line...)
+	third := newRig(t, options...)
 	agenttest.Eventually(t, "the spool was read", func() bool { return third.agent.spoolsEmpty() && third.spool("default").Open })
 	if s := third.ledger(); s.Recovered != 0 {
 		t.Errorf("what was delivered comes back: %+v", s)
@@ -142,9 +138,7 @@ func TestWhatWasSpooledComesFromTheNextAgent(t *testing.T) {
 
 // TestAnOutageLargerThanTheBudgetLosesNothing: the disk has the rest.
 func TestAnOutageLargerThanTheBudgetLosesNothing(t *testing.T) {
-	sink := agenttest.NewSink(t, agenttest.Down)
-	line := append(spooling(filepath.Join(t.TempDir(), "s"), 64<<20), "--sink="+sink.URL, "--buffer-bytes=4194304", "--mode=request")
-	r := newRig(t, agenttest.Predictor(), line...)
+	r := newRig(t, down(t), spooling(filepath.Join(t.TempDir(), "s"), 64<<20), agenttest.With("--buffer-bytes=4194304", "--mode=request"))
 	body := `"` + strings.Repeat("x", 200_000) + `"`
 	const exchanges = 60
 	for i := range exchanges {
@@ -155,12 +149,12 @@ func TestAnOutageLargerThanTheBudgetLosesNothing(t *testing.T) {
 			t.Fatalf("after %d events of 200 KB, in a budget of 4 MiB, the ledger says %+v", i, s)
 		}
 	}
-	sink.Recover()
+	r.Sink.Recover()
 	s := r.settled()
 	if s.Delivered != exchanges || s.Spooled < exchanges/2 {
 		t.Errorf("the ledger says %+v", s)
 	}
-	if got := places(sink.Events(), r.agent.instance); len(got) != exchanges {
+	if got := places(r.Sink.Events(), r.agent.instance); len(got) != exchanges {
 		t.Errorf("%d of %d events came", len(got), exchanges)
 	}
 	agenttest.Eventually(t, "nothing but what is reserved is held", func() bool { return r.agent.budget.Used() == r.agent.spools.Reserved })
@@ -168,9 +162,7 @@ func TestAnOutageLargerThanTheBudgetLosesNothing(t *testing.T) {
 
 // TestTheLimitOfTheSpoolDropsTheOldest, each counted.
 func TestTheLimitOfTheSpoolDropsTheOldest(t *testing.T) {
-	sink := agenttest.NewSink(t, agenttest.Down)
-	line := append(spooling(filepath.Join(t.TempDir(), "s"), spool.MinLimit), "--sink="+sink.URL, "--buffer-bytes=1048576", "--mode=request")
-	r := newRig(t, agenttest.Predictor(), line...)
+	r := newRig(t, down(t), spooling(filepath.Join(t.TempDir(), "s"), spool.MinLimit), agenttest.With("--buffer-bytes=1048576", "--mode=request"))
 	body := `"` + strings.Repeat("x", 20_000) + `"`
 	const exchanges = 60
 	for range exchanges {
@@ -179,10 +171,10 @@ func TestTheLimitOfTheSpoolDropsTheOldest(t *testing.T) {
 	}
 	agenttest.Eventually(t, "the spool has made room", func() bool { return r.ledger().Dropped[ledger.ReasonOverflow] > exchanges/2 })
 	r.spooledOrExposed()
-	sink.Recover()
+	r.Sink.Recover()
 	s := r.settled()
 	closes(t, s)
-	came := places(sink.Events(), r.agent.instance)
+	came := places(r.Sink.Events(), r.agent.instance)
 	if lost := s.Dropped[ledger.ReasonOverflow]; s.DroppedTotal() != lost || int(lost) != exchanges-len(came) || s.Delivered != uint64(len(came)) {
 		t.Errorf("%d of %d events came, the ledger says %+v", len(came), exchanges, s)
 	}
@@ -203,20 +195,18 @@ func (r *rig) spooledOrExposed() {
 // TestANewestThatFindsTheSpoolFullStaysInMemory, and is dropped for the budget
 // where that is full, too.
 func TestANewestThatFindsTheSpoolFullStaysInMemory(t *testing.T) {
-	sink := agenttest.NewSink(t, agenttest.Down)
-	line := append(spooling(filepath.Join(t.TempDir(), "s"), spool.MinLimit), "--sink="+sink.URL,
-		"--sink.default.spool-when-full=newest", "--buffer-bytes=1048576", "--mode=request")
-	r := newRig(t, agenttest.Predictor(), line...)
+	r := newRig(t, down(t), spooling(filepath.Join(t.TempDir(), "s"), spool.MinLimit),
+		agenttest.With("--sink.default.spool-when-full=newest", "--buffer-bytes=1048576", "--mode=request"))
 	body := `"` + strings.Repeat("x", 20_000) + `"`
 	r.observe(3, body)
 	r.spooled(2)
 	const exchanges = 80
 	r.observe(exchanges-3, body)
 	agenttest.Eventually(t, "the spool is full", func() bool { return r.spool("default").RefusedFull > 0 })
-	sink.Recover()
+	r.Sink.Recover()
 	s := r.settled()
 	closes(t, s)
-	came := places(sink.Events(), r.agent.instance)
+	came := places(r.Sink.Events(), r.agent.instance)
 	if lost := s.Dropped[ledger.ReasonBudget]; s.DroppedTotal() != lost || lost == 0 || int(lost) != exchanges-len(came) || came[1] != 1 {
 		t.Errorf("%d of %d events came, the ledger says %+v", len(came), exchanges, s)
 	}
@@ -225,20 +215,18 @@ func TestANewestThatFindsTheSpoolFullStaysInMemory(t *testing.T) {
 // TestPoisonGoesThroughTheSpool: what a sink fails for again and again is given
 // up, and holds up nothing that comes from the disk.
 func TestPoisonGoesThroughTheSpool(t *testing.T) {
-	sink := agenttest.NewSink(t, agenttest.Down)
+	r := newRig(t, down(t), spooling(filepath.Join(t.TempDir(), "s"), 16<<20))
 	var poison sync.Map
-	sink.Respond(func(attempt agenttest.Attempt, w http.ResponseWriter, _ *http.Request) {
+	r.Sink.Respond(func(attempt agenttest.Attempt, w http.ResponseWriter, _ *http.Request) {
 		if sequence := attempt.Event.Attribute("agentsequence"); sequence == "000000000003" {
 			poison.Store(sequence, true)
 			w.WriteHeader(http.StatusInternalServerError)
 		}
 	})
-	line := append(spooling(filepath.Join(t.TempDir(), "s"), 16<<20), "--sink="+sink.URL)
-	r := newRig(t, agenttest.Predictor(), line...)
 	n := r.observe(10, "{}")
 	r.spooled(n)
-	sink.Recover()
-	agenttest.Eventually(t, "all but one have come", func() bool { return len(places(sink.Events(), r.agent.instance)) == n-1 })
+	r.Sink.Recover()
+	agenttest.Eventually(t, "all but one have come", func() bool { return len(places(r.Sink.Events(), r.agent.instance)) == n-1 })
 	// Others succeed while it fails.
 	agenttest.Eventually(t, "it is given up", func() bool {
 		r.observe(1, "{}")
@@ -254,8 +242,8 @@ func TestPoisonGoesThroughTheSpool(t *testing.T) {
 func TestSinksHaveSpoolsOfTheirOwn(t *testing.T) {
 	directory := t.TempDir()
 	down, other := agenttest.NewSink(t, agenttest.Down), agenttest.NewSink(t, agenttest.Down)
-	line := []string{"--sink=default=" + down.URL, "--sink=other=" + other.URL, "--sink.other.spool-dir=" + filepath.Join(directory, "b"), "--sink.other.spool-bytes=1000000"}
-	r := newRig(t, agenttest.Predictor(), append(line, spooling(filepath.Join(directory, "a"), 1<<20)...)...)
+	r := newRig(t, spooling(filepath.Join(directory, "a"), 1<<20), agenttest.With("--sink=default="+down.URL, "--sink=other="+other.URL,
+		"--sink.other.spool-dir="+filepath.Join(directory, "b"), "--sink.other.spool-bytes=1000000"))
 	n := r.observe(5, "{}")
 	r.spooled(n)
 	agenttest.Eventually(t, "the other sink's events are on the disk", func() bool { return r.spool("other").SpooledThrough >= uint64(n) })
@@ -277,11 +265,11 @@ func TestSinksHaveSpoolsOfTheirOwn(t *testing.T) {
 func TestNothingIsReadBeforeTheModelIsReady(t *testing.T) {
 	directory := filepath.Join(t.TempDir(), "s")
 	sink := agenttest.NewSink(t, agenttest.Down)
-	line := append(spooling(directory, 16<<20), "--sink="+sink.URL)
-	first := newRig(t, agenttest.Predictor(), line...)
+	options := []agenttest.Option{spooling(directory, 16<<20), agenttest.To(sink)}
+	first := newRig(t, options...)
 	n := first.observe(5, "{}")
 	first.spooled(n)
-	first.kill()
+	first.Kill()
 
 	sink.Recover()
 	var ready atomic.Bool
@@ -294,7 +282,7 @@ func TestNothingIsReadBeforeTheModelIsReady(t *testing.T) {
 	})
 	target := agenttest.Serve(t, model)
 	probe := fmt.Sprintf(`--readiness-probe={"httpGet":{"path":"/ready","port":%s},"periodSeconds":1}`, target.Port())
-	second := newRig(t, agenttest.Predictor(), append(line, probe)...)
+	second := newRig(t, append(options, agenttest.With(probe))...)
 	second.observe(1, "{}")
 	sink.Await(2)
 	if status := second.spool("default"); !status.Unread || status.Read != 0 {
@@ -308,26 +296,20 @@ func TestNothingIsReadBeforeTheModelIsReady(t *testing.T) {
 // where the model never became ready.
 func TestTheDrainReadsTheSpool(t *testing.T) {
 	sink := agenttest.NewSink(t, agenttest.Down)
-	line := append(spooling(filepath.Join(t.TempDir(), "s"), 16<<20), "--sink="+sink.URL)
-	first := newRig(t, agenttest.Predictor(), line...)
+	options := []agenttest.Option{spooling(filepath.Join(t.TempDir(), "s"), 16<<20), agenttest.To(sink)}
+	first := newRig(t, options...)
 	n := first.observe(50, "{}")
 	first.spooled(n)
-	first.kill()
+	first.Kill()
 
 	slow := &brokenDirectory{hangReads: make(chan struct{})}
-	second := newRigIn(t, breaking(slow), agenttest.Predictor(), append(line, `--readiness-probe={"tcpSocket":{"port":1}}`)...)
+	second := newRigIn(t, breaking(slow), append(options, agenttest.With(`--readiness-probe={"tcpSocket":{"port":1}}`))...)
 	agenttest.Eventually(t, "the spool is open", func() bool { return second.spool("default").Open })
-	second.signals <- syscall.SIGTERM
+	second.Signal(syscall.SIGTERM)
 	sink.Recover()
-	agenttest.Eventually(t, "its port is closed", func() bool {
-		connection, err := net.Dial("tcp", second.agent.Addr())
-		if err == nil {
-			connection.Close()
-		}
-		return err != nil
-	})
+	agenttest.Eventually(t, "its port is closed", func() bool { return !second.Listens() })
 	close(slow.hangReads)
-	second.wait()
+	second.Wait()
 	came := sink.Events()
 	if old := len(places(came, first.agent.instance)); old != n {
 		t.Errorf("of %d events that were recovered %d came before the end", n, old)
@@ -337,57 +319,16 @@ func TestTheDrainReadsTheSpool(t *testing.T) {
 	}
 }
 
-// TestTheDrainSendsTheOldestFirst: what failed before goes before what came
-// later.
-func TestTheDrainSendsTheOldestFirst(t *testing.T) {
-	sink := agenttest.NewSink(t)
-	var hang atomic.Pointer[chan struct{}]
-	sink.Respond(func(_ agenttest.Attempt, w http.ResponseWriter, request *http.Request) {
-		if hanging := hang.Load(); hanging != nil {
-			select {
-			case <-*hanging:
-			case <-request.Context().Done():
-			}
-			w.WriteHeader(http.StatusServiceUnavailable)
-			return
-		}
-		w.WriteHeader(http.StatusAccepted)
-	})
-	r := newRig(t, agenttest.Predictor(), "--sink="+sink.URL)
-	// Two successes: then 16 may be in flight.
-	taken := r.observe(1, "{}")
-	r.settled()
-	released := make(chan struct{})
-	hang.Store(&released)
-	old := taken + r.observe(8, "{}")
-	agenttest.Eventually(t, "all are in flight", func() bool { return r.agent.sinks[0].Oldest().IsZero() && r.agent.pipeline.Empty() })
-	n := old + r.observe(8, "{}")
-	r.signals <- syscall.SIGTERM
-	agenttest.Eventually(t, "the agent drains", func() bool { return strings.Contains(r.logs.String(), "agent drains") })
-	hang.Store(nil)
-	close(released)
-	r.wait()
-	came := sink.Events()
-	if len(came) != n {
-		t.Fatalf("%d of %d events came", len(came), n)
-	}
-	for _, e := range came[taken : taken+3] {
-		if place, _ := strconv.Atoi(e.Attribute("agentsequence")); place > old {
-			t.Errorf("event %d came before older ones", place)
-		}
-	}
-}
-
 // TestAnyDirectoryStartsTheAgent: garbage is left alone, and what was damaged
 // is counted.
 func TestAnyDirectoryStartsTheAgent(t *testing.T) {
 	directory := filepath.Join(t.TempDir(), "s")
 	sink := agenttest.NewSink(t, agenttest.Down)
-	line := append(spooling(directory, 16<<20), "--sink="+sink.URL)
-	first := newRig(t, agenttest.Predictor(), line...)
+	options := []agenttest.Option{spooling(directory, 16<<20), agenttest.To(sink)}
+	first := newRig(t, options...)
 	n := first.observe(10, "{}")
 	first.spooled(n)
-	first.kill()
+	first.Kill()
 
 	files, err := filepath.Glob(filepath.Join(directory, "*.segment"))
 	if err != nil || len(files) == 0 {
@@ -406,7 +347,7 @@ func TestAnyDirectoryStartsTheAgent(t *testing.T) {
 		}
 	}
 	sink.Recover()
-	second := newRig(t, agenttest.Predictor(), line...)
+	second := newRig(t, options...)
 	live := second.observe(1, "{}")
 	agenttest.Eventually(t, "the spool was read", func() bool { return second.agent.spoolsEmpty() && second.spool("default").Open })
 	s := second.settled()
@@ -430,18 +371,17 @@ func TestADirectoryThatCannotBeOpenedStopsNothing(t *testing.T) {
 		filepath.Join(t.TempDir(), "missing", "s"): delivery.FailureMissing,
 		file: delivery.FailureIO,
 	} {
-		sink := agenttest.NewSink(t)
-		r := newRig(t, agenttest.Predictor(), append(spooling(directory, 1<<20), "--sink="+sink.URL)...)
+		r := newRig(t, spooling(directory, 1<<20))
 		r.observe(3, "{}")
-		sink.Await(6)
+		r.Sink.Await(6)
 		agenttest.Eventually(t, "the status says so", func() bool {
 			status := r.spool("default")
 			return !status.Open && status.Failing && status.LastFailure == class && status.Errors > 0
 		})
-		if count := strings.Count(r.logs.String(), "the spool fails"); count != 1 {
+		if count := strings.Count(r.Logs.String(), "the spool fails"); count != 1 {
 			t.Errorf("the log says so %d times", count)
 		}
-		r.kill()
+		r.Kill()
 	}
 }
 
@@ -514,30 +454,27 @@ func TestASpoolIsSyncedWhereThatIsAskedFor(t *testing.T) {
 				directory, err := spool.OpenDirectory(path)
 				return countedDirectory{directory, &files, &directories}, err
 			}}
-			line := append(spooling(filepath.Join(t.TempDir(), "s"), 1<<20),
-				"--sink="+agenttest.NewSink(t, agenttest.Down).URL, "--sink.default.spool-sync="+strconv.FormatBool(asked))
-			r := newRigIn(t, environment, agenttest.Predictor(), line...)
+			r := newRigIn(t, environment, down(t), spooling(filepath.Join(t.TempDir(), "s"), 1<<20),
+				agenttest.With("--sink.default.spool-sync="+strconv.FormatBool(asked)))
 			r.spooled(r.observe(1, "{}"))
 			if synced := files.Load() > 0 && directories.Load() > 0; synced != asked || !asked && files.Load()+directories.Load() > 0 {
 				t.Errorf("files were synced %d times, the directory %d times", files.Load(), directories.Load())
 			}
-			r.kill()
+			r.Kill()
 		})
 	}
 }
 
 func TestAFullDiskStopsNothing(t *testing.T) {
-	sink := agenttest.NewSink(t, agenttest.Down)
-	line := append(spooling(filepath.Join(t.TempDir(), "s"), 1<<20), "--sink="+sink.URL)
-	r := newRigIn(t, breaking(&brokenDirectory{err: syscall.ENOSPC}), agenttest.Predictor(), line...)
+	r := newRigIn(t, breaking(&brokenDirectory{err: syscall.ENOSPC}), down(t), spooling(filepath.Join(t.TempDir(), "s"), 1<<20))
 	n := r.observe(10, "{}")
 	agenttest.Eventually(t, "the status says so", func() bool {
 		status := r.spool("default")
 		return status.Failing && status.LastFailure == delivery.FailureDiskFull && status.SpooledThrough == 0
 	})
-	sink.Recover()
+	r.Sink.Recover()
 	s := r.settled()
-	if s.Delivered != uint64(n) || s.Spooled != 0 || len(places(sink.Events(), r.agent.instance)) != n {
+	if s.Delivered != uint64(n) || s.Spooled != 0 || len(places(r.Sink.Events(), r.agent.instance)) != n {
 		t.Errorf("the ledger says %+v", s)
 	}
 }
@@ -545,20 +482,18 @@ func TestAFullDiskStopsNothing(t *testing.T) {
 // TestADiskThatHangsHoldsUpNothing but the events that are on their way to it,
 // and those not beyond the end.
 func TestADiskThatHangsHoldsUpNothing(t *testing.T) {
-	sink := agenttest.NewSink(t, agenttest.Down)
 	broken := &brokenDirectory{hang: make(chan struct{})}
-	line := append(spooling(filepath.Join(t.TempDir(), "s"), 1<<20), "--sink="+sink.URL, "--drain-timeout=2s")
-	r := newRigIn(t, breaking(broken), agenttest.Predictor(), line...)
+	r := newRigIn(t, breaking(broken), down(t), spooling(filepath.Join(t.TempDir(), "s"), 1<<20), agenttest.With("--drain-timeout=2s"))
 	n := r.observe(100, "{}")
 	agenttest.Eventually(t, "as many events as may are on their way to the disk", func() bool {
 		// One that waits for so long found no room there.
 		oldest := r.agent.sinks[0].Oldest()
 		return !oldest.IsZero() && time.Since(oldest) > 5*time.Second
 	})
-	sink.Recover()
+	r.Sink.Recover()
 	live := r.observe(10, "{}")
 	agenttest.Eventually(t, "the live events have arrived", func() bool {
-		arrived := places(sink.Events(), r.agent.instance)
+		arrived := places(r.Sink.Events(), r.agent.instance)
 		for place := n + 1; place <= n+live; place++ {
 			if arrived[place] == 0 {
 				return false
@@ -569,14 +504,14 @@ func TestADiskThatHangsHoldsUpNothing(t *testing.T) {
 	if status := r.spool("default"); status.SpooledThrough >= uint64(n) || status.Spooled != 0 {
 		t.Errorf("the disk has nothing, and the status says %+v", status)
 	}
-	r.signals <- syscall.SIGTERM
-	r.wait()
+	r.Signal(syscall.SIGTERM)
+	r.Wait()
 	close(broken.hang)
 	s := r.ledger()
 	if held := s.Dropped[ledger.ReasonShutdown]; held == 0 || held >= uint64(n) || s.Delivered+held != uint64(n+live) || s.Pending != 0 {
 		t.Errorf("the ledger says %+v", s)
 	}
-	if !strings.Contains(r.logs.String(), "a spool's disk does not answer") {
+	if !strings.Contains(r.Logs.String(), "a spool's disk does not answer") {
 		t.Error("the log doesn't say so")
 	}
 }

@@ -37,54 +37,6 @@ const (
 	ignoredTrace = "00-" + clientTrace + "-" + clientSpan + "-00"
 )
 
-func valueOf(value *commonpb.AnyValue) string {
-	switch value := value.GetValue().(type) {
-	case *commonpb.AnyValue_StringValue:
-		return value.StringValue
-	case *commonpb.AnyValue_IntValue:
-		return strconv.FormatInt(value.IntValue, 10)
-	default:
-		return "?"
-	}
-}
-
-// tracedModel keeps the headers of the last request.
-type tracedModel struct {
-	mu     sync.Mutex
-	header http.Header
-}
-
-func (m *tracedModel) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	m.mu.Lock()
-	m.header = r.Header
-	m.mu.Unlock()
-	agenttest.Predictor().ServeHTTP(w, r)
-}
-
-func (m *tracedModel) got(name string) []string {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.header[name]
-}
-
-// send posts with headers of its own, and cares not for the response.
-func (r *rig) send(method, path string, header http.Header) {
-	r.t.Helper()
-	request, err := http.NewRequest(method, r.url(path), strings.NewReader("{}"))
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	for name, values := range header {
-		request.Header[name] = values
-	}
-	answer, err := agenttest.HTTP1Client(r.t).Do(request)
-	if err != nil {
-		return
-	}
-	_, _ = io.Copy(io.Discard, answer.Body)
-	answer.Body.Close()
-}
-
 // TestATraceThatIsNotRecordedPassesUnchanged to the model, and into the event
 // where it is valid.
 func TestATraceThatIsNotRecordedPassesUnchanged(t *testing.T) {
@@ -117,16 +69,16 @@ func TestATraceThatIsNotRecordedPassesUnchanged(t *testing.T) {
 		},
 	} {
 		t.Run(what, func(t *testing.T) {
-			model := new(tracedModel)
-			r := newRig(t, model, test.line...)
-			r.send(http.MethodPost, "/v1/models/m:predict", test.header)
+			model := &agenttest.Recorder{Handler: agenttest.Predictor()}
+			r := newRig(t, agenttest.InFrontOf(model), agenttest.With(test.line...))
+			r.Do(http.MethodPost, "/v1/models/m:predict", test.header, strings.NewReader("{}"))
 			for _, name := range []string{"Traceparent", "Tracestate", "Baggage"} {
-				if got := model.got(name); !slices.Equal(got, test.header[name]) {
+				if got := model.Last().Header[name]; !slices.Equal(got, test.header[name]) {
 					t.Errorf("the model got %s %q, the client sent %q", name, got, test.header[name])
 				}
 			}
 			for _, kind := range []string{"request", "response"} {
-				e := r.sink.Of(kind)
+				e := r.Sink.Of(kind)
 				if e.Attribute("traceparent") != test.parent || e.Attribute("tracestate") != test.state {
 					t.Errorf("the %s event has %q %q, want %q %q", kind, e.Attribute("traceparent"), e.Attribute("tracestate"), test.parent, test.state)
 				}
@@ -159,13 +111,14 @@ func TestATraceThatIsRecorded(t *testing.T) {
 			t.Run(protocol+" "+what, func(t *testing.T) {
 				received := newCollector(t)
 				endpoint := map[string]string{"grpc": received.grpc, "http/protobuf": received.http + "/v1/traces"}[protocol]
-				model := new(tracedModel)
-				r := newRig(t, model, "--tracing-protocol="+protocol, "--tracing-endpoint="+endpoint, "--tracing-sampling-rate=1", "--namespace=ns")
-				r.sink.Respond(agenttest.Statuses(http.StatusAccepted))
-				r.send(http.MethodPost, "/v1/models/m:predict", test.header)
-				events := r.sink.Await(2)
+				model := &agenttest.Recorder{Handler: agenttest.Predictor()}
+				r := newRig(t, agenttest.InFrontOf(model), agenttest.With("--tracing-protocol="+protocol, "--tracing-endpoint="+endpoint,
+					"--tracing-sampling-rate=1", "--namespace=ns"))
+				r.Sink.Respond(agenttest.Statuses(http.StatusAccepted))
+				r.Do(http.MethodPost, "/v1/models/m:predict", test.header, strings.NewReader("{}"))
+				events := r.Sink.Await(2)
 				r.settled()
-				r.kill()
+				r.Kill()
 
 				server := received.await(1, tracepb.Span_SPAN_KIND_SERVER)[0]
 				client := received.await(1, tracepb.Span_SPAN_KIND_CLIENT)[0]
@@ -180,10 +133,10 @@ func TestATraceThatIsRecorded(t *testing.T) {
 				if client.trace != server.trace || client.parent != server.id {
 					t.Errorf("the client span is below %s of %s", client.parent, client.trace)
 				}
-				if got, want := model.got("Traceparent"), []string{"00-" + client.trace + "-" + client.id + "-01"}; !slices.Equal(got, want) {
+				if got, want := model.Last().Header["Traceparent"], []string{"00-" + client.trace + "-" + client.id + "-01"}; !slices.Equal(got, want) {
 					t.Errorf("the model got %q, want %q", got, want)
 				}
-				if got := model.got("Tracestate"); !slices.Equal(got, test.state) {
+				if got := model.Last().Header["Tracestate"]; !slices.Equal(got, test.state) {
 					t.Errorf("the model got the state %q, want %q", got, test.state)
 				}
 				var sent, wanted []string
@@ -223,10 +176,10 @@ func TestATraceThatIsRecorded(t *testing.T) {
 
 func TestAnExchangeWithoutEventsHasSpans(t *testing.T) {
 	received := newCollector(t)
-	r := newRig(t, new(tracedModel), "--paths=/v2/*", "--tracing-protocol=grpc", "--tracing-endpoint="+received.grpc, "--tracing-sampling-rate=1")
-	r.send(http.MethodPost, "/v1/models/m:predict", nil)
+	r := newRig(t, agenttest.With("--paths=/v2/*", "--tracing-protocol=grpc", "--tracing-endpoint="+received.grpc, "--tracing-sampling-rate=1"))
+	r.Do(http.MethodPost, "/v1/models/m:predict", nil, strings.NewReader("{}"))
 	r.settled()
-	r.kill()
+	r.Kill()
 	for _, kind := range []tracepb.Span_SpanKind{tracepb.Span_SPAN_KIND_SERVER, tracepb.Span_SPAN_KIND_CLIENT} {
 		if span := received.await(1, kind)[0]; span.attributes["http.response.status_code"] != "200" || span.attributes["error.type"] != "" {
 			t.Errorf("unexpected span: %v", span)
@@ -243,16 +196,15 @@ func TestNothingOfAnExchangeIsExported(t *testing.T) {
 		w.Header().Set("Content-Type", "text/"+canary)
 		_, _ = io.WriteString(w, canary)
 	})
-	r := newRig(t, model, "--metadata", "team="+canary,
-		"--tracing-protocol=grpc", "--tracing-endpoint="+received.grpc, "--tracing-sampling-rate=1",
-		"--metrics-protocol=grpc", "--metrics-endpoint="+received.grpc)
-	r.send(strings.ToUpper(canary), "/"+canary+"?key="+canary, http.Header{
+	r := newRig(t, agenttest.InFrontOf(model), agenttest.With("--metadata", "team="+canary, "--tracing-protocol=grpc",
+		"--tracing-endpoint="+received.grpc, "--tracing-sampling-rate=1", "--metrics-protocol=grpc", "--metrics-endpoint="+received.grpc))
+	r.Do(strings.ToUpper(canary), "/"+canary+"?key="+canary, http.Header{
 		"User-Agent": {canary}, "Authorization": {"Bearer " + canary}, "X-Client": {canary}, "X-Request-Id": {canary},
 		"Baggage": {"user=" + canary}, "Content-Type": {"text/" + canary},
-	})
-	r.sink.Await(2)
+	}, strings.NewReader("{}"))
+	r.Sink.Await(2)
 	r.settled()
-	r.kill()
+	r.Kill()
 	received.await(1, tracepb.Span_SPAN_KIND_SERVER)
 	agenttest.Eventually(t, "metrics have come", func() bool { return received.metric("sidenote.events.observed") != nil })
 	for _, message := range received.all {
@@ -272,12 +224,12 @@ func TestMetricsAreExported(t *testing.T) {
 		t.Run(protocol, func(t *testing.T) {
 			received := newCollector(t)
 			endpoint := map[string]string{"grpc": received.grpc, "http/protobuf": received.http + "/v1/metrics"}[protocol]
-			r := newRig(t, agenttest.Predictor(), "--metrics-protocol="+protocol, "--metrics-endpoint="+endpoint, "--metrics-export-interval=1s")
+			r := newRig(t, agenttest.With("--metrics-protocol="+protocol, "--metrics-endpoint="+endpoint, "--metrics-export-interval=1s"))
 			agenttest.Eventually(t, "metrics have come", func() bool { return received.metric("sidenote.model.ready") != nil })
 			assertNothingServed(t, r)
-			r.post("/", "{}")
+			r.Post("/", "{}")
 			r.settled()
-			r.kill()
+			r.Kill()
 			for name, want := range map[string]int64{"sidenote.events.observed": 2, "sidenote.events.delivered": 2, "sidenote.events.pending": 0} {
 				metric := received.metric(name)
 				if points := metric.GetSum().GetDataPoints(); len(points) != 1 || points[0].GetAsInt() != want {
@@ -287,29 +239,24 @@ func TestMetricsAreExported(t *testing.T) {
 		})
 	}
 	t.Run("none", func(t *testing.T) {
-		r := newRig(t, agenttest.Predictor(), "--metrics-protocol=none")
+		r := newRig(t, agenttest.With("--metrics-protocol=none"))
 		assertNothingServed(t, r)
 	})
 }
 
 func assertNothingServed(t *testing.T, r *rig) {
 	t.Helper()
-	answer, err := agenttest.HTTP1Client(t).Get(r.admin("/metrics"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	answer.Body.Close()
-	if answer.StatusCode != http.StatusNotFound {
-		t.Errorf("/metrics answers %d", answer.StatusCode)
+	if status, _ := r.AdminPage("/metrics"); status != http.StatusNotFound {
+		t.Errorf("/metrics answers %d", status)
 	}
 }
 
 func TestSpansOnTheStandardOutput(t *testing.T) {
 	stdout := new(agenttest.Buffer)
-	r := newRigWriting(t, stdout, agenttest.Predictor(), "--tracing-protocol=stdout")
-	r.post("/", "{}")
+	r := newRigIn(t, Environment{Stdout: stdout}, agenttest.With("--tracing-protocol=stdout"))
+	r.Post("/", "{}")
 	r.settled()
-	r.kill()
+	r.Kill()
 	if got := stdout.String(); strings.Count(got, `"SpanKind"`) != 4 {
 		t.Errorf("want four spans: %s", got)
 	}
@@ -368,13 +315,12 @@ func TestADeadCollectorChangesNothing(t *testing.T) {
 					_, _ = io.Copy(io.Discard, r.Body)
 					w.WriteHeader(http.StatusAccepted)
 				})).URL
-				r := newRig(t, agenttest.Predictor(), "--mode=response", "--sink="+sink,
-					"--metrics-protocol="+protocol, "--metrics-endpoint="+url, "--metrics-export-interval=1s",
-					"--tracing-protocol="+protocol, "--tracing-endpoint="+url, "--tracing-sampling-rate=1")
+				r := newRig(t, agenttest.With("--mode=response", "--sink="+sink, "--metrics-protocol="+protocol, "--metrics-endpoint="+url,
+					"--metrics-export-interval=1s", "--tracing-protocol="+protocol, "--tracing-endpoint="+url, "--tracing-sampling-rate=1"))
 				client := agenttest.HTTP1Client(t)
 				exchange := func(n int) {
 					for range n {
-						answer, err := client.Post(r.url("/"), "application/json", strings.NewReader("{}"))
+						answer, err := client.Post(r.URL+"/", "application/json", strings.NewReader("{}"))
 						if err != nil {
 							t.Fatal(err)
 						}
@@ -398,13 +344,13 @@ func TestADeadCollectorChangesNothing(t *testing.T) {
 				if s := r.ledger(); s.Delivered != full+more {
 					t.Errorf("the ledger says %+v", s)
 				}
-				r.kill()
-				if gaveUp := strings.Contains(r.logs.String(), "the collector took too long"); what == "hanging" && !gaveUp {
-					t.Errorf("the agent's end waited for a collector that hangs: %s", r.logs)
+				r.Kill()
+				if gaveUp := strings.Contains(r.Logs.String(), "the collector took too long"); what == "hanging" && !gaveUp {
+					t.Errorf("the agent's end waited for a collector that hangs: %s", r.Logs)
 				}
 				agenttest.Eventually(t, "the failures are counted and logged", func() bool {
 					failures := r.agent.exports.Failures()
-					return failures["metrics"] > 0 && failures["traces"] > 0 && strings.Contains(r.logs.String(), "an export was not taken")
+					return failures["metrics"] > 0 && failures["traces"] > 0 && strings.Contains(r.Logs.String(), "an export was not taken")
 				})
 			})
 		}
@@ -541,6 +487,17 @@ func textOf(attributes []*commonpb.KeyValue) map[string]string {
 		text[attribute.GetKey()] = valueOf(attribute.GetValue())
 	}
 	return text
+}
+
+func valueOf(value *commonpb.AnyValue) string {
+	switch value := value.GetValue().(type) {
+	case *commonpb.AnyValue_StringValue:
+		return value.StringValue
+	case *commonpb.AnyValue_IntValue:
+		return strconv.FormatInt(value.IntValue, 10)
+	default:
+		return "?"
+	}
 }
 
 // spansOf returns the spans of a kind that have come.

@@ -12,30 +12,21 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
-// mirrorModel answers as the client asks it to, and remembers what it saw.
-type mirrorModel struct {
-	mu   sync.Mutex
-	seen []string
-}
+// newMirror gives a model that responds as the client asks it to.
+func newMirror() *agenttest.Recorder { return &agenttest.Recorder{Handler: http.HandlerFunc(mirror)} }
 
-func (m *mirrorModel) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(r.Body)
-	m.mu.Lock()
-	m.seen = append(m.seen, describeRequest(r, body, err))
-	m.mu.Unlock()
+func mirror(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
 	case "/early":
 		w.Header().Add("Link", "</style.css>; rel=preload")
@@ -72,20 +63,14 @@ func (m *mirrorModel) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the model failed", http.StatusInternalServerError)
 	default:
 		w.Header().Set("Content-Type", "text/plain")
-		_, _ = w.Write(body)
+		_, _ = io.Copy(w, r.Body)
 	}
 }
 
-func (m *mirrorModel) last() string {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.seen[len(m.seen)-1]
-}
-
-func describeRequest(r *http.Request, body []byte, err error) string {
+func describeRequest(r agenttest.Request) string {
 	return fmt.Sprintf("%s %s %s host=%s length=%d coding=%v\n%s\nbody %d bytes %.100q error %v\ntrailer\n%s",
 		r.Method, r.RequestURI, r.Proto, r.Host, r.ContentLength, r.TransferEncoding,
-		describeHeader(r.Header), len(body), body, err != nil, describeHeader(r.Trailer))
+		describeHeader(r.Header), len(r.Content), r.Content, r.Err != nil, describeHeader(r.Trailer))
 }
 
 // describeHeader returns the values of each end-to-end header in their order.
@@ -166,18 +151,18 @@ func TestAnExchangeIsTheSameWithTheAgent(t *testing.T) {
 // compareExchanges makes each exchange directly and through the agent. What the
 // model sees is compared but for what the function leaves out.
 func compareExchanges(t *testing.T, cases []transparencyCase, without func(seen string) string, line ...string) {
-	model := new(mirrorModel)
-	r := newRig(t, model, append([]string{
+	model := newMirror()
+	r := newRig(t, agenttest.InFrontOf(model), agenttest.With(append([]string{
 		"--max-payload-bytes=100000", "--events=request,response,stream,request.failure,response.failure,request.oversize,response.oversize",
-	}, line...)...)
+	}, line...)...))
 	for protocol, clientOf := range agenttest.Clients {
 		client := clientOf(t)
 		for _, test := range cases {
 			t.Run(protocol+" "+test.name, func(t *testing.T) {
-				direct := exchangeWith(t, client, r.model, test)
-				seenDirect := without(model.last())
-				through := exchangeWith(t, client, "http://"+r.agent.Addr(), test)
-				seenThrough := without(model.last())
+				direct := exchangeWith(t, client, r.Model.URL, test)
+				seenDirect := without(describeRequest(model.Last()))
+				through := exchangeWith(t, client, r.URL, test)
+				seenThrough := without(describeRequest(model.Last()))
 				if direct != through {
 					t.Errorf("the client saw directly\n%s\nand through the agent\n%s", direct, through)
 				}
@@ -226,21 +211,168 @@ func exchangeWith(t *testing.T, client *http.Client, base string, test transpare
 
 // TestAsteriskFormReachesTheModel: net/http would answer it itself.
 func TestAsteriskFormReachesTheModel(t *testing.T) {
-	model := new(mirrorModel)
-	r := newRig(t, model)
-	connection, err := net.Dial("tcp", r.agent.Addr())
-	if err != nil {
-		t.Fatal(err)
-	}
+	model := newMirror()
+	r := newRig(t, agenttest.InFrontOf(model))
+	connection := r.Dial()
 	defer connection.Close()
 	fmt.Fprint(connection, "OPTIONS * HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
 	if _, err := io.ReadAll(connection); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.HasPrefix(model.last(), "OPTIONS * HTTP/1.1 host=h") {
-		t.Errorf("the model saw %s", model.last())
+	if seen := describeRequest(model.Last()); !strings.HasPrefix(seen, "OPTIONS * HTTP/1.1 host=h") {
+		t.Errorf("the model saw %s", seen)
 	}
-	r.sink.Await(2)
+	r.Sink.Await(2)
+}
+
+// TestAModelThatAnswersWithoutReading ends the exchange, although the client
+// has more to send.
+func TestAModelThatAnswersWithoutReading(t *testing.T) {
+	model := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Connection", "close")
+		_, _ = io.WriteString(w, "enough")
+	})
+	for protocol, clientOf := range agenttest.Clients {
+		t.Run(protocol, func(t *testing.T) {
+			r := newRig(t, agenttest.InFrontOf(model))
+			reader, writer := io.Pipe()
+			defer writer.Close()
+			request, err := http.NewRequest(http.MethodPost, r.URL+"/", reader)
+			if err != nil {
+				t.Fatal(err)
+			}
+			answer, err := clientOf(t).Do(request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer answer.Body.Close()
+			if content, err := io.ReadAll(answer.Body); string(content) != "enough" || err != nil {
+				t.Errorf("the client got %q, %v", content, err)
+			}
+			r.Sink.Of("response")
+			agenttest.Eventually(t, "the exchange is over", func() bool { return r.agent.handler.Active() == 0 })
+		})
+	}
+}
+
+// TestAClientThatGoesAwayIsSeenByTheModel at once.
+func TestAClientThatGoesAwayIsSeenByTheModel(t *testing.T) {
+	for protocol, clientOf := range agenttest.Clients {
+		t.Run(protocol, func(t *testing.T) {
+			reached, gone := make(chan struct{}), make(chan struct{})
+			model := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				_, _ = io.Copy(io.Discard, r.Body)
+				_, _ = io.WriteString(w, "begun")
+				_ = http.NewResponseController(w).Flush()
+				close(reached)
+				<-r.Context().Done()
+				close(gone)
+			})
+			r := newRig(t, agenttest.InFrontOf(model), agenttest.With("--events=request,response,response.failure"))
+			ctx, cancel := context.WithCancel(t.Context())
+			request, err := http.NewRequestWithContext(ctx, http.MethodPost, r.URL+"/", strings.NewReader("{}"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			answer, err := clientOf(t).Do(request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			<-reached
+			if _, err := io.ReadFull(answer.Body, make([]byte, len("begun"))); err != nil {
+				t.Fatal(err)
+			}
+			cancel()
+			answer.Body.Close()
+			<-gone
+			event := r.Sink.Of("response.failure")
+			if got := string(event.Data()); got != "begun" || event.Attribute("statuscode") != "200" {
+				t.Errorf("unexpected event: %v", event)
+			}
+		})
+	}
+}
+
+// TestAModelThatDiesMidBody is seen by the client as without the agent.
+func TestAModelThatDiesMidBody(t *testing.T) {
+	model := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", "1000")
+		_, _ = io.WriteString(w, "half")
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	})
+	for protocol, clientOf := range agenttest.Clients {
+		t.Run(protocol, func(t *testing.T) {
+			r := newRig(t, agenttest.InFrontOf(model), agenttest.With("--events=response,response.failure"))
+			answer, err := clientOf(t).Get(r.URL + "/answer")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer answer.Body.Close()
+			content, err := io.ReadAll(answer.Body)
+			if string(content) != "half" || err == nil {
+				t.Errorf("the client got %q, %v", content, err)
+			}
+			if got := string(r.Sink.Of("response.failure").Data()); got != "half" {
+				t.Errorf("data: %q", got)
+			}
+		})
+	}
+}
+
+func TestAModelThatIsNotThere(t *testing.T) {
+	r := newRig(t, agenttest.With("--target=http://127.0.0.1:1", "--events=request,response,request.failure,response.failure"))
+	status, _ := r.Post("/", `{}`)
+	if status != http.StatusBadGateway {
+		t.Errorf("the client got %d", status)
+	}
+	if event := r.Sink.Of("response.failure"); event.Attribute("statuscode") != "502" {
+		t.Errorf("unexpected event: %v", event)
+	}
+	if !strings.Contains(r.Logs.String(), `"cause":"unreachable"`) {
+		t.Errorf("not logged: %s", r.Logs)
+	}
+}
+
+// TestAModelThatDiesBeforeItAnswers breaks off towards the client, too.
+func TestAModelThatDiesBeforeItAnswers(t *testing.T) {
+	model := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+	for protocol, clientOf := range agenttest.Clients {
+		t.Run(protocol, func(t *testing.T) {
+			r := newRig(t, agenttest.InFrontOf(model), agenttest.With("--events=response,response.failure"))
+			answer, err := clientOf(t).Post(r.URL+"/", "application/json", strings.NewReader("{}"))
+			if err == nil {
+				answer.Body.Close()
+				t.Errorf("the client got %s", answer.Status)
+			}
+			if event := r.Sink.Of("response.failure"); event.Attribute("statuscode") != "" || len(event.Data()) != 0 {
+				t.Errorf("unexpected event: %v", event)
+			}
+		})
+	}
+}
+
+var errStopped = errors.New("the client stopped")
+
+// TestAClientThatStopsMidRequest gives a failure event with what there was.
+func TestAClientThatStopsMidRequest(t *testing.T) {
+	r := newRig(t, agenttest.With("--events=request,request.failure"))
+	reader, writer := io.Pipe()
+	request, err := http.NewRequest(http.MethodPost, r.URL+"/", reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		_, _ = io.WriteString(writer, "half")
+		writer.CloseWithError(errStopped)
+	}()
+	if answer, err := agenttest.HTTP1Client(t).Do(request); err == nil {
+		answer.Body.Close()
+		t.Fatal("the exchange succeeded")
+	}
+	if got := string(r.Sink.Of("request.failure").Data()); got != "half" {
+		t.Errorf("data: %q", got)
+	}
 }
 
 // TestAStreamFlowsChunkByChunk: each chunk of the model is at the client
@@ -260,8 +392,8 @@ func TestAStreamFlowsChunkByChunk(t *testing.T) {
 	})
 	for protocol, clientOf := range agenttest.Clients {
 		t.Run(protocol, func(t *testing.T) {
-			r := newRig(t, model)
-			answer, err := clientOf(t).Get(r.url("/stream"))
+			r := newRig(t, agenttest.InFrontOf(model))
+			answer, err := clientOf(t).Get(r.URL + "/stream")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -278,7 +410,7 @@ func TestAStreamFlowsChunkByChunk(t *testing.T) {
 			if _, err := lines.ReadByte(); err != io.EOF {
 				t.Fatalf("the stream ends with %v", err)
 			}
-			event := r.sink.Of("stream")
+			event := r.Sink.Of("stream")
 			if got := string(event.Data()); got != "data: 0\n\ndata: 1\n\ndata: 2\n\n" {
 				t.Errorf("stream data: %q", got)
 			}
@@ -302,9 +434,9 @@ func TestAModelAnswersWhileItReads(t *testing.T) {
 	})
 	for protocol, clientOf := range agenttest.Clients {
 		t.Run(protocol, func(t *testing.T) {
-			r := newRig(t, model)
+			r := newRig(t, agenttest.InFrontOf(model))
 			reader, writer := io.Pipe()
-			request, err := http.NewRequest(http.MethodPost, r.url("/"), reader)
+			request, err := http.NewRequest(http.MethodPost, r.URL+"/", reader)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -327,286 +459,55 @@ func TestAModelAnswersWhileItReads(t *testing.T) {
 			writer.Close()
 			_, _ = io.Copy(io.Discard, lines)
 			r.settled()
-			if got := string(r.sink.Of("request").Data()); got != "0\n1\n2\n" {
+			if got := string(r.Sink.Of("request").Data()); got != "0\n1\n2\n" {
 				t.Errorf("request data: %q", got)
 			}
 		})
 	}
 }
 
-// TestAModelThatAnswersWithoutReading ends the exchange, although the client
-// has more to send.
-func TestAModelThatAnswersWithoutReading(t *testing.T) {
-	model := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Connection", "close")
-		_, _ = io.WriteString(w, "enough")
-	})
-	for protocol, clientOf := range agenttest.Clients {
-		t.Run(protocol, func(t *testing.T) {
-			r := newRig(t, model)
-			reader, writer := io.Pipe()
-			defer writer.Close()
-			request, err := http.NewRequest(http.MethodPost, r.url("/"), reader)
-			if err != nil {
-				t.Fatal(err)
-			}
-			answer, err := clientOf(t).Do(request)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer answer.Body.Close()
-			if content, err := io.ReadAll(answer.Body); string(content) != "enough" || err != nil {
-				t.Errorf("the client got %q, %v", content, err)
-			}
-			r.sink.Of("response")
-			agenttest.Eventually(t, "the exchange is over", func() bool { return r.agent.handler.Active() == 0 })
-		})
-	}
-}
-
-// TestAClientThatGoesAwayIsSeenByTheModel at once.
-func TestAClientThatGoesAwayIsSeenByTheModel(t *testing.T) {
-	for protocol, clientOf := range agenttest.Clients {
-		t.Run(protocol, func(t *testing.T) {
-			reached, gone := make(chan struct{}), make(chan struct{})
-			model := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+// TestAStreamThatItsClientLeavesAtDoneIsOne, each time: the model's last chunk
+// comes late, or never, because the agent tells it that the client has left.
+func TestAStreamThatItsClientLeavesAtDoneIsOne(t *testing.T) {
+	const streams = 20
+	for name, clientOf := range agenttest.Clients {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, agenttest.InFrontOf(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				_, _ = io.Copy(io.Discard, r.Body)
-				_, _ = io.WriteString(w, "begun")
+				w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
+				for n := range 5 {
+					fmt.Fprintf(w, "data: {\"choices\":[{\"delta\":{\"content\":\"%d\"}}]}\n\n", n)
+					_ = http.NewResponseController(w).Flush()
+				}
+				_, _ = io.WriteString(w, "data: [DONE]\n\n")
 				_ = http.NewResponseController(w).Flush()
-				close(reached)
 				<-r.Context().Done()
-				close(gone)
-			})
-			r := newRig(t, model, "--events=request,response,response.failure")
-			ctx, cancel := context.WithCancel(t.Context())
-			request, err := http.NewRequestWithContext(ctx, http.MethodPost, r.url("/"), strings.NewReader("{}"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			answer, err := clientOf(t).Do(request)
-			if err != nil {
-				t.Fatal(err)
-			}
-			<-reached
-			if _, err := io.ReadFull(answer.Body, make([]byte, len("begun"))); err != nil {
-				t.Fatal(err)
-			}
-			cancel()
-			answer.Body.Close()
-			<-gone
-			event := r.sink.Of("response.failure")
-			if got := string(event.Data()); got != "begun" || event.Attribute("statuscode") != "200" {
-				t.Errorf("unexpected event: %v", event)
-			}
-		})
-	}
-}
-
-// TestAModelThatDiesMidBody is seen by the client as without the agent.
-func TestAModelThatDiesMidBody(t *testing.T) {
-	model := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Length", "1000")
-		_, _ = io.WriteString(w, "half")
-		_ = http.NewResponseController(w).Flush()
-		panic(http.ErrAbortHandler)
-	})
-	for protocol, clientOf := range agenttest.Clients {
-		t.Run(protocol, func(t *testing.T) {
-			r := newRig(t, model, "--events=response,response.failure")
-			answer, err := clientOf(t).Get(r.url("/answer"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer answer.Body.Close()
-			content, err := io.ReadAll(answer.Body)
-			if string(content) != "half" || err == nil {
-				t.Errorf("the client got %q, %v", content, err)
-			}
-			if got := string(r.sink.Of("response.failure").Data()); got != "half" {
-				t.Errorf("data: %q", got)
-			}
-		})
-	}
-}
-
-func TestAModelThatIsNotThere(t *testing.T) {
-	r := newRig(t, agenttest.Predictor(), "--target=http://127.0.0.1:1", "--events=request,response,request.failure,response.failure")
-	status, _ := r.post("/", `{}`)
-	if status != http.StatusBadGateway {
-		t.Errorf("the client got %d", status)
-	}
-	if event := r.sink.Of("response.failure"); event.Attribute("statuscode") != "502" {
-		t.Errorf("unexpected event: %v", event)
-	}
-	if !strings.Contains(r.logs.String(), `"cause":"unreachable"`) {
-		t.Errorf("not logged: %s", r.logs)
-	}
-}
-
-// TestAModelThatDiesBeforeItAnswers breaks off towards the client, too.
-func TestAModelThatDiesBeforeItAnswers(t *testing.T) {
-	model := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
-	for protocol, clientOf := range agenttest.Clients {
-		t.Run(protocol, func(t *testing.T) {
-			r := newRig(t, model, "--events=response,response.failure")
-			answer, err := clientOf(t).Post(r.url("/"), "application/json", strings.NewReader("{}"))
-			if err == nil {
+			})), agenttest.With("--events=request,response,stream,response.failure"))
+			client := clientOf(t)
+			for range streams {
+				ctx, leave := context.WithCancel(t.Context())
+				request, err := http.NewRequestWithContext(ctx, http.MethodPost, r.URL+"/v1/chat/completions", strings.NewReader(`{"stream":true}`))
+				if err != nil {
+					t.Fatal(err)
+				}
+				answer, err := client.Do(request)
+				if err != nil {
+					t.Fatal(err)
+				}
+				lines := bufio.NewScanner(answer.Body)
+				for lines.Scan() && lines.Text() != "data: [DONE]" {
+				}
+				leave()
 				answer.Body.Close()
-				t.Errorf("the client got %s", answer.Status)
 			}
-			if event := r.sink.Of("response.failure"); event.Attribute("statuscode") != "" || len(event.Data()) != 0 {
-				t.Errorf("unexpected event: %v", event)
+			// Each gives two events.
+			for _, e := range r.Sink.Await(2 * streams) {
+				if kind := e.Kind(); kind != "request" && kind != "stream" {
+					t.Errorf("a %s: %s", kind, e.Data())
+				} else if kind == "stream" && !strings.HasSuffix(string(e.Data()), "data: [DONE]\n\n") {
+					t.Errorf("a stream that ends with %q", e.Data())
+				}
 			}
 		})
-	}
-}
-
-// TestAModelThatRefusesToContinue never gets the body.
-func TestAModelThatRefusesToContinue(t *testing.T) {
-	model := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Connection", "close")
-		http.Error(w, "too large", http.StatusExpectationFailed)
-	})
-	r := newRig(t, model)
-	sent := &countingReader{Reader: strings.NewReader(strings.Repeat("x", 1000))}
-	request, err := http.NewRequest(http.MethodPost, r.url("/"), sent)
-	if err != nil {
-		t.Fatal(err)
-	}
-	request.Header.Set("Expect", "100-continue")
-	answer, err := agenttest.HTTP1Client(t).Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	answer.Body.Close()
-	if answer.StatusCode != http.StatusExpectationFailed || sent.count() != 0 {
-		t.Errorf("status %d after %d bytes", answer.StatusCode, sent.count())
-	}
-}
-
-type countingReader struct {
-	io.Reader
-	mu sync.Mutex
-	n  int
-}
-
-func (r *countingReader) Read(p []byte) (int, error) {
-	n, err := r.Reader.Read(p)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.n += n
-	return n, err
-}
-
-func (r *countingReader) count() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.n
-}
-
-func TestAWebSocketPasses(t *testing.T) {
-	model := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch r.Header.Get("Upgrade") {
-		case "websocket":
-		case "":
-			http.Error(w, "no upgrade", http.StatusUpgradeRequired)
-			return
-		default:
-			http.Error(w, "an upgrade that isn't to pass", http.StatusBadRequest)
-			return
-		}
-		connection, buffered, err := http.NewResponseController(w).Hijack()
-		if err != nil {
-			return
-		}
-		defer connection.Close()
-		_, _ = buffered.WriteString("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
-		_ = buffered.Flush()
-		for {
-			line, err := buffered.ReadString('\n')
-			if err != nil {
-				return
-			}
-			_, _ = buffered.WriteString("echo " + line)
-			_ = buffered.Flush()
-		}
-	})
-	r := newRig(t, model)
-	for _, test := range []struct{ upgrade, status string }{
-		{"websocket", "101"},
-		{"h2c", "426"},
-	} {
-		connection, err := net.Dial("tcp", r.agent.Addr())
-		if err != nil {
-			t.Fatal(err)
-		}
-		fmt.Fprintf(connection, "GET /ws HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: %s\r\n\r\n", test.upgrade)
-		reader := bufio.NewReader(connection)
-		answer, err := http.ReadResponse(reader, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !strings.HasPrefix(answer.Status, test.status) {
-			t.Errorf("upgrade to %s: %s", test.upgrade, answer.Status)
-		}
-		if test.status == "101" {
-			fmt.Fprint(connection, "hello\n")
-			if line, err := reader.ReadString('\n'); line != "echo hello\n" || err != nil {
-				t.Errorf("through the tunnel: %q, %v", line, err)
-			}
-		}
-		connection.Close()
-	}
-	r.settled()
-	if got := r.agent.state().Skipped.Events["tunnel"]; got != 1 {
-		t.Errorf("%d tunnels skipped, want 1", got)
-	}
-}
-
-// TestRequestIDIsAddedOnlyWhereAbsent, and is then the correlation id.
-func TestRequestIDIsAddedOnlyWhereAbsent(t *testing.T) {
-	seen := make(chan []string, 2)
-	model := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { seen <- r.Header["X-Request-Id"] })
-	r := newRig(t, model)
-	r.post("/", "{}")
-	added := <-seen
-	if event := r.sink.Of("request"); len(added) != 1 || added[0] != event.Attribute("correlationid") || event.Attribute("clientrequestid") != "" {
-		t.Errorf("the model saw %q, the subscriber %v", added, event)
-	}
-	request, err := http.NewRequest(http.MethodGet, r.url("/"), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	request.Header["X-Request-Id"] = []string{"mine", "twice"}
-	answer, err := agenttest.HTTP1Client(t).Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	answer.Body.Close()
-	if kept := <-seen; !slices.Equal(kept, []string{"mine", "twice"}) {
-		t.Errorf("the model saw %q", kept)
-	}
-}
-
-var errStopped = errors.New("the client stopped")
-
-// TestAClientThatStopsMidRequest gives a failure event with what there was.
-func TestAClientThatStopsMidRequest(t *testing.T) {
-	r := newRig(t, agenttest.Predictor(), "--events=request,request.failure")
-	reader, writer := io.Pipe()
-	request, err := http.NewRequest(http.MethodPost, r.url("/"), reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		_, _ = io.WriteString(writer, "half")
-		writer.CloseWithError(errStopped)
-	}()
-	if answer, err := agenttest.HTTP1Client(t).Do(request); err == nil {
-		answer.Body.Close()
-		t.Fatal("the exchange succeeded")
-	}
-	if got := string(r.sink.Of("request.failure").Data()); got != "half" {
-		t.Errorf("data: %q", got)
 	}
 }

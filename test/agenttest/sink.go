@@ -7,6 +7,7 @@ package agenttest
 
 import (
 	"bytes"
+	"crypto/tls"
 	"io"
 	"net/http"
 	"slices"
@@ -81,7 +82,8 @@ func Statuses(statuses ...int) Responder {
 // keeps those that it responded to with 2xx.
 type Sink struct {
 	*Server
-	t testing.TB
+	t           testing.TB
+	certificate *tls.Certificate
 	// down has every attempt fail with 503.
 	down atomic.Bool
 
@@ -96,8 +98,8 @@ type Sink struct {
 // SinkOption changes a sink before it serves.
 type SinkOption func(*Sink)
 
-// Responding has the sink respond to attempts in this way.
-func Responding(respond Responder) SinkOption { return func(s *Sink) { s.respond = respond } }
+// Responding has the sink respond to attempts in this way; nil accepts everything.
+func Responding(respond Responder) SinkOption { return func(s *Sink) { s.Respond(respond) } }
 
 // Down has the sink fail every attempt with 503, until Recover.
 func Down(s *Sink) { s.down.Store(true) }
@@ -106,22 +108,28 @@ func Down(s *Sink) { s.down.Store(true) }
 // none itself.
 func Keeping(keep func(Event)) SinkOption { return func(s *Sink) { s.keep = keep } }
 
+// OverTLS has the sink serve with a certificate, unless that is nil.
+func OverTLS(certificate *tls.Certificate) SinkOption {
+	return func(s *Sink) { s.certificate = certificate }
+}
+
 // NewSink gives a sink that serves until the test ends.
 func NewSink(t testing.TB, options ...SinkOption) *Sink {
 	t.Helper()
-	s := NewSinkHandler(t, options...)
-	s.Server = Serve(t, s)
-	return s
-}
-
-// NewSinkHandler gives a sink that its caller serves.
-func NewSinkHandler(t testing.TB, options ...SinkOption) *Sink {
 	s := &Sink{t: t, respond: Accept, tries: make(map[string]int)}
 	s.keep = func(e Event) { s.accepted = append(s.accepted, e) }
 	for _, set := range options {
 		set(s)
 	}
+	s.Server = ServeTLS(t, s, s.certificate)
 	return s
+}
+
+// Restart ends the sink's server and starts another one elsewhere.
+func (s *Sink) Restart() {
+	s.t.Helper()
+	s.Server.Close()
+	s.Server = ServeTLS(s.t, s, s.certificate)
 }
 
 // Respond changes how the sink responds from now on; nil accepts everything.

@@ -8,9 +8,6 @@ package faults
 import (
 	"encoding/json"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,7 +16,6 @@ import (
 	"strings"
 	"sync"
 	"syscall"
-	"testing"
 	"time"
 
 	"github.com/sidenote-dev/sidenote/internal/agent"
@@ -41,138 +37,32 @@ func buildAgent(directory string) error {
 	return nil
 }
 
-// process is one agent.
-type process struct {
-	t       *testing.T
-	command *exec.Cmd
-	logs    *agenttest.Buffer
-	url     string
-	admin   string
-	// ended is closed when the process is gone and its log is complete.
-	ended chan struct{}
-}
-
-const serving = `"message":"agent serves"`
-
-// startAgent starts one on ports of its own. Another process may take a port
-// between its choice and the agent's start: then the agent says so and ends,
-// and others are tried.
-func startAgent(t *testing.T, o options, line []string) *process {
-	t.Helper()
-	for range 5 {
-		port, adminPort := freePort(t), freePort(t)
-		p := &process{
-			t:     t,
-			logs:  new(agenttest.Buffer),
-			url:   "http://127.0.0.1:" + port,
-			admin: "http://127.0.0.1:" + adminPort,
-			ended: make(chan struct{}),
-		}
-		command := slices.Concat(o.wrapper, []string{agentBinary, "--port=" + port, "--admin-port=" + adminPort}, line)
-		p.command = exec.Command(command[0], command[1:]...)
-		p.command.Env = append([]string{"K_REVISION=m-predictor-default-00001"}, o.environment...)
-		if o.mounts {
-			p.command.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
-		}
-		p.command.Stderr = p.logs
-		p.command.Stdout = p.logs
-		if err := p.command.Start(); err != nil {
-			t.Fatal("starting the agent:", err)
-		}
-		go func() {
-			_ = p.command.Wait()
-			close(p.ended)
-		}()
-		agenttest.Eventually(t, "the agent serves or ends", func() bool { return strings.Contains(p.logs.String(), serving) || p.gone() })
-		if strings.Contains(p.logs.String(), serving) {
-			t.Cleanup(func() {
-				if t.Failed() && !p.gone() {
-					t.Logf("the agent's status: %s", p.page("/status"))
-				}
-				p.kill()
-				if t.Failed() {
-					t.Logf("the end of the agent's log:\n%s", p.logs.End(4<<10))
-				}
-			})
-			return p
-		}
-		t.Logf("the agent did not start: %s", p.logs)
+// command runs the agent.
+func (o options) command(line []string) *exec.Cmd {
+	whole := slices.Concat(o.wrapper, []string{agentBinary}, line)
+	command := exec.Command(whole[0], whole[1:]...)
+	command.Env = append([]string{"K_REVISION=" + agenttest.Revision}, o.environment...)
+	if o.mounts {
+		command.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
 	}
-	t.Fatal("no agent starts")
-	return nil
+	return command
 }
 
-func freePort(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal("listen:", err)
-	}
-	defer listener.Close()
-	return strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
-}
-
-func (p *process) gone() bool {
-	select {
-	case <-p.ended:
-		return true
-	default:
-		return false
-	}
-}
-
-// signal ends the agent, or asks it to.
-func (p *process) signal(s syscall.Signal) {
-	p.t.Helper()
-	if err := p.command.Process.Signal(s); err != nil {
-		p.t.Error("signalling the agent:", err)
-	}
-}
-
-// kill is SIGKILL, and waits. It may be called again.
-func (p *process) kill() {
-	_ = p.command.Process.Kill()
-	<-p.ended
-}
-
-// exit waits for the agent's end, and gives its exit code.
-func (p *process) exit() int {
-	p.t.Helper()
-	agenttest.Eventually(p.t, "the agent ends", p.gone)
-	return p.command.ProcessState.ExitCode()
-}
-
-// page gives what the agent answers on its admin port.
-func (p *process) page(path string) string {
-	p.t.Helper()
-	client := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	answered, err := client.Get(p.admin + path)
-	if err != nil {
-		p.t.Fatal("asking the agent:", err)
-	}
-	defer answered.Body.Close()
-	content, err := io.ReadAll(answered.Body)
-	if err != nil {
-		p.t.Fatal("asking the agent:", err)
-	}
-	return string(content)
-}
-
-func (p *process) status() agent.Status {
-	p.t.Helper()
+func (r *rig) status() agent.Status {
+	r.t.Helper()
 	var status agent.Status
-	if err := json.Unmarshal([]byte(p.page("/status")), &status); err != nil {
-		p.t.Fatal("reading the agent's status:", err)
+	if err := json.Unmarshal([]byte(r.Page("/status")), &status); err != nil {
+		r.t.Fatal("reading the agent's status:", err)
 	}
 	return status
 }
 
-func (p *process) ledger() ledger.Snapshot { return p.status().Sinks["default"] }
+func (r *rig) ledger() ledger.Snapshot { return r.status().Sinks["default"] }
 
 // lastLedger is the one that the agent logs when it ends.
-func (p *process) lastLedger() ledger.Snapshot {
-	p.t.Helper()
-	for line := range strings.Lines(p.logs.String()) {
+func (r *rig) lastLedger() ledger.Snapshot {
+	r.t.Helper()
+	for line := range strings.Lines(r.Logs.String()) {
 		var entry struct {
 			Message string                     `json:"message"`
 			Ledger  map[string]ledger.Snapshot `json:"ledger"`
@@ -181,17 +71,17 @@ func (p *process) lastLedger() ledger.Snapshot {
 			return entry.Ledger["default"]
 		}
 	}
-	p.t.Fatal("the agent logged no ledger at its end")
+	r.t.Fatal("the agent logged no ledger at its end")
 	return ledger.Snapshot{}
 }
 
-func (p *process) proc(name string) string {
-	return filepath.Join("/proc", strconv.Itoa(p.command.Process.Pid), name)
+func (r *rig) proc(name string) string {
+	return filepath.Join("/proc", strconv.Itoa(r.PID), name)
 }
 
 // rssAnon is the memory that is the process's own, in bytes (proc(5), status).
-func (p *process) rssAnon() int64 {
-	content, err := os.ReadFile(p.proc("status"))
+func (r *rig) rssAnon() int64 {
+	content, err := os.ReadFile(r.proc("status"))
 	if err != nil {
 		return 0
 	}
@@ -204,23 +94,23 @@ func (p *process) rssAnon() int64 {
 	return 0
 }
 
-func (p *process) descriptors() int {
-	entries, err := os.ReadDir(p.proc("fd"))
+func (r *rig) descriptors() int {
+	entries, err := os.ReadDir(r.proc("fd"))
 	if err != nil {
-		p.t.Fatal("reading descriptors:", err)
+		r.t.Fatal("reading descriptors:", err)
 	}
 	return len(entries)
 }
 
 // watchMemory samples rssAnon until peak is called.
-func (p *process) watchMemory() (peak func() int64) {
+func (r *rig) watchMemory() (peak func() int64) {
 	stopping, highest := make(chan struct{}), int64(0)
 	var group sync.WaitGroup
 	group.Go(func() {
 		ticker := time.NewTicker(20 * time.Millisecond)
 		defer ticker.Stop()
 		for {
-			highest = max(highest, p.rssAnon())
+			highest = max(highest, r.rssAnon())
 			select {
 			case <-ticker.C:
 			case <-stopping:
@@ -237,9 +127,9 @@ func (p *process) watchMemory() (peak func() int64) {
 
 // goroutines ends the agent by SIGQUIT, on which the Go runtime writes the
 // stack of each, and counts them.
-func (p *process) goroutines() int {
-	p.t.Helper()
-	p.signal(syscall.SIGQUIT)
-	p.exit()
-	return strings.Count(p.logs.String(), "\ngoroutine ")
+func (r *rig) goroutines() int {
+	r.t.Helper()
+	r.Signal(syscall.SIGQUIT)
+	r.Wait()
+	return strings.Count(r.Logs.String(), "\ngoroutine ")
 }

@@ -40,15 +40,15 @@ func TestOverloadInAContainer(t *testing.T) {
 				group := newMemoryGroup(t, limit)
 				r := newRig(t, contained(group, shipped), with("--max-payload-bytes=1100000"))
 				r.network.become(state)
-				peak := r.agent.watchMemory()
+				peak := r.watchMemory()
 				took := r.openLoop(5*knee, int(5*knee)+choose.IntN(20), large...)
 				hold(t, r.soFar(), always()...)
 				resident, kills := peak(), group.kills()
 				t.Logf("%d exchanges at %.0f a second: from the intended time %s in the median, %s at the 99th percentile; %d MiB resident at most, the cgroup %d of %d MiB, killed %s times; %+v",
-					len(took), 5*knee, quantile(took, 0.5), quantile(took, 0.99), resident>>20, group.peak()>>20, limit>>20, kills, r.agent.ledger())
+					len(took), 5*knee, quantile(took, 0.5), quantile(took, 0.99), resident>>20, group.peak()>>20, limit>>20, kills, r.ledger())
 				// A cgroup's own peak has files and sockets in it that the kernel
 				// gives up first: at the limit it may be, killed it may not.
-				if kills != "0" || r.agent.gone() {
+				if kills != "0" || r.Gone() {
 					t.Errorf("P7: the agent was killed %s times", kills)
 				}
 				if resident >= limit {
@@ -79,7 +79,7 @@ func contained(group *memoryGroup, settings *config.Agent) option {
 	return func(o *options) {
 		o.wrapper = group.enter()
 		o.environment = append(o.environment, "GOMEMLIMIT="+settings.GoMemoryLimit)
-		o.line = append(o.line, fmt.Sprintf("--buffer-bytes=%d", settings.BufferBytes))
+		with(fmt.Sprintf("--buffer-bytes=%d", settings.BufferBytes))(o)
 	}
 }
 

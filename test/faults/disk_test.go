@@ -32,7 +32,7 @@ func onTmpfs(t *testing.T, mountOptions string) option {
 	}
 	return func(o *options) {
 		o.wrapper, o.mounts = mount, true
-		o.line = append(o.line, "--sink.default.spool-dir="+directory, "--sink.default.spool-bytes=67108864")
+		with("--sink.default.spool-dir="+directory, "--sink.default.spool-bytes=67108864")(o)
 	}
 }
 
@@ -74,7 +74,7 @@ func TestDisksThatFail(t *testing.T) {
 				agenttest.Eventually(t, "the disk fails", func() bool {
 					// What waits for two seconds goes to the disk.
 					r.load(1, 1, small())
-					return r.agent.status().Spools["default"].Errors > 0
+					return r.status().Spools["default"].Errors > 0
 				})
 				r.network.become(healthy)
 				// While the budget is full a new event would be lost, and counted.
@@ -82,7 +82,7 @@ func TestDisksThatFail(t *testing.T) {
 				r.awaitArrival(r.one(small()))
 				e := r.atRest()
 				hold(t, e, append(always(), lossesAreCountable)...)
-				status := r.agent.status().Spools["default"]
+				status := r.status().Spools["default"]
 				t.Logf("%+v; %+v", e.agent, status)
 				if lost := e.agent.DroppedTotal(); lost != e.agent.Dropped[ledger.ReasonBudget] {
 					t.Errorf("the ledger says %+v", e.agent)
@@ -101,8 +101,8 @@ func TestADamagedSpool(t *testing.T) {
 		r.network.become(refusing)
 		r.load(3, 60+choose.IntN(60), sized(20_000, 20_000), small())
 		r.awaitSpooled()
-		spooled := r.agent.ledger().Observed
-		r.agent.kill()
+		spooled := r.ledger().Observed
+		r.Kill()
 		const flips = 5
 		flipBits(t, directory, flips, choose)
 
@@ -112,7 +112,7 @@ func TestADamagedSpool(t *testing.T) {
 		r.awaitArrival(live)
 		e := r.atRestAfterReading()
 		hold(t, e, append(afterAKill(), theLawHolds, arrived(live))...)
-		status := r.agent.status().Spools["default"]
+		status := r.status().Spools["default"]
 		lost := e.agent.Dropped[ledger.ReasonUnreadable]
 		t.Logf("%d bits flipped in what %d events left: %d blocks are corrupt, %d events lost", flips, spooled, status.CorruptBlocks, lost)
 		// At the very end of what a process wrote, damage looks as a write that
@@ -160,9 +160,9 @@ func TestKillsUnderAFlappingSink(t *testing.T) {
 				r.network.become([]fault{refusing, swallowing, resetting, healthy}[choose.IntN(4)])
 				r.awaitExchanges(10 + choose.IntN(40))
 			}
-			status := r.agent.status()
+			status := r.status()
 			time.Sleep(time.Duration(choose.IntN(20)) * time.Millisecond)
-			r.agent.kill()
+			r.Kill()
 			stop()
 			if dropped := status.Sinks["default"].DroppedTotal(); dropped > 0 {
 				t.Errorf("the ledger says %+v", status.Sinks["default"])

@@ -7,7 +7,6 @@ package faults
 
 import (
 	"math/rand/v2"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -43,11 +42,11 @@ func TestTheEnd(t *testing.T) {
 				finish := make(chan struct{})
 				var held sync.WaitGroup
 				held.Go(func() { r.one(heldUntil(finish)) })
-				agenttest.Eventually(t, "the stream is under way", func() bool { return r.agent.status().Active == 2 })
+				agenttest.Eventually(t, "the stream is under way", func() bool { return r.status().Active == 2 })
 
 				stop := r.begin(5, everything...)
 				r.awaitExchanges(choose.IntN(100))
-				r.agent.signal(syscall.SIGTERM)
+				r.Signal(syscall.SIGTERM)
 				r.awaitExchanges(choose.IntN(20))
 				stop()
 				close(finish)
@@ -59,12 +58,12 @@ func TestTheEnd(t *testing.T) {
 				if test.state != healthy {
 					// What is left can't be delivered, and nobody waits for it.
 					r.idle()
-					r.agent.signal(syscall.SIGTERM)
+					r.Signal(syscall.SIGTERM)
 				}
-				if code := r.agent.exit(); code != 0 {
+				if code := r.Wait(); code != 0 {
 					t.Errorf("the agent ended with %d", code)
 				}
-				e := r.evidence(r.agent.lastLedger())
+				e := r.evidence(r.lastLedger())
 				hold(t, e, always()...)
 				if e.agent.Pending != 0 {
 					t.Errorf("the agent ended with events on their way: %+v", e.agent)
@@ -98,9 +97,9 @@ func TestTheEndIsBounded(t *testing.T) {
 		finish := make(chan struct{})
 		var held sync.WaitGroup
 		held.Go(func() { r.one(heldUntil(finish)) })
-		agenttest.Eventually(t, "the stream is under way", func() bool { return r.agent.status().Active == 2 })
+		agenttest.Eventually(t, "the stream is under way", func() bool { return r.status().Active == 2 })
 		r.load(2, 1+choose.IntN(20), small(), overHTTP2(small()), streaming())
-		r.agent.signal(syscall.SIGTERM)
+		r.Signal(syscall.SIGTERM)
 		// Longer than the time for the delivery.
 		time.Sleep(3 * time.Second)
 		through.speak()
@@ -108,10 +107,10 @@ func TestTheEndIsBounded(t *testing.T) {
 		held.Wait()
 		through.speak()
 		through.close()
-		if code := r.agent.exit(); code != 0 {
+		if code := r.Wait(); code != 0 {
 			t.Errorf("the agent ended with %d", code)
 		}
-		e := r.evidence(r.agent.lastLedger())
+		e := r.evidence(r.lastLedger())
 		hold(t, e, append(always(), everyClientWasServed, lossesAreCountable)...)
 		if e.agent.Pending != 0 {
 			t.Errorf("the agent ended with events on their way: %+v", e.agent)
@@ -128,23 +127,21 @@ func TestASecondSignalCuts(t *testing.T) {
 		through := r.openTunnel()
 		var stream sync.WaitGroup
 		stream.Go(func() { r.one(neverEnding()) })
-		agenttest.Eventually(t, "the stream is under way", func() bool { return r.agent.status().Active == 2 })
+		agenttest.Eventually(t, "the stream is under way", func() bool { return r.status().Active == 2 })
 		r.load(2, 1+choose.IntN(20), small(), overHTTP2(small()), streaming())
 		if state == healthy {
 			// An attempt that is cut off may have reached the sink: who knows.
-			agenttest.Eventually(t, "the sink has what there is", func() bool { return r.agent.ledger().Pending == 0 })
+			agenttest.Eventually(t, "the sink has what there is", func() bool { return r.ledger().Pending == 0 })
 		}
-		r.agent.signal(syscall.SIGTERM)
-		// Two signals that the process hasn't handled yet are one.
-		agenttest.Eventually(t, "the agent drains", func() bool { return strings.Contains(r.agent.logs.String(), "agent drains") })
+		r.Terminate()
 		through.speak()
-		r.agent.signal(syscall.SIGTERM)
-		if code := r.agent.exit(); code != 0 {
+		r.Signal(syscall.SIGTERM)
+		if code := r.Wait(); code != 0 {
 			t.Errorf("the agent ended with %d", code)
 		}
 		stream.Wait()
 		through.isCut()
-		e := r.evidence(r.agent.lastLedger())
+		e := r.evidence(r.lastLedger())
 		hold(t, e, append(always(), lossesAreCountable)...)
 		if e.agent.Pending != 0 {
 			t.Errorf("the agent ended with events on their way: %+v", e.agent)
@@ -159,7 +156,7 @@ func TestAKilledAgent(t *testing.T) {
 		r.network.become([]fault{healthy, slow, halfOpen}[choose.IntN(3)])
 		stop := r.begin(5, small(), overHTTP2(sized(50_000, 50_000)), serverSentEvents(), streaming())
 		r.awaitExchanges(20 + choose.IntN(500))
-		r.agent.kill()
+		r.Kill()
 		stop()
 		r.network.become(healthy)
 		hold(t, r.evidence(ledger.Snapshot{}), afterAKill()...)

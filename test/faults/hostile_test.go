@@ -31,26 +31,23 @@ func TestSlowClients(t *testing.T) {
 	const limit = 64 << 20
 	inRounds(t, func(t *testing.T, choose *rand.Rand) {
 		memory := withMemory(16<<20, limit*3/4)
-		goroutines := newRig(t, memory).agent.goroutines()
+		goroutines := newRig(t, memory).goroutines()
 		r := newRig(t, memory)
 		r.load(1, 1, small())
-		before := usage{descriptors: r.agent.descriptors(), goroutines: goroutines}
-		peak := r.agent.watchMemory()
+		before := usage{descriptors: r.descriptors(), goroutines: goroutines}
+		peak := r.watchMemory()
 
 		const head = "POST /v1/models/m:predict HTTP/1.1\r\nHost: m\r\n"
 		const announced = head + "Content-Length: 1000000\r\n\r\n"
 		beginnings := []string{"", "P", head, head + "X-A: " + strings.Repeat("a", 4000), announced, announced + "a"}
 		var slow []net.Conn
 		for n := range 300 {
-			connection, err := net.Dial("tcp", strings.TrimPrefix(r.agent.url, "http://"))
-			if err != nil {
-				t.Fatal("dialling the agent:", err)
-			}
+			connection := r.Dial()
 			defer connection.Close()
 			fmt.Fprint(connection, beginnings[(n+choose.IntN(2))%len(beginnings)])
 			slow = append(slow, connection)
 		}
-		agenttest.Eventually(t, "the bodies that never come are waited for", func() bool { return r.agent.status().Active >= 90 })
+		agenttest.Eventually(t, "the bodies that never come are waited for", func() bool { return r.status().Active >= 90 })
 		// While others are served, each says a little more.
 		stop := r.begin(4, small(), overHTTP2(small()), serverSentEvents(), streaming())
 		for _, connection := range slow {
@@ -63,15 +60,15 @@ func TestSlowClients(t *testing.T) {
 		}
 		e := r.atRest()
 		hold(t, e, always()...)
-		if used := r.agent.status().BufferUsed; used != 0 {
+		if used := r.status().BufferUsed; used != 0 {
 			t.Errorf("%d bytes are held for clients that are gone", used)
 		}
 		highest := peak()
 		r.hangUp()
 		r.network.become(refusing)
-		r.servers.model.Close()
-		agenttest.Eventually(t, "the agent holds no connection", func() bool { return r.agent.descriptors() <= before.descriptors })
-		after := usage{descriptors: r.agent.descriptors(), goroutines: r.agent.goroutines()}
+		r.Model.Close()
+		agenttest.Eventually(t, "the agent holds no connection", func() bool { return r.descriptors() <= before.descriptors })
+		after := usage{descriptors: r.descriptors(), goroutines: r.goroutines()}
 		t.Logf("resident %d MiB at most, %d descriptors before and %d after, %d goroutines after",
 			highest>>20, before.descriptors, after.descriptors, after.goroutines)
 		if err := isBounded(before, after, highest, limit); err != nil {
@@ -88,10 +85,7 @@ func TestASlowHeadIsCutOff(t *testing.T) {
 	}
 	t.Parallel()
 	r := newRig(t)
-	connection, err := net.Dial("tcp", strings.TrimPrefix(r.agent.url, "http://"))
-	if err != nil {
-		t.Fatal("dialling the agent:", err)
-	}
+	connection := r.Dial()
 	defer connection.Close()
 	fmt.Fprint(connection, "POST / HTTP/1.1\r\nHost: ")
 	_, _ = io.Copy(io.Discard, connection)
@@ -105,7 +99,7 @@ func TestBombs(t *testing.T) {
 	inRounds(t, func(t *testing.T, _ *rand.Rand) {
 		// Without the encoded types, so that each is counted as dropped.
 		r := newRig(t, withMemory(16<<20, limit*3/4), with("--events=request,response,stream"))
-		peak := r.agent.watchMemory()
+		peak := r.watchMemory()
 		bombs := []struct {
 			header http.Header
 			body   []byte
@@ -148,7 +142,7 @@ func TestBombs(t *testing.T) {
 
 // reflected posts a body to a path where the model gives it back.
 func (r *rig) reflected(header http.Header, body []byte) ([]byte, error) {
-	outgoing, err := http.NewRequest(http.MethodPost, r.agent.url+reflecting, bytes.NewReader(body))
+	outgoing, err := http.NewRequest(http.MethodPost, r.URL+reflecting, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}

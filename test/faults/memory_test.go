@@ -30,31 +30,31 @@ func inAContainer(t *testing.T, take func(t *testing.T, r *rig, choose *rand.Ran
 	settings := asShipped(t)
 	limit := settings.Resources.Limits.Memory().Value()
 	inRounds(t, func(t *testing.T, choose *rand.Rand) {
-		goroutines := newRig(t, contained(newMemoryGroup(t, limit), settings)).agent.goroutines()
+		goroutines := newRig(t, contained(newMemoryGroup(t, limit), settings)).goroutines()
 		group := newMemoryGroup(t, limit)
 		r := newRig(t, contained(group, settings), with("--events=request,response,stream,request.oversize,response.oversize"))
 		r.awaitArrival(r.one(small()))
-		before := usage{descriptors: r.agent.descriptors(), goroutines: goroutines}
-		peak := r.agent.watchMemory()
+		before := usage{descriptors: r.descriptors(), goroutines: goroutines}
+		peak := r.watchMemory()
 
 		take(t, r, choose)
 
 		resident, kills := peak(), group.kills()
-		t.Logf("resident %d MiB at most, the cgroup %d of %d MiB; %+v", resident>>20, group.peak()>>20, limit>>20, r.agent.ledger())
-		if kills != "0" || r.agent.gone() {
+		t.Logf("resident %d MiB at most, the cgroup %d of %d MiB; %+v", resident>>20, group.peak()>>20, limit>>20, r.ledger())
+		if kills != "0" || r.Gone() {
 			t.Fatalf("P7: the agent was killed %s times", kills)
 		}
 		r.network.become(healthy)
 		r.awaitSuccess()
 		hold(t, r.atRest(), properties...)
-		if used := r.agent.status().BufferUsed; used != 0 {
+		if used := r.status().BufferUsed; used != 0 {
 			t.Errorf("at rest %d bytes are held", used)
 		}
 		r.hangUp()
 		r.network.become(refusing)
-		r.servers.model.Close()
-		agenttest.Eventually(t, "the agent holds no connection", func() bool { return r.agent.descriptors() <= before.descriptors })
-		after := usage{descriptors: r.agent.descriptors(), goroutines: r.agent.goroutines()}
+		r.Model.Close()
+		agenttest.Eventually(t, "the agent holds no connection", func() bool { return r.descriptors() <= before.descriptors })
+		after := usage{descriptors: r.descriptors(), goroutines: r.goroutines()}
 		if err := isBounded(before, after, resident, limit); err != nil {
 			t.Error(err)
 		}
@@ -145,7 +145,7 @@ func (r *rig) crowd(t *testing.T, s sort, end func()) {
 			group.Go(func() { r.exchange(context.Background(), s) })
 		}
 		agenttest.Eventually(t, "each is under way or was told", func() bool {
-			return r.agent.status().Active+int64(r.told()) >= int64(begun+1)*atOnce
+			return r.status().Active+int64(r.told()) >= int64(begun+1)*atOnce
 		})
 	}
 	end()
@@ -156,7 +156,7 @@ func (r *rig) crowd(t *testing.T, s sort, end func()) {
 			t.Errorf("P6: %s was refused, and the model had it", id)
 		}
 	}
-	if skipped := r.agent.status().Skipped[ledger.SkipOverload]; skipped != refused || refused == 0 {
+	if skipped := r.status().Skipped[ledger.SkipOverload]; skipped != refused || refused == 0 {
 		t.Errorf("%d clients were refused, the agent counts %d", refused, skipped)
 	}
 	t.Logf("%d of %d had room", clients-refused, clients)
@@ -201,7 +201,7 @@ func everyClientWasServedOrTold(e evidence) error {
 // answered meanwhile.
 func TestStrangersAtTheAdminPort(t *testing.T) {
 	inAContainer(t, func(t *testing.T, r *rig, _ *rand.Rand) {
-		_, port, err := net.SplitHostPort(strings.TrimPrefix(r.agent.admin, "http://"))
+		_, port, err := net.SplitHostPort(strings.TrimPrefix(r.Admin, "http://"))
 		if err != nil {
 			t.Fatal("the admin port:", err)
 		}
@@ -240,10 +240,10 @@ func TestStrangersAtTheAdminPort(t *testing.T) {
 		}
 		r.load(4, 50, small(), overHTTP2(small()))
 		for range 20 {
-			r.agent.page("/readyz")
+			r.Page("/readyz")
 		}
 		hold(t, r.soFar(), always()...)
-		if descriptors := r.agent.descriptors(); descriptors > 1000 {
+		if descriptors := r.descriptors(); descriptors > 1000 {
 			t.Errorf("P7: %d descriptors are open", descriptors)
 		}
 		close(stopped)

@@ -11,6 +11,8 @@ import (
 	"io"
 	"net/http"
 	"time"
+
+	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
 const requestIDHeader = "X-Request-Id"
@@ -36,7 +38,7 @@ var contentTypes = map[kind]string{
 
 func (m *model) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Header.Get("Upgrade") == "websocket" {
-		echo(w)
+		agenttest.EchoTunnel(w, r)
 		return
 	}
 	if r.URL.Path == reflecting {

@@ -90,7 +90,7 @@ func TestClientsNoticeNoSink(t *testing.T) {
 			} else if err := sameForClients(up, e.clients); err != nil {
 				t.Errorf("a sink that is %s: %v", state, err)
 			}
-			r.agent.kill()
+			r.Kill()
 		}
 	})
 }

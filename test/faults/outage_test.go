@@ -49,7 +49,7 @@ func TestTheNewestDoNotWaitForTheSpool(t *testing.T) {
 func (r *rig) awaitSpooled() {
 	r.t.Helper()
 	agenttest.Eventually(r.t, "everything is on the disk", func() bool {
-		status := r.agent.status()
+		status := r.status()
 		return pledgeOf(status).through == status.Sinks["default"].Observed
 	})
 }
@@ -65,8 +65,8 @@ func TestALongOutage(t *testing.T) {
 	r.network.become(refusing)
 	half := int(*outageRate * outage.Seconds() / 2)
 	r.openLoop(*outageRate, half, small(), overHTTP2(small()))
-	before := r.agent.status()
-	r.agent.kill()
+	before := r.status()
+	r.Kill()
 	r.followed()
 	r.openLoop(*outageRate, half, small(), overHTTP2(small()))
 	after := r.soFar()
@@ -88,7 +88,7 @@ func TestALongOutage(t *testing.T) {
 	r.awaitArrival(r.one(small()))
 	t.Logf("a live event came %s after the outage's end", time.Since(ended).Round(time.Millisecond))
 	// As long as that takes: only go test's own limit ends it.
-	for status := r.agent.status(); status.Spools["default"].Unread; status = r.agent.status() {
+	for status := r.status(); status.Spools["default"].Unread; status = r.status() {
 		time.Sleep(100 * time.Millisecond)
 	}
 	close(draining)

@@ -24,16 +24,16 @@ func TestOverload(t *testing.T) {
 				// All the bodies together would be twice the limit.
 				line := with("--max-payload-bytes=1100000", "--events=request,response,stream,request.oversize,response.oversize")
 				fresh := newRig(t, withMemory(budget, runtimeLimit), line)
-				goroutines := fresh.agent.goroutines()
+				goroutines := fresh.goroutines()
 
 				r := newRig(t, withMemory(budget, runtimeLimit), line)
 				r.load(1, 1, small())
-				before := usage{rssAnon: r.agent.rssAnon(), descriptors: r.agent.descriptors(), goroutines: goroutines}
-				peak := r.agent.watchMemory()
+				before := usage{rssAnon: r.rssAnon(), descriptors: r.descriptors(), goroutines: goroutines}
+				peak := r.watchMemory()
 				r.network.become(state)
 				r.load(8, 8, sized(1<<20, 1<<20), overHTTP2(sized(1<<20, 1<<20)))
 				hold(t, r.soFar(), always()...)
-				if used := r.agent.status().BufferUsed; used > budget {
+				if used := r.status().BufferUsed; used > budget {
 					t.Errorf("%d bytes are held, the budget is %d", used, budget)
 				}
 
@@ -41,17 +41,17 @@ func TestOverload(t *testing.T) {
 				r.awaitSuccess()
 				r.awaitArrival(r.one(small()))
 				hold(t, r.atRest(), always()...)
-				if used := r.agent.status().BufferUsed; used != 0 {
+				if used := r.status().BufferUsed; used != 0 {
 					t.Errorf("at rest %d bytes are held", used)
 				}
 				highest := peak()
 				// What is kept for later goes when its other end does.
 				r.hangUp()
 				r.network.become(refusing)
-				r.servers.model.Close()
-				agenttest.Eventually(t, "the agent holds no connection", func() bool { return r.agent.descriptors() <= before.descriptors })
-				after := usage{descriptors: r.agent.descriptors()}
-				after.goroutines = r.agent.goroutines()
+				r.Model.Close()
+				agenttest.Eventually(t, "the agent holds no connection", func() bool { return r.descriptors() <= before.descriptors })
+				after := usage{descriptors: r.descriptors()}
+				after.goroutines = r.goroutines()
 				t.Logf("resident %d MiB at most, %d descriptors before and %d after, %d goroutines before and %d after",
 					highest>>20, before.descriptors, after.descriptors, before.goroutines, after.goroutines)
 				if err := isBounded(before, after, highest, limit); err != nil {

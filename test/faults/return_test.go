@@ -30,7 +30,7 @@ func TestEventsArriveAfterALongOutage(t *testing.T) {
 			// a minute and a half of backoff.
 			r.awaitFailure(5)
 		}
-		backlog := r.agent.ledger().Pending
+		backlog := r.ledger().Pending
 		r.network.become(healthy)
 		ended := time.Now()
 		r.awaitArrival(r.one(small()))
@@ -51,15 +51,15 @@ func TestEventsArriveAfterABudgetWasFull(t *testing.T) {
 		r := newRig(t, with("--buffer-bytes=300000"))
 		r.network.become(refusing)
 		r.load(4, 50+choose.IntN(50), small(), sized(2000, 5000))
-		if full := r.agent.ledger(); full.Dropped[ledger.ReasonBudget] == 0 {
+		if full := r.ledger(); full.Dropped[ledger.ReasonBudget] == 0 {
 			t.Fatalf("the budget is not full: %+v", full)
 		}
 		r.network.become(healthy)
-		ended, lost := time.Now(), r.agent.ledger().DroppedTotal()
+		ended, lost := time.Now(), r.ledger().DroppedTotal()
 		stop := r.begin(2, small(), overHTTP2(small()))
 		r.awaitSuccess()
-		agenttest.Eventually(t, "the backlog is away", func() bool { return r.agent.ledger().Pending < 5 })
-		took, lost := time.Since(ended), r.agent.ledger().DroppedTotal()-lost
+		agenttest.Eventually(t, "the backlog is away", func() bool { return r.ledger().Pending < 5 })
+		took, lost := time.Since(ended), r.ledger().DroppedTotal()-lost
 		id := r.one(small())
 		stop()
 		r.awaitArrival(id)

@@ -98,10 +98,10 @@ func inRounds(t *testing.T, scenario func(t *testing.T, choose *rand.Rand)) {
 
 // rig is clients, an agent, a model, a network and a sink.
 type rig struct {
+	*agenttest.Rig
 	*clients
 	t *testing.T
 
-	agent   *process
 	model   *model
 	network *network
 	sink    *sink
@@ -109,17 +109,15 @@ type rig struct {
 	letters *sink
 
 	options options
-	servers struct{ model, sink *agenttest.Server }
 }
 
 type options struct {
-	line, environment []string
+	rig         []agenttest.Option
+	environment []string
 	// wrapper is a command that the agent is run by.
 	wrapper []string
 	// mounts says that the agent has mounts of its own, which end with it.
-	mounts bool
-	// elsewhere is the address of another model than the rig's.
-	elsewhere   string
+	mounts      bool
 	certificate *tls.Certificate
 	sides       []side
 	deadLetters bool
@@ -132,13 +130,13 @@ type option func(*options)
 
 // with gives the agent arguments.
 func with(line ...string) option {
-	return func(o *options) { o.line = append(o.line, line...) }
+	return func(o *options) { o.rig = append(o.rig, agenttest.With(line...)) }
 }
 
 // withMemory gives the agent a byte budget and the runtime's soft limit.
 func withMemory(budget, limit int64) option {
 	return func(o *options) {
-		o.line = append(o.line, fmt.Sprintf("--buffer-bytes=%d", budget))
+		with(fmt.Sprintf("--buffer-bytes=%d", budget))(o)
 		o.environment = append(o.environment, fmt.Sprintf("GOMEMLIMIT=%d", limit))
 	}
 }
@@ -146,7 +144,7 @@ func withMemory(budget, limit int64) option {
 // answersOnly has only answers sent as events.
 func answersOnly() option {
 	return func(o *options) {
-		o.line = append(o.line, "--mode=response")
+		with("--mode=response")(o)
 		o.sides = []side{answer}
 	}
 }
@@ -157,9 +155,7 @@ func overTLS(certificate *tls.Certificate) option {
 }
 
 // inFrontOf has another model than the rig's.
-func inFrontOf(address string) option {
-	return func(o *options) { o.elsewhere = address }
-}
+func inFrontOf(address string) option { return with("--target=http://" + address) }
 
 // withDeadLetters has a dead letter sink, with a sound way to it.
 func withDeadLetters() option { return func(o *options) { o.deadLetters = true } }
@@ -169,7 +165,7 @@ func withDeadLetters() option { return func(o *options) { o.deadLetters = true }
 func withLedger(kinds ...agentconfig.Kind) option {
 	return func(o *options) {
 		kinds := slices.Concat(agentconfig.DefaultKinds(), kinds, []agentconfig.Kind{agentconfig.KindLedger})
-		o.line = append(o.line, "--events="+agentconfig.FormatKinds(kinds), "--ledger-interval=1s")
+		with("--events="+agentconfig.FormatKinds(kinds), "--ledger-interval=1s")(o)
 		o.ledger = true
 	}
 }
@@ -187,29 +183,20 @@ func newRig(t *testing.T, given ...option) *rig {
 	for _, set := range given {
 		set(&o)
 	}
-	r := &rig{t: t, model: newModel(), sink: newSink(t), options: o}
-	r.servers.model = agenttest.Serve(t, r.model)
-	r.servers.sink = agenttest.ServeTLS(t, r.sink, o.certificate)
-	r.network = newNetwork(t, r.servers.sink.Address)
+	r := &rig{t: t, model: newModel(), sink: newSink(t, agenttest.OverTLS(o.certificate)), options: o}
+	r.network = newNetwork(t, r.sink.Address)
 	scheme := "http://"
 	if o.certificate != nil {
 		scheme = "https://"
 	}
-	target := r.servers.model.Address
-	if o.elsewhere != "" {
-		target = o.elsewhere
-	}
-	line := []string{
-		"--target=http://" + target, "--sink=" + scheme + r.network.address, "--allow-loopback-sinks=true",
-		"--source=m-predictor-default", "--sink.default.retry-after-max=1s",
-		"--log-level=debug",
-	}
+	all := []agenttest.Option{agenttest.InFrontOf(r.model), agenttest.To(r.sink.Sink), agenttest.With(
+		"--sink="+scheme+r.network.address, "--allow-loopback-sinks=true", "--sink.default.retry-after-max=1s")}
 	if o.deadLetters {
 		r.letters = newSink(t)
-		line = append(line, "--sink.default.dead-letter="+agenttest.Serve(t, r.letters).URL)
+		all = append(all, agenttest.DeadLettersTo(r.letters.Sink))
 	}
-	r.agent = startAgent(t, o, append(line, o.line...))
-	r.clients = newClients(t, r.agent.url, o.run)
+	r.Rig = agenttest.NewRig(t, agenttest.Process(o.command), append(all, o.rig...)...)
+	r.clients = newClients(t, r.URL, o.run)
 	return r
 }
 
@@ -217,9 +204,8 @@ func newRig(t *testing.T, given ...option) *rig {
 // had.
 func (r *rig) restartSink() {
 	r.t.Helper()
-	r.servers.sink.Close()
-	r.servers.sink = agenttest.ServeTLS(r.t, r.sink, r.options.certificate)
-	r.network.leadTo(r.servers.sink.Address)
+	r.sink.Restart()
+	r.network.leadTo(r.sink.Address)
 }
 
 // one makes one exchange.
@@ -249,7 +235,7 @@ func (r *rig) evidence(agent ledger.Snapshot) evidence {
 // idle waits until no exchange is under way.
 func (r *rig) idle() {
 	r.t.Helper()
-	agenttest.Eventually(r.t, "no exchange is under way", func() bool { return r.agent.status().Active == 0 })
+	agenttest.Eventually(r.t, "no exchange is under way", func() bool { return r.status().Active == 0 })
 }
 
 // soFar is the evidence when no exchange is under way: a client has its answer
@@ -257,7 +243,7 @@ func (r *rig) idle() {
 func (r *rig) soFar() evidence {
 	r.t.Helper()
 	r.idle()
-	return r.evidence(r.agent.ledger())
+	return r.evidence(r.ledger())
 }
 
 // atRest waits until every event has its fate. Where the agent sends ledger
@@ -269,7 +255,7 @@ func (r *rig) atRest() evidence {
 	if r.options.ledger {
 		var e evidence
 		agenttest.Eventually(r.t, "a ledger event says that every event has its fate", func() bool {
-			now := r.agent.ledger()
+			now := r.ledger()
 			if now.Pending > 0 {
 				return false
 			}
@@ -279,24 +265,24 @@ func (r *rig) atRest() evidence {
 		})
 		return e
 	}
-	agenttest.Eventually(r.t, "every event has its fate", func() bool { return r.agent.ledger().Pending == 0 })
-	return r.evidence(r.agent.ledger())
+	agenttest.Eventually(r.t, "every event has its fate", func() bool { return r.ledger().Pending == 0 })
+	return r.evidence(r.ledger())
 }
 
 // awaitFailure waits until so many more attempts were made again: the agent
 // has felt the fault.
 func (r *rig) awaitFailure(retries uint64) {
 	r.t.Helper()
-	already := r.agent.ledger().Retried
-	agenttest.Eventually(r.t, "the agent feels the fault", func() bool { return r.agent.ledger().Retried >= already+retries })
+	already := r.ledger().Retried
+	agenttest.Eventually(r.t, "the agent feels the fault", func() bool { return r.ledger().Retried >= already+retries })
 }
 
 // awaitSuccess waits until the sink takes events again, or has them all.
 func (r *rig) awaitSuccess() {
 	r.t.Helper()
-	already := r.agent.ledger().Delivered
+	already := r.ledger().Delivered
 	agenttest.Eventually(r.t, "the sink takes events again", func() bool {
-		now := r.agent.ledger()
+		now := r.ledger()
 		return now.Delivered > already || now.Pending == 0
 	})
 }

@@ -8,18 +8,10 @@ package faults
 import (
 	"compress/gzip"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	crand "crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 	"io"
 	"maps"
-	"math/big"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -56,7 +48,7 @@ func keepSecrets(t *testing.T, choose *rand.Rand, metricsProtocol string) {
 	path, body, owner, reason := canary("path"), canary("body"), canary("metadata"), canary("reason")
 	hidden := slices.Collect(maps.Values(secrets))
 
-	certificate, authority := newCertificate(t, time.Now().Add(time.Hour))
+	certificate, authority := agenttest.NewCertificate(t, time.Now().Add(time.Hour))
 	tokenFile := filepath.Join(t.TempDir(), "token")
 	if err := os.WriteFile(tokenFile, []byte(secrets["token"]), 0o600); err != nil {
 		t.Fatal(err)
@@ -76,7 +68,7 @@ func keepSecrets(t *testing.T, choose *rand.Rand, metricsProtocol string) {
 	r.letters.heed()
 	ask := func(contentType string) {
 		outgoing, err := http.NewRequestWithContext(context.Background(), http.MethodPost,
-			r.agent.url+"/v1/"+path+"?key="+secrets["query"], strings.NewReader(body))
+			r.URL+"/v1/"+path+"?key="+secrets["query"], strings.NewReader(body))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -114,27 +106,24 @@ func keepSecrets(t *testing.T, choose *rand.Rand, metricsProtocol string) {
 	r.awaitSpooled()
 	files := filesIn(t, spooled)
 	// A request that is none, and one that the model doesn't answer.
-	raw, err := net.Dial("tcp", strings.TrimPrefix(r.agent.url, "http://"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	raw := r.Dial()
 	fmt.Fprintf(raw, "POST /%s HTTP/9.9\r\n%s\x00: %s\r\n\r\n", path, secrets["header"], secrets["Cookie"])
 	_, _ = io.Copy(io.Discard, raw)
 	raw.Close()
-	r.servers.model.Close()
+	r.Model.Close()
 	ask("text/" + secrets["header"] + `; "` + secrets["header"])
-	pages := map[string]string{"status": r.agent.page("/status"), "readiness": r.agent.page("/readyz")}
+	pages := map[string]string{"status": r.Page("/status"), "readiness": r.Page("/readyz")}
 	if metricsProtocol == "prometheus" {
-		pages["metrics"] = r.agent.page("/metrics")
+		pages["metrics"] = r.Page("/metrics")
 	} else {
 		agenttest.Eventually(t, "metrics arrive at the collector", func() bool { return strings.Contains(telemetry.all(), "sidenote.events.observed") })
 		pages["metrics"] = telemetry.all()
 	}
 	r.network.become(healthy)
 	agenttest.Eventually(t, "a ledger event arrives", func() bool { return strings.Contains(r.sink.all(), `"agentinstance":`) })
-	r.agent.signal(syscall.SIGTERM)
-	r.agent.exit()
-	pages["log"], pages["telemetry"] = r.agent.logs.String(), telemetry.all()
+	r.Signal(syscall.SIGTERM)
+	r.Wait()
+	pages["log"], pages["telemetry"] = r.Logs.String(), telemetry.all()
 
 	if err := keepsSecrets(append(hidden, path, body, owner, reason), pages); err != nil {
 		t.Error(err)
@@ -225,7 +214,7 @@ func (c *collector) all() string {
 // TestAnExpiredCertificate: no event goes there, and the model serves.
 func TestAnExpiredCertificate(t *testing.T) {
 	inRounds(t, func(t *testing.T, _ *rand.Rand) {
-		certificate, authority := newCertificate(t, time.Now().Add(-time.Hour))
+		certificate, authority := agenttest.NewCertificate(t, time.Now().Add(-time.Hour))
 		r := newRig(t, overTLS(certificate), with("--sink.default.ca-certs="+authority))
 		r.load(2, 10, small())
 		r.awaitFailure(1)
@@ -235,23 +224,4 @@ func TestAnExpiredCertificate(t *testing.T) {
 			t.Errorf("the sink has %d events, the ledger says %+v", len(e.sink), e.agent)
 		}
 	})
-}
-
-// newCertificate gives one for the loopback, and itself as its authority.
-func newCertificate(t *testing.T, until time.Time) (*tls.Certificate, string) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), crand.Reader)
-	if err != nil {
-		t.Fatal("making a key:", err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotBefore: until.Add(-24 * time.Hour), NotAfter: until,
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
-	}
-	raw, err := x509.CreateCertificate(crand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal("making a certificate:", err)
-	}
-	return &tls.Certificate{Certificate: [][]byte{raw}, PrivateKey: key},
-		string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: raw}))
 }

@@ -94,7 +94,7 @@ func TestTheSinksAnswers(t *testing.T) {
 				}
 				return accepted
 			})
-			before := r.agent.ledger()
+			before := r.ledger()
 			id := r.one(small())
 			now := r.atRest().agent
 			got := "?"

@@ -45,9 +45,9 @@ type sink struct {
 	heard []string
 }
 
-func newSink(t *testing.T) *sink {
+func newSink(t *testing.T, options ...agenttest.SinkOption) *sink {
 	s := &sink{t: t, credentials: make(map[string]bool)}
-	s.Sink = agenttest.NewSinkHandler(t, agenttest.Keeping(s.take))
+	s.Sink = agenttest.NewSink(t, append(options, agenttest.Keeping(s.take))...)
 	s.answering(nil)
 	return s
 }

@@ -46,7 +46,7 @@ func TestWhatIsNotSelectedIsCounted(t *testing.T) {
 					gone.Go(func() { r.exchange(leaving, broken[n%len(broken)]) })
 				}
 				agenttest.Eventually(t, "the exchanges are under way, and the model has those of streams", func() bool {
-					return r.agent.status().Active == int64(count) && r.streamsAnswered() == countOf(count, 2)+countOf(count, 3)
+					return r.status().Active == int64(count) && r.streamsAnswered() == countOf(count, 2)+countOf(count, 3)
 				})
 				leave()
 				gone.Wait()
@@ -90,7 +90,7 @@ func (r *rig) streamsAnswered() int {
 // probe asks how the model is.
 func (r *rig) probe() {
 	r.t.Helper()
-	request, err := http.NewRequestWithContext(r.t.Context(), http.MethodGet, r.agent.url+"/v2/health/ready", strings.NewReader(""))
+	request, err := http.NewRequestWithContext(r.t.Context(), http.MethodGet, r.URL+"/v2/health/ready", strings.NewReader(""))
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -25,9 +25,8 @@ func withSpool(t *testing.T) option {
 // followed starts an agent with the same arguments as one that is gone.
 func (r *rig) followed() {
 	r.t.Helper()
-	// Its name and its ports come first.
-	r.agent = startAgent(r.t, r.options, r.agent.command.Args[len(r.options.wrapper)+3:])
-	r.url = r.agent.url
+	r.Restart()
+	r.url = r.URL
 }
 
 // pledge is what an agent said of itself: every event up to through has ended
@@ -80,15 +79,15 @@ func TestWhatWasSpooledSurvivesAKill(t *testing.T) {
 			stop := r.begin(3, small(), overHTTP2(sized(20_000, 20_000)), serverSentEvents(), streaming())
 			wanted := uint64(50 + choose.IntN(200))
 			agenttest.Eventually(t, fmt.Sprintf("event %d is called spooled while the sink is %s", wanted, state), func() bool {
-				return pledgeOf(r.agent.status()).through >= wanted
+				return pledgeOf(r.status()).through >= wanted
 			})
-			status := r.agent.status()
+			status := r.status()
 			if dropped := status.Sinks["default"]; dropped.DroppedTotal() > 0 {
 				t.Errorf("the ledger says %+v", dropped)
 			}
 			pledges = append(pledges, pledgeOf(status))
 			time.Sleep(time.Duration(choose.IntN(50)) * time.Millisecond)
-			r.agent.kill()
+			r.Kill()
 			stop()
 			hold(t, r.evidence(ledger.Snapshot{}), afterAKill()...)
 		}
@@ -112,8 +111,8 @@ func TestLiveEventsDoNotWaitForTheSpool(t *testing.T) {
 		r.network.become(refusing)
 		r.load(3, 300+choose.IntN(100), small())
 		r.awaitSpooled()
-		promised := pledgeOf(r.agent.status())
-		r.agent.kill()
+		promised := pledgeOf(r.status())
+		r.Kill()
 		// The sink answers nothing before the live events are there, and then one
 		// attempt at a time, slowly enough for what waits to go to the disk.
 		observed := make(chan struct{})
@@ -143,7 +142,7 @@ func TestLiveEventsDoNotWaitForTheSpool(t *testing.T) {
 func (r *rig) atRestAfterReading() evidence {
 	r.t.Helper()
 	agenttest.Eventually(r.t, "the spool has been read", func() bool {
-		spool := r.agent.status().Spools["default"]
+		spool := r.status().Spools["default"]
 		return spool.Open && !spool.Unread
 	})
 	return r.atRest()

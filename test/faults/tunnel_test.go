@@ -13,20 +13,7 @@ import (
 	"testing"
 )
 
-// echo is the model's end of a WebSocket: it gives each line back. What frames
-// are in a tunnel is nobody's business between its ends.
-func echo(w http.ResponseWriter) {
-	connection, buffered, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		return
-	}
-	defer connection.Close()
-	_, _ = buffered.WriteString("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
-	_ = buffered.Flush()
-	_, _ = io.Copy(connection, buffered)
-}
-
-// tunnel is the client's end.
+// tunnel is the client's end of a WebSocket.
 type tunnel struct {
 	t      *testing.T
 	stream io.ReadWriteCloser
@@ -36,7 +23,7 @@ type tunnel struct {
 
 func (r *rig) openTunnel() *tunnel {
 	r.t.Helper()
-	asking, err := http.NewRequest(http.MethodGet, r.agent.url+"/v1/models/m:chat", nil)
+	asking, err := http.NewRequest(http.MethodGet, r.URL+"/v1/models/m:chat", nil)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -58,7 +45,7 @@ func (c *tunnel) speak() {
 	if _, err := io.WriteString(c.stream, line); err != nil {
 		c.t.Fatal("speaking through the tunnel:", err)
 	}
-	if heard, err := c.lines.ReadString('\n'); heard != line {
+	if heard, err := c.lines.ReadString('\n'); heard != "echo "+line {
 		c.t.Fatalf("heard %q, %v through the tunnel, said %q", heard, err, line)
 	}
 }

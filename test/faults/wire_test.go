@@ -49,10 +49,10 @@ func TestHTTP2IsAsTheModels(t *testing.T) {
 	t.Parallel()
 	h2spec := conformanceTool(t, "h2spec")
 	r := newRig(t)
-	agent := strings.TrimPrefix(r.agent.url, "http://")
+	agent := r.Address()
 	var direct, through map[string]string
 	var both sync.WaitGroup
-	both.Go(func() { direct = h2specFailures(t, h2spec, r.servers.model.Address, 2) })
+	both.Go(func() { direct = h2specFailures(t, h2spec, r.Model.Address, 2) })
 	both.Go(func() { through = h2specFailures(t, h2spec, agent, 2) })
 	both.Wait()
 	t.Logf("the model's server fails %d cases, with the agent %d: %q", len(direct), len(through), slices.Sorted(maps.Keys(through)))
@@ -69,7 +69,7 @@ func TestHTTP2IsAsTheModels(t *testing.T) {
 			t.Errorf("%s: %s", name, why)
 		}
 	}
-	if r.agent.gone() {
+	if r.Gone() {
 		t.Error("the agent ended")
 	}
 	hold(t, r.soFar(), theLawHolds)
@@ -167,7 +167,7 @@ func TestGRPCInteroperates(t *testing.T) {
 	}
 	r := newRig(t, inFrontOf(strings.TrimSpace(line)))
 	for _, name := range interoperability {
-		output, err := exec.Command(interop, strings.TrimPrefix(r.agent.url, "http://"), name).CombinedOutput()
+		output, err := exec.Command(interop, r.Address(), name).CombinedOutput()
 		said := string(output)
 		if name == raceOfDeadlines && strings.Contains(said, "RST_STREAM with error code: INTERNAL_ERROR") {
 			continue

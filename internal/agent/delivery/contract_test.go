@@ -8,18 +8,11 @@ package delivery_test
 import (
 	"bufio"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/base64"
-	"encoding/pem"
 	"fmt"
 	"io"
 	"log"
-	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -36,6 +29,7 @@ import (
 	"github.com/sidenote-dev/sidenote/internal/agent/event"
 	"github.com/sidenote-dev/sidenote/internal/agent/ledger"
 	"github.com/sidenote-dev/sidenote/internal/agentconfig"
+	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
 // rawSink answers each request by the bytes that response gives for the nth, and
@@ -279,30 +273,10 @@ func TestARefusedNameIsNotAskedForWithEachEvent(t *testing.T) {
 	}
 }
 
-// certificate makes an authority of its own and a server's certificate of it.
-func certificate(t *testing.T) (tls.Certificate, []byte) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "sink"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-	}
-	raw, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{raw}, PrivateKey: key}, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: raw})
-}
-
 // TestANewAuthorityIsTrustedWithoutARestart, from a file and from a directory.
 func TestANewAuthorityIsTrustedWithoutARestart(t *testing.T) {
-	_, old := certificate(t)
-	pair, authority := certificate(t)
+	_, old := agenttest.NewCertificate(t, time.Now().Add(time.Hour))
+	pair, authority := agenttest.NewCertificate(t, time.Now().Add(time.Hour))
 	for name, place := range map[string]func(directory string) (string, func(*delivery.HTTPOptions)){
 		"a file": func(directory string) (string, func(*delivery.HTTPOptions)) {
 			path := filepath.Join(directory, "ca.pem")
@@ -314,8 +288,8 @@ func TestANewAuthorityIsTrustedWithoutARestart(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			path, option := place(t.TempDir())
-			write := func(content []byte) {
-				if err := os.WriteFile(path, content, 0o600); err != nil {
+			write := func(content string) {
+				if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 					t.Error(err)
 				}
 			}
@@ -326,11 +300,11 @@ func TestANewAuthorityIsTrustedWithoutARestart(t *testing.T) {
 			sink.TLS = &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
 				switch handshakes.Add(1) {
 				case 2:
-					write([]byte("half written"))
+					write("half written")
 				case 3:
-					write(append(old, authority...))
+					write(old + authority)
 				}
-				return &tls.Config{Certificates: []tls.Certificate{pair}}, nil
+				return &tls.Config{Certificates: []tls.Certificate{*pair}}, nil
 			}}
 			sink.StartTLS()
 			defer sink.Close()

@@ -9,22 +9,18 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
 // TestWhoeverIsAloneFindsRoom: a head that takes more than all of the room is
 // served when no other exchange is under way, and refused beside another one.
 func TestWhoeverIsAloneFindsRoom(t *testing.T) {
-	model := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-	defer model.Close()
-	target, err := url.Parse(model.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
 	refused := 0
-	h := New(target, func(*http.Request) (Watcher, http.Header) { return nil, nil }, func(ErrorClass) {})
-	defer h.CloseIdleConnections()
+	h := newUnwatched(t, agenttest.Predictor())
 	h.Limit(2, func() { refused++ })
 	ask := func() int {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
@@ -50,5 +46,43 @@ func TestWhoeverIsAloneFindsRoom(t *testing.T) {
 	h.room.leave(1)
 	if status := ask(); status != http.StatusOK {
 		t.Errorf("alone again it is answered with %d", status)
+	}
+}
+
+// newUnwatched gives a proxy in front of a model, without a watcher.
+func newUnwatched(t *testing.T, model http.Handler) *Handler {
+	t.Helper()
+	target := &url.URL{Scheme: "http", Host: agenttest.Serve(t, model).Address}
+	h := New(target, func(*http.Request) (Watcher, http.Header) { return nil, nil }, func(ErrorClass) {})
+	t.Cleanup(h.CloseIdleConnections)
+	return h
+}
+
+// TestALongHeadCountsAsSeveralExchanges, but whoever is alone always has room.
+func TestALongHeadCountsAsSeveralExchanges(t *testing.T) {
+	goOn := make(chan struct{})
+	long := "/" + strings.Repeat("a", 800<<10)
+	h := newUnwatched(t, agenttest.Holding(long, goOn))
+	h.Limit(10, func() {})
+	address := agenttest.Serve(t, h).URL
+	statuses := make(chan string, 2)
+	ask := func() {
+		response, err := agenttest.HTTP1Client(t).Post(address+long, "application/json", strings.NewReader("{}"))
+		if err != nil {
+			statuses <- err.Error()
+			return
+		}
+		response.Body.Close()
+		statuses <- strconv.Itoa(response.StatusCode)
+	}
+	go ask()
+	agenttest.Eventually(t, "one is under way", func() bool { return h.Active() == 1 })
+	go ask()
+	if got := <-statuses; got != "503" {
+		t.Errorf("the second is answered with %s", got)
+	}
+	close(goOn)
+	if got := <-statuses; got != "200" {
+		t.Errorf("the first is answered with %s", got)
 	}
 }

@@ -16,39 +16,23 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"go.uber.org/goleak"
 
 	"github.com/sidenote-dev/sidenote/internal/agent/proxy"
+	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
 // TestMain finds goroutines that outlive the tests.
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// lines keeps what is written.
-type lines struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
 // serveProxy returns the address of an agent's proxy before a model, the paths that
 // it is asked for, and what its server says of errors.
-func serveProxy(t *testing.T, model string) (address string, paths, said *lines) {
+func serveProxy(t *testing.T, model string) (address string, paths, said *agenttest.Buffer) {
 	t.Helper()
-	paths, said = new(lines), new(lines)
+	paths, said = new(agenttest.Buffer), new(agenttest.Buffer)
 	handler := proxy.New(&url.URL{Scheme: "http", Host: model}, func(r *http.Request) (proxy.Watcher, http.Header) {
 		fmt.Fprintln(paths, r.URL.Path)
 		return nil, nil
@@ -187,4 +171,38 @@ func newEarlyModel(t *testing.T, part string) string {
 		}
 	})
 	return listener.Addr().String()
+}
+
+// TestAModelThatRefusesToContinue never gets the body.
+func TestAModelThatRefusesToContinue(t *testing.T) {
+	model := agenttest.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Connection", "close")
+		http.Error(w, "too large", http.StatusExpectationFailed)
+	}))
+	address, _, _ := serveProxy(t, model.Address)
+	sent := &countingReader{Reader: strings.NewReader(strings.Repeat("x", 1000))}
+	request, err := http.NewRequest(http.MethodPost, "http://"+address+"/", sent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Expect", "100-continue")
+	response, err := agenttest.HTTP1Client(t).Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	if response.StatusCode != http.StatusExpectationFailed || sent.n.Load() != 0 {
+		t.Errorf("status %d after %d bytes", response.StatusCode, sent.n.Load())
+	}
+}
+
+type countingReader struct {
+	io.Reader
+	n atomic.Int64
+}
+
+func (r *countingReader) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	r.n.Add(int64(n))
+	return n, err
 }

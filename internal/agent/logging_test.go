@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"runtime/debug"
 	"strings"
@@ -64,8 +63,8 @@ func TestNothingOfAnExchangeIsLogged(t *testing.T) {
 		_, _ = io.WriteString(connection, canary+" is not HTTP\r\n\r\n")
 		connection.Close()
 	})
-	r := newRig(t, model, "--metadata=team="+canary, "--events=request,response,request.failure,response.failure")
-	r.sink.Respond(func(_ agenttest.Attempt, w http.ResponseWriter, _ *http.Request) {
+	r := newRig(t, agenttest.InFrontOf(model), agenttest.With("--metadata=team="+canary, "--events=request,response,request.failure,response.failure"))
+	r.Sink.Respond(func(_ agenttest.Attempt, w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("X-Answer", canary)
 		http.Error(w, canary, http.StatusBadRequest)
 	})
@@ -74,12 +73,9 @@ func TestNothingOfAnExchangeIsLogged(t *testing.T) {
 		"BAD" + canary + "\r\n\r\n",
 		"GET / HTTP/1.1\r\nHost: h\r\n" + canary + "\r\n\r\n",
 	} {
-		connection, err := net.Dial("tcp", r.agent.Addr())
-		if err != nil {
-			t.Fatal(err)
-		}
+		connection := r.Dial()
 		_, _ = io.WriteString(connection, raw)
-		_ = connection.(*net.TCPConn).CloseWrite()
+		_ = connection.CloseWrite()
 		_ = connection.SetReadDeadline(time.Now().Add(5 * time.Second))
 		_, _ = io.ReadAll(connection)
 		connection.Close()
@@ -87,9 +83,9 @@ func TestNothingOfAnExchangeIsLogged(t *testing.T) {
 	if counts := r.settled(); counts.Dropped["rejected"] != 2 {
 		t.Errorf("the ledger says %+v", counts)
 	}
-	r.kill()
-	if strings.Contains(r.logs.String(), canary) {
-		t.Errorf("the logs tell of an exchange:\n%s", r.logs)
+	r.Kill()
+	if strings.Contains(r.Logs.String(), canary) {
+		t.Errorf("the logs tell of an exchange:\n%s", r.Logs)
 	}
 	status, _ := json.Marshal(r.agent.status())
 	if strings.Contains(string(status), canary) {

@@ -26,7 +26,7 @@ func isLedger(r *http.Request) bool { return r.Header.Get("Ce-Type") == receiver
 func (r *rig) tallied() receiver.Report {
 	r.t.Helper()
 	tally := receiver.NewTally(receiver.Options{})
-	for _, e := range r.sink.Events() {
+	for _, e := range r.Sink.Events() {
 		if err := tally.Receive(e.Event); err != nil {
 			r.t.Error("the subscriber:", err)
 		}
@@ -82,9 +82,9 @@ func TestASubscriberCountsEachLoss(t *testing.T) {
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			sink := agenttest.NewSink(t)
 			held := make(chan struct{})
-			sink.Respond(func(attempt agenttest.Attempt, w http.ResponseWriter, request *http.Request) {
+			r := newRig(t, agenttest.With(append(test.line, withLedger, "--ledger-interval=1h")...))
+			r.Sink.Respond(func(attempt agenttest.Attempt, w http.ResponseWriter, request *http.Request) {
 				switch {
 				case isLedger(request):
 					w.WriteHeader(http.StatusAccepted)
@@ -95,10 +95,8 @@ func TestASubscriberCountsEachLoss(t *testing.T) {
 					w.WriteHeader(http.StatusAccepted)
 				}
 			})
-			r := newRig(t, agenttest.Predictor(), append(test.line, withLedger, "--ledger-interval=1h", "--sink="+sink.URL)...)
-			r.sink = sink
 			for range test.exchanges {
-				r.post("/", "{}")
+				r.Post("/", "{}")
 			}
 			if test.answer == nil {
 				close(held)
@@ -106,19 +104,19 @@ func TestASubscriberCountsEachLoss(t *testing.T) {
 			if test.reason == ledger.ReasonPoison {
 				// Others have to succeed beside it.
 				agenttest.Eventually(t, "the event is given up", func() bool {
-					r.post("/", "{}")
+					r.Post("/", "{}")
 					return r.ledger().Dropped[ledger.ReasonPoison] > 0
 				})
 			}
 			if !test.cut {
 				r.settled()
 			}
-			r.signals <- syscall.SIGTERM
+			r.Signal(syscall.SIGTERM)
 			if test.cut {
-				agenttest.Eventually(t, "the final ledger event has come", func() bool { return len(sink.Events()) > 0 && r.tallied().Ended })
-				r.signals <- syscall.SIGTERM
+				agenttest.Eventually(t, "the final ledger event has come", func() bool { return len(r.Sink.Events()) > 0 && r.tallied().Ended })
+				r.Signal(syscall.SIGTERM)
 			}
-			r.wait()
+			r.Wait()
 
 			report, counts := r.tallied(), r.ledger()
 			if !report.Ended || report.Statement.Sequence != counts.Observed {
@@ -145,12 +143,12 @@ func TestASubscriberCountsEachLoss(t *testing.T) {
 // TestAKilledAgentLeavesNoLastWord: what it observed after its last ledger
 // event, nobody can count.
 func TestAKilledAgentLeavesNoLastWord(t *testing.T) {
-	r := newRig(t, agenttest.Predictor(), withLedger, "--ledger-interval=1s", "--mode=response")
-	r.post("/", "{}")
-	first := r.sink.Of("ledger")
-	r.sink.Respond(agenttest.Statuses(http.StatusServiceUnavailable))
-	r.post("/", "{}")
-	r.kill()
+	r := newRig(t, agenttest.With(withLedger, "--ledger-interval=1s", "--mode=response"))
+	r.Post("/", "{}")
+	first := r.Sink.Of("ledger")
+	r.Sink.Respond(agenttest.Statuses(http.StatusServiceUnavailable))
+	r.Post("/", "{}")
+	r.Kill()
 	report := r.tallied()
 	if report.Ended || report.Missing != 0 || report.Last != 2 || first.Attribute("agentsequence") != "000000000002" || report.Statement.Final {
 		t.Errorf("the subscriber knows %+v", report)
@@ -162,10 +160,10 @@ func TestAKilledAgentLeavesNoLastWord(t *testing.T) {
 
 // TestALedgerEventIsOfNobodysMetadata, nor of any exchange.
 func TestALedgerEventIsOfNobodysMetadata(t *testing.T) {
-	r := newRig(t, agenttest.Predictor(), withLedger, "--ledger-interval=1s", "--metadata=team=ai-platform", "--metadata=region=東京",
-		"--inference-service=my-model", "--namespace=models", "--component=predictor", "--mode=request")
-	r.post("/v1/models/my-model:predict", "{}")
-	e := r.sink.Of("ledger")
+	r := newRig(t, agenttest.With(withLedger, "--ledger-interval=1s", "--metadata=team=ai-platform", "--metadata=region=東京",
+		"--inference-service=my-model", "--namespace=models", "--component=predictor", "--mode=request"))
+	r.Post("/v1/models/my-model:predict", "{}")
+	e := r.Sink.Of("ledger")
 	if e.Source() != "my-model-predictor-default" || e.DataContentType() != "application/json" || e.Structured || e.Time().IsZero() ||
 		!strings.HasSuffix(e.ID(), "-ledger") || e.Subject() != "" {
 		t.Errorf("unexpected event: %v", e)
@@ -186,14 +184,14 @@ func TestEachSinkHasALedgerOfItsOwn(t *testing.T) {
 		w.WriteHeader(map[bool]int{true: http.StatusAccepted, false: http.StatusBadRequest}[isLedger(r)])
 	})
 	taking := agenttest.NewSink(t)
-	r := newRig(t, agenttest.Predictor(), withLedger, "--sink=first="+taking.URL, "--sink=second="+refusing.URL, "--mode=request")
-	r.post("/", "{}")
-	r.post("/", "{}")
+	r := newRig(t, agenttest.With(withLedger, "--sink=first="+taking.URL, "--sink=second="+refusing.URL, "--mode=request"))
+	r.Post("/", "{}")
+	r.Post("/", "{}")
 	agenttest.Eventually(t, "nothing is pending", func() bool { return r.agent.pending() == 0 })
-	r.signals <- syscall.SIGTERM
-	r.wait()
+	r.Signal(syscall.SIGTERM)
+	r.Wait()
 	for name, s := range map[string]*agenttest.Sink{"first": taking, "second": refusing} {
-		r.sink = s
+		r.Sink = s
 		report := r.tallied()
 		refused := map[string]uint64{"first": 0, "second": 2}[name]
 		if report.Statement.Sink != name || !report.Ended || report.Statement.DroppedTotal() != refused || report.Missing != refused || report.Last != 4 {

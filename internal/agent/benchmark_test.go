@@ -10,37 +10,28 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"net/http/httputil"
-	"os"
 	"syscall"
 	"testing"
 	"time"
 
 	"go.uber.org/zap"
 
-	"github.com/sidenote-dev/sidenote/internal/agentconfig"
+	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
 // BenchmarkOverhead compares ways to reach a model, in CPU time of the whole
 // process per exchange: client, model and sink are in it, so the arms are to be
 // compared with each other, less the direct one.
 func BenchmarkOverhead(b *testing.B) {
-	model := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = w.Write(body)
-	}))
-	defer model.Close()
-	sink := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	model := agenttest.Serve(b, agenttest.Echo("Content-Type"))
+	sink := agenttest.Serve(b, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		w.WriteHeader(http.StatusAccepted)
 	}))
-	defer sink.Close()
-	bare := httptest.NewServer(&httputil.ReverseProxy{Rewrite: func(p *httputil.ProxyRequest) {
-		p.Out.URL.Scheme, p.Out.URL.Host = "http", model.Listener.Addr().String()
+	bare := agenttest.Serve(b, &httputil.ReverseProxy{Rewrite: func(p *httputil.ProxyRequest) {
+		p.Out.URL.Scheme, p.Out.URL.Host = "http", model.Address
 	}})
-	defer bare.Close()
 
 	for _, size := range []int{1 << 10, 64 << 10} {
 		body := bytes.Repeat([]byte("x"), size)
@@ -82,19 +73,10 @@ func BenchmarkOverhead(b *testing.B) {
 
 func benchmarkAgent(b *testing.B, target string, line ...string) string {
 	b.Helper()
-	given, err := agentconfig.Parse(append(line, "--target="+target))
-	if err != nil {
-		b.Fatal(err)
-	}
-	given.Port, given.AdminPort = 0, 0
-	agent, err := New(given, Environment{Stdout: io.Discard, Logger: zap.NewNop()})
-	if err != nil {
-		b.Fatal(err)
-	}
-	r := &rig{agent: agent, signals: make(chan os.Signal, 2), ended: make(chan error, 1)}
-	go func() { r.ended <- agent.Run(r.signals) }()
-	b.Cleanup(r.kill)
-	return "http://" + agent.Addr()
+	launch := agenttest.InProcess(func(line []string, _ io.Writer) (agenttest.Instance, error) {
+		return newAgent(line, Environment{Stdout: io.Discard, Logger: zap.NewNop()})
+	})
+	return launch(b, append(line, "--target="+target)).URL
 }
 
 func cpu(b *testing.B) time.Duration {

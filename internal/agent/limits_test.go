@@ -1,0 +1,92 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package agent
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/sidenote-dev/sidenote/internal/agent/ledger"
+	"github.com/sidenote-dev/sidenote/test/agenttest"
+)
+
+// TestTooManyExchangesAreRefused by 503 and counted, those under way go on, and
+// when one has ended there is room again.
+func TestTooManyExchangesAreRefused(t *testing.T) {
+	for name, client := range agenttest.Clients {
+		t.Run(name, func(t *testing.T) {
+			goOn := make(chan struct{})
+			r := newRig(t, agenttest.InFrontOf(agenttest.Holding("/hold", goOn)), agenttest.With("--max-exchanges=3"))
+			var group sync.WaitGroup
+			held := client(t)
+			for range 3 {
+				group.Go(func() {
+					answer, err := held.Post(r.URL+"/hold", "application/json", strings.NewReader("{}"))
+					if err != nil {
+						t.Error("an exchange under way is lost:", err)
+						return
+					}
+					defer answer.Body.Close()
+					if answer.StatusCode != http.StatusOK {
+						t.Errorf("an exchange under way is answered with %d", answer.StatusCode)
+					}
+				})
+			}
+			agenttest.Eventually(t, "three are under way", func() bool { return r.agent.handler.Active() == 3 })
+
+			// Whether the rest of the request comes or not.
+			body, rest := io.Pipe()
+			asked, err := http.NewRequest(http.MethodPost, r.URL+"/v1/models/m:predict", body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			answer, err := client(t).Do(asked)
+			if err != nil {
+				t.Fatal("one too many:", err)
+			}
+			said, err := io.ReadAll(answer.Body)
+			answer.Body.Close()
+			rest.Close()
+			if err != nil || answer.StatusCode != http.StatusServiceUnavailable || answer.Header.Get("Retry-After") == "" {
+				t.Errorf("one too many is answered with %d %v %q, %v", answer.StatusCode, answer.Header, said, err)
+			}
+			if skipped := r.agent.status().Skipped[ledger.SkipOverload]; skipped != 1 {
+				t.Errorf("%d refusals are counted", skipped)
+			}
+			close(goOn)
+			group.Wait()
+			r.settled()
+			if status, _ := r.Post("/v1/models/m:predict", "{}"); status != http.StatusOK {
+				t.Errorf("when there is room the answer is %d", status)
+			}
+		})
+	}
+}
+
+// TestWhatTheBudgetHasNoRoomForIsCounted, and named where oversize events are
+// selected.
+func TestWhatTheBudgetHasNoRoomForIsCounted(t *testing.T) {
+	body := `"` + strings.Repeat("x", 100_000) + `"`
+	t.Run("as a drop", func(t *testing.T) {
+		r := newRig(t, agenttest.With("--buffer-bytes=65536", "--events=request,response,stream"))
+		if status, _ := r.Post("/", body); status != http.StatusOK {
+			t.Errorf("the client got %d", status)
+		}
+		if counts := r.settled(); counts.Observed != 2 || counts.Dropped[ledger.ReasonBudget] != 1 || counts.Delivered != 1 {
+			t.Errorf("the ledger says %+v", counts)
+		}
+	})
+	t.Run("as an event without its body", func(t *testing.T) {
+		r := newRig(t, agenttest.With("--buffer-bytes=65536", "--events=request,request.oversize"))
+		r.Post("/", body)
+		if event := r.Sink.Of("request.oversize"); event.Attribute("bodysize") != "100002" || len(event.Data()) != 0 {
+			t.Errorf("unexpected event: %v", event)
+		}
+	})
+}
