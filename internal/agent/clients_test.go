@@ -66,7 +66,7 @@ func TestHealthChecksOfOddClients(t *testing.T) {
 			if status, _ := r.raw(test.request); status != http.StatusOK {
 				t.Fatalf("the client got %d", status)
 			}
-			counts, skipped := r.settled(), r.agent.state().Skipped.Exchanges[ledger.SkipProbe]
+			counts, skipped := r.settled(), r.agent.status().Skipped[ledger.SkipProbe]
 			if test.probe && (counts.Observed != 0 || skipped != 1) || !test.probe && (counts.Observed != 2 || skipped != 0) {
 				t.Errorf("%d events, %d skipped", counts.Observed, skipped)
 			}
@@ -186,7 +186,7 @@ func TestOnlyInferenceIsLogged(t *testing.T) {
 				t.Errorf("%d events, want %d", counts.Observed, want)
 			}
 			var all uint64
-			for reason, count := range r.agent.state().Skipped.Exchanges {
+			for reason, count := range r.agent.status().Skipped {
 				all += count
 				if string(reason) != test.skipped {
 					t.Errorf("skipped for %s", reason)
@@ -256,8 +256,8 @@ func TestARefusedTunnelIsAnExchange(t *testing.T) {
 		t.Errorf("request data: %q", got)
 	}
 	r.sink.Of("response")
-	if counts := r.settled(); counts.Observed != 2 || len(r.agent.state().Skipped.Exchanges) != 0 {
-		t.Errorf("the ledger says %+v, skipped %v", counts, r.agent.state().Skipped)
+	if counts := r.settled(); counts.Observed != 2 || len(r.agent.status().Skipped) != 0 {
+		t.Errorf("the ledger says %+v, skipped %v", counts, r.agent.pipeline.Skips().Snapshot())
 	}
 }
 
@@ -412,7 +412,7 @@ func TestNoClientHidesFromTheLog(t *testing.T) {
 					t.Errorf("the client got %s %s", answer.Status, content)
 				}
 				answer.Body.Close()
-				counts, skipped := r.settled(), r.agent.state().Skipped
+				counts, skipped := r.settled(), r.agent.pipeline.Skips().Snapshot()
 				if test.skipped {
 					if counts.Observed != 0 || skipped.Exchanges[ledger.SkipLoop] != 1 || len(skipped.Events) != 0 {
 						t.Errorf("the ledger says %+v, skipped %+v", counts, skipped)

@@ -153,11 +153,11 @@ func TestLiveMetadataReachesTheNextEvent(t *testing.T) {
 	r := newRig(t, agenttest.Predictor(), "--metadata=team=first", "--metadata-dir="+dir)
 	r.post("/", `{}`)
 	r.settled()
-	before := r.agent.metadata.Hash()
+	before := r.agent.metadata.Status().Hash
 	if err := os.WriteFile(filepath.Join(dir, "attributes.json"), []byte(`{"team":"secondcanary"}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	agenttest.Eventually(t, "the new metadata is in force", func() bool { return r.agent.metadata.Hash() != before })
+	agenttest.Eventually(t, "the new metadata is in force", func() bool { return r.agent.metadata.Status().Hash != before })
 	r.post("/", `{}`)
 	events := r.sink.Await(4)
 	got := make(map[string]int)

@@ -116,7 +116,13 @@ func (r *rig) wait() {
 	r.ended <- nil
 }
 
-func (r *rig) ledger() ledger.Snapshot { return r.agent.state().Sinks[0].Ledger }
+// ledger is that of the first sink.
+func (r *rig) ledger() ledger.Snapshot {
+	if len(r.agent.sinks) == 0 {
+		return r.agent.discard.Snapshot()
+	}
+	return r.agent.sinks[0].Account().Snapshot()
+}
 
 // settled waits until nothing is pending, and gives the ledger.
 func (r *rig) settled() ledger.Snapshot {

@@ -22,6 +22,7 @@ import (
 	"github.com/sidenote-dev/sidenote/internal/agent/delivery"
 	"github.com/sidenote-dev/sidenote/internal/agent/ledger"
 	"github.com/sidenote-dev/sidenote/internal/agent/spool"
+	"github.com/sidenote-dev/sidenote/internal/agent/status"
 	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
@@ -38,7 +39,7 @@ func (r *rig) spool(sink string) delivery.SpoolStatus {
 		r.t.Fatal("asking for the status:", err)
 	}
 	defer answer.Body.Close()
-	var status Status
+	var status status.Status
 	mustJSON(r.t, readAll(r.t, answer), &status)
 	return status.Spools[sink]
 }
@@ -150,7 +151,7 @@ func TestAnOutageLargerThanTheBudgetLosesNothing(t *testing.T) {
 	for i := range exchanges {
 		r.observe(1, body)
 		// The disk is given the time that a client takes.
-		agenttest.Eventually(t, "there is room", func() bool { return r.agent.budget.Used() < r.agent.budget.Limit()*3/4 })
+		agenttest.Eventually(t, "there is room", func() bool { return r.agent.budget.Used() < r.agent.budget.Usage().BufferLimit*3/4 })
 		if s := r.ledger(); s.DroppedTotal() > 0 {
 			t.Fatalf("after %d events of 200 KB, in a budget of 4 MiB, the ledger says %+v", i, s)
 		}
@@ -175,7 +176,7 @@ func TestTheLimitOfTheSpoolDropsTheOldest(t *testing.T) {
 	const exchanges = 60
 	for range exchanges {
 		r.observe(1, body)
-		agenttest.Eventually(t, "there is room", func() bool { return r.agent.budget.Used() < r.agent.budget.Limit()*3/4 })
+		agenttest.Eventually(t, "there is room", func() bool { return r.agent.budget.Used() < r.agent.budget.Usage().BufferLimit*3/4 })
 	}
 	agenttest.Eventually(t, "the spool has made room", func() bool { return r.ledger().Dropped[ledger.ReasonOverflow] > exchanges/2 })
 	r.spooledOrExposed()

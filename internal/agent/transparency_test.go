@@ -558,7 +558,7 @@ func TestAWebSocketPasses(t *testing.T) {
 		connection.Close()
 	}
 	r.settled()
-	if got := r.agent.state().Skipped.Events["tunnel"]; got != 1 {
+	if got := r.agent.status().SkippedEvents["tunnel"]; got != 1 {
 		t.Errorf("%d tunnels skipped, want 1", got)
 	}
 }

@@ -22,8 +22,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sidenote-dev/sidenote/internal/agent"
 	"github.com/sidenote-dev/sidenote/internal/agent/ledger"
+	"github.com/sidenote-dev/sidenote/internal/agent/status"
 	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
@@ -158,16 +158,16 @@ func (p *process) page(path string) string {
 	return string(content)
 }
 
-func (p *process) status() agent.Status {
+func (p *process) status() status.Status {
 	p.t.Helper()
-	var status agent.Status
+	var status status.Status
 	if err := json.Unmarshal([]byte(p.page("/status")), &status); err != nil {
 		p.t.Fatal("reading the agent's status:", err)
 	}
 	return status
 }
 
-func (p *process) ledger() ledger.Snapshot { return p.status().Sinks["default"] }
+func (p *process) ledger() ledger.Snapshot { return p.status().Sinks["default"].Snapshot }
 
 // lastLedger is the one that the agent logs when it ends.
 func (p *process) lastLedger() ledger.Snapshot {

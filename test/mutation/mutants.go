@@ -237,7 +237,7 @@ var mutants = []mutant{
 	},
 	{
 		"the delivered events in ledger events", "internal/agent/statement/issuer.go",
-		"figures.Delivered,", "figures.Delivered + 1,",
+		"figures := a.Account().ObserveStatement()\n", "figures := a.Account().ObserveStatement()\n\tfigures.Delivered++\n",
 		faultsTests, "TestASlowNetwork",
 	},
 	{

@@ -17,7 +17,12 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.opentelemetry.io/otel/sdk/resource"
 
+	"github.com/sidenote-dev/sidenote/internal/agent/capture"
+	"github.com/sidenote-dev/sidenote/internal/agent/delivery"
 	"github.com/sidenote-dev/sidenote/internal/agent/ledger"
+	"github.com/sidenote-dev/sidenote/internal/agent/refresh"
+	"github.com/sidenote-dev/sidenote/internal/agent/spool"
+	"github.com/sidenote-dev/sidenote/internal/agent/status"
 )
 
 // TestEachFigureHasItsMetric serves an agent whose figures all differ.
@@ -28,23 +33,29 @@ func TestEachFigureHasItsMetric(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = made.Shutdown(t.Context()) }()
-	if err := made.Observe(func() State {
-		return State{
-			Sinks: []SinkState{
-				{
-					Name: "a",
-					Ledger: ledger.Snapshot{
-						Observed: 1, Recovered: 2, Delivered: 3, Dropped: map[ledger.Reason]uint64{"budget": 4}, DeadLettered: 5, Pending: 6,
+	if err := made.Observe(func() status.Status {
+		return status.Status{
+			Sinks: map[string]delivery.SinkStatus{
+				"a": {
+					Snapshot: ledger.Snapshot{
+						Counts: ledger.Counts{
+							Observed: 1, Recovered: 2, Delivered: 3, Dropped: map[ledger.Reason]uint64{"budget": 4}, DeadLettered: 5, Pending: 6,
+						},
 						Retried: 7, Spooled: 8,
 					},
-					OldestAge: 9500 * time.Millisecond, QueueBytes: 10, AddressFailures: 11,
-					Spool: &Spool{Working: true, Bytes: 12, Limit: 13, Watermark: 14, Errors: 15, Refused: 16, CorruptBlocks: 17},
+					OldestAge: 9500 * time.Millisecond, HeldBytes: 10, AddressFailures: 11,
 				},
-				{Name: "b"},
+				"b": {},
 			},
-			Skipped: ledger.Skipped{Exchanges: map[ledger.SkipReason]uint64{"probe": 18}, Events: map[string]uint64{"loop": 19}},
-			Active:  20, BufferUsed: 21, BufferLimit: 22, CaptureUsed: 23, ModelReady: true,
-			MetadataChanges: 24, MetadataFailures: 25, MetadataHash: "h", ExportFailures: map[string]uint64{"traces": 26},
+			Spools: map[string]delivery.SpoolStatus{
+				"a": {
+					Open: true, SpooledThrough: 14,
+					Stats: spool.Stats{Bytes: 12, Limit: 13, Errors: 15, RefusedFull: 16, CorruptBlocks: 17},
+				},
+			},
+			Skipped: map[ledger.SkipReason]uint64{"probe": 18}, SkippedEvents: map[string]uint64{"loop": 19},
+			Active: 20, Usage: capture.Usage{BufferUsed: 21, BufferLimit: 22, Captured: 23}, Ready: true,
+			Metadata: refresh.Status{Changes: 24, Failures: 25, Hash: "h"}, ExportFailures: map[string]uint64{"traces": 26},
 		}
 	}); err != nil {
 		t.Fatal(err)

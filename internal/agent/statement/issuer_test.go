@@ -181,7 +181,7 @@ func TestAStatementSaysWhatTheAccountSays(t *testing.T) {
 		}
 		want := ledger.Statement{
 			AgentInstance: "i-1", Sink: "default", Sequence: 3,
-			Observed: 3, Delivered: 1, Dropped: map[ledger.Reason]uint64{ledger.ReasonBudget: 1}, Pending: 1,
+			Counts:  ledger.Counts{Observed: 3, Delivered: 1, Dropped: map[ledger.Reason]uint64{ledger.ReasonBudget: 1}, Pending: 1},
 			Skipped: map[ledger.SkipReason]uint64{}, SkippedEvents: map[string]uint64{}, Mode: "request", Events: []string{"request", "ledger"},
 			Started: started, IntervalSeconds: 60,
 		}
