@@ -181,8 +181,8 @@ var mutants = []mutant{
 		deliveryTests, "TestScenarios",
 	},
 	{
-		"the count of an exchange that panics", "internal/agent/exchange/guarded.go",
-		"g.watcher.lose()", "_ = g.watcher",
+		"the count of an exchange that panics", "internal/agent/exchange/watcher.go",
+		"r.lost = true\n\t\tr.lose()", "r.lost = true",
 		"internal/agent/exchange", "TestAPanicCostsAnEventAndNoMore",
 	},
 	{

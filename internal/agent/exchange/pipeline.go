@@ -169,6 +169,17 @@ func (p *Pipeline) lose(lease *capture.Lease) {
 	}
 }
 
+// loseSide counts a side of an exchange that came to no event by a panic. Of
+// one that nobody wants the kind is not known any more: it is skipped as a
+// success would be.
+func (p *Pipeline) loseSide(which event.Side) {
+	if p.settings.Selection.Wants(which) {
+		p.lose(nil)
+	} else {
+		p.skips.SkipEvent(which.String())
+	}
+}
+
 func (p *Pipeline) take(o *observed) {
 	o.kind = event.Classify(&o.observation, p.settings.Builder.MaxPayloadBytes)
 	starved := false
