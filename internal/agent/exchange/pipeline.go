@@ -278,14 +278,19 @@ func (p *Pipeline) close() {
 	close(p.work)
 }
 
-// startBuilding starts workers for queued observations, up to maxBuilding. It needs
-// the lock.
+// startBuilding gives queued observations to workers, up to maxBuilding. It needs the
+// lock.
 func (p *Pipeline) startBuilding() {
 	if !p.running {
 		return
 	}
 	for o := p.next(); o != nil; o = p.next() {
-		p.handOn(o)
+		select {
+		case p.work <- o:
+		default:
+			// No worker rests. A new one has to grow its stack.
+			go p.settings.Panics.Agent(func() { p.worker(o) })
+		}
 	}
 }
 
@@ -301,16 +306,6 @@ func (p *Pipeline) next() *observed {
 		p.builds.Add(1)
 	}
 	return o
-}
-
-// handOn gives an observation to a resting worker, or to a new one, which has to
-// grow its stack.
-func (p *Pipeline) handOn(o *observed) {
-	select {
-	case p.work <- o:
-	default:
-		go p.settings.Panics.Agent(func() { p.worker(o) })
-	}
 }
 
 // worker builds an event and makes the attempt that the sink allows, so that one
