@@ -222,14 +222,10 @@ func (sp *spooling) move(asked *ready, now time.Time) (told bool) {
 // append hands an item to the spool, or gives the input that says why not.
 func (sp *spooling) append(item *Item) input {
 	var record spool.Record
-	var err error
-	if !sp.sink.panics.Event(func() { record, err = recordOf(item) }) {
+	if !sp.sink.panics.Event(func() { record = recordOf(item) }) {
 		return unspoolable{item: item}
 	}
-	if err != nil {
-		return notSpooled{item: item, tooLarge: true}
-	}
-	err = sp.spool.Append(record, func(outcome spool.Outcome) { sp.appended(item, outcome) })
+	err := sp.spool.Append(record, func(outcome spool.Outcome) { sp.appended(item, outcome) })
 	if err != nil {
 		return notSpooled{item: item, tooLarge: errors.Is(err, spool.ErrTooLarge)}
 	}
