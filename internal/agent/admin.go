@@ -12,38 +12,12 @@ import (
 
 	"github.com/sidenote-dev/sidenote/internal/agent/adminport"
 	"github.com/sidenote-dev/sidenote/internal/agent/delivery"
-	"github.com/sidenote-dev/sidenote/internal/agent/ledger"
-	"github.com/sidenote-dev/sidenote/internal/agent/metrics"
+	"github.com/sidenote-dev/sidenote/internal/agent/status"
 )
 
 // expositionAge is how old metrics may be that a scrape gets. Nobody scrapes more
 // often to know more.
 const expositionAge = time.Second
-
-// Status is what /status answers.
-type Status struct {
-	AgentInstance string                     `json:"agentInstance"`
-	Ready         bool                       `json:"ready"`
-	Active        int64                      `json:"active"`
-	Metadata      MetadataStatus             `json:"metadata"`
-	Sinks         map[string]ledger.Snapshot `json:"sinks"`
-	// Spools are those of the sinks that have one.
-	Spools map[string]delivery.SpoolStatus `json:"spools,omitempty"`
-	// Skipped counts exchanges of which nothing was observed, by reason, and
-	// SkippedEvents sides whose kind of event isn't selected, by kind.
-	Skipped       map[ledger.SkipReason]uint64 `json:"skipped,omitempty"`
-	SkippedEvents map[string]uint64            `json:"skippedEvents,omitempty"`
-	BufferUsed    int64                        `json:"bufferUsed"`
-	BufferLimit   int64                        `json:"bufferLimit"`
-}
-
-// MetadataStatus names the metadata in force, and never its values.
-type MetadataStatus struct {
-	Hash       string   `json:"hash"`
-	Attributes []string `json:"attributes"`
-	Changes    uint64   `json:"changes"`
-	Failures   uint64   `json:"failures"`
-}
 
 func (a *Agent) adminHandler() http.Handler {
 	mux := http.NewServeMux()
@@ -60,62 +34,29 @@ func (a *Agent) adminHandler() http.Handler {
 	return mux
 }
 
-func (a *Agent) status() Status {
-	state := a.state()
-	status := Status{
-		AgentInstance: a.instance,
-		Ready:         state.ModelReady,
-		Active:        state.Active,
-		Metadata: MetadataStatus{
-			Hash:     state.MetadataHash,
-			Changes:  state.MetadataChanges,
-			Failures: state.MetadataFailures,
-		},
-		Sinks:         make(map[string]ledger.Snapshot, len(state.Sinks)),
-		Spools:        a.spoolStatuses(),
-		Skipped:       state.Skipped.Exchanges,
-		SkippedEvents: state.Skipped.Events,
-		BufferUsed:    state.BufferUsed,
-		BufferLimit:   state.BufferLimit,
+func (a *Agent) status() status.Status {
+	// Ask the pipeline first: an event that leaves it is in its sink then.
+	handedOver, skipped := a.pipeline.HandedOver(), a.pipeline.Skips().Snapshot()
+	now := status.Status{
+		AgentInstance:  a.instance,
+		Ready:          a.checker.Ready(),
+		Active:         a.handler.Active(),
+		Metadata:       a.metadata.Status(),
+		Sinks:          make(map[string]delivery.SinkStatus, len(a.sinks)),
+		Spools:         make(map[string]delivery.SpoolStatus),
+		Skipped:        skipped.Exchanges,
+		SkippedEvents:  skipped.Events,
+		Usage:          a.budget.Usage(),
+		ExportFailures: a.exports.Failures(),
 	}
-	for _, attribute := range a.metadata.Attributes() {
-		status.Metadata.Attributes = append(status.Metadata.Attributes, attribute.Name)
-	}
-	for _, sink := range state.Sinks {
-		status.Sinks[sink.Name] = sink.Ledger
-	}
-	return status
-}
-
-func (a *Agent) state() metrics.State {
-	state := metrics.State{
-		Skipped:          a.pipeline.Skips().Snapshot(),
-		Active:           a.handler.Active(),
-		BufferUsed:       a.budget.Used(),
-		BufferLimit:      a.budget.Limit(),
-		CaptureUsed:      a.budget.Captured(),
-		ModelReady:       a.checker.Ready(),
-		MetadataChanges:  a.metadata.Changes(),
-		MetadataFailures: a.metadata.Failures(),
-		MetadataHash:     a.metadata.Hash(),
-		ExportFailures:   a.exports.Failures(),
-	}
-	now, spools := time.Now(), a.spoolStatuses()
-	for _, sink := range a.sinks {
-		seen := metrics.SinkState{Name: sink.Name(), Ledger: sink.Account().Snapshot(), QueueBytes: sink.HeldBytes()}
-		if oldest := sink.Oldest(); !oldest.IsZero() {
-			seen.OldestAge = now.Sub(oldest)
+	for i, sink := range a.sinks {
+		now.Sinks[sink.Name()] = sink.Status()
+		if spool, ok := sink.SpoolStatus(handedOver[i]); ok {
+			now.Spools[sink.Name()] = spool
 		}
-		for _, sender := range a.sendersOf[sink.Name()] {
-			seen.AddressFailures += sender.AddressFailures()
-		}
-		if spool, ok := spools[sink.Name()]; ok {
-			seen.Spool = observedSpool(spool)
-		}
-		state.Sinks = append(state.Sinks, seen)
 	}
 	if len(a.sinks) == 0 {
-		state.Sinks = []metrics.SinkState{{Name: noSink, Ledger: a.discard.Snapshot()}}
+		now.Sinks[noSink] = delivery.SinkStatus{Snapshot: a.discard.Snapshot()}
 	}
-	return state
+	return now
 }

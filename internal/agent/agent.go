@@ -77,8 +77,6 @@ type Agent struct {
 	budget   *capture.Budget
 	sinks    []*delivery.Sink
 	senders  []*delivery.HTTPSender
-	// sendersOf has a sink's sender and that of its dead letters, by its name.
-	sendersOf map[string][]*delivery.HTTPSender
 	// spools is what each spool takes of the budget.
 	spools    delivery.SpoolShare
 	openSpool func(directory string) (delivery.SpoolDirectory, error)
@@ -106,7 +104,6 @@ func New(given *agentconfig.Config, environment Environment) (*Agent, error) {
 		instance:     uuid.NewString(),
 		budget:       capture.NewBudget(given.BufferBytes),
 		discard:      new(ledger.Account),
-		sendersOf:    make(map[string][]*delivery.HTTPSender),
 		openSpool:    environment.OpenSpool,
 		exit:         environment.Exit,
 		procs:        environment.Procs,
@@ -142,7 +139,7 @@ func New(given *agentconfig.Config, environment Environment) (*Agent, error) {
 	a.handler.OnOverhead = a.metrics.Overhead
 	a.handler.Limit(*given.MaxExchanges, a.refused)
 
-	err := a.metrics.Observe(a.state)
+	err := a.metrics.Observe(a.status)
 	if err != nil {
 		return nil, fmt.Errorf("setting up metrics: %w", err)
 	}
@@ -230,7 +227,7 @@ func (a *Agent) Run(signals <-chan os.Signal) error {
 		zap.Int("adminPort", a.AdminPort()),
 		zap.String("agentInstance", a.instance),
 		zap.Int("sinks", len(a.sinks)),
-		zap.String("metadataHash", a.metadata.Hash()))
+		zap.String("metadataHash", a.metadata.Status().Hash))
 
 	var err error
 	select {

@@ -119,11 +119,11 @@ func TestLiveMetadataReachesTheNextEvent(t *testing.T) {
 	r := newRig(t, agenttest.With("--metadata=team=first", "--metadata-dir="+dir))
 	r.Post("/", `{}`)
 	r.settled()
-	before := r.agent.metadata.Hash()
+	before := r.agent.metadata.Status().Hash
 	if err := os.WriteFile(filepath.Join(dir, "attributes.json"), []byte(`{"team":"secondcanary"}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	agenttest.Eventually(t, "the new metadata is in force", func() bool { return r.agent.metadata.Hash() != before })
+	agenttest.Eventually(t, "the new metadata is in force", func() bool { return r.agent.metadata.Status().Hash != before })
 	r.Post("/", `{}`)
 	events := r.Sink.Await(4)
 	got := make(map[string]int)

@@ -173,13 +173,13 @@ func modelOf(outcomes map[string]*outcome) http.Handler {
 func (s *stage) play(t *testing.T, o *outcome, client *http.Client, want map[string]promisedEvent, without []string) {
 	t.Helper()
 	r := s.rig
-	before, droppedBefore, skippedBefore := len(r.Sink.Events()), r.settled().Dropped[ledger.ReasonEncoded], r.agent.state().Skipped
+	before, droppedBefore, skippedBefore := len(r.Sink.Events()), r.settled().Dropped[ledger.ReasonEncoded], r.agent.pipeline.Skips().Snapshot()
 	o.call(t, s, client)
 	counts := r.settled()
 	if counts.Observed != counts.Delivered+counts.DroppedTotal() {
 		t.Errorf("the ledger says %+v", counts)
 	}
-	skipped := r.agent.state().Skipped
+	skipped := r.agent.pipeline.Skips().Snapshot()
 	accounted := counts.Dropped[ledger.ReasonEncoded] - droppedBefore
 	for kind, count := range skipped.Events {
 		more := count - skippedBefore.Events[kind]

@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"go.uber.org/zap"
-
-	"github.com/sidenote-dev/sidenote/internal/agent/ledger"
 )
 
 const (
@@ -130,9 +128,5 @@ func (a *Agent) pending() uint64 {
 
 // logLedger writes one line. The logger's sampling never drops it.
 func (a *Agent) logLedger(message string) {
-	counts := make(map[string]ledger.Snapshot)
-	for _, sink := range a.state().Sinks {
-		counts[sink.Name] = sink.Ledger
-	}
-	a.logger.Info(message, zap.String("agentInstance", a.instance), zap.Int64("active", a.handler.Active()), zap.Any("ledger", counts))
+	a.logger.Info(message, zap.String("agentInstance", a.instance), zap.Int64("active", a.handler.Active()), zap.Any("ledger", a.status().Sinks))
 }

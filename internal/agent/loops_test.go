@@ -77,7 +77,7 @@ func TestNoClientHidesFromTheLog(t *testing.T) {
 				if answer.StatusCode != http.StatusOK || content != agenttest.Prediction {
 					t.Errorf("the client got %s %s", answer.Status, content)
 				}
-				counts, skipped := r.settled(), r.agent.state().Skipped
+				counts, skipped := r.settled(), r.agent.pipeline.Skips().Snapshot()
 				if test.skipped {
 					if counts.Observed != 0 || skipped.Exchanges[ledger.SkipLoop] != 1 || len(skipped.Events) != 0 {
 						t.Errorf("the ledger says %+v, skipped %+v", counts, skipped)

@@ -30,6 +30,8 @@ import (
 	"github.com/sidenote-dev/sidenote/internal/agent/ledger"
 	"github.com/sidenote-dev/sidenote/internal/agent/metrics"
 	"github.com/sidenote-dev/sidenote/internal/agent/proxy"
+	"github.com/sidenote-dev/sidenote/internal/agent/refresh"
+	"github.com/sidenote-dev/sidenote/internal/agent/status"
 	"github.com/sidenote-dev/sidenote/internal/agentconfig"
 	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
@@ -153,37 +155,40 @@ func TestWhatAnAgentServesIsDocumented(t *testing.T) {
 // letter sink, that has seen everything there is a label for.
 func worstCase(t *testing.T, reader sdkmetric.Reader) {
 	t.Helper()
-	state := metrics.State{
-		Skipped:        ledger.Skipped{Exchanges: map[ledger.SkipReason]uint64{}, Events: map[string]uint64{}},
+	state := status.Status{
+		Skipped:        make(map[ledger.SkipReason]uint64),
+		SkippedEvents:  make(map[string]uint64),
 		ExportFailures: map[string]uint64{string(export.Metrics): 1, string(export.Traces): 1},
-		MetadataHash:   "0123456789abcdef",
+		Metadata:       refresh.Status{Hash: "0123456789abcdef"},
+		Sinks:          make(map[string]delivery.SinkStatus),
+		Spools:         map[string]delivery.SpoolStatus{"default": {}, "other": {}},
 	}
 	for _, reason := range ledger.SkipReasons() {
-		state.Skipped.Exchanges[reason] = 1
+		state.Skipped[reason] = 1
 	}
 	for _, kind := range agentconfig.Kinds() {
 		// A ledger event is of no exchange, so none is skipped.
 		if kind != agentconfig.KindLedger {
-			state.Skipped.Events[string(kind)] = 1
+			state.SkippedEvents[string(kind)] = 1
 		}
 	}
 	for _, name := range []string{"default", "other"} {
-		snapshot := ledger.Snapshot{Dropped: map[ledger.Reason]uint64{}}
+		snapshot := ledger.Snapshot{Counts: ledger.Counts{Dropped: map[ledger.Reason]uint64{}}}
 		for _, reason := range ledger.Reasons() {
 			snapshot.Dropped[reason] = 1
 		}
-		state.Sinks = append(state.Sinks, metrics.SinkState{Name: name, Ledger: snapshot, Spool: &metrics.Spool{}})
+		state.Sinks[name] = delivery.SinkStatus{Snapshot: snapshot}
 	}
 	made, err := metrics.New(reader, resource.Empty())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := made.Observe(func() metrics.State { return state }); err != nil {
+	if err := made.Observe(func() status.Status { return state }); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = made.Shutdown(t.Context()) })
-	for _, sink := range state.Sinks {
-		for _, route := range []string{sink.Name, sink.Name + ".dead-letter"} {
+	for name := range state.Sinks {
+		for _, route := range []string{name, name + ".dead-letter"} {
 			for status := range 600 {
 				made.Attempt(route, time.Second, status)
 			}

@@ -58,7 +58,13 @@ func newAgent(line []string, environment Environment) (*Agent, error) {
 	return New(given, environment)
 }
 
-func (r *rig) ledger() ledger.Snapshot { return r.agent.state().Sinks[0].Ledger }
+// ledger is that of the first sink.
+func (r *rig) ledger() ledger.Snapshot {
+	if len(r.agent.sinks) == 0 {
+		return r.agent.discard.Snapshot()
+	}
+	return r.agent.sinks[0].Account().Snapshot()
+}
 
 // settled waits until nothing is pending, and gives the ledger.
 func (r *rig) settled() ledger.Snapshot {
@@ -108,4 +114,4 @@ func sortedWords(text string) string {
 }
 
 // sinkLedger is that of one of several sinks.
-func (r *rig) sinkLedger(name string) ledger.Snapshot { return r.agent.status().Sinks[name] }
+func (r *rig) sinkLedger(name string) ledger.Snapshot { return r.agent.status().Sinks[name].Snapshot }

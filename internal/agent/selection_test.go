@@ -90,7 +90,7 @@ func TestOnlyInferenceIsLogged(t *testing.T) {
 				t.Errorf("%d events, want %d", counts.Observed, want)
 			}
 			var all uint64
-			for reason, count := range r.agent.state().Skipped.Exchanges {
+			for reason, count := range r.agent.status().Skipped {
 				all += count
 				if string(reason) != test.skipped {
 					t.Errorf("skipped for %s", reason)
@@ -122,7 +122,7 @@ func TestHealthChecksOfOddClients(t *testing.T) {
 			if status, _ := r.raw(test.request); status != http.StatusOK {
 				t.Fatalf("the client got %d", status)
 			}
-			counts, skipped := r.settled(), r.agent.state().Skipped.Exchanges[ledger.SkipProbe]
+			counts, skipped := r.settled(), r.agent.status().Skipped[ledger.SkipProbe]
 			if test.probe && (counts.Observed != 0 || skipped != 1) || !test.probe && (counts.Observed != 2 || skipped != 0) {
 				t.Errorf("%d events, %d skipped", counts.Observed, skipped)
 			}

@@ -47,7 +47,6 @@ func (a *Agent) addSink(given *agentconfig.Config, sink agentconfig.Sink, enviro
 		if sender, err = a.newSender(given, sink); err != nil {
 			return err
 		}
-		a.sendersOf[sink.Name] = append(a.sendersOf[sink.Name], sender)
 		where = func() string { return destination(sender) }
 	}
 	if letters := sink.DeadLetter; letters != nil {
@@ -55,7 +54,6 @@ func (a *Agent) addSink(given *agentconfig.Config, sink agentconfig.Sink, enviro
 		if err != nil {
 			return fmt.Errorf("dead-letter: %w", err)
 		}
-		a.sendersOf[sink.Name] = append(a.sendersOf[sink.Name], sender)
 		options.DeadLetters = &delivery.DeadLetterOptions{
 			Sender:       sender,
 			Destination:  where,

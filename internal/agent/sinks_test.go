@@ -27,13 +27,13 @@ func TestTheSinksAnswer(t *testing.T) {
 		statuses []int
 		want     ledger.Snapshot
 	}{
-		{"taken", []int{202}, ledger.Snapshot{Observed: 1, Delivered: 1}},
-		{"taken with an answer", []int{200}, ledger.Snapshot{Observed: 1, Delivered: 1}},
-		{"unavailable at first", []int{503, 202}, ledger.Snapshot{Observed: 1, Delivered: 1, Retried: 1}},
-		{"not yet there", []int{404, 500, 429, 202}, ledger.Snapshot{Observed: 1, Delivered: 1, Retried: 3}},
-		{"refused for good", []int{400}, ledger.Snapshot{Observed: 1, Dropped: map[ledger.Reason]uint64{ledger.ReasonRejected: 1}}},
-		{"redirected", []int{307}, ledger.Snapshot{Observed: 1, Dropped: map[ledger.Reason]uint64{ledger.ReasonRejected: 1}}},
-		{"unauthorized without a token", []int{401}, ledger.Snapshot{Observed: 1, Dropped: map[ledger.Reason]uint64{ledger.ReasonRejected: 1}}},
+		{"taken", []int{202}, ledger.Snapshot{Counts: ledger.Counts{Observed: 1, Delivered: 1}}},
+		{"taken with an answer", []int{200}, ledger.Snapshot{Counts: ledger.Counts{Observed: 1, Delivered: 1}}},
+		{"unavailable at first", []int{503, 202}, ledger.Snapshot{Counts: ledger.Counts{Observed: 1, Delivered: 1}, Retried: 1}},
+		{"not yet there", []int{404, 500, 429, 202}, ledger.Snapshot{Counts: ledger.Counts{Observed: 1, Delivered: 1}, Retried: 3}},
+		{"refused for good", []int{400}, ledger.Snapshot{Counts: ledger.Counts{Observed: 1, Dropped: map[ledger.Reason]uint64{ledger.ReasonRejected: 1}}}},
+		{"redirected", []int{307}, ledger.Snapshot{Counts: ledger.Counts{Observed: 1, Dropped: map[ledger.Reason]uint64{ledger.ReasonRejected: 1}}}},
+		{"unauthorized without a token", []int{401}, ledger.Snapshot{Counts: ledger.Counts{Observed: 1, Dropped: map[ledger.Reason]uint64{ledger.ReasonRejected: 1}}}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r := newRig(t, agenttest.With("--mode=response"), agenttest.SinkResponding(agenttest.Statuses(test.statuses...)))

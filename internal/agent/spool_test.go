@@ -21,6 +21,7 @@ import (
 	"github.com/sidenote-dev/sidenote/internal/agent/delivery"
 	"github.com/sidenote-dev/sidenote/internal/agent/ledger"
 	"github.com/sidenote-dev/sidenote/internal/agent/spool"
+	"github.com/sidenote-dev/sidenote/internal/agent/status"
 	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
@@ -35,7 +36,7 @@ func down(t *testing.T) agenttest.Option { return agenttest.To(agenttest.NewSink
 // spool returns what /status says of a sink's spool.
 func (r *rig) spool(sink string) delivery.SpoolStatus {
 	r.t.Helper()
-	var status Status
+	var status status.Status
 	mustJSON(r.t, r.Page("/status"), &status)
 	return status.Spools[sink]
 }
@@ -144,7 +145,7 @@ func TestAnOutageLargerThanTheBudgetLosesNothing(t *testing.T) {
 	for i := range exchanges {
 		r.observe(1, body)
 		// The disk is given the time that a client takes.
-		agenttest.Eventually(t, "there is room", func() bool { return r.agent.budget.Used() < r.agent.budget.Limit()*3/4 })
+		agenttest.Eventually(t, "there is room", func() bool { return r.agent.budget.Used() < r.agent.budget.Usage().BufferLimit*3/4 })
 		if s := r.ledger(); s.DroppedTotal() > 0 {
 			t.Fatalf("after %d events of 200 KB, in a budget of 4 MiB, the ledger says %+v", i, s)
 		}
@@ -167,7 +168,7 @@ func TestTheLimitOfTheSpoolDropsTheOldest(t *testing.T) {
 	const exchanges = 60
 	for range exchanges {
 		r.observe(1, body)
-		agenttest.Eventually(t, "there is room", func() bool { return r.agent.budget.Used() < r.agent.budget.Limit()*3/4 })
+		agenttest.Eventually(t, "there is room", func() bool { return r.agent.budget.Used() < r.agent.budget.Usage().BufferLimit*3/4 })
 	}
 	agenttest.Eventually(t, "the spool has made room", func() bool { return r.ledger().Dropped[ledger.ReasonOverflow] > exchanges/2 })
 	r.spooledOrExposed()

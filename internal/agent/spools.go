@@ -9,7 +9,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/sidenote-dev/sidenote/internal/agent/delivery"
-	"github.com/sidenote-dev/sidenote/internal/agent/metrics"
 	"github.com/sidenote-dev/sidenote/internal/agent/spool"
 	"github.com/sidenote-dev/sidenote/internal/agentconfig"
 )
@@ -60,32 +59,6 @@ func (a *Agent) spoolOptions(given *agentconfig.Config, sink agentconfig.Sink) *
 			log.Warn("the spool fails: events that wait for the sink are in memory only", zap.String("class", string(failure)), zap.Error(err))
 		},
 		OnRecovered: func() { log.Info("the spool works again") },
-	}
-}
-
-// spoolStatuses returns the status of each spool by its sink's name.
-func (a *Agent) spoolStatuses() map[string]delivery.SpoolStatus {
-	statuses := make(map[string]delivery.SpoolStatus)
-	// Ask the pipeline first: an event that leaves it is in its sink then.
-	handedOver := a.pipeline.HandedOver()
-	for i, sink := range a.sinks {
-		if status, ok := sink.SpoolStatus(handedOver[i]); ok {
-			statuses[sink.Name()] = status
-		}
-	}
-	return statuses
-}
-
-// observedSpool is what metrics observe of a spool.
-func observedSpool(status delivery.SpoolStatus) *metrics.Spool {
-	return &metrics.Spool{
-		Working:       status.Open && !status.Failing,
-		Bytes:         status.Bytes,
-		Limit:         status.Limit,
-		Watermark:     status.SpooledThrough,
-		Errors:        status.Errors,
-		Refused:       status.RefusedFull,
-		CorruptBlocks: status.CorruptBlocks,
 	}
 }
 

@@ -67,8 +67,8 @@ func TestARefusedTunnelIsAnExchange(t *testing.T) {
 		t.Errorf("request data: %q", got)
 	}
 	r.Sink.Of("response")
-	if counts := r.settled(); counts.Observed != 2 || len(r.agent.state().Skipped.Exchanges) != 0 {
-		t.Errorf("the ledger says %+v, skipped %v", counts, r.agent.state().Skipped)
+	if counts := r.settled(); counts.Observed != 2 || len(r.agent.status().Skipped) != 0 {
+		t.Errorf("the ledger says %+v, skipped %v", counts, r.agent.pipeline.Skips().Snapshot())
 	}
 }
 
@@ -109,7 +109,7 @@ func TestAWebSocketPasses(t *testing.T) {
 		connection.Close()
 	}
 	r.settled()
-	if got := r.agent.state().Skipped.Events["tunnel"]; got != 1 {
+	if got := r.agent.status().SkippedEvents["tunnel"]; got != 1 {
 		t.Errorf("%d tunnels skipped, want 1", got)
 	}
 }

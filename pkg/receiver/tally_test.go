@@ -63,8 +63,7 @@ func reportOf(t *testing.T, tally *Tally, name Stream) Report {
 // TestWhatTheAgentSaysExplainsTheGaps, or some of them.
 func TestWhatTheAgentSaysExplainsTheGaps(t *testing.T) {
 	statement := ledger.Statement{
-		Sink: "default", Sequence: 10, Observed: 10, Delivered: 5,
-		Dropped: map[ledger.Reason]uint64{ledger.ReasonBudget: 1, ledger.ReasonRejected: 1}, DeadLettered: 1, Pending: 2,
+		Sink: "default", Sequence: 10, Counts: ledger.Counts{Observed: 10, Delivered: 5, Dropped: map[ledger.Reason]uint64{ledger.ReasonBudget: 1, ledger.ReasonRejected: 1}, DeadLettered: 1, Pending: 2},
 	}
 	for _, test := range []struct {
 		name      string
@@ -110,16 +109,16 @@ func TestWithoutALedgerEventNothingIsExplained(t *testing.T) {
 func TestOnlyTheFinalLedgerEventEndsAStream(t *testing.T) {
 	tally := NewTally(Options{})
 	ended := func() bool { return reportOf(t, tally, model).Ended }
-	receive(t, tally, telling(t, model, ledger.Statement{Sequence: 3, Pending: 1}))
+	receive(t, tally, telling(t, model, ledger.Statement{Sequence: 3, Counts: ledger.Counts{Pending: 1}}))
 	if ended() {
 		t.Error("ended by a statement that isn't final")
 	}
-	receive(t, tally, telling(t, model, ledger.Statement{Sequence: 9, Final: true, Pending: 4}))
+	receive(t, tally, telling(t, model, ledger.Statement{Sequence: 9, Final: true, Counts: ledger.Counts{Pending: 4}}))
 	if !ended() {
 		t.Error("not ended by the final statement")
 	}
 	// What was under way still comes, and an older statement says nothing new.
-	receive(t, tally, numbered(model, "8"), telling(t, model, ledger.Statement{Sequence: 6, Pending: 1}))
+	receive(t, tally, numbered(model, "8"), telling(t, model, ledger.Statement{Sequence: 6, Counts: ledger.Counts{Pending: 1}}))
 	if report := reportOf(t, tally, model); !report.Ended || report.Statement.Sequence != 9 || report.Missing != 5 {
 		t.Errorf("got %+v", report)
 	}

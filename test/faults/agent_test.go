@@ -18,8 +18,8 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/sidenote-dev/sidenote/internal/agent"
 	"github.com/sidenote-dev/sidenote/internal/agent/ledger"
+	"github.com/sidenote-dev/sidenote/internal/agent/status"
 	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
@@ -48,16 +48,16 @@ func (o options) command(line []string) *exec.Cmd {
 	return command
 }
 
-func (r *rig) status() agent.Status {
+func (r *rig) status() status.Status {
 	r.t.Helper()
-	var status agent.Status
+	var status status.Status
 	if err := json.Unmarshal([]byte(r.Page("/status")), &status); err != nil {
 		r.t.Fatal("reading the agent's status:", err)
 	}
 	return status
 }
 
-func (r *rig) ledger() ledger.Snapshot { return r.status().Sinks["default"] }
+func (r *rig) ledger() ledger.Snapshot { return r.status().Sinks["default"].Snapshot }
 
 // lastLedger is the one that the agent logs when it ends.
 func (r *rig) lastLedger() ledger.Snapshot {

@@ -23,7 +23,7 @@ func sound() evidence {
 		clients: make(map[string]sent),
 		model:   make(map[string]served),
 		sides:   []side{request, answer},
-		agent:   ledger.Snapshot{Observed: 10, Delivered: 9, Dropped: map[ledger.Reason]uint64{ledger.ReasonBudget: 1}},
+		agent:   ledger.Snapshot{Counts: ledger.Counts{Observed: 10, Delivered: 9, Dropped: map[ledger.Reason]uint64{ledger.ReasonBudget: 1}}},
 	}
 	for n := range uint64(5) {
 		planned := small().plan
@@ -49,8 +49,7 @@ func stated() evidence {
 	e := sound()
 	says := func(sequence, delivered uint64) ledger.Statement {
 		return ledger.Statement{
-			AgentInstance: "one", Sequence: sequence, Observed: sequence, Delivered: delivered, Pending: 1,
-			Dropped:       map[ledger.Reason]uint64{ledger.ReasonBudget: 1},
+			AgentInstance: "one", Sequence: sequence, Counts: ledger.Counts{Observed: sequence, Delivered: delivered, Pending: 1, Dropped: map[ledger.Reason]uint64{ledger.ReasonBudget: 1}},
 			SkippedEvents: map[string]uint64{"request.failure": 1, "response.failure": 1},
 		}
 	}
@@ -144,7 +143,7 @@ func TestTheBatteryCanFail(t *testing.T) {
 		{"an event is dropped, and called delivered", func(e *evidence) { e.agent.Delivered, e.agent.Dropped = 10, nil }, caughtBy{"theLedgerIsTrue", theLedgerIsTrue}},
 		{"an exchange is not observed at all", func(e *evidence) {
 			e.sink = e.sink[2:9]
-			e.agent = ledger.Snapshot{Observed: 8, Delivered: 7, Dropped: e.agent.Dropped}
+			e.agent = ledger.Snapshot{Counts: ledger.Counts{Observed: 8, Delivered: 7, Dropped: e.agent.Dropped}}
 		}, caughtBy{"theLedgerIsTrue", theLedgerIsTrue}},
 		{"observed is off by one", func(e *evidence) { e.agent.Observed++ }, caughtBy{"theLawHolds", theLawHolds}},
 		{"delivered is off by one", func(e *evidence) { e.agent.Delivered-- }, caughtBy{"theLawHolds", theLawHolds}},

@@ -97,8 +97,7 @@ func (e evidence) heard(observed uint64) (evidence, bool) {
 		}
 		// A statement doesn't tell how often the agent tried again.
 		e.agent = ledger.Snapshot{
-			Observed: says.Observed, Recovered: says.Recovered, Delivered: says.Delivered,
-			Dropped: says.Dropped, DeadLettered: says.DeadLettered, Retried: e.agent.Retried,
+			Counts: ledger.Counts{Observed: says.Observed, Recovered: says.Recovered, Delivered: says.Delivered, Dropped: says.Dropped, DeadLettered: says.DeadLettered}, Retried: e.agent.Retried,
 		}
 		if statement.letter {
 			e.agent.DeadLettered++

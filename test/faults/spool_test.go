@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sidenote-dev/sidenote/internal/agent"
 	"github.com/sidenote-dev/sidenote/internal/agent/ledger"
+	"github.com/sidenote-dev/sidenote/internal/agent/status"
 	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
@@ -36,7 +36,7 @@ type pledge struct {
 	through  uint64
 }
 
-func pledgeOf(status agent.Status) pledge {
+func pledgeOf(status status.Status) pledge {
 	return pledge{status.AgentInstance, status.Spools["default"].SpooledThrough}
 }
 

@@ -185,8 +185,8 @@ var mutants = []mutant{
 		deliveryTests, "TestScenarios",
 	},
 	{
-		"the count of an exchange that panics", "internal/agent/exchange/guarded.go",
-		"g.watcher.lose()", "_ = g.watcher",
+		"the count of an exchange that panics", "internal/agent/exchange/watcher.go",
+		"r.lost = true\n\t\tr.lose()", "r.lost = true",
 		"internal/agent/exchange", "TestAPanicCostsAnEventAndNoMore",
 	},
 	{
@@ -241,7 +241,7 @@ var mutants = []mutant{
 	},
 	{
 		"the delivered events in ledger events", "internal/agent/statement/issuer.go",
-		"figures.Delivered,", "figures.Delivered + 1,",
+		"figures := a.Account().ObserveStatement()\n", "figures := a.Account().ObserveStatement()\n\tfigures.Delivered++\n",
 		faultsTests, "TestASlowNetwork",
 	},
 	{

@@ -8,6 +8,7 @@ package adminport
 import (
 	"bytes"
 	"context"
+	"maps"
 	"net/http"
 	"sync"
 	"time"
@@ -33,9 +34,7 @@ func Page(handler http.Handler, fresh time.Duration) http.Handler {
 
 func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answered := p.current(r)
-	for name, values := range answered.header {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), answered.header)
 	w.WriteHeader(answered.status)
 	_, _ = w.Write(answered.body.Bytes())
 }

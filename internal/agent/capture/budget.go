@@ -24,9 +24,6 @@ type Budget struct {
 // NewBudget returns a budget of limit bytes.
 func NewBudget(limit int64) *Budget { return &Budget{limit: limit} }
 
-// Limit is the budget's size in bytes.
-func (b *Budget) Limit() int64 { return b.limit }
-
 // StopReuse ends the reuse of buffers. At the agent's end an event may be dropped
 // while a spool's disk still reads its data.
 func (b *Budget) StopReuse() { b.free.stopped.Store(true) }
@@ -34,9 +31,19 @@ func (b *Budget) StopReuse() { b.free.stopped.Store(true) }
 // Used is what is reserved now, in bytes.
 func (b *Budget) Used() int64 { return b.used.Load() }
 
-// Captured is the part of it that leases hold which weren't handed over, in
-// bytes: that of bodies which flow, and of events before they are built.
-func (b *Budget) Captured() int64 { return max(b.captured.Load(), 0) }
+// Usage is what is held of a Budget, in bytes.
+type Usage struct {
+	BufferUsed  int64 `json:"bufferUsed"`
+	BufferLimit int64 `json:"bufferLimit"`
+	// Captured is the part of BufferUsed that leases hold which weren't handed over: that
+	// of bodies which flow, and of events before they are built.
+	Captured int64 `json:"-"`
+}
+
+// Usage is what is held now.
+func (b *Budget) Usage() Usage {
+	return Usage{BufferUsed: b.Used(), BufferLimit: b.limit, Captured: max(b.captured.Load(), 0)}
+}
 
 func (b *Budget) reserve(n int64) bool {
 	for {

@@ -141,8 +141,8 @@ func TestWhatIsHandedOverIsNoBodysAnyMore(t *testing.T) {
 	budget := NewBudget(100)
 	assert := func(when string, used, captured int64) {
 		t.Helper()
-		if budget.Used() != used || budget.Captured() != captured {
-			t.Errorf("%s: %d are used and %d captured, want %d and %d", when, budget.Used(), budget.Captured(), used, captured)
+		if budget.Used() != used || budget.Usage().Captured != captured {
+			t.Errorf("%s: %d are used and %d captured, want %d and %d", when, budget.Used(), budget.Usage().Captured, used, captured)
 		}
 	}
 	flowing, built := budget.Lease(), budget.Lease()

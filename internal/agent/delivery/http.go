@@ -239,15 +239,12 @@ func (s *HTTPSender) post(ctx context.Context, to attemptAddress, out outgoing, 
 	}
 }
 
-// postByTransport has net/http post the event. unsendable says that it has no
-// wire form, or that its body panicked.
+// postByTransport has net/http post the event. unsendable says that its
+// body panicked.
 func (s *HTTPSender) postByTransport(ctx context.Context, to *url.URL, out outgoing, authorization string) (result Result, unsendable bool, err error) {
 	ctx, cancel := timed(ctx)
 	defer cancel()
-	message, err := out.event.Message(out.sequence)
-	if err != nil {
-		return NoAnswer, true, nil
-	}
+	message := out.event.Message(out.sequence)
 	header := message.Header
 	header["User-Agent"] = []string{userAgent}
 	if authorization != "" {

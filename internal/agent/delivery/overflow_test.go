@@ -178,9 +178,9 @@ func TestADeadLetterOfASpooledEvent(t *testing.T) {
 		status int
 		want   ledger.Snapshot
 	}{
-		{"taken", 1 << 20, 202, ledger.Snapshot{DeadLettered: 1}},
-		{"refused", 1 << 20, 400, ledger.Snapshot{Dropped: map[ledger.Reason]uint64{ledger.ReasonRejected: 1}}},
-		{"no room", 0, 0, ledger.Snapshot{Dropped: map[ledger.Reason]uint64{ledger.ReasonRejected: 1}}},
+		{"taken", 1 << 20, 202, ledger.Snapshot{Counts: ledger.Counts{DeadLettered: 1}}},
+		{"refused", 1 << 20, 400, ledger.Snapshot{Counts: ledger.Counts{Dropped: map[ledger.Reason]uint64{ledger.ReasonRejected: 1}}}},
+		{"no room", 0, 0, ledger.Snapshot{Counts: ledger.Counts{Dropped: map[ledger.Reason]uint64{ledger.ReasonRejected: 1}}}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			d := withDisk(t, withDeadLetters)

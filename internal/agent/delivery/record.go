@@ -36,7 +36,7 @@ const (
 var errRecord = errors.New("the record holds no event")
 
 // recordOf returns what is spooled of an item. The event's data are not copied.
-func recordOf(item *Item) (spool.Record, error) {
+func recordOf(item *Item) spool.Record {
 	little := binary.LittleEndian
 	head := make([]byte, 0, 1<<10)
 	head = append(head, recordVersion)
@@ -52,16 +52,13 @@ func recordOf(item *Item) (spool.Record, error) {
 	head = little.AppendUint16(head, uint16(item.retry.failure.Status))
 	head = little.AppendUint16(head, uint16(len(item.retry.failure.Body)))
 	head = append(head, item.retry.failure.Body...)
-	head, data, err := item.Event.Stored(head)
-	if err != nil {
-		return spool.Record{}, fmt.Errorf("making a record: %w", err)
-	}
+	head, data := item.Event.Stored(head)
 	return spool.Record{
 		Deadline:      item.Observed.Add(SpooledDeadline).UnixNano(),
 		AgentSequence: item.Sequence,
 		Head:          head,
 		Payload:       data,
-	}, nil
+	}
 }
 
 // itemOf returns the item of a record that was read back.

@@ -181,6 +181,32 @@ func (s *Sink) HeldBytes() int64 {
 	return held
 }
 
+// SinkStatus is a sink at one instant. Its JSON is that of the ledger.
+type SinkStatus struct {
+	ledger.Snapshot
+	// OldestAge is that of the oldest event that waits, or 0.
+	OldestAge time.Duration `json:"-"`
+	// HeldBytes is what the sink's events hold of the budget, those in flight too.
+	HeldBytes int64 `json:"-"`
+	// AddressFailures counts contents of the address files of the sink and its dead
+	// letter sink that couldn't be used.
+	AddressFailures uint64 `json:"-"`
+}
+
+// Status says how the sink does.
+func (s *Sink) Status() SinkStatus {
+	status := SinkStatus{Snapshot: s.account.Snapshot(), HeldBytes: s.HeldBytes()}
+	if oldest := s.Oldest(); !oldest.IsZero() {
+		status.OldestAge = time.Since(oldest)
+	}
+	for _, r := range s.routes {
+		if sender, ok := r.sender.(*HTTPSender); ok {
+			status.AddressFailures += sender.AddressFailures()
+		}
+	}
+	return status
+}
+
 // OldestFirst makes the sink send its oldest item next: it is draining.
 func (s *Sink) OldestFirst() {
 	s.change(func(now time.Time) { s.stepAll(now, draining{}) })

@@ -67,36 +67,16 @@ type SpoolStatus struct {
 	Failing bool `json:"failing"`
 	// LastFailure is the class of the last failure, empty where there was none.
 	LastFailure SpoolFailure `json:"lastTrouble,omitempty"`
-	// Errors counts failures of the filesystem.
-	Errors uint64 `json:"errors"`
-
-	// Bytes is what the files take, at most Limit.
-	Bytes    int64 `json:"bytes"`
-	Limit    int64 `json:"limit"`
-	Segments int   `json:"segments"`
-	// Watermark and Mark are sequences of records: those up to Watermark are on
-	// the disk, those up to Mark have ended.
-	Watermark uint64 `json:"watermark"`
-	Mark      uint64 `json:"mark"`
-	// Unread says that a record may be waiting to be read, or on its way.
-	Unread bool `json:"unread"`
-
-	// Spooled, Read and Acknowledged count records since the start.
-	Spooled      uint64 `json:"spooled"`
-	Read         uint64 `json:"read"`
-	Acknowledged uint64 `json:"acknowledged"`
-	// DroppedOldest counts records that made room unread, Lost those that are
-	// gone from the files, and RefusedFull those that found no room.
-	DroppedOldest uint64 `json:"droppedOldest"`
-	Lost          uint64 `json:"lost"`
-	RefusedFull   uint64 `json:"refusedFull"`
-	CorruptBlocks uint64 `json:"corruptBlocks"`
-	TornTails     uint64 `json:"tornTails"`
-
+	// Stats are those of the records, and Errors those of opening the directory
+	// too. Unread says also that a record is on its way to the queue.
+	spool.Stats
 	// SpooledThrough is the highest agentsequence of this process up to which
 	// every event has ended or is on the disk: a kill loses none of them.
 	SpooledThrough uint64 `json:"spooledThrough"`
 }
+
+// Working reports whether the spool takes events and doesn't fail.
+func (s SpoolStatus) Working() bool { return s.Open && !s.Failing }
 
 // spooling runs a sink's spool. Its functions are called in the spool's
 // goroutine, and hold the sink's lock only to tell the core.
@@ -203,20 +183,16 @@ func (s *Sink) SpoolStatus(observed uint64) (SpoolStatus, bool) {
 	if sp == nil {
 		return SpoolStatus{}, false
 	}
-	stats := sp.stats
-	if sp.spool != nil {
-		stats = sp.spool.Stats()
-	}
 	status := SpoolStatus{
-		Open: sp.spool != nil, Failing: sp.failing, LastFailure: sp.failure, Errors: stats.Errors + sp.errors,
-		Bytes: stats.Bytes, Limit: sp.options.Log.Limit, Segments: stats.Segments,
-		Watermark: stats.Watermark, Mark: stats.Mark, Unread: stats.Unread || !sp.core().SpoolEmpty(),
-		Spooled: stats.Appended, Read: stats.Read.Fresh + stats.Read.Recovered, Acknowledged: stats.Acknowledged,
-		DroppedOldest: stats.DroppedOldest.Fresh + stats.DroppedOldest.Recovered,
-		Lost:          stats.Lost.Fresh + stats.Lost.Recovered,
-		RefusedFull:   stats.RefusedFull, CorruptBlocks: stats.CorruptBlocks, TornTails: stats.TornTails,
-		SpooledThrough: observed,
+		Open: sp.spool != nil, Failing: sp.failing, LastFailure: sp.failure,
+		Stats: sp.stats, SpooledThrough: observed,
 	}
+	if status.Open {
+		status.Stats = sp.spool.Stats()
+	}
+	status.Errors += sp.errors
+	status.Limit = sp.options.Log.Limit
+	status.Unread = status.Unread || !sp.core().SpoolEmpty()
 	for _, r := range s.routes {
 		if first := r.core.FirstExposed(); first > 0 {
 			status.SpooledThrough = min(status.SpooledThrough, first-1)
@@ -246,14 +222,10 @@ func (sp *spooling) move(asked *ready, now time.Time) (told bool) {
 // append hands an item to the spool, or gives the input that says why not.
 func (sp *spooling) append(item *Item) input {
 	var record spool.Record
-	var err error
-	if !sp.sink.panics.Event(func() { record, err = recordOf(item) }) {
+	if !sp.sink.panics.Event(func() { record = recordOf(item) }) {
 		return unspoolable{item: item}
 	}
-	if err != nil {
-		return notSpooled{item: item, tooLarge: true}
-	}
-	err = sp.spool.Append(record, func(outcome spool.Outcome) { sp.appended(item, outcome) })
+	err := sp.spool.Append(record, func(outcome spool.Outcome) { sp.appended(item, outcome) })
 	if err != nil {
 		return notSpooled{item: item, tooLarge: errors.Is(err, spool.ErrTooLarge)}
 	}

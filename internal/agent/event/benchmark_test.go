@@ -59,9 +59,7 @@ func BenchmarkMessage(b *testing.B) {
 			}
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := built.Message(7); err != nil {
-					b.Fatal(err)
-				}
+				_ = built.Message(7)
 			}
 		})
 	}
@@ -89,9 +87,7 @@ func BenchmarkStored(b *testing.B) {
 	head := make([]byte, 0, 4<<10)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, _, err := built.Stored(head); err != nil {
-			b.Fatal(err)
-		}
+		_, _ = built.Stored(head)
 	}
 }
 
@@ -117,8 +113,8 @@ func TestAnEventTakesFewAllocations(t *testing.T) {
 			{"AppendHeader", map[agentconfig.ContentMode]float64{}, func() { _ = built.AppendHeader(room, sequence) }},
 			// The JSON of the attributes, its end, and what JSON is validated with.
 			{"Body", map[agentconfig.ContentMode]float64{agentconfig.ContentModeStructured: 3}, func() { body := built.Body(sequence); _, err = body.WriteTo(sink) }},
-			{"Message", map[agentconfig.ContentMode]float64{agentconfig.ContentModeBinary: 18, agentconfig.ContentModeStructured: 8}, func() { _, err = built.Message(sequence) }},
-			{"Stored", map[agentconfig.ContentMode]float64{}, func() { _, _, err = built.Stored(room) }},
+			{"Message", map[agentconfig.ContentMode]float64{agentconfig.ContentModeBinary: 18, agentconfig.ContentModeStructured: 8}, func() { _ = built.Message(sequence) }},
+			{"Stored", map[agentconfig.ContentMode]float64{}, func() { _, _ = built.Stored(room) }},
 		} {
 			if got := testing.AllocsPerRun(100, measured.do); got > measured.most[mode] || err != nil {
 				t.Errorf("%s, %s: %v allocations, %v are allowed, %v", measured.what, mode, got, measured.most[mode], err)

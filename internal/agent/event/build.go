@@ -6,6 +6,7 @@ SPDX-License-Identifier: Apache-2.0
 package event
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -159,7 +160,7 @@ func (b *Builder) content(o *Observation, kind agentconfig.Kind) content {
 	}
 	raw := content{
 		kind: kind, data: o.Body.Data, contentType: o.Coding.ContentType,
-		coding: firstOf(coding, messageCoding), size: math.MaxInt64,
+		coding: cmp.Or(coding, messageCoding), size: math.MaxInt64,
 	}
 	if raw.coding == "" && o.Complete {
 		raw.size = o.Body.Size
@@ -189,15 +190,6 @@ func (b *Builder) content(o *Observation, kind agentconfig.Kind) content {
 		return raw
 	}
 	return content{kind: kind, data: decoded, contentType: contentType, coding: raw.coding, size: int64(len(decoded))}
-}
-
-func firstOf(values ...string) string {
-	for _, value := range values {
-		if value != "" {
-			return value
-		}
-	}
-	return ""
 }
 
 // milliseconds fits a duration into a CloudEvents Integer, which has 32 bits.

@@ -109,14 +109,14 @@ func (p *part) writeTo(w io.Writer) (written int64, err error) {
 // Message returns the event as the sequence-th one of the agent to a sink, in
 // the content mode that was chosen when it was built. Other events share some of
 // the values of its header, which must not be changed in place.
-func (e *Event) Message(sequence uint64) (*Message, error) {
+func (e *Event) Message(sequence uint64) *Message {
 	message := &Message{MessageBody: e.Body(sequence)}
 	if e.structured {
 		message.Header = http.Header{"Content-Type": {structuredType}}
 	} else {
 		message.Header = e.httpHeader(sequence)
 	}
-	return message, nil
+	return message
 }
 
 // Body returns the body of the event's Message. It belongs to the lines of

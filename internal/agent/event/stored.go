@@ -45,7 +45,7 @@ var errStored = errors.New("the bytes are no stored event")
 // Stored returns the event in two parts, to be written one after the other and
 // read by ReadStored. The second is its data, not copied. The first is appended
 // to head.
-func (e *Event) Stored(head []byte) (attributes, data []byte, err error) {
+func (e *Event) Stored(head []byte) (attributes, data []byte) {
 	b := append(head, storedVersion)
 	b = appendFlag(b, e.structured)
 	b = appendString(b, string(e.Kind))
@@ -65,7 +65,7 @@ func (e *Event) Stored(head []byte) (attributes, data []byte, err error) {
 			b = appendString(append(b, storedString), extension.text)
 		}
 	}
-	return b, e.data, nil
+	return b, e.data
 }
 
 func appendFlag(b []byte, set bool) []byte {

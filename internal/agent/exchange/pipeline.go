@@ -169,6 +169,17 @@ func (p *Pipeline) lose(lease *capture.Lease) {
 	}
 }
 
+// loseSide counts a side of an exchange that came to no event by a panic. Of
+// one that nobody wants the kind is not known any more: it is skipped as a
+// success would be.
+func (p *Pipeline) loseSide(which event.Side) {
+	if p.settings.Selection.Wants(which) {
+		p.lose(nil)
+	} else {
+		p.skips.SkipEvent(which.String())
+	}
+}
+
 func (p *Pipeline) take(o *observed) {
 	o.kind = event.Classify(&o.observation, p.settings.Builder.MaxPayloadBytes)
 	starved := false
@@ -267,14 +278,19 @@ func (p *Pipeline) close() {
 	close(p.work)
 }
 
-// startBuilding starts workers for queued observations, up to maxBuilding. It needs
-// the lock.
+// startBuilding gives queued observations to workers, up to maxBuilding. It needs the
+// lock.
 func (p *Pipeline) startBuilding() {
 	if !p.running {
 		return
 	}
 	for o := p.next(); o != nil; o = p.next() {
-		p.handOn(o)
+		select {
+		case p.work <- o:
+		default:
+			// No worker rests. A new one has to grow its stack.
+			go p.settings.Panics.Agent(func() { p.worker(o) })
+		}
 	}
 }
 
@@ -290,16 +306,6 @@ func (p *Pipeline) next() *observed {
 		p.builds.Add(1)
 	}
 	return o
-}
-
-// handOn gives an observation to a resting worker, or to a new one, which has to
-// grow its stack.
-func (p *Pipeline) handOn(o *observed) {
-	select {
-	case p.work <- o:
-	default:
-		go p.settings.Panics.Agent(func() { p.worker(o) })
-	}
 }
 
 // worker builds an event and makes the attempt that the sink allows, so that one

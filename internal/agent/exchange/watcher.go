@@ -29,7 +29,8 @@ const requestIDHeader = "X-Request-Id"
 // trace context of the events is the client's where none is given.
 func (p *Pipeline) Begin(r *http.Request, origin *event.TraceContext) (watcher proxy.Watcher, extra http.Header) {
 	if !p.settings.Panics.Event(func() { watcher, extra = p.begin(r, origin) }) {
-		p.loseExchange()
+		p.loseSide(event.Request)
+		p.loseSide(event.Response)
 	}
 	return watcher, extra
 }
@@ -52,7 +53,7 @@ func (p *Pipeline) begin(r *http.Request, origin *event.TraceContext) (proxy.Wat
 		return nil, extra
 	}
 
-	watching := &guarded{watcher: watcher{
+	watching := &watcher{
 		pipeline: p,
 		exchange: event.NewExchange(r, correlationID, time.Now()),
 		course:   newCourse(sign != event.NoLoop, inference.AsksForTunnel(r)),
@@ -60,11 +61,11 @@ func (p *Pipeline) begin(r *http.Request, origin *event.TraceContext) (proxy.Wat
 		mayLoop:  sign == event.NoLoop && event.MayLoop(r.Header.Get("Content-Type")),
 		ifEmpty:  ifEmpty,
 		status:   event.NoStatus,
-	}}
-	if origin != nil {
-		watching.watcher.exchange.KeepTraceContext(*origin)
 	}
-	watching.watcher.beginRequest(event.CodingOf(r.Header), r.ContentLength)
+	if origin != nil {
+		watching.exchange.KeepTraceContext(*origin)
+	}
+	watching.beginRequest(event.CodingOf(r.Header), r.ContentLength)
 	return watching, extra
 }
 
@@ -114,7 +115,9 @@ func (p *Pipeline) skip(r *http.Request) (reason, ifEmpty ledger.SkipReason) {
 	return "", skipReasons[verdictIfEmpty]
 }
 
-// watcher watches one exchange.
+// watcher watches one exchange. A panic costs the events of the exchange, and
+// neither the exchange nor the agent: bodies are read in goroutines of net/http,
+// where nobody else recovers.
 type watcher struct {
 	pipeline *Pipeline
 	exchange *event.Exchange
@@ -125,7 +128,9 @@ type watcher struct {
 	// no body: empty where it isn't.
 	ifEmpty ledger.SkipReason
 
-	mu       sync.Mutex
+	mu sync.Mutex
+	// lost says that the work on the exchange panicked.
+	lost     bool
 	course   course
 	request  side
 	response side
@@ -223,23 +228,29 @@ func (p *Pipeline) settingsOf(which event.Side, expected int64) capture.Settings
 	}
 }
 
-func (r *watcher) RequestBytes(p []byte) {
+// do does the work of one call, unless an earlier one panicked.
+func (r *watcher) do(work func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.course.requestOver {
-		return
-	}
-	r.request.write(p)
-	if r.request.size == r.request.expected {
-		r.requestDone(true)
+	if !r.lost && !r.pipeline.settings.Panics.Event(work) {
+		r.lost = true
+		r.lose()
 	}
 }
 
-func (r *watcher) RequestDone() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.requestDone(true)
+func (r *watcher) RequestBytes(p []byte) {
+	r.do(func() {
+		if r.course.requestOver {
+			return
+		}
+		r.request.write(p)
+		if r.request.size == r.request.expected {
+			r.requestDone(true)
+		}
+	})
 }
+
+func (r *watcher) RequestDone() { r.do(func() { r.requestDone(true) }) }
 
 // requestDone ends the request's side.
 func (r *watcher) requestDone(complete bool) {
@@ -280,28 +291,31 @@ func (r *watcher) recognise(body event.Body) ledger.SkipReason {
 }
 
 func (r *watcher) ResponseHead(status int, header http.Header, contentLength int64) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.observe(r.course.beginResponse())
-	r.status = status
-	r.header = header
-	r.response.begin(r.pipeline, event.CodingOf(header), contentLength)
-	if r.pipeline.wants[event.Response].any && r.course.responds() {
-		r.response.keep(r.pipeline.settingsOf(event.Response, contentLength))
-	}
+	r.do(func() {
+		r.observe(r.course.beginResponse())
+		r.status = status
+		r.header = header
+		r.response.begin(r.pipeline, event.CodingOf(header), contentLength)
+		if r.pipeline.wants[event.Response].any && r.course.responds() {
+			r.response.keep(r.pipeline.settingsOf(event.Response, contentLength))
+		}
+	})
 }
 
 func (r *watcher) ResponseBytes(p []byte) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !r.course.over {
-		r.response.write(p)
-	}
+	r.do(func() {
+		if !r.course.over {
+			r.response.write(p)
+		}
+	})
 }
 
-func (r *watcher) ResponseMayBeWhole() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+func (r *watcher) ResponseMayBeWhole() (may bool) {
+	r.do(func() { may = r.responseMayBeWhole() })
+	return may
+}
+
+func (r *watcher) responseMayBeWhole() bool {
 	s, o := &r.response, &r.response.event.observation
 	// Of gRPC the trailer tells, and a failure stays one. What nobody wants is not
 	// waited for.
@@ -311,25 +325,21 @@ func (r *watcher) ResponseMayBeWhole() bool {
 	return event.MayBeWhole(o.Coding, s.body(), s.stream)
 }
 
-func (r *watcher) ResponseDone() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.response.complete = true
-}
+func (r *watcher) ResponseDone() { r.do(func() { r.response.complete = true }) }
 
 func (r *watcher) TunnelOpened() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.course.openTunnel()
-	r.status = http.StatusSwitchingProtocols
-	r.request.end()
+	r.do(func() {
+		r.course.openTunnel()
+		r.status = http.StatusSwitchingProtocols
+		r.request.end()
+	})
 }
 
 func (r *watcher) TunnelBytes(fromClient, fromModel int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.flow.FromClient += int64(fromClient)
-	r.flow.FromModel += int64(fromModel)
+	r.do(func() {
+		r.flow.FromClient += int64(fromClient)
+		r.flow.FromModel += int64(fromModel)
+	})
 }
 
 func (r *watcher) Unanswered(status int) {
@@ -337,9 +347,9 @@ func (r *watcher) Unanswered(status int) {
 	r.ResponseDone()
 }
 
-func (r *watcher) End(trailer http.Header) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+func (r *watcher) End(trailer http.Header) { r.do(func() { r.end(trailer) }) }
+
+func (r *watcher) end(trailer http.Header) {
 	r.observe(r.course.beginResponse())
 	if r.course.over {
 		return
@@ -381,5 +391,35 @@ func (r *watcher) End(trailer http.Header) {
 	r.observe(due)
 	if !r.response.observed {
 		r.response.end()
+	}
+}
+
+// observe hands the event that is due to the pipeline, if there is one.
+func (r *watcher) observe(due sides) {
+	side := &r.response
+	switch {
+	case due == 0:
+		return
+	case due.has(event.Request), due.has(event.Looped):
+		side = &r.request
+	}
+	side.observed = true
+	side.handOver()
+	r.pipeline.observe(&side.event)
+}
+
+// lose counts the events that a panic took from the pipeline.
+func (r *watcher) lose() {
+	lost := r.course.lose()
+	for _, side := range []event.Side{event.Request, event.Response, event.Tunnel, event.Looped} {
+		if lost.has(side) {
+			r.pipeline.loseSide(side)
+		}
+	}
+	for _, side := range []*side{&r.request, &r.response} {
+		if !side.observed && side.event.lease != nil {
+			side.event.lease.LeaveBuffer()
+			side.event.lease.Release()
+		}
 	}
 }

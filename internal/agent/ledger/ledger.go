@@ -72,8 +72,8 @@ const (
 	SkipOverload SkipReason = "overload"
 )
 
-// Snapshot is an Account at one instant.
-type Snapshot struct {
+// Counts say what became of the events for one sink.
+type Counts struct {
 	Observed uint64 `json:"observed"`
 	// Recovered counts events that an earlier process spooled, once they are read
 	// back or known to be lost.
@@ -82,6 +82,11 @@ type Snapshot struct {
 	Dropped      map[Reason]uint64 `json:"dropped"`
 	DeadLettered uint64            `json:"deadLettered"`
 	Pending      uint64            `json:"pending"`
+}
+
+// Snapshot is an Account at one instant.
+type Snapshot struct {
+	Counts
 	// Retried counts attempts after the first.
 	Retried uint64 `json:"retried"`
 	// Spooled counts events that were written to the spool. They are pending
@@ -90,9 +95,9 @@ type Snapshot struct {
 }
 
 // DroppedTotal is the sum over all reasons.
-func (s Snapshot) DroppedTotal() uint64 {
+func (c Counts) DroppedTotal() uint64 {
 	total := uint64(0)
-	for _, count := range s.Dropped {
+	for _, count := range c.Dropped {
 		total += count
 	}
 	return total

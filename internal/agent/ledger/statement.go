@@ -9,7 +9,7 @@ import "time"
 
 // Statement is the data of a ledger event: the counts of all events for one
 // sink, this event included. docs/event-contract.md has its fields. The fields
-// of Snapshot are among them.
+// of Counts are among them.
 type Statement struct {
 	// AgentInstance is the event's attribute agentinstance.
 	AgentInstance string `json:"agentinstance"`
@@ -24,12 +24,7 @@ type Statement struct {
 	// Observed equals Sequence. Pending includes the ledger event itself.
 	// Recovered counts events from an earlier start of the agent, which the other
 	// figures include.
-	Observed     uint64            `json:"observed"`
-	Recovered    uint64            `json:"recovered"`
-	Delivered    uint64            `json:"delivered"`
-	Dropped      map[Reason]uint64 `json:"dropped"`
-	DeadLettered uint64            `json:"deadLettered"`
-	Pending      uint64            `json:"pending"`
+	Counts
 
 	// Skipped counts exchanges that give no event, by reason. SkippedEvents counts
 	// events of kinds that are not selected, by kind.
@@ -43,6 +38,3 @@ type Statement struct {
 	// IntervalSeconds is the shortest time between two ledger events.
 	IntervalSeconds float64 `json:"intervalSeconds"`
 }
-
-// DroppedTotal is the sum over all reasons.
-func (s Statement) DroppedTotal() uint64 { return Snapshot{Dropped: s.Dropped}.DroppedTotal() }

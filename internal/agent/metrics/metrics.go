@@ -22,6 +22,8 @@ import (
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/exemplar"
 	"go.opentelemetry.io/otel/sdk/resource"
+
+	"github.com/sidenote-dev/sidenote/internal/agent/status"
 )
 
 const scope = "github.com/sidenote-dev/sidenote/internal/agent"
@@ -72,7 +74,7 @@ func New(reader sdkmetric.Reader, of *resource.Resource) (*Metrics, error) {
 
 // Observe has state called at each reading from now on. A reader that exports
 // by itself reads from the start, when there may be no state yet.
-func (m *Metrics) Observe(state func() State) error {
+func (m *Metrics) Observe(state func() status.Status) error {
 	if err := observeState(m.provider.Meter(scope), state); err != nil {
 		return fmt.Errorf("making an instrument: %w", err)
 	}
@@ -90,14 +92,14 @@ func (m *Metrics) makeInstruments(meter metric.Meter) error {
 }
 
 func (i *instruments) sum(name string) metric.Int64Counter {
-	unit, help := i.options(name)
+	unit, help := i.described(name).options()
 	instrument, err := i.meter.Int64Counter(name, unit, help)
 	i.err = errors.Join(i.err, err)
 	return instrument
 }
 
 func (i *instruments) histogram(name string, bounds []float64) metric.Float64Histogram {
-	unit, help := i.options(name)
+	unit, help := i.described(name).options()
 	instrument, err := i.meter.Float64Histogram(name, unit, help, metric.WithExplicitBucketBoundaries(bounds...))
 	i.err = errors.Join(i.err, err)
 	return instrument

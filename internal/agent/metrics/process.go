@@ -22,11 +22,11 @@ const ticksPerSecond = 100
 // nothing where there is no /proc.
 func observeProcess(meter metric.Meter) error {
 	i := &instruments{meter: meter}
-	unit, help := i.options("process.cpu.time")
+	unit, help := i.described("process.cpu.time").options()
 	cpu, err := meter.Float64ObservableCounter("process.cpu.time", unit, help)
-	memory := i.amount("process.memory.usage")
-	descriptors := i.amount("process.unix.file_descriptor.count")
-	uptime := i.seconds("process.uptime")
+	memory := amount(i, i.described("process.memory.usage"))
+	descriptors := amount(i, i.described("process.unix.file_descriptor.count"))
+	uptime := seconds(i, i.described("process.uptime"))
 	if err := errors.Join(err, i.err); err != nil {
 		return err
 	}
@@ -34,7 +34,7 @@ func observeProcess(meter metric.Meter) error {
 	user := metric.WithAttributes(attribute.String("cpu.mode", "user"))
 	system := metric.WithAttributes(attribute.String("cpu.mode", "system"))
 	_, err = meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
-		o.ObserveFloat64(uptime, time.Since(begun).Seconds())
+		uptime(o, int64(time.Since(begun)))
 		process, err := procfs.Self()
 		if err != nil {
 			// Not Linux, or no /proc.
@@ -43,10 +43,10 @@ func observeProcess(meter metric.Meter) error {
 		if stat, err := process.Stat(); err == nil {
 			o.ObserveFloat64(cpu, float64(stat.UTime)/ticksPerSecond, user)
 			o.ObserveFloat64(cpu, float64(stat.STime)/ticksPerSecond, system)
-			o.ObserveInt64(memory, int64(stat.ResidentMemory()))
+			memory(o, int64(stat.ResidentMemory()))
 		}
 		if open, err := process.FileDescriptorsLen(); err == nil {
-			o.ObserveInt64(descriptors, int64(open))
+			descriptors(o, int64(open))
 		}
 		return nil
 	}, append(i.all, cpu)...)

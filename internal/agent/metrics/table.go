@@ -7,8 +7,11 @@ package metrics
 
 import (
 	"fmt"
+	"time"
 
+	"github.com/sidenote-dev/sidenote/internal/agent/delivery"
 	"github.com/sidenote-dev/sidenote/internal/agent/ledger"
+	"github.com/sidenote-dev/sidenote/internal/agent/status"
 )
 
 // Metric describes one metric. The table of metrics is its only definition: the
@@ -26,6 +29,11 @@ type Metric struct {
 	Note string
 	// Alert says when to alert on it. May be empty.
 	Alert string
+
+	// as makes the instrument that observes what read tells. Both are nil if the
+	// metric is recorded elsewhere.
+	as   func(*instruments, Metric) observer
+	read reading
 }
 
 // Label is a label of a metric.
@@ -54,6 +62,7 @@ var table = []Metric{
 		Name: "sidenote.events.observed", Prometheus: "sidenote_events_observed_total", Unit: "{event}", Labels: bySink,
 		Help: "Events of selected kinds.",
 		Note: "At every instant, observed + recovered = delivered + dropped + dead-lettered + pending.",
+		as:   counter, read: ofSinks(func(s delivery.SinkStatus) uint64 { return s.Observed }),
 	},
 	{
 		Name: "sidenote.events.skipped", Prometheus: "sidenote_events_skipped_total", Unit: "{event}",
@@ -63,76 +72,93 @@ var table = []Metric{
 		}}},
 		Help: "Events of kinds that are not selected, by kind.",
 		Note: "`logger.events` doesn't name the kind, or `mode` excludes its side ([rule](../event-contract.md#what-a-subscriber-can-count)).",
+		as:   counter, read: by("kind", func(s *status.Status) map[string]uint64 { return s.SkippedEvents }),
 	},
 	{
 		Name: "sidenote.events.recovered", Prometheus: "sidenote_events_recovered_total", Unit: "{event}", Labels: bySink,
 		Help:  "Events that an earlier process of the pod spooled, counted when they are read back or known to be lost.",
 		Alert: "on an increase: the agent was restarted",
+		as:    counter, read: ofSinks(func(s delivery.SinkStatus) uint64 { return s.Recovered }),
 	},
 	{
 		Name: "sidenote.events.spooled", Prometheus: "sidenote_events_spooled_total", Unit: "{event}", Labels: bySink,
 		Help: "Events that were written to the spool.", Note: "They are pending until they end.",
+		as: counter, read: ofSinks(func(s delivery.SinkStatus) uint64 { return s.Spooled }),
 	},
 	{
 		Name: "sidenote.events.delivered", Prometheus: "sidenote_events_delivered_total", Unit: "{event}", Labels: bySink,
 		Help: "Events that the sink accepted.",
+		as:   counter, read: ofSinks(func(s delivery.SinkStatus) uint64 { return s.Delivered }),
 	},
 	{
 		Name: "sidenote.events.dropped", Prometheus: "sidenote_events_dropped_total", Unit: "{event}", Labels: byReason,
 		Help: "Events that are lost, by reason.", Note: "[Drop reasons](reasons.md#drop-reasons) explains each.",
 		Alert: "on an increase of any reason but `shutdown`: events are lost",
+		as:    counter, read: dropped,
 	},
 	{
 		Name: "sidenote.events.dead_lettered", Prometheus: "sidenote_events_dead_lettered_total", Unit: "{event}", Labels: bySink,
 		Help: "Events that the dead letter sink accepted.", Alert: "on an increase: somebody should look at them",
+		as: counter, read: ofSinks(func(s delivery.SinkStatus) uint64 { return s.DeadLettered }),
 	},
 	{
 		Name: "sidenote.events.retried", Prometheus: "sidenote_events_retried_total", Unit: "{attempt}", Labels: bySink,
 		Help: "Attempts after the first attempt of an event.",
+		as:   counter, read: ofSinks(func(s delivery.SinkStatus) uint64 { return s.Retried }),
 	},
 	{
 		Name: "sidenote.events.pending", Prometheus: "sidenote_events_pending", Unit: "{event}", Labels: bySink,
 		Help: "Events that have not ended.",
+		as:   amount, read: ofSinks(func(s delivery.SinkStatus) uint64 { return s.Pending }),
 	},
 	{
 		Name: "sidenote.queue.age", Prometheus: "sidenote_queue_age_seconds", Unit: "s", Labels: bySink,
 		Help:  "Age of the oldest event that waits for its sink, 0 if none waits.",
 		Alert: "over 60 s for some minutes: the sink is slow or down, and after 10 min events expire",
+		as:    seconds, read: ofSinks(func(s delivery.SinkStatus) time.Duration { return s.OldestAge }),
 	},
 	{
 		Name: "sidenote.queue.usage", Prometheus: "sidenote_queue_usage_bytes", Unit: "By", Labels: bySink,
 		Help: "Bytes of memory that the events for the sink use, including those in flight.",
+		as:   amount, read: ofSinks(func(s delivery.SinkStatus) int64 { return s.HeldBytes }),
 	},
 	{
 		Name: "sidenote.spool.working", Prometheus: "sidenote_spool_working", Labels: bySink,
 		Help:  "1 if the spool accepts events and its disk doesn't fail, otherwise 0.",
 		Note:  "The spool's metrics exist only if the sink has a spool.",
 		Alert: "0 for some minutes: waiting events are in memory only",
+		as:    gauge, read: ofSpools(func(s delivery.SpoolStatus) int64 { return oneIf(s.Working()) }),
 	},
 	{
 		Name: "sidenote.spool.usage", Prometheus: "sidenote_spool_usage_bytes", Unit: "By", Labels: bySink,
 		Help: "Bytes that the spool's files use.", Alert: "over 80 % of the limit",
+		as: amount, read: ofSpools(func(s delivery.SpoolStatus) int64 { return s.Bytes }),
 	},
 	{
 		Name: "sidenote.spool.limit", Prometheus: "sidenote_spool_limit_bytes", Unit: "By", Labels: bySink,
 		Help: "Bytes that the spool's files may use.",
+		as:   amount, read: ofSpools(func(s delivery.SpoolStatus) int64 { return s.Limit }),
 	},
 	{
 		Name: "sidenote.spool.watermark", Prometheus: "sidenote_spool_watermark", Unit: "{event}", Labels: bySink,
 		Help: "The highest agentsequence up to which every event has ended or is on the disk.", Note: "A kill of the agent loses none of those.",
+		as: gauge, read: ofSpools(func(s delivery.SpoolStatus) uint64 { return s.SpooledThrough }),
 	},
 	{
 		Name: "sidenote.spool.errors", Prometheus: "sidenote_spool_errors_total", Unit: "{error}", Labels: bySink,
 		Help: "Failures of the spool's filesystem.", Alert: "on any increase",
+		as: counter, read: ofSpools(func(s delivery.SpoolStatus) uint64 { return s.Errors }),
 	},
 	{
 		Name: "sidenote.spool.refused", Prometheus: "sidenote_spool_refused_total", Unit: "{event}", Labels: bySink,
 		Help: "Events that found no room in the spool and stayed in memory.",
+		as:   counter, read: ofSpools(func(s delivery.SpoolStatus) uint64 { return s.RefusedFull }),
 	},
 	{
 		Name: "sidenote.spool.corrupt_blocks", Prometheus: "sidenote_spool_corrupt_blocks_total", Unit: "{block}", Labels: bySink,
 		Help: "Damaged blocks of the spool's files.", Note: "Their events are dropped for `unreadable`.",
 		Alert: "on any increase: check the disk",
+		as:    counter, read: ofSpools(func(s delivery.SpoolStatus) uint64 { return s.CorruptBlocks }),
 	},
 	{
 		Name: "sidenote.delivery.attempts", Prometheus: "sidenote_delivery_attempts_total", Unit: "{attempt}",
@@ -156,10 +182,12 @@ var table = []Metric{
 		Name: "sidenote.sink.address_failures", Prometheus: "sidenote_sink_address_failures_total", Unit: "{change}", Labels: bySink,
 		Help: "Invalid changes of the address file of the sink or of its dead letter sink.", Note: "The earlier address remains in use.",
 		Alert: "on any increase",
+		as:    counter, read: ofSinks(func(s delivery.SinkStatus) uint64 { return s.AddressFailures }),
 	},
 	{
 		Name: "sidenote.exchanges.active", Prometheus: "sidenote_exchanges_active", Unit: "{exchange}",
 		Help: "Exchanges under way, including tunnels.",
+		as:   amount, read: of(func(s *status.Status) int64 { return s.Active }),
 	},
 	{
 		Name: "sidenote.exchanges.skipped", Prometheus: "sidenote_exchanges_skipped_total", Unit: "{exchange}",
@@ -167,6 +195,7 @@ var table = []Metric{
 		Help:   "Exchanges that were not observed, by reason.",
 		Note:   "They were passed on, except those of `overload`: the agent refused these with 503 because too many were under way.",
 		Alert:  "on an increase of `overload`: more memory, more replicas or a lower `containerConcurrency`",
+		as:     counter, read: by("reason", func(s *status.Status) map[ledger.SkipReason]uint64 { return s.Skipped }),
 	},
 	{
 		Name: "sidenote.exchanges.unanswered", Prometheus: "sidenote_exchanges_unanswered_total", Unit: "{exchange}",
@@ -183,36 +212,44 @@ var table = []Metric{
 	{
 		Name: "sidenote.capture.usage", Prometheus: "sidenote_capture_usage_bytes", Unit: "By",
 		Help: "Bytes of bodies that are held for exchanges under way and for events that aren't built yet.",
+		as:   amount, read: of(func(s *status.Status) int64 { return s.Captured }),
 	},
 	{
 		Name: "sidenote.buffer.usage", Prometheus: "sidenote_buffer_usage_bytes", Unit: "By",
 		Help:  "Bytes that are held for events, including bodies.",
 		Alert: "over 80 % of the limit for some minutes: soon events are dropped for `budget`",
+		as:    amount, read: of(func(s *status.Status) int64 { return s.BufferUsed }),
 	},
 	{
 		Name: "sidenote.buffer.limit", Prometheus: "sidenote_buffer_limit_bytes", Unit: "By",
 		Help: "Bytes that may be held for events (--buffer-bytes).",
+		as:   amount, read: of(func(s *status.Status) int64 { return s.BufferLimit }),
 	},
 	{
 		Name: "sidenote.model.ready", Prometheus: "sidenote_model_ready",
 		Help: "1 if the model is ready, otherwise 0.",
+		as:   gauge, read: of(func(s *status.Status) int64 { return oneIf(s.Ready) }),
 	},
 	{
 		Name: "sidenote.metadata.changes", Prometheus: "sidenote_metadata_changes_total", Unit: "{change}",
 		Help: "Changes of live metadata that were applied.",
+		as:   counter, read: of(func(s *status.Status) uint64 { return s.Metadata.Changes }),
 	},
 	{
 		Name: "sidenote.metadata.failures", Prometheus: "sidenote_metadata_failures_total", Unit: "{change}",
 		Help: "Invalid changes of live metadata.", Note: "The earlier metadata remains in use.", Alert: "on any increase",
+		as: counter, read: of(func(s *status.Status) uint64 { return s.Metadata.Failures }),
 	},
 	{
 		Name: "sidenote.metadata.info", Prometheus: "sidenote_metadata_info", Labels: []Label{{Name: "hash"}},
 		Help: "Always 1; the label is the hash of the metadata in use.",
+		as:   gauge, read: metadataInfo,
 	},
 	{
 		Name: "sidenote.telemetry.failures", Prometheus: "sidenote_telemetry_failures_total", Unit: "{export}",
 		Labels: []Label{{Name: "signal", Values: []string{"metrics", "traces"}}},
 		Help:   "Exports that no collector accepted, by signal.", Alert: "on an increase, if metrics still arrive",
+		as: counter, read: by("signal", func(s *status.Status) map[string]uint64 { return s.ExportFailures }),
 	},
 	{
 		Name: "process.cpu.time", Prometheus: "process_cpu_time_seconds_total", Unit: "s",

@@ -31,9 +31,7 @@ func forward(out, in *http.Request, target *url.URL, extra http.Header) {
 			out.Header[name] = values
 		}
 	}
-	for name, values := range extra {
-		out.Header[name] = values
-	}
+	maps.Copy(out.Header, extra)
 	forwardTrailer(out, in)
 }
 

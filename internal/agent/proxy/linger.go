@@ -7,7 +7,6 @@ package proxy
 
 import (
 	"context"
-	"io"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -27,6 +26,8 @@ const lingerTime = time.Second
 type linger struct {
 	http.RoundTripper
 	watcher Watcher
+	// overhead is the agent's own time, which that of RoundTripper is taken out of.
+	overhead *overhead
 
 	cancel  context.CancelFunc
 	unwatch func() bool
@@ -43,7 +44,10 @@ func (l *linger) RoundTrip(r *http.Request) (*http.Response, error) {
 	// The context of a server's request is done at the latest when the exchange
 	// is over, so this one ends, too.
 	l.unwatch = context.AfterFunc(r.Context(), l.leave)
-	res, err := l.RoundTripper.RoundTrip(r.WithContext(ctx))
+	r = r.WithContext(ctx)
+	l.overhead.stop()
+	res, err := l.RoundTripper.RoundTrip(r)
+	l.overhead.start()
 	if err != nil {
 		l.end()
 	}
@@ -72,15 +76,20 @@ func (l *linger) end() {
 	l.cancel()
 }
 
-// lingeringBody is the body of the response.
-type lingeringBody struct {
-	io.ReadCloser
+// responseBody is the body of the model's response. Neither the model's time nor
+// that of the client that it is written to is the agent's.
+type responseBody struct {
+	watchedBody
 	linger *linger
 	over   bool
 }
 
-func (b *lingeringBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
+func (b *responseBody) Read(p []byte) (int, error) {
+	b.overhead.stop()
+	n, err := b.watchedBody.Read(p)
+	if err != nil {
+		b.overhead.start()
+	}
 	if n > 0 && b.linger.granted.Load() {
 		b.linger.cancel()
 	}
@@ -90,7 +99,7 @@ func (b *lingeringBody) Read(p []byte) (int, error) {
 
 // Close before the end of the body is called where the client can't be written
 // to any more. It reads on for what the model may still have to say.
-func (b *lingeringBody) Close() error {
+func (b *responseBody) Close() error {
 	if !b.over {
 		b.linger.leave()
 	}

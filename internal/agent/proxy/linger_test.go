@@ -73,7 +73,7 @@ func TestAModelIsToldThatItsClientLeft(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				model := newPipeModel()
 				client, leave := context.WithCancel(t.Context())
-				l := &linger{RoundTripper: model, watcher: openAnswer{whole: test.whole}}
+				l := &linger{RoundTripper: model, watcher: openAnswer{whole: test.whole}, overhead: new(overhead)}
 				request, err := http.NewRequestWithContext(client, http.MethodPost, "http://model", nil)
 				if err != nil {
 					t.Fatal(err)
@@ -91,7 +91,7 @@ func TestAModelIsToldThatItsClientLeft(t *testing.T) {
 				}
 				ended := false
 				watched := watchedBody{res.Body, nil, func(Watcher, []byte) {}, func(Watcher) { ended = true }, &overhead{}}
-				body := &lingeringBody{ReadCloser: &watched, linger: l}
+				body := &responseBody{watchedBody: watched, linger: l}
 				if test.closed {
 					defer leave()
 				} else {

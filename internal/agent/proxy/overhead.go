@@ -7,7 +7,6 @@ package proxy
 
 import (
 	"io"
-	"net/http"
 	"sync/atomic"
 	"time"
 )
@@ -52,44 +51,16 @@ type watchedBody struct {
 
 func (b *watchedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	if n > 0 || err == io.EOF {
-		b.show(p[:n], err == io.EOF)
+	if n == 0 && err != io.EOF {
+		return n, err
 	}
-	return n, err
-}
-
-func (b *watchedBody) show(p []byte, last bool) {
 	begun := time.Now()
-	defer func() { b.overhead.passed.Add(int64(time.Since(begun))) }()
-	if len(p) > 0 {
-		b.bytes(b.watcher, p)
+	if n > 0 {
+		b.bytes(b.watcher, p[:n])
 	}
-	if last {
+	if err == io.EOF {
 		b.done(b.watcher)
 	}
-}
-
-// meteredTransport takes an exchange's time with the model out of the agent's.
-type meteredTransport struct {
-	http.RoundTripper
-	overhead *overhead
-}
-
-func (t meteredTransport) RoundTrip(r *http.Request) (*http.Response, error) {
-	t.overhead.stop()
-	defer t.overhead.start()
-	return t.RoundTripper.RoundTrip(r)
-}
-
-// meteredBody does the same for the body of the response, and for the client that
-// it is written to.
-type meteredBody struct{ watchedBody }
-
-func (b *meteredBody) Read(p []byte) (int, error) {
-	b.overhead.stop()
-	n, err := b.watchedBody.Read(p)
-	if err != nil {
-		b.overhead.start()
-	}
+	b.overhead.passed.Add(int64(time.Since(begun)))
 	return n, err
 }

@@ -29,35 +29,29 @@ type passage struct {
 	overhead overhead
 	linger   linger
 	// answer is the model's, once its head is there.
-	answer       *http.Response
-	requestBody  watchedBody
-	answerBody   meteredBody
-	lingeredBody lingeringBody
+	answer      *http.Response
+	requestBody watchedBody
+	answerBody  responseBody
 }
 
-func newPassage(h *Handler, w http.ResponseWriter, r *http.Request) *passage {
+// pass passes an exchange through.
+func (h *Handler) pass(w http.ResponseWriter, r *http.Request) {
 	p := &passage{handler: h, client: w, request: r, proxy: h.proxy}
 	p.overhead.start()
 	p.watcher, p.extra = h.Begin(r)
 	p.proxy.Rewrite, p.proxy.ModifyResponse, p.proxy.ErrorHandler = p.rewrite, p.relay, p.unanswered
 	if p.watcher != nil {
-		p.linger = linger{RoundTripper: meteredTransport{h.proxy.Transport, &p.overhead}, watcher: p.watcher}
+		p.linger = linger{RoundTripper: h.proxy.Transport, watcher: p.watcher, overhead: &p.overhead}
 		p.proxy.Transport = &p.linger
-	}
-	return p
-}
-
-func (p *passage) run() {
-	if p.watcher != nil {
 		// Also when ReverseProxy panics with ErrAbortHandler, which goes on.
 		defer p.end()
 	}
-	if !inference.AsksForTunnel(p.request) {
+	if !inference.AsksForTunnel(r) {
 		// ReverseProxy would pass any other protocol on, or refuse the request
 		// because of it.
-		p.request.Header.Del("Upgrade")
+		r.Header.Del("Upgrade")
 	}
-	p.proxy.ServeHTTP(p.client, p.request)
+	p.proxy.ServeHTTP(w, r)
 }
 
 // rewrite makes the request to the model.
@@ -106,9 +100,11 @@ func (p *passage) relay(res *http.Response) error {
 	}
 	p.answer = res
 	p.watcher.ResponseHead(res.StatusCode, res.Header, res.ContentLength)
-	p.answerBody = meteredBody{watchedBody{res.Body, p.watcher, Watcher.ResponseBytes, Watcher.ResponseDone, &p.overhead}}
-	p.lingeredBody = lingeringBody{ReadCloser: &p.answerBody, linger: &p.linger}
-	res.Body = &p.lingeredBody
+	p.answerBody = responseBody{
+		watchedBody: watchedBody{res.Body, p.watcher, Watcher.ResponseBytes, Watcher.ResponseDone, &p.overhead},
+		linger:      &p.linger,
+	}
+	res.Body = &p.answerBody
 	return nil
 }
 

@@ -125,7 +125,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w = continueOnce{w}
 	}
 
-	newPassage(h, w, r).run()
+	h.pass(w, r)
 }
 
 // continueOnce leaves a 100 (Continue) to the server, which sends it when the

@@ -276,7 +276,7 @@ func fillQueue(t *testing.T, sink *delivery.Sink, budget *capture.Budget, builde
 			Observed: now, Deadline: now.Add(agentconfig.EventDeadline), Release: lease.Release,
 		})
 	}
-	if fill.rest >= 0 && !budget.Lease().Grow(budget.Limit()-budget.Used()-fill.rest) {
+	if fill.rest >= 0 && !budget.Lease().Grow(budget.Usage().BufferLimit-budget.Used()-fill.rest) {
 		t.Fatal("the budget has no room")
 	}
 }

@@ -59,7 +59,19 @@ const (
 
 type snapshot struct {
 	attributes []metadata.Attribute
+	names      []string
 	hash       string
+}
+
+// Status names the applied metadata, and never its values.
+type Status struct {
+	// Hash is the same as the control plane's.
+	Hash       string   `json:"hash"`
+	Attributes []string `json:"attributes"`
+	// Changes counts changes that were applied, Failures contents that could not be
+	// applied.
+	Changes  uint64 `json:"changes"`
+	Failures uint64 `json:"failures"`
 }
 
 // NewSource returns a source of the attributes in a directory. Where dir is empty
@@ -78,14 +90,11 @@ func NewSource(dir string, given []metadata.Attribute, logger *zap.Logger) *Sour
 // Attributes returns the applied metadata. The caller must not change it.
 func (s *Source) Attributes() []metadata.Attribute { return s.current.Load().attributes }
 
-// Hash is the hash of the applied metadata, the same as the control plane's.
-func (s *Source) Hash() string { return s.current.Load().hash }
-
-// Changes counts changes that were applied.
-func (s *Source) Changes() uint64 { return s.changes.Load() }
-
-// Failures counts contents that could not be applied.
-func (s *Source) Failures() uint64 { return s.failures.Load() }
+// Status says what is applied now.
+func (s *Source) Status() Status {
+	current := s.current.Load()
+	return Status{Hash: current.hash, Attributes: current.names, Changes: s.changes.Load(), Failures: s.failures.Load()}
+}
 
 // Run reads the directory at each Interval until ctx is done.
 func (s *Source) Run(ctx context.Context) {
@@ -156,19 +165,20 @@ func (s *Source) fail(err error) {
 }
 
 func (s *Source) apply(attributes []metadata.Attribute, message string) {
-	before := s.Hash()
-	s.set(attributes)
-	if s.Hash() == before {
+	before := s.current.Load()
+	now := s.set(attributes)
+	if now.hash == before.hash {
 		return
 	}
 	s.changes.Add(1)
-	names := make([]string, 0, len(attributes))
-	for _, attribute := range attributes {
-		names = append(names, attribute.Name)
-	}
-	s.logger.Info(message, zap.Strings("attributes", names), zap.String("hash", s.Hash()))
+	s.logger.Info(message, zap.Strings("attributes", now.names), zap.String("hash", now.hash))
 }
 
-func (s *Source) set(attributes []metadata.Attribute) {
-	s.current.Store(&snapshot{attributes: attributes, hash: metadata.Hash(attributes)})
+func (s *Source) set(attributes []metadata.Attribute) *snapshot {
+	now := &snapshot{attributes: attributes, hash: metadata.Hash(attributes)}
+	for _, attribute := range attributes {
+		now.names = append(now.names, attribute.Name)
+	}
+	s.current.Store(now)
+	return now
 }

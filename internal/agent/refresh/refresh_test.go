@@ -68,10 +68,10 @@ func TestTheFileReplacesTheArguments(t *testing.T) {
 		if attributes := source.Attributes(); len(attributes) > 0 {
 			got = attributes[0].Value
 		}
-		if got != team || source.Changes() != changes || source.Failures() != failures {
-			t.Errorf("%s: team %q, %d changes, %d failures; want %q, %d, %d", what, got, source.Changes(), source.Failures(), team, changes, failures)
+		if got != team || source.Status().Changes != changes || source.Status().Failures != failures {
+			t.Errorf("%s: team %q, %d changes, %d failures; want %q, %d, %d", what, got, source.Status().Changes, source.Status().Failures, team, changes, failures)
 		}
-		if source.Hash() != metadata.Hash(source.Attributes()) {
+		if source.Status().Hash != metadata.Hash(source.Attributes()) {
 			t.Errorf("%s: the hash isn't that of the attributes", what)
 		}
 	}
@@ -134,8 +134,8 @@ func TestALookThatPanicsIsCounted(t *testing.T) {
 		armed.Store(true)
 		mount(t, dir, "v1", `{"team":"first"}`)
 		time.Sleep(2 * Interval)
-		if source.Failures() != 1 {
-			t.Errorf("%d failures", source.Failures())
+		if source.Status().Failures != 1 {
+			t.Errorf("%d failures", source.Status().Failures)
 		}
 		mount(t, dir, "v2", `{"team":"second"}`)
 		time.Sleep(2 * Interval)

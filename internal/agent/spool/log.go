@@ -408,7 +408,7 @@ func (l *Log) commit() error {
 	}
 	l.active.end = l.written
 	l.stats.Watermark = l.next - 1
-	l.stats.Appended += uint64(len(l.uncommitted))
+	l.stats.Spooled += uint64(len(l.uncommitted))
 	l.uncommitted = l.uncommitted[:0]
 	return nil
 }
@@ -470,7 +470,7 @@ func (l *Log) Next(from End) (Spooled, bool, error) {
 		return Spooled{}, false, err
 	}
 	if ok {
-		l.stats.Read.add(1, record.Recovered)
+		l.stats.Read++
 	}
 	return record, ok, nil
 }

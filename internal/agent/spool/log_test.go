@@ -166,7 +166,7 @@ func TestWhatIsRefusedIsCounted(t *testing.T) {
 		}
 	}
 	stats := log.Stats()
-	if stats.Appended != 3 || stats.RefusedTooLarge != 1 || stats.RefusedFull != 1 || stats.RefusedFailed != 0 {
+	if stats.Spooled != 3 || stats.RefusedTooLarge != 1 || stats.RefusedFull != 1 || stats.RefusedFailed != 0 {
 		t.Errorf("%+v", stats)
 	}
 	for _, id := range []uint64{1, 3, 5} {
@@ -219,8 +219,8 @@ func TestAFullDiskTakesWhatItHasRoomFor(t *testing.T) {
 		}
 	}
 	stats := w.subject.Stats()
-	if stats.Appended < 60 || stats.RefusedFailed == 0 || stats.Appended+stats.RefusedFailed != 400 {
-		t.Errorf("%d records were taken and %d given back", stats.Appended, stats.RefusedFailed)
+	if stats.Spooled < 60 || stats.RefusedFailed == 0 || stats.Spooled+stats.RefusedFailed != 400 {
+		t.Errorf("%d records were taken and %d given back", stats.Spooled, stats.RefusedFailed)
 	}
 	w.filesystem = filesystem.afterKill()
 	if err := w.start(); err != nil {

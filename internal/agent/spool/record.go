@@ -5,7 +5,10 @@ SPDX-License-Identifier: Apache-2.0
 
 package spool
 
-import "errors"
+import (
+	"encoding/json"
+	"errors"
+)
 
 // Record is what a caller spools.
 type Record struct {
@@ -95,39 +98,55 @@ func (c *Count) add(records uint64, recovered bool) {
 	}
 }
 
+// Total counts all of them.
+func (c Count) Total() uint64 { return c.Fresh + c.Recovered }
+
+// MarshalJSON writes the total.
+func (c Count) MarshalJSON() ([]byte, error) { return json.Marshal(c.Total()) }
+
+// UnmarshalJSON reads a total, as Fresh.
+func (c *Count) UnmarshalJSON(content []byte) error {
+	c.Recovered = 0
+	return json.Unmarshal(content, &c.Fresh)
+}
+
 // Stats are a Log's figures, the counts since it was opened.
 type Stats struct {
-	// Watermark is the sequence up to which every record is spooled.
-	Watermark uint64
-	// Mark is the sequence up to which every record has ended and stays so.
-	Mark uint64
+	// Errors counts failures of the filesystem.
+	Errors uint64 `json:"errors"`
+
 	// Bytes is what all files take, at most Limit.
-	Bytes, Limit int64
-	Segments     int
+	Bytes    int64 `json:"bytes"`
+	Limit    int64 `json:"limit"`
+	Segments int   `json:"segments"`
+	// Watermark is the sequence up to which every record is spooled.
+	Watermark uint64 `json:"watermark"`
+	// Mark is the sequence up to which every record has ended and stays so.
+	Mark uint64 `json:"mark"`
 	// Unread says that a record may be waiting to be read.
-	Unread bool
+	Unread bool `json:"unread"`
 
-	Appended     uint64
-	Read         Count
-	Acknowledged uint64
-
-	// RefusedTooLarge, RefusedFull and RefusedFailed count records that were
-	// given back with ErrTooLarge, ErrFull and an error of the filesystem.
-	RefusedTooLarge, RefusedFull, RefusedFailed uint64
+	// Spooled, Read and Acknowledged count records.
+	Spooled      uint64 `json:"spooled"`
+	Read         uint64 `json:"read"`
+	Acknowledged uint64 `json:"acknowledged"`
 
 	// DroppedOldest counts records that made room unread.
-	DroppedOldest Count
-	// Unprotected counts records that had been handed out, and not been
-	// acknowledged, when their bytes made room: only the caller has them now.
-	Unprotected uint64
+	DroppedOldest Count `json:"droppedOldest"`
 	// Lost counts records that are gone from the files, seen by the gaps in
 	// the sequences.
-	Lost Count
+	Lost Count `json:"lost"`
+	// RefusedFull, RefusedTooLarge and RefusedFailed count records that were
+	// given back with ErrFull, ErrTooLarge and an error of the filesystem.
+	RefusedFull     uint64 `json:"refusedFull"`
+	RefusedTooLarge uint64 `json:"-"`
+	RefusedFailed   uint64 `json:"-"`
+	// Unprotected counts records that had been handed out, and not been
+	// acknowledged, when their bytes made room: only the caller has them now.
+	Unprotected uint64 `json:"-"`
 	// CorruptBlocks counts blocks that were skipped in part or whole.
-	CorruptBlocks uint64
+	CorruptBlocks uint64 `json:"corruptBlocks"`
 	// TornTails counts ends of an earlier process's log that were cut off. A
 	// record in one was never called spooled, unless the disk damaged it.
-	TornTails uint64
-	// Errors counts failures of the filesystem.
-	Errors uint64
+	TornTails uint64 `json:"tornTails"`
 }

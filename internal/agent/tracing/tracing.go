@@ -12,6 +12,7 @@ package tracing
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -124,9 +125,7 @@ func (e *Exchange) Headers(beside http.Header) http.Header {
 		return beside
 	}
 	headers := make(http.Header, len(beside)+2)
-	for name, values := range beside {
-		headers[name] = values
-	}
+	maps.Copy(headers, beside)
 	headers[traceParentHeader] = []string{traceParent(e.client)}
 	headers[traceStateHeader] = e.states
 	return headers

@@ -58,10 +58,7 @@ func (s *enrichingSink) enrich(item *delivery.Item) error {
 // withAttributes gives an event with further attributes, by its stored form
 // (internal/agent/event, stored.go), which spools have too and so seldom changes.
 func withAttributes(e *event.Event, attributes []metadata.Attribute) (*event.Event, error) {
-	stored, data, err := e.Stored(nil)
-	if err != nil {
-		return nil, err
-	}
+	stored, data := e.Stored(nil)
 	count, err := extensionCount(stored)
 	if err != nil {
 		return nil, err

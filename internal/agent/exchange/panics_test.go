@@ -133,7 +133,7 @@ func exchange(p *Pipeline, request func(*http.Request), beforeRequest, beforeAns
 	if watching == nil {
 		return
 	}
-	inner := &watching.(*guarded).watcher
+	inner := watching.(*watcher)
 	if beforeRequest != nil {
 		beforeRequest(inner)
 	}
@@ -171,7 +171,7 @@ func TestWhatIsLostCountsOnce(t *testing.T) {
 			}, budget, []Sink{sink}, new(ledger.Account))
 			r := httptest.NewRequest(http.MethodPost, "/v1/models/m:predict", strings.NewReader("{}"))
 			watching, _ := p.Begin(r, nil)
-			inner := &watching.(*guarded).watcher
+			inner := watching.(*watcher)
 			inner.lose()
 			goOn(inner)
 			if got := sink.account.Snapshot(); got.Observed != 2 || got.Dropped[ledger.ReasonInvalid] != 2 {
@@ -210,7 +210,7 @@ func TestWhatWasObservedIsNotGivenBack(t *testing.T) {
 			r.Header.Set("Connection", "upgrade")
 			r.Header.Set("Upgrade", "websocket")
 			watching, _ := p.Begin(r, nil)
-			inner := &watching.(*guarded).watcher
+			inner := watching.(*watcher)
 			end(inner)
 			held := budget.Used()
 			inner.lose()
