@@ -108,7 +108,7 @@ func warnOfOld(errs, old *apis.FieldError) (result *apis.FieldError) {
 
 func (is *InferenceService) violations(ctx context.Context) *apis.FieldError {
 	errs := validateName(is.Name).ViaField("metadata")
-	errs = errs.Also(is.Spec.Unknown.validate(reflect.TypeFor[InferenceServiceSpec](), specAdvice).ViaField("spec"))
+	errs = errs.Also(is.Spec.Unknown.Validate(reflect.TypeFor[InferenceServiceSpec](), specAdvice).ViaField("spec"))
 	errs = errs.Also(is.Spec.Predictor.validate(ctx).ViaField("spec", "predictor"))
 	errs = errs.Also(is.validateScale())
 	errs = errs.Also(is.validateKServeAnnotations())
@@ -137,7 +137,7 @@ func validateName(name string) *apis.FieldError {
 }
 
 func (s *PredictorSpec) validate(ctx context.Context) *apis.FieldError {
-	errs := s.Unknown.validate(reflect.TypeFor[PredictorSpec](), predictorAdvice)
+	errs := s.Unknown.Validate(reflect.TypeFor[PredictorSpec](), predictorAdvice)
 	errs = errs.Also(s.validateContainers())
 	errs = errs.Also(s.validateVolumes())
 	if s.Logger != nil {

@@ -56,7 +56,7 @@ func ValidateURL(url *apis.URL) error {
 }
 
 func (s *LoggerSpec) validate(ctx context.Context) *apis.FieldError {
-	errs := s.Unknown.validate(reflect.TypeFor[LoggerSpec](), loggerAdvice)
+	errs := s.Unknown.Validate(reflect.TypeFor[LoggerSpec](), loggerAdvice)
 	errs = errs.Also(validateOneOf(s.Mode, "mode", LogAll, LogRequest, LogResponse))
 	errs = errs.Also(validateOneOf(s.MetadataRefresh, "metadataRefresh", RefreshByRevision, RefreshLive))
 	errs = errs.Also(validateOneOf(s.ContentMode, "contentMode", ContentModeAuto, ContentModeBinary, ContentModeStructured))

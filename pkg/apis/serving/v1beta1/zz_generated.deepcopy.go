@@ -107,9 +107,7 @@ func (in *InferenceServiceSpec) DeepCopyInto(out *InferenceServiceSpec) {
 	if in.Unknown != nil {
 		in, out := &in.Unknown, &out.Unknown
 		*out = make(UnknownFields, len(*in))
-		for key, val := range *in {
-			(*out)[key] = *val.DeepCopy()
-		}
+		copy(*out, *in)
 	}
 	return
 }
@@ -219,9 +217,7 @@ func (in *LoggerSpec) DeepCopyInto(out *LoggerSpec) {
 	if in.Unknown != nil {
 		in, out := &in.Unknown, &out.Unknown
 		*out = make(UnknownFields, len(*in))
-		for key, val := range *in {
-			(*out)[key] = *val.DeepCopy()
-		}
+		copy(*out, *in)
 	}
 	return
 }
@@ -330,9 +326,7 @@ func (in *PredictorSpec) DeepCopyInto(out *PredictorSpec) {
 	if in.Unknown != nil {
 		in, out := &in.Unknown, &out.Unknown
 		*out = make(UnknownFields, len(*in))
-		for key, val := range *in {
-			(*out)[key] = *val.DeepCopy()
-		}
+		copy(*out, *in)
 	}
 	return
 }
@@ -373,9 +367,7 @@ func (in UnknownFields) DeepCopyInto(out *UnknownFields) {
 	{
 		in := &in
 		*out = make(UnknownFields, len(*in))
-		for key, val := range *in {
-			(*out)[key] = *val.DeepCopy()
-		}
+		copy(*out, *in)
 		return
 	}
 }
