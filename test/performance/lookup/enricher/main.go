@@ -25,14 +25,15 @@ import (
 func main() {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
-	if err := run(signals); err != nil {
+	if err := run(os.Args[1:], os.Getenv, signals); err != nil {
 		fmt.Fprintln(os.Stderr, "enricher:", err)
 		os.Exit(1)
 	}
 }
 
-func run(signals <-chan os.Signal) error {
-	given, err := agentconfig.Parse(os.Args[1:])
+// run serves until a signal comes. The environment says what to look up.
+func run(line []string, environment func(string) string, signals <-chan os.Signal) error {
+	given, err := agentconfig.Parse(line)
 	if err != nil {
 		return fmt.Errorf("arguments: %w", err)
 	}
@@ -40,7 +41,7 @@ func run(signals <-chan os.Signal) error {
 	var group sync.WaitGroup
 	defer group.Wait()
 	defer cancel()
-	lookup, err := newLookup(ctx, &group, settingsOf(os.Getenv))
+	lookup, err := newLookup(ctx, &group, settingsOf(environment))
 	if err != nil {
 		return err
 	}
