@@ -11,12 +11,10 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
 
 	"github.com/sidenote-dev/sidenote/internal/agent/event"
@@ -223,16 +221,16 @@ func writeFieldsOf(out *bytes.Buffer, file, without string) error {
 		return errors.New("the definition has more than one version")
 	}
 	rows := table{{"field", "type", "meaning"}}
-	ofPod := podFields()
 	var walk func(path string, at schema)
 	walk = func(path string, at schema) {
 		properties, _ := at["properties"].(schema)
 		for _, name := range slices.Sorted(maps.Keys(properties)) {
-			if path == "spec.predictor" && ofPod[name] {
-				continue
-			}
 			field, at := properties[name].(schema), strings.TrimPrefix(path+"."+name, ".")
 			description, _ := field["description"].(string)
+			// hack/schema refers to the Pod for the fields that are a Pod's.
+			if strings.HasPrefix(description, "See kubectl explain pod.spec.") {
+				continue
+			}
 			kind, _ := field["type"].(string)
 			if field["x-kubernetes-int-or-string"] == true {
 				kind = "quantity"
@@ -256,14 +254,4 @@ func writeFieldsOf(out *bytes.Buffer, file, without string) error {
 	}
 	rows.write(out)
 	return nil
-}
-
-func podFields() map[string]bool {
-	names := make(map[string]bool)
-	pod := reflect.TypeFor[corev1.PodSpec]()
-	for i := range pod.NumField() {
-		name, _, _ := strings.Cut(pod.Field(i).Tag.Get("json"), ",")
-		names[name] = true
-	}
-	return names
 }

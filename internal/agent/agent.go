@@ -58,6 +58,9 @@ type Environment struct {
 	OpenSpool func(directory string) (delivery.SpoolDirectory, error)
 	// Exit ends the process at once; nil is the operating system's.
 	Exit func(code int)
+	// WrapSink replaces what the pipeline gives a sink's events to; nil leaves the
+	// sink. A benchmark puts a stage of its own before the delivery.
+	WrapSink func(exchange.Sink) exchange.Sink
 	// Procs governs the processors of the process; nil leaves them as they are.
 	Procs *procs.Governor
 }
@@ -122,7 +125,7 @@ func New(given *agentconfig.Config, environment Environment) (*Agent, error) {
 		}
 	}
 	settings := a.settings(given, environment)
-	a.pipeline = exchange.NewPipeline(settings, a.budget, a.pipelineSinks(), a.discard)
+	a.pipeline = exchange.NewPipeline(settings, a.budget, a.pipelineSinks(environment.WrapSink), a.discard)
 	a.statements = statement.NewIssuer(statement.Settings{
 		Builder:   settings.Builder,
 		Selection: settings.Selection,

@@ -135,10 +135,13 @@ func (a *Agent) newSender(given *agentconfig.Config, sink agentconfig.Sink) (*de
 	return sender, nil
 }
 
-func (a *Agent) pipelineSinks() []exchange.Sink {
+func (a *Agent) pipelineSinks(wrap func(exchange.Sink) exchange.Sink) []exchange.Sink {
+	if wrap == nil {
+		wrap = func(sink exchange.Sink) exchange.Sink { return sink }
+	}
 	sinks := make([]exchange.Sink, 0, len(a.sinks))
 	for _, sink := range a.sinks {
-		sinks = append(sinks, sink)
+		sinks = append(sinks, wrap(sink))
 	}
 	return sinks
 }

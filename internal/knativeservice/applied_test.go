@@ -282,7 +282,7 @@ func TestTheOwnersHashChangesWithWhatReachesTheTemplate(t *testing.T) {
 		"the status":                     {change: With(func(is *v1beta1.InferenceService) { is.Status.ObservedMetadata = "x" })},
 		"a finalizer":                    {change: With(func(is *v1beta1.InferenceService) { is.Finalizers = []string{"x"} })},
 		"a default that is written out":  {before: With(func(is *v1beta1.InferenceService) { is.Spec.Predictor.Logger.Mode = "" }), change: WithLogger(WithMode(v1beta1.LogAll))},
-		"an unknown field of the schema": {change: WithPredictor(func(p *v1beta1.PredictorSpec) { p.Unknown = v1beta1.UnknownFields{"sklearn": {}} })},
+		"an unknown field of the schema": {change: WithPredictor(func(p *v1beta1.PredictorSpec) { p.Unknown = v1beta1.UnknownFields{"sklearn"} })},
 	} {
 		t.Run(what, func(t *testing.T) {
 			before := Seed()

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/sidenote-dev/sidenote/test/performance/process"
 	"github.com/sidenote-dev/sidenote/test/performance/report"
 )
 
@@ -36,7 +37,7 @@ type plan struct {
 // result measures all of it.
 func (p *plan) result(ctx context.Context, starts bool) (*report.Result, error) {
 	result := &report.Result{Machine: machine()}
-	result.Machine.LoadBefore = loadAverage()
+	result.Machine.LoadBefore = process.LoadAverage()
 	if starts {
 		result.BinaryBytes = fileSize(p.binaries.agent)
 		var err error
@@ -45,7 +46,7 @@ func (p *plan) result(ctx context.Context, starts bool) (*report.Result, error) 
 		}
 	}
 	err := p.run(ctx, result)
-	result.Machine.LoadAfter = loadAverage()
+	result.Machine.LoadAfter = process.LoadAverage()
 	return result, err
 }
 
@@ -119,7 +120,7 @@ func (p *plan) startArms(ctx context.Context, c *cell, m *models) ([]*running, [
 	var arms []*running
 	var measured []report.Arm
 	for _, a := range p.chosen(c) {
-		r, err := start(a, c, m)
+		r, err := start(ctx, a, c, m)
 		arms, measured = append(arms, r), append(measured, report.Arm{Name: a.name})
 		if err == nil {
 			err = p.warm(ctx, r)

@@ -8,21 +8,20 @@ package main
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sidenote-dev/sidenote/test/performance/process"
 	"github.com/sidenote-dev/sidenote/test/performance/report"
 )
 
 const module = "github.com/sidenote-dev/sidenote/"
 
-// build builds what is measured, as it ships: stripped and without C.
+// build builds what is measured.
 func build(ctx context.Context, directory string, o options) (binaries, error) {
 	peer, err := newPeer(os.Getenv("PEER"), os.Getenv("PEER_ARGS"), os.Getenv("PEER_ENV"))
 	if err != nil {
@@ -35,23 +34,14 @@ func build(ctx context.Context, directory string, o options) (binaries, error) {
 		agentEnvironment: strings.Fields(o.agentEnvironment),
 		peer:             peer,
 	}
-	if err := goBuild(ctx, b.bareProxy, "test/performance/bareproxy"); err != nil {
+	if err := process.Build(ctx, b.bareProxy, ".", module+"test/performance/bareproxy"); err != nil {
 		return b, err
 	}
 	if b.agent != "" {
 		return b, nil
 	}
 	b.agent = filepath.Join(directory, "agent")
-	return b, goBuild(ctx, b.agent, "cmd/agent")
-}
-
-func goBuild(ctx context.Context, to, of string) error {
-	command := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", to, module+of)
-	command.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if output, err := command.CombinedOutput(); err != nil {
-		return fmt.Errorf("building %s: %w\n%s", of, err, output)
-	}
-	return nil
+	return b, process.Build(ctx, b.agent, ".", module+"cmd/agent")
 }
 
 func machine() report.Machine {
@@ -62,12 +52,4 @@ func machine() report.Machine {
 		m.Kernel, _, _ = strings.Cut(string(bytes.TrimRight(name.Release[:], "\x00")), "-")
 	}
 	return m
-}
-
-func loadAverage() string {
-	content, err := os.ReadFile("/proc/loadavg")
-	if err != nil {
-		return "unknown"
-	}
-	return strings.Join(strings.Fields(string(content))[:3], " ")
 }

@@ -6,9 +6,9 @@ SPDX-License-Identifier: Apache-2.0
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"time"
 
@@ -36,7 +36,7 @@ const (
 
 // start starts an arm's process, and waits until it takes exchanges to the
 // model. After an error no process runs.
-func start(a arm, c *cell, m *models) (*running, error) {
+func start(ctx context.Context, a arm, c *cell, m *models) (*running, error) {
 	r, err := prepare(a, c)
 	if err != nil {
 		return r, err
@@ -48,7 +48,7 @@ func start(a arm, c *cell, m *models) (*running, error) {
 	// Another process may take a port between its choice and its use: the one that
 	// was to have it ends.
 	for range startAttempts {
-		if err = r.startProcess(c.target(m), startInterval); !errors.Is(err, process.ErrEnded) {
+		if err = r.startProcess(ctx, c.target(m), startInterval); !errors.Is(err, process.ErrEnded) {
 			break
 		}
 	}
@@ -79,24 +79,22 @@ func prepare(a arm, c *cell) (*running, error) {
 	return r, nil
 }
 
-func (r *running) startProcess(target string, interval time.Duration) error {
+func (r *running) startProcess(ctx context.Context, target string, interval time.Duration) error {
 	at := place{target: target, directory: r.directory, cell: r.cell}
 	if r.sink != nil {
 		at.sink = r.sink.Address()
 	}
-	var err error
-	if at.listen, err = freeAddress(); err != nil {
+	addresses, err := process.FreeAddresses(2)
+	if err != nil {
 		return err
 	}
-	if at.admin, err = freeAddress(); err != nil {
-		return err
-	}
+	at.listen, at.admin = addresses[0], addresses[1]
 	if r.process, err = process.Start(r.command(at)); err != nil {
 		r.process = nil
 		return err
 	}
 	r.address, r.admin = at.listen, at.admin
-	if err := r.process.Await(r.probe, interval, startLimit); err != nil {
+	if err := r.process.Await(ctx, r.probe, interval, startLimit); err != nil {
 		r.process.Kill()
 		r.process = nil
 		return err
@@ -139,9 +137,7 @@ func (r *running) quiesce() error {
 
 // end ends the process and the sink. It may be called again.
 func (r *running) end() {
-	if r.process != nil {
-		r.process.Kill()
-	}
+	r.process.Kill()
 	if r.sink != nil {
 		r.sink.Close()
 		r.sink = nil
@@ -157,13 +153,4 @@ func (r *running) lastWords() string {
 		return ""
 	}
 	return ": " + r.process.LastWords()
-}
-
-func freeAddress() (string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("looking for a port: %w", err)
-	}
-	defer listener.Close()
-	return listener.Addr().String(), nil
 }

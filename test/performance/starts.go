@@ -41,7 +41,7 @@ func (p *plan) starts(ctx context.Context) ([]float64, error) {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		once, err := startOnce(agent, &c, m)
+		once, err := startOnce(ctx, agent, &c, m)
 		if err != nil {
 			return nil, fmt.Errorf("measuring starts: %w", err)
 		}
@@ -50,14 +50,14 @@ func (p *plan) starts(ctx context.Context) ([]float64, error) {
 	return took, nil
 }
 
-func startOnce(a arm, c *cell, m *models) (time.Duration, error) {
+func startOnce(ctx context.Context, a arm, c *cell, m *models) (time.Duration, error) {
 	r, err := prepare(a, c)
 	if err != nil {
 		return 0, err
 	}
 	defer r.end()
 	begun := time.Now()
-	err = r.startProcess(c.target(m), pollInterval)
+	err = r.startProcess(ctx, c.target(m), pollInterval)
 	return time.Since(begun), err
 }
 

@@ -15,7 +15,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"sync"
 	"time"
@@ -23,6 +22,7 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 
 	"github.com/sidenote-dev/sidenote/internal/agent/event"
+	"github.com/sidenote-dev/sidenote/internal/agent/mounted"
 	"github.com/sidenote-dev/sidenote/internal/agent/panics"
 )
 
@@ -398,12 +398,7 @@ func (t *tokenSource) get(now time.Time, fresh bool) (string, error) {
 	if !fresh && t.token != "" && now.Sub(t.read) < tokenRefresh {
 		return t.token, nil
 	}
-	file, err := os.Open(t.path)
-	if err != nil {
-		return "", fmt.Errorf("opening the token file: %w", err)
-	}
-	defer file.Close()
-	content, err := io.ReadAll(io.LimitReader(file, maxTokenBytes))
+	content, err := mounted.ReadFile(t.path, maxTokenBytes)
 	if err != nil {
 		return "", fmt.Errorf("reading the token file: %w", err)
 	}

@@ -8,12 +8,11 @@ package delivery
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/url"
-	"os"
 	"time"
 
+	"github.com/sidenote-dev/sidenote/internal/agent/mounted"
 	"github.com/sidenote-dev/sidenote/internal/sinkaddress"
 )
 
@@ -48,7 +47,7 @@ func (l *location) load(now time.Time) (moved bool, err error) {
 		return false, nil
 	}
 	l.read = now
-	content, err := l.content()
+	content, err := mounted.ReadFile(l.file, maxLocationBytes)
 	if errors.Is(err, fs.ErrNotExist) {
 		l.last = ""
 		return false, nil
@@ -71,19 +70,6 @@ func (l *location) load(now time.Time) (moved bool, err error) {
 	moved = !l.fromFile || !equalURLs(l.url, address.URL) || l.audience != address.Audience
 	l.url, l.audience, l.fromFile = address.URL, address.Audience, true
 	return moved, nil
-}
-
-func (l *location) content() ([]byte, error) {
-	file, err := os.Open(l.file)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	content, err := io.ReadAll(io.LimitReader(file, maxLocationBytes+1))
-	if err == nil && len(content) > maxLocationBytes {
-		err = fmt.Errorf("it has more than %d bytes", maxLocationBytes)
-	}
-	return content, err
 }
 
 // asksFor reports whether a token for an audience may go to the sink. Without

@@ -11,11 +11,12 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/sidenote-dev/sidenote/internal/agent/mounted"
 )
 
 const (
@@ -55,7 +56,7 @@ func (t *trust) load(now time.Time) (changed bool, err error) {
 		}
 	}
 	if t.file != "" {
-		content, err := readBounded(t.file)
+		content, err := mounted.ReadFile(t.file, maxTrustFileBytes)
 		if err != nil {
 			return false, fmt.Errorf("reading ca-certs-file: %w", err)
 		}
@@ -95,7 +96,7 @@ func (t *trust) loadDirectory(all *bytes.Buffer) error {
 		if strings.HasPrefix(entry.Name(), "..") || entry.IsDir() {
 			continue
 		}
-		content, err := readBounded(filepath.Join(t.directory, entry.Name()))
+		content, err := mounted.ReadFile(filepath.Join(t.directory, entry.Name()), maxTrustFileBytes)
 		if err != nil {
 			return err
 		}
@@ -103,13 +104,4 @@ func (t *trust) loadDirectory(all *bytes.Buffer) error {
 		all.WriteByte('\n')
 	}
 	return nil
-}
-
-func readBounded(path string) ([]byte, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	return io.ReadAll(io.LimitReader(file, maxTrustFileBytes))
 }

@@ -10,16 +10,14 @@ package refresh
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
 
+	"github.com/sidenote-dev/sidenote/internal/agent/mounted"
 	"github.com/sidenote-dev/sidenote/internal/agent/panics"
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
 )
@@ -119,7 +117,7 @@ func (s *Source) Run(ctx context.Context) {
 // refresh applies the content of the directory. Content that can't be read or
 // isn't valid changes nothing.
 func (s *Source) refresh() {
-	content, err := s.readFile()
+	content, err := mounted.ReadFile(s.path, maxFileBytes)
 	found := finding{kind: readable, content: string(content)}
 	if err != nil {
 		found = finding{kind: unreadable}
@@ -144,19 +142,6 @@ func (s *Source) refresh() {
 		}
 		s.apply(attributes, "metadata applied")
 	}
-}
-
-func (s *Source) readFile() ([]byte, error) {
-	file, err := os.Open(s.path)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	content, err := io.ReadAll(io.LimitReader(file, maxFileBytes+1))
-	if err == nil && len(content) > maxFileBytes {
-		err = fmt.Errorf("the metadata file has more than %d bytes", maxFileBytes)
-	}
-	return content, err
 }
 
 func (s *Source) fail(err error) {

@@ -97,21 +97,13 @@ func GRPC() *feature.Feature {
 	addDirectService(f, service, all, map[string]any{"contentMode": "structured"}, inferenceservice.WithH2C())
 	f.Assert("calls pass, and their events carry the messages", func(ctx context.Context, t feature.T) {
 		predictUntilSeen(ctx, t, service, all)
-		model, err := modelURL(ctx, service)
-		if err != nil {
-			t.Fatal(err)
-		}
-		connection, err := ingress.NewGRPCConnection(model)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer connection.Close()
-		client := openinference.NewGRPCInferenceServiceClient(connection)
+		calls := openCalls(ctx, t, service)
+		defer calls.close()
 
 		requestID := newRequestID()
 		call := documentedCall()
 		var trailer metadata.MD
-		answer, err := client.ModelInfer(
+		answer, err := calls.client.ModelInfer(
 			metadata.AppendToOutgoingContext(ctx, requestIDHeader, requestID, "X-Model-Trailer", "x-cost=3"), call, grpc.Trailer(&trailer))
 		if err != nil {
 			t.Fatal(err)
@@ -138,16 +130,9 @@ func GRPC() *feature.Feature {
 		}
 	})
 	f.Assert("a status of the model's passes", func(ctx context.Context, t feature.T) {
-		model, err := modelURL(ctx, service)
-		if err != nil {
-			t.Fatal(err)
-		}
-		connection, err := ingress.NewGRPCConnection(model)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer connection.Close()
-		_, err = openinference.NewGRPCInferenceServiceClient(connection).ModelInfer(
+		calls := openCalls(ctx, t, service)
+		defer calls.close()
+		_, err := calls.client.ModelInfer(
 			metadata.AppendToOutgoingContext(ctx, "X-Model-Status", "8"), documentedCall())
 		if err := expect("the code", status.Code(err), codes.ResourceExhausted); err != nil {
 			t.Error(err)
@@ -155,41 +140,18 @@ func GRPC() *feature.Feature {
 	})
 	f.Assert("a stream passes message by message in both directions", func(ctx context.Context, t feature.T) {
 		predictUntilSeen(ctx, t, service, all)
-		model, err := modelURL(ctx, service)
-		if err != nil {
-			t.Fatal(err)
-		}
-		connection, err := ingress.NewGRPCConnection(model)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer connection.Close()
+		calls := openCalls(ctx, t, service)
+		defer calls.close()
 		requestID := newRequestID()
 		ctx, cancel := context.WithTimeout(ctx, time.Minute)
 		defer cancel()
-		stream, err := openinference.NewGRPCInferenceServiceClient(connection).ModelStreamInfer(
-			metadata.AppendToOutgoingContext(ctx, requestIDHeader, requestID))
-		if err != nil {
-			t.Fatal(err)
-		}
+		stream := calls.stream(ctx, t, requestID)
 		// Each answer is awaited before the next request is sent, so nothing
 		// between client and model may wait for a stream's end.
 		for range 3 {
-			if err := stream.Send(documentedCall()); err != nil {
-				t.Fatal(err)
-			}
-			answer, err := stream.Recv()
-			if err != nil {
-				t.Fatal(err)
-			}
-			checkAnswer(t, answer.GetInferResponse())
+			stream.exchange(t)
 		}
-		if err := stream.CloseSend(); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := stream.Recv(); !errors.Is(err, io.EOF) {
-			t.Errorf("the stream ended with %v", err)
-		}
+		stream.end(t)
 		awaitTypes(ctx, t, all, requestID, []string{streamType})
 	})
 	return f

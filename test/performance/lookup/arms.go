@@ -7,6 +7,8 @@ package main
 
 import (
 	"strings"
+
+	"github.com/sidenote-dev/sidenote/test/performance/process"
 )
 
 // arm is one way to bring annotations into events.
@@ -34,11 +36,10 @@ type place struct {
 	cluster         *controlPlane
 }
 
-// command gives the line and environment of an arm's process that listens on a
-// port.
-func (a arm) command(at place, port, adminPort string) (line, environment []string) {
-	line = []string{
-		at.agent, "--port=" + port, "--admin-port=" + adminPort, "--target=" + at.model, "--sink=" + at.sink,
+// command gives an arm's process that listens on a port.
+func (a arm) command(at place, port, adminPort string) process.Command {
+	line := []string{
+		"--port=" + port, "--admin-port=" + adminPort, "--target=" + at.model, "--sink=" + at.sink,
 		"--content-mode=binary", "--source=" + modelName, "--inference-service=" + modelName, "--namespace=" + namespace,
 		"--log-level=error",
 	}
@@ -51,10 +52,11 @@ func (a arm) command(at place, port, adminPort string) (line, environment []stri
 		for _, argument := range constant {
 			line = append(line, "--metadata="+argument)
 		}
-		return line, nil
+		return process.Command{Path: at.agent, Arguments: line}
 	}
-	line[0] = at.enricher
-	return line, []string{
+	return process.Command{Path: at.enricher, Arguments: line, Environment: []string{
+		// As cmd/agent sets it for itself.
+		"GOGC=200",
 		"LOOKUP=" + a.lookup,
 		"LOOKUP_SERVER=" + at.cluster.url,
 		"LOOKUP_CA_FILE=" + at.cluster.authorityFile(),
@@ -63,5 +65,5 @@ func (a arm) command(at place, port, adminPort string) (line, environment []stri
 		"LOOKUP_NAME=" + modelName,
 		"LOOKUP_ANNOTATIONS=" + strings.Join(names, " "),
 		"LOOKUP_CONSTANT=" + strings.Join(constant, " "),
-	}
+	}}
 }

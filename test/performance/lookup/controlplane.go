@@ -22,9 +22,13 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/util/cert"
+
+	"github.com/sidenote-dev/sidenote/test/performance/process"
 )
 
 const (
+	// interval is the time between two checks of a process.
+	interval       = 20 * time.Millisecond
 	etcdLimit      = time.Minute
 	apiServerLimit = 3 * time.Minute
 )
@@ -33,7 +37,7 @@ const (
 // Sidenote's InferenceServices.
 type controlPlane struct {
 	directory       string
-	etcd, apiServer *process
+	etcd, apiServer *process.Process
 	url             string
 	admin           *rest.Config
 }
@@ -55,8 +59,8 @@ func startControlPlane(ctx context.Context, binaries, directory string) (*contro
 
 // end ends both. It may be called again.
 func (c *controlPlane) end() {
-	c.apiServer.kill()
-	c.etcd.kill()
+	c.apiServer.Kill()
+	c.etcd.Kill()
 }
 
 func (c *controlPlane) path(name string) string { return filepath.Join(c.directory, name) }
@@ -65,7 +69,7 @@ func (c *controlPlane) authorityFile() string { return c.path("apiserver.crt") }
 func (c *controlPlane) tokenFile() string     { return c.path("token") }
 
 func (c *controlPlane) start(ctx context.Context, binaries string) error {
-	addresses, err := freeAddresses(3)
+	addresses, err := process.FreeAddresses(3)
 	if err != nil {
 		return err
 	}
@@ -83,44 +87,44 @@ func (c *controlPlane) start(ctx context.Context, binaries string) error {
 		Host: c.url, BearerToken: adminToken, QPS: -1,
 		TLSClientConfig: rest.TLSClientConfig{CAFile: c.authorityFile()},
 	}
-	if c.etcd, err = start(nil, filepath.Join(binaries, "etcd"),
-		"--data-dir="+c.path("etcd"),
-		"--listen-client-urls="+etcdURL, "--advertise-client-urls="+etcdURL,
-		"--listen-peer-urls="+peerURL, "--initial-advertise-peer-urls="+peerURL,
-		"--initial-cluster=default="+peerURL,
+	if c.etcd, err = process.Start(process.Command{Path: filepath.Join(binaries, "etcd"), Arguments: []string{
+		"--data-dir=" + c.path("etcd"),
+		"--listen-client-urls=" + etcdURL, "--advertise-client-urls=" + etcdURL,
+		"--listen-peer-urls=" + peerURL, "--initial-advertise-peer-urls=" + peerURL,
+		"--initial-cluster=default=" + peerURL,
 		"--unsafe-no-fsync",
 		"--log-level=warn",
-	); err != nil {
+	}}); err != nil {
 		return err
 	}
-	if err := c.etcd.await(ctx, func() error { return dial(addresses[0]) }, etcdLimit); err != nil {
+	if err := c.etcd.Await(ctx, func() error { return dial(addresses[0]) }, interval, etcdLimit); err != nil {
 		return err
 	}
-	if c.apiServer, err = start([]string{"HOME=" + c.directory}, filepath.Join(binaries, "kube-apiserver"),
-		"--etcd-servers="+etcdURL,
-		"--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", "--secure-port="+port,
+	if c.apiServer, err = process.Start(process.Command{Path: filepath.Join(binaries, "kube-apiserver"), Environment: []string{"HOME=" + c.directory}, Arguments: []string{
+		"--etcd-servers=" + etcdURL,
+		"--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", "--secure-port=" + port,
 		// Nobody reaches it as a Service, least of all at a loopback address.
 		"--endpoint-reconciler-type=none",
 		"--service-cluster-ip-range=10.96.0.0/16",
 		"--authorization-mode=RBAC",
-		"--tls-cert-file="+c.authorityFile(), "--tls-private-key-file="+c.path("apiserver.key"),
-		"--token-auth-file="+c.path("tokens.csv"),
+		"--tls-cert-file=" + c.authorityFile(), "--tls-private-key-file=" + c.path("apiserver.key"),
+		"--token-auth-file=" + c.path("tokens.csv"),
 		"--service-account-issuer=https://kubernetes.default.svc.cluster.local",
-		"--service-account-key-file="+c.path("service-account.key"),
-		"--service-account-signing-key-file="+c.path("service-account.key"),
+		"--service-account-key-file=" + c.path("service-account.key"),
+		"--service-account-signing-key-file=" + c.path("service-account.key"),
 		"--profiling=false",
-	); err != nil {
+	}}); err != nil {
 		return err
 	}
 	client, err := kubernetes.NewForConfig(c.admin)
 	if err != nil {
 		return fmt.Errorf("setting up the administrator's client: %w", err)
 	}
-	return c.apiServer.await(ctx, func() error {
+	return c.apiServer.Await(ctx, func() error {
 		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 		defer cancel()
 		return client.RESTClient().Get().AbsPath("/readyz").Do(ctx).Error()
-	}, apiServerLimit)
+	}, interval, apiServerLimit)
 }
 
 // writeSecrets writes the API server's certificate, the key that signs the
@@ -162,20 +166,6 @@ func (c *controlPlane) clients() (*kubernetes.Clientset, dynamic.Interface, erro
 		return nil, nil, fmt.Errorf("setting up the administrator's client: %w", err)
 	}
 	return typed, untyped, nil
-}
-
-// freeAddresses gives loopback addresses on which nobody listens.
-func freeAddresses(count int) ([]string, error) {
-	addresses := make([]string, 0, count)
-	for range count {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, fmt.Errorf("looking for a port: %w", err)
-		}
-		defer listener.Close()
-		addresses = append(addresses, listener.Addr().String())
-	}
-	return addresses, nil
 }
 
 func dial(address string) error {

@@ -6,16 +6,17 @@ SPDX-License-Identifier: Apache-2.0
 package main
 
 import (
-	"context"
-	"errors"
+	"io"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
+
+	"github.com/sidenote-dev/sidenote/test/performance/load"
 )
 
 const exposition = `# TYPE apiserver_request_total counter
@@ -27,7 +28,7 @@ apiserver_request_terminations_total{code="200",resource="inferenceservices",ver
 `
 
 func TestRequestsAreCountedByVerb(t *testing.T) {
-	got, err := parseRequests(exposition)
+	got, err := parseRequests(strings.NewReader(exposition))
 	if want := (requests{"GET": 402, "WATCH": 1}); err != nil || !maps.Equal(got, want) {
 		t.Errorf("%v and %v, want %v", got, err, want)
 	}
@@ -37,18 +38,8 @@ func TestRequestsAreCountedByVerb(t *testing.T) {
 	if between := got.since(requests{"GET": 400, "WATCH": 1}); !maps.Equal(between, requests{"GET": 2}) {
 		t.Errorf("%v since", between)
 	}
-	if _, err := parseRequests(strings.Replace(exposition, " 400", " many", 1)); err == nil {
+	if _, err := parseRequests(strings.NewReader(strings.Replace(exposition, " 400", " many", 1))); err == nil {
 		t.Error("a count that is no number is taken")
-	}
-}
-
-func TestMemoryIsThatWhichNoFileBacks(t *testing.T) {
-	got, err := anonymous("Name:\tagent\nVmRSS:\t   18000 kB\nRssAnon:\t    7000 kB\nRssFile:\t   11000 kB\n")
-	if err != nil || got != 7000<<10 {
-		t.Errorf("%d and %v", got, err)
-	}
-	if _, err := anonymous("Name:\tagent\n"); !errors.Is(err, errNoMemory) {
-		t.Errorf("a status without it gives %v", err)
 	}
 }
 
@@ -104,56 +95,38 @@ func TestOddEventsAreSeen(t *testing.T) {
 	}
 }
 
-func TestALoadKeepsItsSchedule(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		began := time.Now()
-		var mu sync.Mutex
-		var begins []time.Duration
-		begin := func(string) {
-			mu.Lock()
-			defer mu.Unlock()
-			begins = append(begins, time.Since(began))
-		}
-		// Nobody is there: an open loop goes on all the same.
-		lateness, err := load(t.Context(), "http://192.0.2.1:bad", "x-", schedule{rate: 4, length: time.Second}, nil, begin)
-		want := []time.Duration{0, 250 * time.Millisecond, 500 * time.Millisecond, 750 * time.Millisecond}
-		if err == nil || !slices.Equal(begins, want) || !slices.Equal(lateness, make([]time.Duration, 4)) {
-			t.Errorf("%v: begun at %v and late by %v", err, begins, lateness)
-		}
-	})
+// TestEachExchangeOfALoadHasAnID: the events of an exchange are found by it.
+func TestEachExchangeOfALoadHasAnID(t *testing.T) {
+	body := load.Body(64)
+	var mu sync.Mutex
+	var begun, served []string
+	note := func(ids *[]string, id string) {
+		mu.Lock()
+		defer mu.Unlock()
+		*ids = append(*ids, id)
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		note(&served, r.Header.Get("X-Request-Id"))
+		_, _ = io.Copy(w, r.Body)
+	}))
+	defer server.Close()
+	senders := newLoad(t.Context(), server.URL, "x-", body, func(id string) { note(&begun, id) })
+	outcome := load.Open(t.Context(), load.Schedule{Rate: 1000, Length: 4 * time.Millisecond}, senders)
+	senders[0].Close()
+	slices.Sort(begun)
+	slices.Sort(served)
+	if want := []string{"x-1", "x-2", "x-3", "x-4"}; outcome.First != nil || !slices.Equal(begun, want) || !slices.Equal(served, want) {
+		t.Errorf("%v: begun %q and served %q, want %q", outcome.First, begun, served, want)
+	}
 }
 
-func TestAnEndedContextEndsALoad(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	_, err := load(ctx, "http://127.0.0.1:1", "x-", schedule{rate: 1, length: time.Hour}, nil, func(string) {})
-	if !errors.Is(err, context.Canceled) {
+func TestAWrongAnswerFailsALoad(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	defer server.Close()
+	sender := newLoad(t.Context(), server.URL, "x-", nil, func(string) {})[0]
+	defer sender.Close()
+	if err := sender.Exchange(); err == nil || !strings.Contains(err.Error(), "status 404") {
 		t.Errorf("got %v", err)
-	}
-}
-
-func TestQuantilesTakeTheNearestRank(t *testing.T) {
-	var times []time.Duration
-	for i := range 100 {
-		times = append(times, time.Duration(100-i)*time.Microsecond)
-	}
-	if got := quantilesOf(times); got != (quantiles{P50: 51, P99: 100}) {
-		t.Errorf("got %v", got)
-	}
-	if got := quantilesOf(nil); got != (quantiles{}) {
-		t.Errorf("of nothing: %v", got)
-	}
-}
-
-func TestASpreadHasTheMedian(t *testing.T) {
-	if got := spreadOf([]float64{9, 1, 5}); got != (spread{5, 1, 9}) {
-		t.Errorf("got %v", got)
-	}
-	if got := spreadOf([]float64{4, 2}); got != (spread{3, 2, 4}) {
-		t.Errorf("got %v", got)
-	}
-	if got := spreadOf(nil); got != (spread{}) {
-		t.Errorf("of nothing: %v", got)
 	}
 }
 
@@ -186,21 +159,21 @@ func TestArmsAreComparedWithinARound(t *testing.T) {
 
 func TestAllArmsGetTheSameLineButForTheAnnotations(t *testing.T) {
 	at := place{agent: "agent", enricher: "enricher", model: "http://m", sink: "http://s", cluster: &controlPlane{directory: "d", url: "https://a"}}
-	agent, environment := arms[0].command(at, "1", "2")
-	if environment != nil || !slices.Contains(agent, "--metadata=team=ai-platform") {
-		t.Errorf("the agent gets %v and %v", agent, environment)
+	agent := arms[0].command(at, "1", "2")
+	if agent.Path != "agent" || agent.Environment != nil || !slices.Contains(agent.Arguments, "--metadata=team=ai-platform") {
+		t.Errorf("the agent gets %+v", agent)
 	}
+	without := slices.DeleteFunc(slices.Clone(agent.Arguments), func(argument string) bool { return strings.HasPrefix(argument, "--metadata=") })
 	for _, a := range arms {
-		line, environment := a.command(at, "1", "2")
+		command := a.command(at, "1", "2")
 		if a.lookup == "" {
 			continue
 		}
-		without := slices.DeleteFunc(slices.Clone(agent), func(argument string) bool { return strings.HasPrefix(argument, "--metadata=") })
-		if line[0] != "enricher" || !slices.Equal(line[1:], without[1:]) {
-			t.Errorf("%s gets %v, the agent %v", a.Name, line, agent)
+		if command.Path != "enricher" || !slices.Equal(command.Arguments, without) {
+			t.Errorf("%s gets %+v, the agent %+v", a.Name, command, agent)
 		}
-		if !slices.Contains(environment, "LOOKUP="+a.lookup) || !slices.Contains(environment, "LOOKUP_ANNOTATIONS=team owner") {
-			t.Errorf("%s gets %v", a.Name, environment)
+		if !slices.Contains(command.Environment, "LOOKUP="+a.lookup) || !slices.Contains(command.Environment, "LOOKUP_ANNOTATIONS=team owner") {
+			t.Errorf("%s gets %v", a.Name, command.Environment)
 		}
 	}
 }

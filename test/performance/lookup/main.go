@@ -27,9 +27,11 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"syscall"
 	"time"
+
+	"github.com/sidenote-dev/sidenote/test/performance/load"
+	"github.com/sidenote-dev/sidenote/test/performance/process"
 )
 
 // The kernel ends the processes that this thread started together with it: the
@@ -48,7 +50,7 @@ func main() {
 
 type options struct {
 	rounds   int
-	schedule schedule
+	schedule load.Schedule
 	json     string
 	binaries string
 }
@@ -57,8 +59,8 @@ func readOptions(line []string) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("lookup", flag.ContinueOnError)
 	flags.IntVar(&o.rounds, "rounds", 7, "how many rounds there are; each has every arm")
-	flags.Float64Var(&o.schedule.rate, "rate", 100, "how many exchanges begin a second")
-	flags.DurationVar(&o.schedule.length, "length", 6*time.Second, "how long an arm is under load in a round")
+	flags.Float64Var(&o.schedule.Rate, "rate", 100, "how many exchanges begin a second")
+	flags.DurationVar(&o.schedule.Length, "length", 6*time.Second, "how long an arm is under load in a round")
 	flags.StringVar(&o.json, "json", "", "write all figures to this file, as JSON")
 	flags.StringVar(&o.binaries, "binaries", filepath.Join(".cluster", "bin"), "the folder of etcd and kube-apiserver")
 	if err := flags.Parse(line); err != nil {
@@ -67,7 +69,7 @@ func readOptions(line []string) (options, error) {
 	switch {
 	case flags.NArg() > 0:
 		return o, fmt.Errorf("unknown argument %q", flags.Arg(0))
-	case o.rounds < 1 || o.schedule.count() < 1:
+	case o.rounds < 1 || o.schedule.Count() < 1:
 		return o, errors.New("there is nothing to measure: -rounds, -rate and -length must give an exchange or more")
 	}
 	return o, nil
@@ -78,6 +80,8 @@ func run(ctx context.Context, line []string) error {
 	if err != nil {
 		return err
 	}
+	// One more for the thread of the load's pace, which sleeps.
+	runtime.GOMAXPROCS(runtime.NumCPU() + 1)
 	directory, err := os.MkdirTemp("", "lookup")
 	if err != nil {
 		return fmt.Errorf("making a directory: %w", err)
@@ -92,7 +96,7 @@ func run(ctx context.Context, line []string) error {
 		return err
 	}
 	defer at.cluster.end()
-	peers, err := startPeers(jsonBody(bodyBytes))
+	peers, err := startPeers(load.Body(bodyBytes))
 	if err != nil {
 		return err
 	}
@@ -103,7 +107,7 @@ func run(ctx context.Context, line []string) error {
 		return err
 	}
 	r := result{
-		Rate: o.schedule.rate, Length: o.schedule.length.String(), CPUs: runtime.NumCPU(), Go: runtime.Version(), Load: loadAverage(),
+		Rate: o.schedule.Rate, Length: o.schedule.Length.String(), CPUs: runtime.NumCPU(), Go: runtime.Version(), Load: process.LoadAverage(),
 	}
 	b := &bench{place: at, peers: peers, counter: counter{typed}, schedule: o.schedule}
 	if r.Arms, err = b.rounds(ctx, o.rounds); err != nil {
@@ -141,12 +145,12 @@ func (b *bench) rounds(ctx context.Context, count int) ([]armResult, error) {
 	return results, nil
 }
 
-// build builds what is measured, as it ships: stripped and without C. Etcd and
-// the API server are built where hack/cluster has not done so.
+// build builds what is measured. Etcd and the API server are built where
+// hack/cluster has not done so.
 func build(ctx context.Context, binaries string, at place) error {
 	for to, of := range map[string]string{at.agent: "./cmd/agent", at.enricher: "./test/performance/lookup/enricher"} {
 		say("building %s", of)
-		if err := goBuild(ctx, to, ".", of); err != nil {
+		if err := process.Build(ctx, to, ".", of); err != nil {
 			return err
 		}
 	}
@@ -160,7 +164,7 @@ func build(ctx context.Context, binaries string, at place) error {
 
 func buildKubernetes(ctx context.Context, directory string) error {
 	cluster := filepath.Join(directory, "cluster")
-	if err := goBuild(ctx, cluster, filepath.Join("hack", "cluster"), "."); err != nil {
+	if err := process.Build(ctx, cluster, filepath.Join("hack", "cluster"), "."); err != nil {
 		return err
 	}
 	// Interrupted, it ends what it builds with.
@@ -173,24 +177,4 @@ func buildKubernetes(ctx context.Context, directory string) error {
 	return nil
 }
 
-// goBuild builds a package of the module in a folder.
-func goBuild(ctx context.Context, to, folder, of string) error {
-	command := exec.CommandContext(ctx, "go", "-C", folder, "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", to, of)
-	command.Env = append(os.Environ(), "CGO_ENABLED=0")
-	// Interrupted, it ends its compilers.
-	command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }
-	if output, err := command.CombinedOutput(); err != nil {
-		return fmt.Errorf("building %s: %w\n%s", filepath.Join(folder, of), err, output)
-	}
-	return nil
-}
-
 func say(format string, arguments ...any) { fmt.Fprintf(os.Stderr, format+"\n", arguments...) }
-
-func loadAverage() string {
-	content, err := os.ReadFile("/proc/loadavg")
-	if err != nil {
-		return "unknown"
-	}
-	return strings.Join(strings.Fields(string(content))[:3], " ")
-}

@@ -63,10 +63,10 @@ func (c *controlPlane) install(ctx context.Context) error {
 		return fmt.Errorf("creating the namespace: %w", err)
 	}
 	services := untyped.Resource(schema.GroupVersionResource{Group: "serving.kubeflow.org", Version: "v1beta1", Resource: "inferenceservices"}).Namespace(namespace)
-	if err := c.apiServer.await(ctx, func() error {
+	if err := c.apiServer.Await(ctx, func() error {
 		_, err := services.Create(ctx, inferenceService(), metav1.CreateOptions{})
 		return err
-	}, establishedLimit); err != nil {
+	}, interval, establishedLimit); err != nil {
 		return fmt.Errorf("creating the InferenceService: %w", err)
 	}
 	return c.grant(ctx, typed)

@@ -7,9 +7,10 @@ package main
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
+
+	"github.com/sidenote-dev/sidenote/test/performance/report"
 )
 
 // quantiles are in microseconds.
@@ -18,35 +19,15 @@ type quantiles struct {
 	P99 float64 `json:"p99"`
 }
 
-// quantilesOf takes the nearest rank.
 func quantilesOf(times []time.Duration) quantiles {
-	sorted := slices.Sorted(slices.Values(times))
-	at := func(share float64) float64 {
-		if len(sorted) == 0 {
-			return 0
-		}
-		return microseconds(sorted[min(len(sorted)-1, int(share*float64(len(sorted))))])
+	values := make([]float64, 0, len(times))
+	for _, t := range times {
+		values = append(values, microseconds(t))
 	}
-	return quantiles{P50: at(0.5), P99: at(0.99)}
+	return quantiles{P50: report.Quantile(values, 0.5), P99: report.Quantile(values, 0.99)}
 }
 
 func microseconds(t time.Duration) float64 { return float64(t) / float64(time.Microsecond) }
-
-// spread is a median and what it is the median of lies between.
-type spread struct{ median, least, most float64 }
-
-func spreadOf(values []float64) spread {
-	sorted := slices.Sorted(slices.Values(values))
-	if len(sorted) == 0 {
-		return spread{}
-	}
-	middle := len(sorted) / 2
-	median := sorted[middle]
-	if len(sorted)%2 == 0 {
-		median = (sorted[middle-1] + median) / 2
-	}
-	return spread{median: median, least: sorted[0], most: sorted[len(sorted)-1]}
-}
 
 // result is what a run gives.
 type result struct {
@@ -64,22 +45,22 @@ type armResult struct {
 }
 
 // of gives a figure's spread over an arm's rounds.
-func (a armResult) of(figure func(figures) float64) spread {
+func (a armResult) of(figure func(figures) float64) report.Estimate {
 	values := make([]float64, 0, len(a.Rounds))
 	for _, f := range a.Rounds {
 		values = append(values, figure(f))
 	}
-	return spreadOf(values)
+	return report.Estimated(values)
 }
 
 // against gives the spread of a figure's comparison with that of the same round
 // of another arm.
-func (a armResult) against(other armResult, figure func(figures) float64, compare func(own, others float64) float64) spread {
+func (a armResult) against(other armResult, figure func(figures) float64, compare func(own, others float64) float64) report.Estimate {
 	values := make([]float64, 0, len(a.Rounds))
 	for i, f := range a.Rounds {
 		values = append(values, compare(figure(f), figure(other.Rounds[i])))
 	}
-	return spreadOf(values)
+	return report.Estimated(values)
 }
 
 // share is what of all rounds' requests falls to one event.
@@ -93,7 +74,7 @@ func (a armResult) share(counted func(figures) requests) float64 {
 }
 
 // outside counts the requests at the start and end of each round's process.
-func (a armResult) outside() spread {
+func (a armResult) outside() report.Estimate {
 	return a.of(func(f figures) float64 { return float64(f.AtStart.total() + f.AtEnd.total()) })
 }
 
@@ -117,15 +98,14 @@ func markdown(r result) string {
 	b.WriteString("\n| arm | requests to the API server for each event | requests at start and end of its process | API server's CPU, µs an event | etcd's | own | own anonymous memory, MiB | generator late at p99, µs |\n|---|---|---|---|---|---|---|---|\n")
 	for _, a := range r.Arms {
 		more := func(figure func(figures) float64) string {
-			s := a.against(first, figure, func(own, others float64) float64 { return own - others })
-			return fmt.Sprintf("%.0f (%.0f to %.0f)", s.median, s.least, s.most)
+			return format(a.against(first, figure, func(own, others float64) float64 { return own - others }), "%.0f")
 		}
 		fmt.Fprintf(&b, "| %s | %.3g | %.0f | %s | %s | %.0f | %.1f | %.0f |\n", a.Name,
-			a.share(func(f figures) requests { return f.UnderLoad }), a.outside().median,
+			a.share(func(f figures) requests { return f.UnderLoad }), a.outside().Median,
 			more(func(f figures) float64 { return f.APIServer }), more(func(f figures) float64 { return f.Etcd }),
-			a.of(func(f figures) float64 { return f.Own }).median,
-			a.of(func(f figures) float64 { return float64(f.Memory) / (1 << 20) }).median,
-			a.of(func(f figures) float64 { return f.Lateness.P99 }).median)
+			a.of(func(f figures) float64 { return f.Own }).Median,
+			a.of(func(f figures) float64 { return float64(f.Memory) / (1 << 20) }).Median,
+			a.of(func(f figures) float64 { return f.Lateness.P99 }).Median)
 	}
 	fmt.Fprintf(&b, "\nThe CPU of the API server and of etcd is what exceeds that beside %s in the same round.\n", first.Name)
 	return b.String()
@@ -138,15 +118,15 @@ func latencyTable(b *strings.Builder, r result, name string, of func(figures) qu
 	p99 := func(f figures) float64 { return of(f).P99 }
 	fmt.Fprintf(b, "\nTime of %s:\n\n| arm | p50, µs | p99, µs | p50 to that of %s | p99 | %s takes less at p50 | at p99 |\n|---|---|---|---|---|---|---|\n",
 		name, first.Name, first.Name)
-	fmt.Fprintf(b, "| %s | %.0f | %.0f | 1 | 1 | | |\n", first.Name, first.of(p50).median, first.of(p99).median)
+	fmt.Fprintf(b, "| %s | %.0f | %.0f | 1 | 1 | | |\n", first.Name, first.of(p50).Median, first.of(p99).Median)
 	for _, a := range r.Arms[1:] {
-		fmt.Fprintf(b, "| %s | %.0f | %.0f | %s | %s | %s | %s |\n", a.Name, a.of(p50).median, a.of(p99).median,
-			a.against(first, p50, ratio).format("%.2f"), a.against(first, p99, ratio).format("%.2f"),
-			a.against(first, p50, saved).format("%.0f %%"), a.against(first, p99, saved).format("%.0f %%"))
+		fmt.Fprintf(b, "| %s | %.0f | %.0f | %s | %s | %s | %s |\n", a.Name, a.of(p50).Median, a.of(p99).Median,
+			format(a.against(first, p50, ratio), "%.2f"), format(a.against(first, p99, ratio), "%.2f"),
+			format(a.against(first, p50, saved), "%.0f %%"), format(a.against(first, p99, saved), "%.0f %%"))
 	}
 }
 
 // format gives the median, and what it lies between.
-func (s spread) format(verb string) string {
-	return fmt.Sprintf(verb+" ("+verb+" to "+verb+")", s.median, s.least, s.most)
+func format(s report.Estimate, verb string) string {
+	return fmt.Sprintf(verb+" ("+verb+" to "+verb+")", s.Median, s.Low, s.High)
 }

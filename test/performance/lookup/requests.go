@@ -6,13 +6,15 @@ SPDX-License-Identifier: Apache-2.0
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"maps"
-	"strconv"
-	"strings"
 	"time"
 
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
 	"k8s.io/client-go/kubernetes"
 )
 
@@ -42,34 +44,23 @@ const countedResource = "inferenceservices"
 
 // parseRequests reads how many requests for InferenceServices an API server's
 // metrics count (apiserver_request_total), by verb, whatever became of them.
-func parseRequests(exposition string) (requests, error) {
+func parseRequests(exposition io.Reader) (requests, error) {
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(exposition)
+	if err != nil {
+		return nil, fmt.Errorf("reading the API server's metrics: %w", err)
+	}
 	counted := make(requests)
-	for line := range strings.Lines(exposition) {
-		labels, ok := strings.CutPrefix(line, "apiserver_request_total{")
-		if !ok {
-			continue
+	for _, series := range families["apiserver_request_total"].GetMetric() {
+		labels := make(map[string]string)
+		for _, label := range series.GetLabel() {
+			labels[label.GetName()] = label.GetValue()
 		}
-		labels, value, ok := strings.Cut(labels, "} ")
-		if !ok || label(labels, "resource") != countedResource {
-			continue
+		if labels["resource"] == countedResource {
+			counted[labels["verb"]] += int(series.GetCounter().GetValue())
 		}
-		count, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
-		if err != nil {
-			return nil, fmt.Errorf("reading the API server's metrics: %w", err)
-		}
-		counted[label(labels, "verb")] += int(count)
 	}
 	return counted, nil
-}
-
-// label gives the value of a label without escapes.
-func label(labels, name string) string {
-	for pair := range strings.SplitSeq(labels, ",") {
-		if value, ok := strings.CutPrefix(pair, name+`="`); ok {
-			return strings.TrimSuffix(value, `"`)
-		}
-	}
-	return ""
 }
 
 // counter reads what the API server has counted.
@@ -82,7 +73,7 @@ func (c counter) read(ctx context.Context) (requests, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the API server's metrics: %w", err)
 	}
-	return parseRequests(string(exposition))
+	return parseRequests(bytes.NewReader(exposition))
 }
 
 // settled reads until the count stands still: a watch is counted after its

@@ -7,9 +7,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"time"
+
+	"github.com/sidenote-dev/sidenote/test/performance/load"
+	"github.com/sidenote-dev/sidenote/test/performance/process"
 )
 
 const (
@@ -29,7 +33,7 @@ type bench struct {
 	place    place
 	peers    *peers
 	counter  counter
-	schedule schedule
+	schedule load.Schedule
 	// begun counts rounds.
 	begun int
 }
@@ -82,17 +86,16 @@ func (b *bench) once(ctx context.Context, a arm) (figures, error) {
 	if err != nil {
 		return figures{}, err
 	}
-	addresses, err := freeAddresses(2)
+	addresses, err := process.FreeAddresses(2)
 	if err != nil {
 		return figures{}, err
 	}
-	line, environment := a.command(b.place, portOf(addresses[0]), portOf(addresses[1]))
-	p, err := start(environment, line...)
+	p, err := process.Start(a.command(b.place, portOf(addresses[0]), portOf(addresses[1])))
 	if err != nil {
 		return figures{}, err
 	}
-	defer p.kill()
-	if err := p.await(ctx, func() error { return dial(addresses[0]) }, startLimit); err != nil {
+	defer p.Kill()
+	if err := p.Await(ctx, func() error { return dial(addresses[0]) }, interval, startLimit); err != nil {
 		return figures{}, err
 	}
 	atStart, err := b.counter.read(ctx)
@@ -100,14 +103,14 @@ func (b *bench) once(ctx context.Context, a arm) (figures, error) {
 		return figures{}, err
 	}
 	url := "http://" + addresses[0]
-	if _, _, err := b.drive(ctx, p, url, schedule{b.schedule.rate, time.Second}); err != nil {
+	if _, _, err := b.drive(ctx, p, url, load.Schedule{Rate: b.schedule.Rate, Length: time.Second}); err != nil {
 		return figures{}, fmt.Errorf("warming up: %w", err)
 	}
 	f, counted, err := b.measure(ctx, p, url)
 	if err != nil {
 		return figures{}, err
 	}
-	p.kill()
+	p.Kill()
 	atLast, err := b.counter.settled(ctx)
 	if err != nil {
 		return figures{}, err
@@ -118,7 +121,7 @@ func (b *bench) once(ctx context.Context, a arm) (figures, error) {
 
 // measure gives the figures of a load, and what the API server has counted after
 // it.
-func (b *bench) measure(ctx context.Context, p *process, url string) (figures, requests, error) {
+func (b *bench) measure(ctx context.Context, p *process.Process, url string) (figures, requests, error) {
 	before, err := b.counter.read(ctx)
 	if err != nil {
 		return figures{}, nil, err
@@ -154,45 +157,50 @@ func (b *bench) measure(ctx context.Context, p *process, url string) (figures, r
 	f.UnderLoad = after.since(before)
 	each := func(i int) float64 { return microseconds(usedThen[i]-used[i]) / float64(f.Events) }
 	f.APIServer, f.Etcd, f.Own = each(0), each(1), each(2)
-	f.Memory, err = p.memory()
+	memory, err := p.Memory()
+	f.Memory = memory.Anonymous
 	return f, after, err
 }
 
 // used gives the CPU time of the API server, etcd and an arm's process.
-func (b *bench) used(p *process) (used [3]time.Duration, err error) {
-	for i, of := range []*process{b.place.cluster.apiServer, b.place.cluster.etcd, p} {
-		if used[i], err = of.cpu(); err != nil {
+func (b *bench) used(p *process.Process) (used [3]time.Duration, err error) {
+	for i, of := range []*process.Process{b.place.cluster.apiServer, b.place.cluster.etcd, p} {
+		usage, err := of.Usage()
+		if err != nil {
 			return used, err
 		}
+		used[i] = usage.CPU
 	}
 	return used, nil
 }
 
 // drive makes exchanges, and waits for both events of each.
-func (b *bench) drive(ctx context.Context, p *process, url string, s schedule) (*timeline, []time.Duration, error) {
+func (b *bench) drive(ctx context.Context, p *process.Process, url string, s load.Schedule) (*timeline, []time.Duration, error) {
 	b.begun++
 	t := b.peers.begin()
-	lateness, err := load(ctx, url, fmt.Sprintf("%d-", b.begun), s, jsonBody(bodyBytes), func(id string) {
+	senders := newLoad(ctx, url, fmt.Sprintf("%d-", b.begun), load.Body(bodyBytes), func(id string) {
 		t.sends(request, id, time.Now())
 	})
-	if err != nil {
+	outcome := load.Open(ctx, s, senders)
+	senders[0].Close()
+	if err := errors.Join(ctx.Err(), outcome.First); err != nil {
 		return nil, nil, err
 	}
-	want := 2 * s.count()
-	err = p.await(ctx, func() error {
+	want := 2 * s.Count()
+	err := p.Await(ctx, func() error {
 		arrived, odd := t.state()
 		if odd == nil && arrived < want {
 			return fmt.Errorf("%d of %d events have arrived", arrived, want)
 		}
 		return nil
-	}, arrivalLimit)
+	}, interval, arrivalLimit)
 	if err != nil {
 		return nil, nil, err
 	}
 	if _, odd := t.state(); odd != nil {
 		return nil, nil, odd
 	}
-	return t, lateness, nil
+	return t, outcome.Lateness, nil
 }
 
 func portOf(address string) string {

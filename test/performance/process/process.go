@@ -8,6 +8,7 @@ SPDX-License-Identifier: Apache-2.0
 package process
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os/exec"
@@ -54,8 +55,12 @@ func Start(c Command) (*Process, error) {
 // PID is the process's id.
 func (p *Process) PID() int { return p.command.Process.Pid }
 
-// Kill ends the process, and waits for its end. It may be called again.
+// Kill ends the process, and waits for its end. It may be called again, and on
+// nil.
 func (p *Process) Kill() {
+	if p == nil {
+		return
+	}
 	_ = p.command.Process.Kill()
 	<-p.ended
 }
@@ -63,15 +68,17 @@ func (p *Process) Kill() {
 // ErrEnded says that a process is gone.
 var ErrEnded = errors.New("ended")
 
-// Await repeats a check every interval until it succeeds. An error is ErrEnded,
-// or says that the process didn't come to it within the limit.
-func (p *Process) Await(check func() error, interval, limit time.Duration) error {
+// Await repeats a check every interval until it succeeds. Its error is ErrEnded,
+// that of ctx, or the check's last one after the limit.
+func (p *Process) Await(ctx context.Context, check func() error, interval, limit time.Duration) error {
 	for deadline := time.Now().Add(limit); ; {
 		err := check()
 		if err == nil {
 			return nil
 		}
 		select {
+		case <-ctx.Done():
+			return ctx.Err()
 		case <-p.ended:
 			return fmt.Errorf("%s %w: %s", p.command.Path, ErrEnded, p.said)
 		case <-time.After(interval):

@@ -6,6 +6,7 @@ SPDX-License-Identifier: Apache-2.0
 package process
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
@@ -25,13 +26,13 @@ func TestUsageGrowsWhileAProcessRuns(t *testing.T) {
 	}
 	defer p.Kill()
 	var before Usage
-	if err := p.Await(func() (err error) {
+	if err := p.Await(t.Context(), func() (err error) {
 		before, err = p.Usage()
 		return err
 	}, time.Millisecond, time.Minute); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.Await(func() error {
+	if err := p.Await(t.Context(), func() error {
 		now, err := p.Usage()
 		if since := now.Since(before); err == nil && (since.CPU <= 0 || since.User <= 0) {
 			return errors.New("it has not run")
@@ -54,8 +55,21 @@ func TestAwaitTellsTheLastWords(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = p.Await(func() error { return errors.New("not yet") }, time.Millisecond, time.Minute)
+	err = p.Await(t.Context(), func() error { return errors.New("not yet") }, time.Millisecond, time.Minute)
 	if want := "/bin/sh ended: no such argument\n"; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %q", err, want)
+	}
+}
+
+func TestAwaitEndsWithItsContext(t *testing.T) {
+	p, err := Start(Command{Path: "/bin/sh", Arguments: []string{"-c", "while :; do sleep 1; done"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Kill()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := p.Await(ctx, func() error { return errors.New("not yet") }, time.Hour, time.Hour); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
 	}
 }

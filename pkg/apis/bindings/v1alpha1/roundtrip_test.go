@@ -52,10 +52,10 @@ func TestDecodingKeepsUnknownFields(t *testing.T) {
 	}}`), &binding); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := binding.Spec.Unknown.Names(), []string{"rolout", "subject.nmae", "subject.selector.matchExpressions[0].operater"}; !slices.Equal(got, want) {
+	if got, want := binding.Spec.Unknown, (v1beta1.UnknownFields{"rolout", "subject.nmae", "subject.selector.matchExpressions[0].operater"}); !slices.Equal(got, want) {
 		t.Errorf("the specification doesn't know %v, want %v", got, want)
 	}
-	if got, want := binding.Spec.Logger.Unknown.Names(), []string{"sampling", "sink.ref.nmae"}; !slices.Equal(got, want) {
+	if got, want := binding.Spec.Logger.Unknown, (v1beta1.UnknownFields{"sampling", "sink.ref.nmae"}); !slices.Equal(got, want) {
 		t.Errorf("the logger doesn't know %v, want %v", got, want)
 	}
 }

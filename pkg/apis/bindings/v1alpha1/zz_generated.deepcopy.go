@@ -90,9 +90,7 @@ func (in *LoggerBindingSpec) DeepCopyInto(out *LoggerBindingSpec) {
 	if in.Unknown != nil {
 		in, out := &in.Unknown, &out.Unknown
 		*out = make(v1beta1.UnknownFields, len(*in))
-		for key, val := range *in {
-			(*out)[key] = *val.DeepCopy()
-		}
+		copy(*out, *in)
 	}
 	return
 }

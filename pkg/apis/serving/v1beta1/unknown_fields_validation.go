@@ -69,7 +69,7 @@ var loggerAdvice = map[string]string{
 // says of each what to write instead: by the advice, by the name that differs
 // only in case, or by the few names that there are.
 func (u UnknownFields) Validate(of reflect.Type, advice map[string]string) (errs *apis.FieldError) {
-	for _, path := range u.Names() {
+	for _, path := range u {
 		details, found := advice[path]
 		if !found {
 			details = adviceByName(of, path)
@@ -89,24 +89,39 @@ func adviceByName(of reflect.Type, path string) string {
 	parents := strings.Split(path, ".")
 	name := parents[len(parents)-1]
 	parents = parents[:len(parents)-1]
+	known, types := fieldsOf(of)
 	for _, parent := range parents {
 		parent, _, _ = strings.Cut(parent, "[")
-		fieldType, found := fieldNamed(of, parent)
-		if !found {
-			return general
-		}
-		if of, _ = structIn(fieldType); of == nil {
-			return general
-		}
+		known, types = fieldsOf(types[parent])
 	}
-	known := fieldNames(of)
 	for _, candidate := range known {
 		if strings.EqualFold(candidate, name) {
 			return fmt.Sprintf("write %s", candidate)
 		}
 	}
-	if len(parents) > 0 {
+	if len(parents) > 0 && len(known) > 0 {
 		return fmt.Sprintf("%s, there are %s", general, strings.Join(known, ", "))
 	}
 	return general
+}
+
+// fieldsOf returns the JSON names of a struct's fields in their order, and the
+// types of these fields. The struct may be behind a pointer or in a list. Any
+// other type has no fields.
+func fieldsOf(of reflect.Type) (names []string, types map[string]reflect.Type) {
+	for of != nil && (of.Kind() == reflect.Pointer || of.Kind() == reflect.Slice) {
+		of = of.Elem()
+	}
+	if of == nil || of.Kind() != reflect.Struct {
+		return nil, nil
+	}
+	types = make(map[string]reflect.Type)
+	// The fields of an inlined struct follow it.
+	for _, field := range reflect.VisibleFields(of) {
+		if name, _, _ := strings.Cut(field.Tag.Get("json"), ","); name != "" && name != "-" {
+			names = append(names, name)
+			types[name] = field.Type
+		}
+	}
+	return names, types
 }

@@ -129,9 +129,7 @@ func (in *InferenceServiceSpec) DeepCopyInto(out *InferenceServiceSpec) {
 	if in.Unknown != nil {
 		in, out := &in.Unknown, &out.Unknown
 		*out = make(UnknownFields, len(*in))
-		for key, val := range *in {
-			(*out)[key] = *val.DeepCopy()
-		}
+		copy(*out, *in)
 	}
 	return
 }
@@ -241,9 +239,7 @@ func (in *LoggerSpec) DeepCopyInto(out *LoggerSpec) {
 	if in.Unknown != nil {
 		in, out := &in.Unknown, &out.Unknown
 		*out = make(UnknownFields, len(*in))
-		for key, val := range *in {
-			(*out)[key] = *val.DeepCopy()
-		}
+		copy(*out, *in)
 	}
 	return
 }
@@ -362,9 +358,7 @@ func (in *PredictorSpec) DeepCopyInto(out *PredictorSpec) {
 	if in.Unknown != nil {
 		in, out := &in.Unknown, &out.Unknown
 		*out = make(UnknownFields, len(*in))
-		for key, val := range *in {
-			(*out)[key] = *val.DeepCopy()
-		}
+		copy(*out, *in)
 	}
 	return
 }
@@ -426,9 +420,7 @@ func (in UnknownFields) DeepCopyInto(out *UnknownFields) {
 	{
 		in := &in
 		*out = make(UnknownFields, len(*in))
-		for key, val := range *in {
-			(*out)[key] = *val.DeepCopy()
-		}
+		copy(*out, *in)
 		return
 	}
 }

@@ -9,11 +9,13 @@ import (
 	"context"
 	"encoding/pem"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -23,6 +25,8 @@ import (
 	"github.com/sidenote-dev/sidenote/internal/agent/ledger"
 	"github.com/sidenote-dev/sidenote/internal/agentconfig"
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
+	"github.com/sidenote-dev/sidenote/test/agenttest"
+	"github.com/sidenote-dev/sidenote/test/performance/process"
 )
 
 var owned = []metadata.Attribute{{Name: "owner", Value: "ml-ops"}, {Name: "team", Value: "KI-Plattform ü"}}
@@ -123,6 +127,40 @@ func TestEachEventIsLookedUp(t *testing.T) {
 		if got := header(t, item.Event).Get("Ce-Owner"); got != "ml-ops" {
 			t.Errorf("an event went on with the owner %q", got)
 		}
+	}
+}
+
+func TestTheEventsOfAnExchangeAreEnriched(t *testing.T) {
+	model := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) }))
+	defer model.Close()
+	sink := agenttest.NewSink(t)
+	addresses, err := process.FreeAddresses(2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := func(address string) string { return address[strings.LastIndex(address, ":")+1:] }
+	line := []string{
+		"--port=" + port(addresses[0]), "--admin-port=" + port(addresses[1]), "--target=" + model.URL, "--sink=" + sink.URL,
+		"--content-mode=binary", "--source=m", "--inference-service=m", "--namespace=n", "--log-level=error",
+	}
+	environment := map[string]string{"LOOKUP": "constant", "LOOKUP_CONSTANT": "owner=ml-ops"}
+	signals, ended := make(chan os.Signal, 1), make(chan error, 1)
+	go func() { ended <- run(line, func(name string) string { return environment[name] }, signals) }()
+	agenttest.Eventually(t, "a response of the model", func() bool {
+		response, err := http.Post("http://"+addresses[0]+"/v1/models/m:predict", "application/json", strings.NewReader(`{}`))
+		if err != nil {
+			return false
+		}
+		return response.Body.Close() == nil
+	})
+	for _, sent := range sink.Await(2) {
+		if owner := sent.Attribute("owner"); owner != "ml-ops" {
+			t.Errorf("the event %s has the owner %q", sent.Type(), owner)
+		}
+	}
+	signals <- os.Interrupt
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }
 
