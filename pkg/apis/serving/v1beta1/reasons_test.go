@@ -18,7 +18,7 @@ import (
 func source(t *testing.T) string {
 	t.Helper()
 	var all strings.Builder
-	for _, pattern := range []string{"*.go", "../../../reconciler/inferenceservice/*.go"} {
+	for _, pattern := range []string{"*.go", "../../../../internal/reconciler/inferenceservice/*.go"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil || len(files) == 0 {
 			t.Fatalf("%s: %v, %d files", pattern, err, len(files))
