@@ -68,7 +68,7 @@ func (p *Paths) Add(text string) error {
 		return err
 	}
 	if len(p.written) == MaxPatterns {
-		return fmt.Errorf("more than %d patterns: write fewer, with * for any run of characters", MaxPatterns)
+		return fmt.Errorf("more than %d patterns: write fewer, with * for any characters", MaxPatterns)
 	}
 	p.written = append(p.written, text)
 	if excluded, ok := strings.CutPrefix(text, exclude); ok {
@@ -89,13 +89,13 @@ func ValidatePattern(text string) error {
 	case len(text) > MaxPatternBytes:
 		return fmt.Errorf("the pattern has %d bytes: write at most %d", len(text), MaxPatternBytes)
 	case !strings.HasPrefix(path, "/") && !strings.HasPrefix(path, wildcard.Any):
-		return errors.New("is no pattern of a path: begin it with / or *, after a ! for what is not inference, as in /v1/models/*:predict")
+		return errors.New("invalid pattern: must begin with / or *, or with ! and then one of them, such as /v1/models/*:predict")
 	case !utf8.ValidString(path) || strings.ContainsFunc(path, unicode.IsControl):
-		return errors.New("is no pattern of a path: write it in printable characters")
+		return errors.New("invalid pattern: must have printable characters only")
 	case strings.ContainsAny(path, "?#"):
 		return errors.New("only the path is matched: leave out the query")
 	case strings.Contains(path, "%"):
-		return errors.New("a path is matched as it reads without percent-encoding: write the character itself")
+		return errors.New("a pattern is compared with the path after percent-decoding: write the character itself")
 	default:
 		return nil
 	}

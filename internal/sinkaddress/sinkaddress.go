@@ -19,7 +19,7 @@ import (
 // What is wrong with a URL. None of them quotes it: a query may be a secret.
 var (
 	ErrNoURL    = errors.New("it is not an absolute http or https URL")
-	ErrUser     = errors.New("it holds credentials")
+	ErrUser     = errors.New("it contains credentials")
 	ErrFragment = errors.New("it has a fragment, which is never sent")
 )
 

@@ -49,7 +49,7 @@ type Metrics struct {
 // Validate says what is wrong, and what to write.
 func (m Metrics) Validate() error {
 	if m.Interval != 0 && m.Interval < MinInterval {
-		return fmt.Errorf("an export interval of %s is too short: write at least %s, or 0s for the exporter's own", m.Interval, MinInterval)
+		return fmt.Errorf("invalid export interval %s: must be at least %s, or 0s for the exporter's default", m.Interval, MinInterval)
 	}
 	return validate(m.Protocol, m.Endpoint, []Protocol{None, Prometheus, GRPC, HTTPProtobuf})
 }
@@ -67,7 +67,7 @@ type Traces struct {
 // Validate says what is wrong, and what to write.
 func (t Traces) Validate() error {
 	if !(t.SamplingRate >= 0 && t.SamplingRate <= 1) {
-		return fmt.Errorf("a sampling rate of %s is none: write a number from 0 to 1", strconv.FormatFloat(t.SamplingRate, 'g', -1, 64))
+		return fmt.Errorf("invalid sampling rate %s: must be 0 to 1", strconv.FormatFloat(t.SamplingRate, 'g', -1, 64))
 	}
 	return validate(t.Protocol, t.Endpoint, []Protocol{None, GRPC, HTTPProtobuf, Stdout})
 }
@@ -80,11 +80,11 @@ func (t Traces) On() bool {
 // validate never quotes an endpoint, which may hold a secret.
 func validate(protocol Protocol, endpoint string, protocols []Protocol) error {
 	if protocol != "" && !slices.Contains(protocols, protocol) {
-		return fmt.Errorf("%q is no protocol: write one of %s", protocol, list(protocols))
+		return fmt.Errorf("invalid protocol %q: must be one of %s", protocol, list(protocols))
 	}
 	if protocol != GRPC && protocol != HTTPProtobuf {
 		if endpoint != "" {
-			return errors.New("an endpoint is only for the protocols grpc and http/protobuf: leave it out")
+			return errors.New("only the protocols grpc and http/protobuf have an endpoint: remove it")
 		}
 		return nil
 	}
@@ -93,9 +93,9 @@ func validate(protocol Protocol, endpoint string, protocols []Protocol) error {
 	case err != nil, parsed.Hostname() == "", parsed.Scheme != "http" && parsed.Scheme != "https", !validPort(parsed.Port()):
 		return fmt.Errorf("the protocol %s needs the endpoint of a collector: write http://host:port", protocol)
 	case parsed.User != nil, parsed.RawQuery != "", parsed.Fragment != "":
-		return errors.New("an endpoint has no user, query or fragment: leave them out")
+		return errors.New("invalid endpoint: must not have a user, a query or a fragment")
 	case protocol == GRPC && strings.Trim(parsed.Path, "/") != "":
-		return errors.New("an endpoint for grpc has no path: write http://host:port")
+		return errors.New("invalid endpoint for grpc: must not have a path, write http://host:port")
 	}
 	return nil
 }

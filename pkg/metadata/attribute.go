@@ -40,7 +40,7 @@ type Attribute struct {
 // CloudEvents does) and mean nothing yet, neither to CloudEvents nor to us.
 func ValidateName(name string) error {
 	if !validName.MatchString(name) {
-		return fmt.Errorf("%q is not a valid attribute name: write 1 to %d characters a-z and 0-9, a letter first", name, MaxNameLength)
+		return fmt.Errorf("%q is not a valid attribute name: write 1 to %d characters a-z and 0-9, beginning with a letter", name, MaxNameLength)
 	}
 	if Reserved(name) {
 		return fmt.Errorf("%q is a reserved attribute name: CloudEvents, Knative or the event itself uses it", name)
@@ -61,10 +61,10 @@ func ValidateValue(value string) error {
 	}
 	for _, r := range value {
 		if r <= 0x1f || (r >= 0x7f && r <= 0x9f) {
-			return fmt.Errorf("the value holds the control character %U, which CloudEvents forbids: write it on one line of printable text", r)
+			return fmt.Errorf("the value contains the control character %U, which CloudEvents forbids: write it on one line of printable text", r)
 		}
 		if (r >= 0xfdd0 && r <= 0xfdef) || r&0xfffe == 0xfffe {
-			return fmt.Errorf("the value holds the noncharacter %U, which CloudEvents forbids", r)
+			return fmt.Errorf("the value contains the noncharacter %U, which CloudEvents forbids", r)
 		}
 	}
 	return nil

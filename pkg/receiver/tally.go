@@ -41,7 +41,7 @@ var sequencePattern = regexp.MustCompile(`^[0-9]{1,19}$`)
 
 // ErrNoAgent says that an event has no agentinstance and agentsequence: it is
 // none of an agent's.
-var ErrNoAgent = errors.New("the event is none of an agent's")
+var ErrNoAgent = errors.New("the event is not from an agent")
 
 // Options bound a Tally.
 type Options struct {
@@ -96,11 +96,11 @@ func (t *Tally) Receive(e event.Event) error {
 		return ErrNoAgent
 	}
 	if !sequencePattern.MatchString(text) {
-		return fmt.Errorf("the event %s has no number as its agentsequence", e.ID())
+		return fmt.Errorf("invalid agentsequence of the event %s: must be a number", e.ID())
 	}
 	sequence, err := strconv.ParseUint(text, 10, 64)
 	if err != nil || sequence == 0 {
-		return fmt.Errorf("the event %s has no place as its agentsequence: it counts from 1", e.ID())
+		return fmt.Errorf("invalid agentsequence of the event %s: must be at least 1", e.ID())
 	}
 	if len(e.Source())+len(instance) > maxNameBytes {
 		return fmt.Errorf("the event %s has a source and an agentinstance of more than %d bytes", e.ID(), maxNameBytes)
@@ -125,7 +125,7 @@ func readStatement(e event.Event, name Stream, sequence uint64) (*ledger.Stateme
 		return nil, fmt.Errorf("reading its data: %w", err)
 	}
 	if statement.AgentInstance != name.AgentInstance || statement.Sequence != sequence {
-		return nil, errors.New("its data is of another event")
+		return nil, errors.New("its data belongs to another event")
 	}
 	return statement, nil
 }
@@ -144,7 +144,7 @@ func (t *Tally) add(name Stream, sequence uint64, statement *ledger.Statement) e
 	case statement == nil:
 		return nil
 	case s.statement != nil && s.statement.Sink != statement.Sink:
-		return fmt.Errorf("the ledger of %s is that of the sink %q, and was that of %q: have a tally for each sink", name, statement.Sink, s.statement.Sink)
+		return fmt.Errorf("the ledger of %s is for the sink %q, an earlier one was for %q: use one tally for each sink", name, statement.Sink, s.statement.Sink)
 	case s.statement == nil || s.statement.Sequence < statement.Sequence:
 		s.statement = statement
 	}
