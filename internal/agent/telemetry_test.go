@@ -399,7 +399,7 @@ func TestADeadCollectorChangesNothing(t *testing.T) {
 					t.Errorf("the ledger says %+v", s)
 				}
 				r.kill()
-				if gaveUp := strings.Contains(r.logs.String(), "the collector took too long"); what == "hanging" && !gaveUp {
+				if gaveUp := strings.Contains(r.logs.String(), "the collector did not respond in time"); what == "hanging" && !gaveUp {
 					t.Errorf("the agent's end waited for a collector that hangs: %s", r.logs)
 				}
 				agenttest.Eventually(t, "the failures are counted and logged", func() bool {
