@@ -98,7 +98,7 @@ func (r *Reconciler) applyConfigMaps(ctx context.Context, is *v1beta1.InferenceS
 		updated, err := r.applyConfigMap(ctx, change)
 		if updated && change.UpdatedReason != "" {
 			controller.GetEventRecorder(ctx).Eventf(is, corev1.EventTypeNormal, change.UpdatedReason,
-				"Updated ConfigMap %q: running agents pick it up within some two minutes", change.Desired.Name)
+				"Updated ConfigMap %q: running agents read it within about two minutes", change.Desired.Name)
 		}
 		if err != nil {
 			failures[change.Condition] = errors.Join(failures[change.Condition], err)

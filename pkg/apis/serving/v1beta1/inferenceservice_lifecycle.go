@@ -108,9 +108,9 @@ func (s *InferenceServiceStatus) PropagateService(component ComponentType, servi
 	ready := service.Status.GetCondition(apis.ConditionReady)
 	switch {
 	case service.Generation != service.Status.ObservedGeneration:
-		manager.MarkUnknown(PredictorReady, "OutOfDate", "Knative Serving has not yet seen the latest change")
+		manager.MarkUnknown(PredictorReady, "OutOfDate", "Knative Serving has not yet processed the latest change")
 	case ready == nil:
-		manager.MarkUnknown(PredictorReady, "Deploying", "Knative Serving has not yet said anything")
+		manager.MarkUnknown(PredictorReady, "Deploying", "Knative Serving has not yet reported a status")
 	case ready.Status == corev1.ConditionTrue:
 		manager.MarkTrue(PredictorReady)
 	case ready.Status == corev1.ConditionFalse:
@@ -207,7 +207,7 @@ func (s *InferenceServiceStatus) MarkMetadata(missing, denied, stays []string) {
 		return
 	}
 	conditionSet.Manage(s).MarkFalse(MetadataReady, "AnnotationMissing",
-		"listed, but not on the object: %s; events go without the attribute until it is there", strings.Join(missing, ", "))
+		"listed, but not on the object: %s; events lack the attribute until it is added", strings.Join(missing, ", "))
 }
 
 // MarkMetadataNotWritten says why running agents don't get the metadata.
@@ -245,5 +245,5 @@ func (s *InferenceServiceStatus) MarkAgentCurrent() {
 // MarkAgentBehind says what a new template would have otherwise.
 func (s *InferenceServiceStatus) MarkAgentBehind(differences []string) {
 	conditionSet.Manage(s).MarkFalse(AgentCurrent, "Behind",
-		"the template keeps an older %s: the next change of the specification brings the new one", strings.Join(differences, ", "))
+		"the template keeps an older %s: the next change of the specification applies the new one", strings.Join(differences, ", "))
 }

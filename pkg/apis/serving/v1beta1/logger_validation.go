@@ -81,7 +81,7 @@ func (s *LoggerSpec) validateMaxPayloadBytes(agent *config.Agent) *apis.FieldErr
 		return apis.ErrOutOfBoundsValue(*s.MaxPayloadBytes, 1, GreatestMaxPayloadBytes, field)
 	case *s.MaxPayloadBytes > agent.MostPayloadBytes():
 		return apis.ErrInvalidValue(*s.MaxPayloadBytes, field, fmt.Sprintf(
-			"the agent holds %d bytes in all: write at most half of that, or a higher memory limit in spec.predictor.logger.resources.limits.memory", agent.BufferBytes))
+			"the agent's buffer-bytes is %d: write at most half of that, or a higher memory limit in spec.predictor.logger.resources.limits.memory", agent.BufferBytes))
 	}
 	return nil
 }
@@ -89,7 +89,7 @@ func (s *LoggerSpec) validateMaxPayloadBytes(agent *config.Agent) *apis.FieldErr
 func (s *LoggerSpec) validateSink(ctx context.Context) *apis.FieldError {
 	if s.Sink != nil && s.URL != nil {
 		errs := apis.ErrMultipleOneOf("sink", "url")
-		errs.Details = "both say where events go: remove one of them"
+		errs.Details = "both specify the sink: remove one of them"
 		return errs
 	}
 	if s.Sink != nil {
@@ -120,7 +120,7 @@ func validateAudience(destination *duckv1.Destination, allowed []string) *apis.F
 		return nil
 	}
 	return apis.ErrInvalidValue(*audience, "audience", fmt.Sprintf(
-		"the sink gets a token for its own audience only: remove it, or have the audience listed in allowed-audiences of Sidenote's ConfigMap %s", config.LoggerConfigName))
+		"the sink gets a token for its own audience only: remove it, or add the audience to allowed-audiences of Sidenote's ConfigMap %s", config.LoggerConfigName))
 }
 
 func validateEndpoint(endpoint *apis.URL, field string) *apis.FieldError {
@@ -131,7 +131,7 @@ func validateEndpoint(endpoint *apis.URL, field string) *apis.FieldError {
 		return err
 	}
 	if (endpoint.Scheme != "http" && endpoint.Scheme != "https") || endpoint.Host == "" {
-		return apis.ErrInvalidValue(endpoint.URL().Redacted(), field, "write an absolute URL with http or https, as http://name.namespace.svc.cluster.local/path")
+		return apis.ErrInvalidValue(endpoint.URL().Redacted(), field, "write an absolute URL with http or https, such as http://name.namespace.svc.cluster.local/path")
 	}
 	return nil
 }
@@ -147,7 +147,7 @@ func validateSendable(url *apis.URL, field string) *apis.FieldError {
 		return apis.ErrInvalidValue(url.URL().Redacted(), field, "a fragment is never sent: remove it")
 	}
 	if url.User != nil {
-		return apis.ErrInvalidValue(url.URL().Redacted(), field, "a URL with credentials would stand in every pod's arguments: remove them")
+		return apis.ErrInvalidValue(url.URL().Redacted(), field, "credentials in a URL would be visible in every pod's arguments: remove them")
 	}
 	return nil
 }
@@ -177,7 +177,7 @@ func (s *LoggerSpec) validatePaths() (errs *apis.FieldError) {
 		errs = errs.Also(&apis.FieldError{
 			Message: fmt.Sprintf("%d patterns listed: at most %d can be", len(s.Paths), inference.MaxPatterns),
 			Paths:   []string{"paths"},
-			Details: "write fewer, with * for any run of characters",
+			Details: "write fewer, with * for any characters",
 		})
 	}
 	return errs
@@ -280,7 +280,7 @@ func (is *InferenceService) validateSinkIsNotSelf() (errs *apis.FieldError) {
 	}
 	refuse := func(who, path string) {
 		errs = errs.Also(&apis.FieldError{
-			Message: who + " is the service itself, which would be fed its own events for ever",
+			Message: who + " is the service itself, which would receive its own events without end",
 			Paths:   []string{path + ".ref"},
 			Details: "name another sink",
 		})

@@ -20,8 +20,8 @@ const (
 
 // specAdvice says what to write instead of a field of spec.
 var specAdvice = map[string]string{
-	"transformer": "not supported yet: remove it, only a predictor with containers is",
-	"explainer":   "not supported yet: remove it, only a predictor with containers is",
+	"transformer": "not supported yet: remove it, only a predictor with containers is supported",
+	"explainer":   "not supported yet: remove it, only a predictor with containers is supported",
 	"containers":  "write it under spec.predictor",
 	"logger":      "write it under spec.predictor",
 	"default":     "v1alpha2 is not supported: write spec.predictor",
@@ -42,7 +42,7 @@ var predictorAdvice = map[string]string{
 	"minScale":             "write minReplicas",
 	"maxScale":             "write maxReplicas",
 	"image":                "write it under spec.predictor.containers[0]",
-	"storageUri":           "not supported yet: let the container bring its model, in its image or a volume",
+	"storageUri":           "not supported yet: put the model into the container's image or a volume",
 	"custom":               "v1alpha2 is not supported: write spec.predictor.containers",
 	"model":                adviceContainers,
 	"sklearn":              adviceContainers,
@@ -108,7 +108,7 @@ func adviceByName(of reflect.Type, path string) string {
 		}
 	}
 	if len(parents) > 0 {
-		return fmt.Sprintf("%s, there are %s", general, strings.Join(known, ", "))
+		return fmt.Sprintf("%s, known fields are %s", general, strings.Join(known, ", "))
 	}
 	return general
 }
