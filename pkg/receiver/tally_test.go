@@ -167,7 +167,7 @@ func TestWhatCantBeCountedIsSaid(t *testing.T) {
 func TestTwoSinksInOneTallyAreNoticed(t *testing.T) {
 	tally := NewTally(Options{})
 	receive(t, tally, telling(t, model, ledger.Statement{Sink: "default", Sequence: 1}))
-	if err := tally.Receive(telling(t, model, ledger.Statement{Sink: "audit", Sequence: 2})); err == nil || !strings.Contains(err.Error(), "have a tally for each sink") {
+	if err := tally.Receive(telling(t, model, ledger.Statement{Sink: "audit", Sequence: 2})); err == nil || !strings.Contains(err.Error(), "use one tally for each sink") {
 		t.Errorf("got %v", err)
 	}
 }
