@@ -25,14 +25,13 @@ const (
 	deadLetterName = "dead-letter"
 )
 
-// Sink is where events go.
+// Sink is the configuration of one receiver of events.
 type Sink struct {
 	// Name is unique among an agent's sinks.
 	Name string
-	// URL is nil for the standard output, and may be where AddressFile says it.
+	// URL is nil for the standard output. With an AddressFile it may be nil, too.
 	URL *url.URL
-	// AddressFile says where the sink is while the agent runs, in the place of
-	// URL.
+	// AddressFile is a file with the sink's current address, which replaces URL.
 	AddressFile string
 	// CACerts is a PEM bundle; CACertsFile the path of one.
 	CACerts, CACertsFile string
@@ -40,8 +39,8 @@ type Sink struct {
 	CACertsDir string
 	// TokenFile has a bearer token for the sink.
 	TokenFile string
-	// TokenAudience is that of the token, where it goes only to a sink whose
-	// AddressFile asks for it.
+	// TokenAudience is the token's audience. With an AddressFile, the token is
+	// sent only while the file has this audience.
 	TokenAudience string
 
 	// Schedule says how often and when a failed event is tried again.
@@ -50,21 +49,21 @@ type Sink struct {
 	Timeout time.Duration
 	// RetryAfterMax caps a Retry-After; 0 ignores it.
 	RetryAfterMax *time.Duration
-	// DeadLetter is where events go that the sink doesn't take, or nil.
+	// DeadLetter receives the events that the sink doesn't accept. It may be nil.
 	DeadLetter *Sink
-	// Spool keeps what waits for the sink on a disk, or is nil.
+	// Spool keeps waiting events on a disk. It may be nil.
 	Spool *Spool
 }
 
-// Spool is where a sink's overflow of events is kept.
+// Spool is the configuration of a sink's events on a disk.
 type Spool struct {
 	// Directory is the sink's own.
 	Directory string
-	// Bytes is the most that its files may take.
+	// Bytes is the upper bound of the size of its files.
 	Bytes int64
-	// DropNewest says that a full spool drops new events, and not the oldest.
+	// DropNewest makes a full spool drop new events instead of the oldest.
 	DropNewest bool
-	// Sync has what is spooled survive a loss of power.
+	// Sync makes spooled events survive a power loss.
 	Sync bool
 }
 
@@ -106,7 +105,7 @@ var anySinkArguments = []argument[Config]{
 		optional(func(c *Config) **bool { return &c.AllowLoopbackSinks }, boolean)},
 }
 
-// deliveryArguments say what happens to events that a sink doesn't take.
+// deliveryArguments are retries, dead letters and the spool.
 var deliveryArguments = slices.Concat([]argument[Sink]{
 	{"retry", "COUNT", fmt.Sprintf("number of attempts after the first, at most %d. Without it, as many as fit into %s", MaxRetries, EventDeadline),
 		optional(func(s *Sink) **int { return &s.Schedule.Retries }, integer("count", 0, MaxRetries))},

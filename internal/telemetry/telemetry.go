@@ -3,10 +3,9 @@ Copyright 2026 The Sidenote Authors
 SPDX-License-Identifier: Apache-2.0
 */
 
-// Package telemetry says how an agent may be told to export its metrics and
-// traces, with the words of Knative's ConfigMap config-observability. It is
-// pure, and the one place that knows: the webhook refuses by it, the reconciler
-// writes by it, and the agent checks its arguments by it.
+// Package telemetry has the settings of an agent's export of metrics and traces,
+// with the names of Knative's ConfigMap config-observability. It is pure.
+// Webhook, reconciler and agent all validate with it.
 package telemetry
 
 import (
@@ -28,9 +27,9 @@ const (
 	None         Protocol = "none"
 	GRPC         Protocol = "grpc"
 	HTTPProtobuf Protocol = "http/protobuf"
-	// Prometheus is for metrics alone: they are served, not sent.
+	// Prometheus is for metrics only. They are served, not sent.
 	Prometheus Protocol = "prometheus"
-	// Stdout is for traces alone.
+	// Stdout is for traces only.
 	Stdout Protocol = "stdout"
 )
 
@@ -40,7 +39,7 @@ const MinInterval = time.Second
 // Metrics is how metrics are exported. The zero value leaves it to the agent.
 type Metrics struct {
 	Protocol Protocol `json:"protocol,omitempty"`
-	// Endpoint is where a collector is, for GRPC and HTTPProtobuf alone.
+	// Endpoint is the URL of the collector. Only GRPC and HTTPProtobuf have one.
 	Endpoint string `json:"endpoint,omitempty"`
 	// Interval is the time between two exports; 0 is the exporter's own, 60 s.
 	Interval time.Duration `json:"interval,omitempty"`
@@ -57,7 +56,7 @@ func (m Metrics) Validate() error {
 // Traces is how traces are exported. The zero value is that none are.
 type Traces struct {
 	Protocol Protocol `json:"protocol,omitempty"`
-	// Endpoint is where a collector is, for GRPC and HTTPProtobuf alone.
+	// Endpoint is the URL of the collector. Only GRPC and HTTPProtobuf have one.
 	Endpoint string `json:"endpoint,omitempty"`
 	// SamplingRate is the share of exchanges without a trace of the client's
 	// that begin one, from 0 to 1.
@@ -116,8 +115,8 @@ func list(protocols []Protocol) string {
 	return strings.Join(names, ", ")
 }
 
-// EndpointURL gives an endpoint as a URL: one without a scheme is reached by
-// TLS, as in all of Knative.
+// EndpointURL returns an endpoint as a URL. Without a scheme it uses TLS, as in
+// all of Knative.
 func EndpointURL(endpoint string) string {
 	if endpoint != "" && !strings.Contains(endpoint, "://") {
 		return "https://" + endpoint

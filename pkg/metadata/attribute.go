@@ -36,8 +36,8 @@ type Attribute struct {
 }
 
 // ValidateName says why a name can't be that of a metadata attribute: it must
-// match ^[a-z][a-z0-9]{0,19}$ (Knative Trigger filters take no more than
-// CloudEvents does) and mean nothing yet, neither to CloudEvents nor to us.
+// match ^[a-z][a-z0-9]{0,19}$ (Knative's Trigger filters accept no other names)
+// and must not be reserved by CloudEvents, by Knative or by us.
 func ValidateName(name string) error {
 	if !validName.MatchString(name) {
 		return fmt.Errorf("%q is not a valid attribute name: write 1 to %d characters a-z and 0-9, beginning with a letter", name, MaxNameLength)
@@ -97,8 +97,8 @@ func Validate(attributes []Attribute) error {
 	return nil
 }
 
-// Accept gives the attributes that can go out together, and says why each of
-// the others can't. Earlier ones take precedence.
+// Accept returns the attributes that an event can carry together, and for each
+// of the others the reason why not. Earlier ones take precedence.
 func Accept(attributes []Attribute) (accepted []Attribute, refused []error) {
 	if Validate(attributes) == nil {
 		return attributes, nil

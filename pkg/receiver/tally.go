@@ -39,15 +39,15 @@ const (
 
 var sequencePattern = regexp.MustCompile(`^[0-9]{1,19}$`)
 
-// ErrNoAgent says that an event has no agentinstance and agentsequence: it is
-// none of an agent's.
+// ErrNoAgent says that an event is not from an agent: it has no agentinstance
+// and agentsequence.
 var ErrNoAgent = errors.New("the event is not from an agent")
 
 // Options bound a Tally.
 type Options struct {
 	// MaxStreams is how many streams are remembered. The one that was quiet for
-	// longest is forgotten first; what comes of it later begins anew, with all
-	// before it missing. 0 is DefaultMaxStreams.
+	// longest is forgotten first. If it has a later event, it begins anew, and all
+	// earlier events count as missing. 0 is DefaultMaxStreams.
 	MaxStreams int
 	// MaxRanges is how many ranges of missing events are remembered of each
 	// stream, 16 bytes each. 0 is DefaultMaxRanges.
@@ -57,8 +57,8 @@ type Options struct {
 	OnForget func(Report)
 }
 
-// Tally counts what came of each stream, and so what didn't. It is safe for
-// concurrent use, and holds nothing of the events themselves.
+// Tally counts the events of each stream that arrived, and those that are
+// missing. It is safe for concurrent use, and keeps nothing of the events.
 type Tally struct {
 	options Options
 
@@ -75,7 +75,7 @@ type stream struct {
 	statement *ledger.Statement
 }
 
-// NewTally gives a tally of nothing.
+// NewTally returns an empty tally.
 func NewTally(options Options) *Tally {
 	if options.MaxStreams <= 0 {
 		options.MaxStreams = DefaultMaxStreams
@@ -130,7 +130,7 @@ func readStatement(e event.Event, name Stream, sequence uint64) (*ledger.Stateme
 	return statement, nil
 }
 
-// Add takes a number of a stream, for whoever has no event at hand.
+// Add counts a number of a stream, for a caller that doesn't have the event.
 func (t *Tally) Add(name Stream, sequence uint64) {
 	_ = t.add(name, sequence, nil)
 }
