@@ -404,7 +404,7 @@ func TestADeadCollectorChangesNothing(t *testing.T) {
 				}
 				agenttest.Eventually(t, "the failures are counted and logged", func() bool {
 					failures := r.agent.exports.Failures()
-					return failures["metrics"] > 0 && failures["traces"] > 0 && strings.Contains(r.logs.String(), "an export was not taken")
+					return failures["metrics"] > 0 && failures["traces"] > 0 && strings.Contains(r.logs.String(), "the collector did not accept an export")
 				})
 			})
 		}

@@ -139,7 +139,7 @@ func observeState(meter metric.Meter, state func() State) error {
 	_, err := meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		var now State
 		if place := panics.Catch(func() { now = state() }); place != "" {
-			return fmt.Errorf("reading the agent's state: panic at %s", place)
+			return fmt.Errorf("reading the agent's state: a panic at %s", place)
 		}
 		for _, sink := range now.Sinks {
 			name := attribute.String("sink", sink.Name)
