@@ -199,10 +199,10 @@ func (a *Agent) parts(failed chan<- error) []*part {
 		spools.run = append(spools.run, sink.RunSpool)
 	}
 	// Only the standard output can't be cut off.
-	sinks.most, sinks.late = lastAttempts, "an attempt to deliver an event is still under way"
+	sinks.most, sinks.late = lastAttempts, "an attempt to deliver an event is still in flight"
 	// An event may be dropped from now on while a spool still reads its data.
 	sinks.end = a.budget.StopReuse
-	spools.most, spools.late = lastSpooling, "a spool's disk does not answer"
+	spools.most, spools.late = lastSpooling, "a spool's disk does not respond"
 	return []*part{
 		{end: a.endTelemetry},
 		{end: a.closeConnections},

@@ -53,10 +53,10 @@ func (a *Agent) drain(signals <-chan os.Signal) {
 		deliveryTimeout: a.drainTimeout,
 	}
 	if !end.exchanges(ctx) {
-		a.logger.Warn("exchanges were still under way at the second signal", zap.Int64("active", a.handler.Active()))
+		a.logger.Warn("exchanges were still in flight at the second signal", zap.Int64("active", a.handler.Active()))
 		return
 	}
-	a.logger.Info("exchanges are over: what is left is delivered", zap.Duration("atMost", a.drainTimeout))
+	a.logger.Info("all exchanges have ended: delivering the remaining events", zap.Duration("atMost", a.drainTimeout))
 	end.delivery(ctx)
 }
 

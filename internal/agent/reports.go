@@ -22,7 +22,7 @@ const exitPanic = 3
 func (a *Agent) panics() panics.Handler {
 	return panics.Handler{
 		OnEvent: func(place panics.Place) {
-			a.logger.Error("a panic: its event is counted as dropped for invalid", zap.String("place", string(place)))
+			a.logger.Error("a panic while processing an event: the event is dropped for invalid", zap.String("place", string(place)))
 		},
 		OnAgent: func(place panics.Place) {
 			a.logger.Error("a panic ends the agent", zap.String("place", string(place)))
@@ -34,19 +34,19 @@ func (a *Agent) panics() panics.Handler {
 func (a *Agent) unanswered(class proxy.ErrorClass) {
 	a.metrics.Unanswered(string(class))
 	if class != proxy.ErrorCanceled {
-		a.logger.Warn("the model gave no answer", zap.String("cause", string(class)))
+		a.logger.Warn("no response from the model", zap.String("cause", string(class)))
 	}
 }
 
 func (a *Agent) logNotStarted(failures int32) {
-	a.logger.Warn("the model has not started: its startup probe has reached its failureThreshold; the agent goes on probing",
+	a.logger.Warn("the model has not started: its startup probe has reached its failureThreshold; the agent keeps probing",
 		zap.Int32("failures", failures))
 }
 
 // refused counts an exchange that there was no room for.
 func (a *Agent) refused() {
 	a.pipeline.Skips().Skip(ledger.SkipOverload)
-	a.logger.Warn("an exchange was refused: max-exchanges are under way", zap.Int64("active", a.handler.Active()))
+	a.logger.Warn("refused a request: max-exchanges exchanges are in flight", zap.Int64("active", a.handler.Active()))
 }
 
 func (a *Agent) logReadiness(ready bool) {

@@ -110,21 +110,21 @@ func (a *Agent) newSender(given *agentconfig.Config, sink agentconfig.Sink) (*de
 		AllowLoopback: allowLoopback,
 		Panics:        a.panics(),
 		OnRefused: func(class delivery.AddressClass) {
-			log.Warn("events are dropped: the sink's name leads to an address that no sink may have", zap.String("class", string(class)))
+			log.Warn("events are dropped: the sink's name resolves to a forbidden address", zap.String("class", string(class)))
 		},
 		OnTrustFailure: func(err error) {
-			log.Warn("the certificates that are trusted stay those read before", zap.Error(err))
+			log.Warn("can't read the certificates: the earlier ones remain in use", zap.Error(err))
 		},
 		OnMoved: func(where *url.URL) {
 			if where == nil {
-				log.Warn("events are dropped: the sink has no address now")
+				log.Warn("events are dropped: the sink has no address")
 				return
 			}
-			log.Info("events go to the sink's present address", zap.String("host", where.Host))
+			log.Info("sending events to the sink's current address", zap.String("host", where.Host))
 			keepsToken(where)
 		},
 		OnAddressFailure: func(err error) {
-			log.Warn("the sink's address file can't be used: the last good address stays in force", zap.Error(err))
+			log.Warn("invalid address file of the sink: the last valid address remains in use", zap.Error(err))
 		},
 	})
 	if err != nil {

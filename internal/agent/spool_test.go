@@ -512,7 +512,7 @@ func TestADiskThatHangsHoldsUpNothing(t *testing.T) {
 	if held := s.Dropped[ledger.ReasonShutdown]; held == 0 || held >= uint64(n) || s.Delivered+held != uint64(n+live) || s.Pending != 0 {
 		t.Errorf("the ledger says %+v", s)
 	}
-	if !strings.Contains(r.Logs.String(), "a spool's disk does not answer") {
+	if !strings.Contains(r.Logs.String(), "a spool's disk does not respond") {
 		t.Error("the log doesn't say so")
 	}
 }

@@ -56,7 +56,7 @@ func (a *Agent) spoolOptions(given *agentconfig.Config, sink agentconfig.Sink) *
 			return lease.Release, lease.Grow(bytes)
 		},
 		OnFailing: func(failure delivery.SpoolFailure, err error) {
-			log.Warn("the spool fails: events that wait for the sink are in memory only", zap.String("class", string(failure)), zap.Error(err))
+			log.Warn("the spool fails: waiting events are in memory only", zap.String("class", string(failure)), zap.Error(err))
 		},
 		OnRecovered: func() { log.Info("the spool works again") },
 	}

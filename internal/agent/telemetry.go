@@ -42,7 +42,7 @@ const (
 // them. Where an exporter can't be made the agent serves without.
 func (a *Agent) setUpTelemetry(given *agentconfig.Config, environment Environment) error {
 	a.exports = export.New(func(signal export.Signal, cause string) {
-		a.logger.Warn("an export was not taken by its collector", zap.String("signal", string(signal)), zap.String("cause", cause))
+		a.logger.Warn("the collector did not accept an export", zap.String("signal", string(signal)), zap.String("cause", cause))
 	})
 	without := func(signal export.Signal, err error) {
 		if err != nil {
@@ -129,7 +129,7 @@ func (a *Agent) endTelemetry() {
 		group.Go(func() { _ = a.spans.Shutdown(ctx) })
 	}
 	if !waitFor(&group, lastExports) {
-		a.logger.Warn("the last metrics or spans are not exported: the collector took too long")
+		a.logger.Warn("the last metrics or spans were not exported: the collector did not respond in time")
 	}
 	a.exports.End()
 }

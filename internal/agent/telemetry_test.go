@@ -345,12 +345,12 @@ func TestADeadCollectorChangesNothing(t *testing.T) {
 					t.Errorf("the ledger says %+v", s)
 				}
 				r.Kill()
-				if gaveUp := strings.Contains(r.Logs.String(), "the collector took too long"); what == "hanging" && !gaveUp {
+				if gaveUp := strings.Contains(r.Logs.String(), "the collector did not respond in time"); what == "hanging" && !gaveUp {
 					t.Errorf("the agent's end waited for a collector that hangs: %s", r.Logs)
 				}
 				agenttest.Eventually(t, "the failures are counted and logged", func() bool {
 					failures := r.agent.exports.Failures()
-					return failures["metrics"] > 0 && failures["traces"] > 0 && strings.Contains(r.Logs.String(), "an export was not taken")
+					return failures["metrics"] > 0 && failures["traces"] > 0 && strings.Contains(r.Logs.String(), "the collector did not accept an export")
 				})
 			})
 		}

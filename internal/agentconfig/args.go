@@ -84,8 +84,8 @@ func Arguments() []Argument {
 	return slices.Concat(
 		describe("", &config, exchangeArguments),
 		[]Argument{
-			{Name: sinkArgument, Format: "URL", Doc: "where events go: an http or https URL, or stdout for a line of JSON each; short for --sink=default=URL. Without a sink, events are only counted"},
-			{Name: sinkArgument, Format: "NAME=URL", Doc: "one of several sinks, by a name of a-z, 0-9 and -"},
+			{Name: sinkArgument, Format: "URL", Doc: "address of the sink: an http or https URL, or stdout for one line of JSON for each event. Short for --sink=default=URL. Without a sink, events are only counted"},
+			{Name: sinkArgument, Format: "NAME=URL", Doc: "one of several sinks, with a name of a-z, 0-9 and -"},
 		},
 		describe(sinkPrefix+"NAME.", &sink, sinkArguments()),
 		describe("", &config, anySinkArguments),
@@ -118,5 +118,5 @@ response as a CloudEvent.
 		}
 		fmt.Fprintf(w, "  --%s=%s\n        %s\n", argument.Name, argument.Format, doc)
 	}
-	fmt.Fprint(w, "\nOf the environment it reads K_REVISION, the attribute revision.\n")
+	fmt.Fprint(w, "\nThe environment variable K_REVISION sets the attribute revision.\n")
 }

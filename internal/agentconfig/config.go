@@ -47,8 +47,8 @@ const (
 	maxExchanges      = 1 << 30
 )
 
-// Config is an agent's configuration. A field that is zero is left to the
-// agent, which has a default for it; after Parse it has its value.
+// Config is an agent's configuration. A zero field means the agent's default.
+// Parse fills the defaults in.
 type Config struct {
 	Port, AdminPort uint16
 	// Target is the model.

@@ -16,7 +16,7 @@ import (
 )
 
 // ErrHelp is what Parse returns for --help and -h.
-var ErrHelp = errors.New("help was asked for")
+var ErrHelp = errors.New("help requested")
 
 // ArgumentError says what is wrong with one argument.
 type ArgumentError struct {

@@ -27,7 +27,7 @@ func TestPathsAreOnePatternEach(t *testing.T) {
 			t.Errorf("%s: %d, want %d", path, got, want)
 		}
 	}
-	if _, err := Parse([]string{"--paths=v1"}); err == nil || !strings.Contains(err.Error(), "argument --paths: is no pattern of a path: begin it with / or *") {
+	if _, err := Parse([]string{"--paths=v1"}); err == nil || !strings.Contains(err.Error(), "argument --paths: invalid pattern: must begin with / or *") {
 		t.Errorf("got %v", err)
 	}
 }

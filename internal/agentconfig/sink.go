@@ -25,14 +25,13 @@ const (
 	deadLetterName = "dead-letter"
 )
 
-// Sink is where events go.
+// Sink is the configuration of one receiver of events.
 type Sink struct {
 	// Name is unique among an agent's sinks.
 	Name string
-	// URL is nil for the standard output, and may be where AddressFile says it.
+	// URL is nil for the standard output. With an AddressFile it may be nil, too.
 	URL *url.URL
-	// AddressFile says where the sink is while the agent runs, in the place of
-	// URL.
+	// AddressFile is a file with the sink's current address, which replaces URL.
 	AddressFile string
 	// CACerts is a PEM bundle; CACertsFile the path of one.
 	CACerts, CACertsFile string
@@ -40,8 +39,8 @@ type Sink struct {
 	CACertsDir string
 	// TokenFile has a bearer token for the sink.
 	TokenFile string
-	// TokenAudience is that of the token, where it goes only to a sink whose
-	// AddressFile asks for it.
+	// TokenAudience is the token's audience. With an AddressFile, the token is
+	// sent only while the file has this audience.
 	TokenAudience string
 
 	// Schedule says how often and when a failed event is tried again.
@@ -50,21 +49,21 @@ type Sink struct {
 	Timeout time.Duration
 	// RetryAfterMax caps a Retry-After; 0 ignores it.
 	RetryAfterMax *time.Duration
-	// DeadLetter is where events go that the sink doesn't take, or nil.
+	// DeadLetter receives the events that the sink doesn't accept. It may be nil.
 	DeadLetter *Sink
-	// Spool keeps what waits for the sink on a disk, or is nil.
+	// Spool keeps waiting events on a disk. It may be nil.
 	Spool *Spool
 }
 
-// Spool is where a sink's overflow of events is kept.
+// Spool is the configuration of a sink's events on a disk.
 type Spool struct {
 	// Directory is the sink's own.
 	Directory string
-	// Bytes is the most that its files may take.
+	// Bytes is the upper bound of the size of its files.
 	Bytes int64
-	// DropNewest says that a full spool drops new events, and not the oldest.
+	// DropNewest makes a full spool drop new events instead of the oldest.
 	DropNewest bool
-	// Sync has what is spooled survive a loss of power.
+	// Sync makes spooled events survive a power loss.
 	Sync bool
 }
 
@@ -83,51 +82,51 @@ func (s *Sink) setDefaults(name string) {
 // connectionArguments say how a sink is reached. Their names follow that of the
 // sink, as those of the other tables of sinks do.
 var connectionArguments = []argument[Sink]{
-	{"address-file", "FILE", "a file with the sink's present address, which replaces the URL: a JSON object with url, and with audience if the sink asks for a token. The file need not exist yet. While events are sent it is read at most once a second. An object without url means that the sink has no address. --sink=NAME=URL may be left out",
+	{"address-file", "FILE", "file with the sink's current address, which replaces the URL: a JSON object with url, and with audience if the sink asks for a token. An object without url means that the sink has no address. The file need not exist yet. The agent reads it at most once a second while it sends events. --sink=NAME=URL is then optional",
 		field(func(s *Sink) *string { return &s.AddressFile }, anyText)},
-	{"ca-certs", "PEM", "certificates that are trusted for the sink beside the system's",
+	{"ca-certs", "PEM", "certificate authorities in PEM that are trusted for the sink, beside those of the system",
 		field(func(s *Sink) *string { return &s.CACerts }, anyText)},
 	{"ca-certs-file", "FILE", "the same, from a file",
 		field(func(s *Sink) *string { return &s.CACertsFile }, anyText)},
-	{"ca-certs-dir", "DIR", "the same, from every file of a directory that need not be there yet; file and directory are read again when they change",
+	{"ca-certs-dir", "DIR", "the same, from every file of a directory, which need not exist yet. The agent reads file and directory again when they change",
 		field(func(s *Sink) *string { return &s.CACertsDir }, anyText)},
-	{"token-file", "FILE", "a bearer token, read again when it changes; sent only over https or to a host of the cluster",
+	{"token-file", "FILE", "file with a bearer token. The agent reads it again when it changes, and sends the token only over https or to a host of the cluster",
 		field(func(s *Sink) *string { return &s.TokenFile }, anyText)},
-	{"token-audience", "AUDIENCE", "the token's audience. With address-file, the token is sent only while the file has this audience",
+	{"token-audience", "AUDIENCE", "audience of the token. With address-file, the token is sent only while the file has this audience",
 		field(func(s *Sink) *string { return &s.TokenAudience }, anyText)},
 }
 
 // anySinkArguments are of all sinks together. Args writes them between the
 // connections and the deliveries.
 var anySinkArguments = []argument[Config]{
-	{"cluster-domain", "DOMAIN", "the cluster's DNS domain: without TLS a token goes only to hosts under .svc and under .svc.DOMAIN",
+	{"cluster-domain", "DOMAIN", "DNS domain of the cluster. Without TLS a token goes only to hosts under .svc and under .svc.DOMAIN",
 		field(func(c *Config) *string { return &c.ClusterDomain }, domain)},
-	{"allow-loopback-sinks", "BOOL", "whether a sink may be on this machine: true or false; without it, where its own URL says so, as http://localhost does. Link-local addresses and those of metadata services are always refused",
+	{"allow-loopback-sinks", "BOOL", "whether a sink may have a loopback address: true or false. Without it, only if its URL names the loopback, as http://localhost does. Link-local addresses and those of metadata services are always refused",
 		optional(func(c *Config) **bool { return &c.AllowLoopbackSinks }, boolean)},
 }
 
-// deliveryArguments say what happens to events that a sink doesn't take.
+// deliveryArguments are retries, dead letters and the spool.
 var deliveryArguments = slices.Concat([]argument[Sink]{
-	{"retry", "COUNT", fmt.Sprintf("how often a failed event is tried again, at most %d times; without it, as often as there is time for in %s", MaxRetries, EventDeadline),
+	{"retry", "COUNT", fmt.Sprintf("number of attempts after the first, at most %d. Without it, as many as fit into %s", MaxRetries, EventDeadline),
 		optional(func(s *Sink) **int { return &s.Schedule.Retries }, integer("count", 0, MaxRetries))},
-	{"backoff-policy", "POLICY", "how the wait before a retry grows: linear or exponential (default exponential, where retry or backoff-delay is given)",
+	{"backoff-policy", "POLICY", "growth of the wait before a retry: linear or exponential (default exponential, if retry or backoff-delay is given)",
 		field(func(s *Sink) *BackoffPolicy { return &s.Schedule.Policy }, choice("policy", BackoffPolicies()))},
-	{"backoff-delay", "DURATION", fmt.Sprintf("the wait before the first retry (default %s, where retry or backoff-policy is given)", defaultRetryDelay),
+	{"backoff-delay", "DURATION", fmt.Sprintf("wait before the first retry (default %s, if retry or backoff-policy is given)", defaultRetryDelay),
 		optional(func(s *Sink) **time.Duration { return &s.Schedule.Delay }, durationFrom(0))},
-	{"timeout", "DURATION", "how long one attempt may take",
+	{"timeout", "DURATION", "longest duration of one attempt",
 		field(func(s *Sink) *time.Duration { return &s.Timeout }, durationFrom(time.Nanosecond))},
-	{"retry-after-max", "DURATION", "how long a Retry-After counts at most; 0s ignores it",
+	{"retry-after-max", "DURATION", "upper bound of a Retry-After. 0s ignores Retry-After",
 		optional(func(s *Sink) **time.Duration { return &s.RetryAfterMax }, durationFrom(0))},
-	{deadLetterName, "URL", "where events go that this sink refused, or didn't take in time",
+	{deadLetterName, "URL", "address of the dead letter sink, which receives the events that this sink doesn't accept",
 		ofDeadLetter(field(func(s *Sink) **url.URL { return &s.URL }, sinkURL))},
 }, deadLetterArguments(), []argument[Sink]{
-	{"spool-dir", "DIR", "a directory that keeps the events that wait for the sink, and outlives the agent: of this sink alone, on a volume that a restart of the container leaves as it was. It need not be there yet where its parent is",
+	{"spool-dir", "DIR", "directory for the events that wait for the sink, on a volume that outlives the container. Each sink needs its own directory. It need not exist yet, but its parent must",
 		ofSpool(func(s *Spool) *string { return &s.Directory }, anyText)},
-	{"spool-bytes", "BYTES", fmt.Sprintf("the most that the files there may take, from %d; give it with spool-dir, and leave the volume a quarter more", MinSpoolBytes),
+	{"spool-bytes", "BYTES", fmt.Sprintf("upper bound of the size of the spool's files, at least %d. Required with spool-dir. The volume should have a quarter more", MinSpoolBytes),
 		ofSpool(func(s *Spool) *int64 { return &s.Bytes }, bytesFrom(MinSpoolBytes))},
-	{"spool-when-full", "WHICH", "which events are dropped there: the oldest or the newest (default oldest)",
+	{"spool-when-full", "WHICH", "events that a full spool drops: oldest or newest (default oldest)",
 		ofSpool(func(s *Spool) *bool { return &s.DropNewest }, dropNewest)},
-	{"spool-sync", "BOOL", "whether what is spooled survives a loss of power, too: true or false (default false)",
+	{"spool-sync", "BOOL", "whether spooled events survive a power loss: true or false (default false)",
 		ofSpool(func(s *Spool) *bool { return &s.Sync }, boolean)},
 })
 

@@ -73,23 +73,23 @@ func within[T, P any](at func(*T) **P, of codec[P]) codec[T] {
 // the two.
 var (
 	exchangeArguments = []argument[Config]{
-		{"port", "PORT", "where it serves the model, on 127.0.0.1 only: HTTP/1.1 and HTTP/2 without TLS",
+		{"port", "PORT", "port for the model's requests, on 127.0.0.1 only: HTTP/1.1 and HTTP/2 without TLS",
 			field(func(c *Config) *uint16 { return &c.Port }, port)},
-		{"admin-port", "PORT", "where it answers /readyz (the model is ready), /healthz (the agent lives), /metrics and /status, on every address",
+		{"admin-port", "PORT", "port of /readyz (the model is ready), /healthz (the agent runs), /metrics and /status, on every address",
 			field(func(c *Config) *uint16 { return &c.AdminPort }, port)},
-		{"target", "URL", "the model",
+		{"target", "URL", "URL of the model",
 			field(func(c *Config) **url.URL { return &c.Target }, target)},
-		{"source", "NAME", "the events' source, a URI reference",
+		{"source", "NAME", "attribute source of the events, a URI reference",
 			field(func(c *Config) *string { return &c.Source }, source)},
-		{"inference-service", "NAME", "the attribute inferenceservicename",
+		{"inference-service", "NAME", "attribute inferenceservicename of the events",
 			field(func(c *Config) *string { return &c.InferenceService }, attributeValue)},
-		{"namespace", "NAME", "the attribute namespace",
+		{"namespace", "NAME", "attribute namespace of the events",
 			field(func(c *Config) *string { return &c.Namespace }, attributeValue)},
-		{"component", "NAME", "the attribute component",
+		{"component", "NAME", "attribute component of the events",
 			field(func(c *Config) *string { return &c.Component }, attributeValue)},
-		{"mode", "MODE", "which sides are sent: all, request or response",
+		{"mode", "MODE", "sides of an exchange that are sent: all, request or response",
 			field(func(c *Config) *Mode { return &c.Mode }, choice("mode", Modes()))},
-		{"events", "LIST", "which events are sent, of " + join(Kinds(), ", "), codec[Config]{
+		{"events", "LIST", "kinds of events that are sent, of " + join(Kinds(), ", "), codec[Config]{
 			func(c *Config, s string) (err error) { c.Events, err = ParseKinds(s); return err },
 			func(c *Config) []string {
 				if len(c.Events) == 0 {
@@ -98,40 +98,40 @@ var (
 				return []string{FormatKinds(c.Events)}
 			},
 		}},
-		{"paths", "PATTERN", "the paths that are inference, once for each pattern: * is any run of characters, and a leading ! says what is not. Without one, everything but health probes and metrics scrapes", codec[Config]{
+		{"paths", "PATTERN", "pattern that selects inference requests by path. May be given several times. * matches any characters, and a leading ! excludes paths. Without it, every path is inference, except health probes, requests for metadata and metrics scrapes", codec[Config]{
 			func(c *Config, s string) error { return c.Paths.Add(s) },
 			func(c *Config) []string { return c.Paths.Patterns() },
 		}},
-		{"content-mode", "MODE", "how events go out: binary, structured, or auto, which is binary wherever headers can carry the attributes unchanged",
+		{"content-mode", "MODE", "encoding of events: binary, structured, or auto, which is binary if headers can carry the attributes unchanged",
 			field(func(c *Config) *ContentMode { return &c.ContentMode }, choice("content mode", ContentModes()))},
-		{"max-payload-bytes", "BYTES", "the largest body that goes into an event",
+		{"max-payload-bytes", "BYTES", "largest body that an event carries",
 			field(func(c *Config) *int64 { return &c.MaxPayloadBytes }, bytesFrom(1))},
-		{"buffer-bytes", "BYTES", "the budget of everything that is held in memory for events",
+		{"buffer-bytes", "BYTES", "budget of memory for events, including bodies",
 			field(func(c *Config) *int64 { return &c.BufferBytes }, bytesFrom(MinBufferBytes))},
-		{"max-exchanges", "NUMBER", "how many exchanges may be under way. Further requests are answered with 503. Plan 96 KiB of memory for each. A long head counts as several exchanges. 0 means no bound",
+		{"max-exchanges", "NUMBER", "largest number of exchanges in flight. The agent responds to further requests with 503. Plan 96 KiB of memory for each. A long head counts as several exchanges. 0 means no limit",
 			optional(func(c *Config) **int64 { return &c.MaxExchanges }, integer[int64]("number", 0, maxExchanges))},
-		{"readiness-probe", "JSON", "the model's readiness probe, as a Kubernetes Probe with httpGet, tcpSocket or grpc and a numeric port; without one the target is dialled",
+		{"readiness-probe", "JSON", "readiness probe of the model: a Kubernetes Probe with httpGet, tcpSocket or grpc and a numeric port. Without it the agent dials the target",
 			field(func(c *Config) **Probe { return &c.ReadinessProbe }, probe)},
-		{"startup-probe", "JSON", "the model's startup probe, in the same form",
+		{"startup-probe", "JSON", "startup probe of the model, in the same form",
 			field(func(c *Config) **Probe { return &c.StartupProbe }, probe)},
-		{"drain-timeout", "DURATION", "how long events are still delivered after SIGTERM, from the end of the last exchange. Exchanges have no time limit. A second SIGTERM ends exchanges and delivery at once",
+		{"drain-timeout", "DURATION", "time for delivery after SIGTERM, from the end of the last exchange. Exchanges have no time limit. A second SIGTERM ends exchanges and delivery at once",
 			optional(func(c *Config) **time.Duration { return &c.DrainTimeout }, durationFrom(0))},
-		{"ledger-interval", "DURATION", "the time between two ledger events, where --events has those and there is something new: at least " + minLedgerInterval.String(),
+		{"ledger-interval", "DURATION", "time between two ledger events, if --events selects them and there is news: at least " + minLedgerInterval.String(),
 			field(func(c *Config) *time.Duration { return &c.LedgerInterval }, durationFrom(minLedgerInterval))},
 	}
 
 	outputArguments = []argument[Config]{
-		{"metrics-protocol", "PROTOCOL", "how metrics are exported: prometheus serves them at /metrics of the admin port, grpc and http/protobuf send them to a collector (OTLP), none does neither",
+		{"metrics-protocol", "PROTOCOL", "export of metrics: prometheus serves them at /metrics of the admin port, grpc and http/protobuf send them to a collector (OTLP), none does neither",
 			field(func(c *Config) *telemetry.Protocol { return &c.MetricsExport.Protocol }, anyOf[telemetry.Protocol]())},
-		{"metrics-endpoint", "URL", "the collector of metrics, for grpc http://host:4317, for http/protobuf http://host:4318/v1/metrics; without a scheme it is reached by TLS",
+		{"metrics-endpoint", "URL", "collector of metrics: http://host:4317 for grpc, http://host:4318/v1/metrics for http/protobuf. Without a scheme the agent uses TLS",
 			field(func(c *Config) *string { return &c.MetricsExport.Endpoint }, anyText)},
-		{"metrics-export-interval", "DURATION", "how often metrics are sent (default 60s)",
+		{"metrics-export-interval", "DURATION", "time between two exports (default 60s)",
 			field(func(c *Config) *time.Duration { return &c.MetricsExport.Interval }, durationFrom(0))},
-		{"tracing-protocol", "PROTOCOL", "how traces are exported: none, grpc, http/protobuf or stdout",
+		{"tracing-protocol", "PROTOCOL", "export of traces: none, grpc, http/protobuf or stdout",
 			field(func(c *Config) *telemetry.Protocol { return &c.TracesExport.Protocol }, anyOf[telemetry.Protocol]())},
-		{"tracing-endpoint", "URL", "the collector of traces, for grpc http://host:4317, for http/protobuf http://host:4318/v1/traces; without a scheme it is reached by TLS",
+		{"tracing-endpoint", "URL", "collector of traces: http://host:4317 for grpc, http://host:4318/v1/traces for http/protobuf. Without a scheme the agent uses TLS",
 			field(func(c *Config) *string { return &c.TracesExport.Endpoint }, anyText)},
-		{"tracing-sampling-rate", "RATE", "the share of requests without a trace context that begin a trace, from 0 to 1; those with one are traced where it says that it is sampled. 0 traces none of either, and stdout has all of the former", codec[Config]{
+		{"tracing-sampling-rate", "RATE", "share of the exchanges without a trace context that are traced, from 0 to 1. An exchange with a trace context is traced if the context is sampled. 0 disables tracing. With stdout, every exchange without a trace context is traced", codec[Config]{
 			func(c *Config, s string) (err error) { c.TracesExport.SamplingRate, err = rate.parse(s); return err },
 			func(c *Config) []string {
 				if c.TracesExport == (telemetry.Traces{}) {
@@ -140,7 +140,7 @@ var (
 				return []string{rate.format(c.TracesExport.SamplingRate)}
 			},
 		}},
-		{"metadata", "ATTRIBUTE=VALUE", "an attribute of every event, once for each; everything after the first = is the value", codec[Config]{
+		{"metadata", "ATTRIBUTE=VALUE", "attribute of every event. May be given several times. The value is everything after the first =", codec[Config]{
 			func(c *Config, s string) error {
 				attribute, err := metadata.ParseArgument(s)
 				c.Metadata = append(c.Metadata, attribute)
@@ -153,9 +153,9 @@ var (
 				return values
 			},
 		}},
-		{"metadata-dir", "DIR", "a directory that is watched for a file " + metadata.FileName + ", a flat JSON object of attribute to value that replaces what --metadata gave",
+		{"metadata-dir", "DIR", "directory that the agent watches for a file " + metadata.FileName + ", a flat JSON object of attribute to value. It replaces --metadata",
 			field(func(c *Config) *string { return &c.MetadataDir }, anyText)},
-		{"log-level", "LEVEL", "debug, info, warn or error (default info); logs go to stderr",
+		{"log-level", "LEVEL", "debug, info, warn or error (default info). Logs go to stderr",
 			field(func(c *Config) *zapcore.Level { return &c.LogLevel }, logLevel)},
 	}
 )

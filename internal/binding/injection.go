@@ -66,7 +66,7 @@ func inject(bare *servingv1.Service, before *knativeservice.Applied, binding *v1
 	}
 	desired := DesiredOf(bare, binding, platform)
 	if desired.Sink.Refused {
-		return Injection{}, &Obstacle{v1alpha1.ReasonSinkIsSelf, "the sink is this Knative Service itself, which would be fed its own events for ever: name another sink, or don't select it"}
+		return Injection{}, &Obstacle{v1alpha1.ReasonSinkIsSelf, "the sink is this Knative Service itself, which would receive its own events without end: name another sink, or don't select it"}
 	}
 	before, _ = knativeservice.WithoutForeignAudiences(before, desired, platform.Logger.AllowedAudiences)
 	injection := Injection{Template: template, Record: Record{
@@ -121,7 +121,7 @@ func desiredSinks(service *servingv1.Service, binding *v1alpha1.LoggerBinding, p
 		switch {
 		case address == nil || address.URL == nil:
 		case knativeservice.LeadsTo(address.URL, service.Name, service.Namespace, service.Status.URL):
-			// The Knative Service would get its own events for ever.
+			// The Knative Service would receive its own events without end.
 			sink.Refused = true
 		default:
 			sink.Address = address.DeepCopy()

@@ -3,9 +3,9 @@ Copyright 2026 The Sidenote Authors
 SPDX-License-Identifier: Apache-2.0
 */
 
-// Package inference says which requests to a model are inference. It is pure,
-// and the one place that knows: the webhook refuses path patterns by it, and
-// the agent selects requests by it.
+// Package inference decides which requests to a model are inference. It is pure.
+// The webhook validates path patterns with it, and the agent selects requests
+// with it.
 package inference
 
 import (
@@ -49,9 +49,9 @@ type Paths struct {
 	written []string
 }
 
-// ParsePaths reads patterns: "/v1/models/*:predict", where each * stands for
-// any run of characters, slashes included, or with a leading ! what is not
-// inference. An error names the first wrong one by its place, from 1.
+// ParsePaths reads patterns such as "/v1/models/*:predict". Each * matches any
+// characters, slashes included. A leading ! excludes paths. An error names the
+// first invalid pattern by its place, from 1.
 func ParsePaths(patterns []string) (Paths, error) {
 	var paths Paths
 	for i, text := range patterns {
@@ -68,7 +68,7 @@ func (p *Paths) Add(text string) error {
 		return err
 	}
 	if len(p.written) == MaxPatterns {
-		return fmt.Errorf("more than %d patterns: write fewer, with * for any run of characters", MaxPatterns)
+		return fmt.Errorf("more than %d patterns: write fewer, with * for any characters", MaxPatterns)
 	}
 	p.written = append(p.written, text)
 	if excluded, ok := strings.CutPrefix(text, exclude); ok {
@@ -82,30 +82,29 @@ func (p *Paths) Add(text string) error {
 // Patterns gives the patterns as they were added.
 func (p Paths) Patterns() []string { return p.written }
 
-// ValidatePattern says why a text is no pattern.
+// ValidatePattern returns an error if the text is not a valid pattern.
 func ValidatePattern(text string) error {
 	path := strings.TrimPrefix(text, exclude)
 	switch {
 	case len(text) > MaxPatternBytes:
 		return fmt.Errorf("the pattern has %d bytes: write at most %d", len(text), MaxPatternBytes)
 	case !strings.HasPrefix(path, "/") && !strings.HasPrefix(path, wildcard.Any):
-		return errors.New("is no pattern of a path: begin it with / or *, after a ! for what is not inference, as in /v1/models/*:predict")
+		return errors.New("invalid pattern: must begin with / or *, or with ! and then one of them, such as /v1/models/*:predict")
 	case !utf8.ValidString(path) || strings.ContainsFunc(path, unicode.IsControl):
-		return errors.New("is no pattern of a path: write it in printable characters")
+		return errors.New("invalid pattern: must have printable characters only")
 	case strings.ContainsAny(path, "?#"):
 		return errors.New("only the path is matched: leave out the query")
 	case strings.Contains(path, "%"):
-		return errors.New("a path is matched as it reads without percent-encoding: write the character itself")
+		return errors.New("a pattern is compared with the path after percent-decoding: write the character itself")
 	default:
 		return nil
 	}
 }
 
-// Judge says by its head whether a request is inference. The head may leave open
-// whether there is a body: a chunked one may turn out to be empty. Then verdict
-// says what the request is with a body, and ifEmpty what it is without one.
-// Otherwise the two are the same. The path that counts is the decoded one, so
-// that no other encoding of it goes unseen.
+// Judge decides from the head of a request whether it is inference. A chunked
+// body may turn out to be empty: verdict applies if the body isn't empty, and
+// ifEmpty if it is. For other requests the two are the same. Judge compares the
+// decoded path, so that another encoding of the same path makes no difference.
 func (p Paths) Judge(r *http.Request) (verdict, ifEmpty Verdict) {
 	verdict = p.judge(r, r.ContentLength == 0)
 	if r.ContentLength >= 0 {

@@ -154,10 +154,10 @@ func TestPatternsSayWhatIsInference(t *testing.T) {
 
 func TestAWrongPatternSaysWhatToWrite(t *testing.T) {
 	for text, want := range map[string]string{
-		"":                             "begin it with / or *",
-		"v1/models":                    "begin it with / or *",
-		"!":                            "begin it with / or *",
-		"!!/a":                         "begin it with / or *",
+		"":                             "must begin with / or *",
+		"v1/models":                    "must begin with / or *",
+		"!":                            "must begin with / or *",
+		"!!/a":                         "must begin with / or *",
 		"/a?b=c":                       "leave out the query",
 		"/a%20b":                       "write the character itself",
 		"/a\nb":                        "printable characters",

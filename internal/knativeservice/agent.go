@@ -291,7 +291,7 @@ func (d *agentDraft) addProbes(readinessProbe, startupProbe *corev1.Probe, multi
 		d.addOfModel(startup, func(c *agentconfig.Config) (err error) { c.StartupProbe, err = agentProbe(startupProbe); return err })
 		if !multiContainerProbing {
 			d.addOfModel(startup+".failureThreshold", refuse(errors.New("the agent runs the probe and can't restart the model: "+
-				"have "+featureMultiContainerProbing+" set to enabled in Knative Serving's ConfigMap config-features, and change the specification then")))
+				"set "+featureMultiContainerProbing+" to enabled in Knative Serving's ConfigMap config-features, and change the specification then")))
 		}
 	}
 }

@@ -106,7 +106,7 @@ func argsOf(settings []setting) ([]string, error) {
 		case len(argument) > maxArgumentBytes:
 			return nil, fmt.Errorf("it has %d bytes: write at most %d", len(argument), maxArgumentBytes)
 		case strings.Contains(argument, "\x00"):
-			return nil, errors.New("it holds a null character, which no argument of a process may")
+			return nil, errors.New("it contains a null character, which an argument of a process must not contain")
 		}
 	}
 	_, err := agentconfig.Parse(args)

@@ -135,7 +135,7 @@ func TestAProbeThatCannotWorkIsRefusedByName(t *testing.T) {
 		"a period below none":          {"{tcpSocket: {port: 1}, periodSeconds: -1}", every, ".periodSeconds", "write 0 or more"},
 		"a threshold below none":       {"{tcpSocket: {port: 1}, failureThreshold: -1}", every, ".failureThreshold", "write 0 or more"},
 		"a success below none":         {"{tcpSocket: {port: 1}, successThreshold: -1}", every, ".successThreshold", "write 0 or more"},
-		"two successes":                {"{tcpSocket: {port: 1}, successThreshold: 2}", restarting, ".successThreshold", "takes only 1"},
+		"two successes":                {"{tcpSocket: {port: 1}, successThreshold: 2}", restarting, ".successThreshold", "must be 1"},
 		"a grace that Serving drops":   {"{tcpSocket: {port: 1}, terminationGracePeriodSeconds: 3}", restarting, ".terminationGracePeriodSeconds", "Knative Serving drops this field"},
 		"a grace where nothing ends":   {"{tcpSocket: {port: 1}, terminationGracePeriodSeconds: 3}", []string{readyToServe}, ".terminationGracePeriodSeconds", "remove it"},
 		"another port's name":          {"{tcpSocket: {port: metrics}}", every, "", "write its number"},

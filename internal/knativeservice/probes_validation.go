@@ -91,9 +91,9 @@ func validateModelsProbe(field string, probe *corev1.Probe, multiContainerProbin
 		remedy = "write it as the readinessProbe, which holds back requests until the model has started but does not restart it"
 	}
 	return &apis.FieldError{
-		Message: "with a logger, Knative Serving takes this probe only with its feature " + featureMultiContainerProbing + ", which is off",
+		Message: "with a logger, Knative Serving accepts this probe only with its feature " + featureMultiContainerProbing + ", which is off",
 		Paths:   []string{field},
-		Details: fmt.Sprintf("have %s set to enabled in Knative Serving's ConfigMap config-features, or %s", featureMultiContainerProbing, remedy),
+		Details: fmt.Sprintf("set %s to enabled in Knative Serving's ConfigMap config-features, or %s", featureMultiContainerProbing, remedy),
 	}
 }
 
@@ -113,7 +113,7 @@ func validateProbe(field string, probe *corev1.Probe, portName string) (errs *ap
 		}
 	}
 	if field != readyToServe && probe.SuccessThreshold > 1 {
-		errs = errs.Also(apis.ErrInvalidValue(probe.SuccessThreshold, field+".successThreshold", "Kubernetes takes only 1 here: remove it"))
+		errs = errs.Also(apis.ErrInvalidValue(probe.SuccessThreshold, field+".successThreshold", "it must be 1: remove it"))
 	}
 	if probe.TerminationGracePeriodSeconds != nil {
 		refused := &apis.FieldError{Message: "a readiness probe doesn't end a container", Paths: []string{field + ".terminationGracePeriodSeconds"}, Details: "remove it"}

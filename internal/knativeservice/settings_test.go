@@ -82,10 +82,10 @@ func TestOnlyTheOwnersContainersAreRoot(t *testing.T) {
 		// users are those of the pod and of the containers that name none.
 		wantPod, want *int64
 	}{
-		"no user":          {nil, nil, nil},
-		"no user, a group": {&corev1.PodSecurityContext{FSGroup: ptr.Int64(1)}, nil, nil},
-		"root":             {&corev1.PodSecurityContext{RunAsUser: ptr.Int64(0), FSGroup: ptr.Int64(1)}, nil, ptr.Int64(0)},
-		"another user":     {&corev1.PodSecurityContext{RunAsUser: ptr.Int64(1000)}, ptr.Int64(1000), nil},
+		"must not have a user": {nil, nil, nil},
+		"no user, a group":     {&corev1.PodSecurityContext{FSGroup: ptr.Int64(1)}, nil, nil},
+		"root":                 {&corev1.PodSecurityContext{RunAsUser: ptr.Int64(0), FSGroup: ptr.Int64(1)}, nil, ptr.Int64(0)},
+		"another user":         {&corev1.PodSecurityContext{RunAsUser: ptr.Int64(1000)}, ptr.Int64(1000), nil},
 	} {
 		for _, logger := range []*v1beta1.LoggerSpec{nil, {}} {
 			is := Seed(WithPredictor(func(p *v1beta1.PredictorSpec) {

@@ -83,7 +83,7 @@ func CombineTrust(bundles []*corev1.ConfigMap) (trust Trust) {
 		case !found:
 			trust.LeftOut = append(trust.LeftOut, fmt.Sprintf("%s/%s has no certificate in PEM", bundle.Namespace, bundle.Name))
 		case all.Len()+own.Len() > maxTrustBytes:
-			trust.LeftOut = append(trust.LeftOut, fmt.Sprintf("%s/%s has %d bytes, where %d are left of %d",
+			trust.LeftOut = append(trust.LeftOut, fmt.Sprintf("%s/%s has %d bytes, but only %d of %d are left",
 				bundle.Namespace, bundle.Name, own.Len(), maxTrustBytes-all.Len(), maxTrustBytes))
 		default:
 			all.Write(own.Bytes())

@@ -117,9 +117,9 @@ func disallowedAdvice(paths []string) string {
 		}
 	}
 	if len(flags) == 0 {
-		return "Knative Serving doesn't take it: remove it"
+		return "Knative Serving doesn't support it: remove it"
 	}
-	return fmt.Sprintf("Knative Serving takes it only with a feature that is off: remove it, or have %s set to enabled in Knative Serving's ConfigMap config-features", strings.Join(flags, ", "))
+	return fmt.Sprintf("Knative Serving accepts it only with a feature that is off: remove it, or set %s to enabled in Knative Serving's ConfigMap config-features", strings.Join(flags, ", "))
 }
 
 // asOwn returns each violation the paths of the InferenceService. What Serving
@@ -148,8 +148,8 @@ func validateEmptyDir(ctx context.Context, logger *v1beta1.LoggerSpec) *apis.Fie
 		return nil
 	}
 	return &apis.FieldError{
-		Message: "Knative Serving takes the agent's volumes only with a feature that is off",
+		Message: "Knative Serving accepts the agent's volumes only with a feature that is off",
 		Paths:   []string{"logger"},
-		Details: fmt.Sprintf("remove the logger, or have %s set to enabled in Knative Serving's ConfigMap config-features", servingconfig.FeaturePodSpecEmptyDir),
+		Details: fmt.Sprintf("remove the logger, or set %s to enabled in Knative Serving's ConfigMap config-features", servingconfig.FeaturePodSpecEmptyDir),
 	}
 }

@@ -3,8 +3,8 @@ Copyright 2026 The Sidenote Authors
 SPDX-License-Identifier: Apache-2.0
 */
 
-// Package sinkaddress is the form in which the control plane tells a running
-// agent where a sink is: the content of a mounted file. Both sides check an
+// Package sinkaddress is the format of the mounted file in which the control
+// plane gives a running agent the address of a sink. Both sides validate an
 // address by the same rules.
 package sinkaddress
 
@@ -19,14 +19,14 @@ import (
 // What is wrong with a URL. None of them quotes it: a query may be a secret.
 var (
 	ErrNoURL    = errors.New("it is not an absolute http or https URL")
-	ErrUser     = errors.New("it holds credentials")
+	ErrUser     = errors.New("it contains credentials")
 	ErrFragment = errors.New("it has a fragment, which is never sent")
 )
 
 // Address is where a sink is now.
 type Address struct {
-	// URL is nil where the sink has no address, or one that it may not have:
-	// nothing is sent then.
+	// URL is nil if the sink has no address, or an invalid one. Nothing is sent
+	// then.
 	URL *url.URL
 	// Audience is that of the token which the sink asks for, or "".
 	Audience string

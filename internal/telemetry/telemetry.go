@@ -3,10 +3,9 @@ Copyright 2026 The Sidenote Authors
 SPDX-License-Identifier: Apache-2.0
 */
 
-// Package telemetry says how an agent may be told to export its metrics and
-// traces, with the words of Knative's ConfigMap config-observability. It is
-// pure, and the one place that knows: the webhook refuses by it, the reconciler
-// writes by it, and the agent checks its arguments by it.
+// Package telemetry has the settings of an agent's export of metrics and traces,
+// with the names of Knative's ConfigMap config-observability. It is pure.
+// Webhook, reconciler and agent all validate with it.
 package telemetry
 
 import (
@@ -28,9 +27,9 @@ const (
 	None         Protocol = "none"
 	GRPC         Protocol = "grpc"
 	HTTPProtobuf Protocol = "http/protobuf"
-	// Prometheus is for metrics alone: they are served, not sent.
+	// Prometheus is for metrics only. They are served, not sent.
 	Prometheus Protocol = "prometheus"
-	// Stdout is for traces alone.
+	// Stdout is for traces only.
 	Stdout Protocol = "stdout"
 )
 
@@ -40,7 +39,7 @@ const MinInterval = time.Second
 // Metrics is how metrics are exported. The zero value leaves it to the agent.
 type Metrics struct {
 	Protocol Protocol `json:"protocol,omitempty"`
-	// Endpoint is where a collector is, for GRPC and HTTPProtobuf alone.
+	// Endpoint is the URL of the collector. Only GRPC and HTTPProtobuf have one.
 	Endpoint string `json:"endpoint,omitempty"`
 	// Interval is the time between two exports; 0 is the exporter's own, 60 s.
 	Interval time.Duration `json:"interval,omitempty"`
@@ -49,7 +48,7 @@ type Metrics struct {
 // Validate says what is wrong, and what to write.
 func (m Metrics) Validate() error {
 	if m.Interval != 0 && m.Interval < MinInterval {
-		return fmt.Errorf("an export interval of %s is too short: write at least %s, or 0s for the exporter's own", m.Interval, MinInterval)
+		return fmt.Errorf("invalid export interval %s: must be at least %s, or 0s for the exporter's default", m.Interval, MinInterval)
 	}
 	return validate(m.Protocol, m.Endpoint, []Protocol{None, Prometheus, GRPC, HTTPProtobuf})
 }
@@ -57,7 +56,7 @@ func (m Metrics) Validate() error {
 // Traces is how traces are exported. The zero value is that none are.
 type Traces struct {
 	Protocol Protocol `json:"protocol,omitempty"`
-	// Endpoint is where a collector is, for GRPC and HTTPProtobuf alone.
+	// Endpoint is the URL of the collector. Only GRPC and HTTPProtobuf have one.
 	Endpoint string `json:"endpoint,omitempty"`
 	// SamplingRate is the share of exchanges without a trace of the client's
 	// that begin one, from 0 to 1.
@@ -67,7 +66,7 @@ type Traces struct {
 // Validate says what is wrong, and what to write.
 func (t Traces) Validate() error {
 	if !(t.SamplingRate >= 0 && t.SamplingRate <= 1) {
-		return fmt.Errorf("a sampling rate of %s is none: write a number from 0 to 1", strconv.FormatFloat(t.SamplingRate, 'g', -1, 64))
+		return fmt.Errorf("invalid sampling rate %s: must be 0 to 1", strconv.FormatFloat(t.SamplingRate, 'g', -1, 64))
 	}
 	return validate(t.Protocol, t.Endpoint, []Protocol{None, GRPC, HTTPProtobuf, Stdout})
 }
@@ -80,11 +79,11 @@ func (t Traces) On() bool {
 // validate never quotes an endpoint, which may hold a secret.
 func validate(protocol Protocol, endpoint string, protocols []Protocol) error {
 	if protocol != "" && !slices.Contains(protocols, protocol) {
-		return fmt.Errorf("%q is no protocol: write one of %s", protocol, list(protocols))
+		return fmt.Errorf("invalid protocol %q: must be one of %s", protocol, list(protocols))
 	}
 	if protocol != GRPC && protocol != HTTPProtobuf {
 		if endpoint != "" {
-			return errors.New("an endpoint is only for the protocols grpc and http/protobuf: leave it out")
+			return errors.New("only the protocols grpc and http/protobuf have an endpoint: remove it")
 		}
 		return nil
 	}
@@ -93,9 +92,9 @@ func validate(protocol Protocol, endpoint string, protocols []Protocol) error {
 	case err != nil, parsed.Hostname() == "", parsed.Scheme != "http" && parsed.Scheme != "https", !validPort(parsed.Port()):
 		return fmt.Errorf("the protocol %s needs the endpoint of a collector: write http://host:port", protocol)
 	case parsed.User != nil, parsed.RawQuery != "", parsed.Fragment != "":
-		return errors.New("an endpoint has no user, query or fragment: leave them out")
+		return errors.New("invalid endpoint: must not have a user, a query or a fragment")
 	case protocol == GRPC && strings.Trim(parsed.Path, "/") != "":
-		return errors.New("an endpoint for grpc has no path: write http://host:port")
+		return errors.New("invalid endpoint for grpc: must not have a path, write http://host:port")
 	}
 	return nil
 }
@@ -116,8 +115,8 @@ func list(protocols []Protocol) string {
 	return strings.Join(names, ", ")
 }
 
-// EndpointURL gives an endpoint as a URL: one without a scheme is reached by
-// TLS, as in all of Knative.
+// EndpointURL returns an endpoint as a URL. Without a scheme it uses TLS, as in
+// all of Knative.
 func EndpointURL(endpoint string) string {
 	if endpoint != "" && !strings.Contains(endpoint, "://") {
 		return "https://" + endpoint

@@ -36,11 +36,11 @@ type Attribute struct {
 }
 
 // ValidateName says why a name can't be that of a metadata attribute: it must
-// match ^[a-z][a-z0-9]{0,19}$ (Knative Trigger filters take no more than
-// CloudEvents does) and mean nothing yet, neither to CloudEvents nor to us.
+// match ^[a-z][a-z0-9]{0,19}$ (Knative's Trigger filters accept no other names)
+// and must not be reserved by CloudEvents, by Knative or by us.
 func ValidateName(name string) error {
 	if !validName.MatchString(name) {
-		return fmt.Errorf("%q is not a valid attribute name: write 1 to %d characters a-z and 0-9, a letter first", name, MaxNameLength)
+		return fmt.Errorf("%q is not a valid attribute name: write 1 to %d characters a-z and 0-9, beginning with a letter", name, MaxNameLength)
 	}
 	if Reserved(name) {
 		return fmt.Errorf("%q is a reserved attribute name: CloudEvents, Knative or the event itself uses it", name)
@@ -61,10 +61,10 @@ func ValidateValue(value string) error {
 	}
 	for _, r := range value {
 		if r <= 0x1f || (r >= 0x7f && r <= 0x9f) {
-			return fmt.Errorf("the value holds the control character %U, which CloudEvents forbids: write it on one line of printable text", r)
+			return fmt.Errorf("the value contains the control character %U, which CloudEvents forbids: write it on one line of printable text", r)
 		}
 		if (r >= 0xfdd0 && r <= 0xfdef) || r&0xfffe == 0xfffe {
-			return fmt.Errorf("the value holds the noncharacter %U, which CloudEvents forbids", r)
+			return fmt.Errorf("the value contains the noncharacter %U, which CloudEvents forbids", r)
 		}
 	}
 	return nil
@@ -97,8 +97,8 @@ func Validate(attributes []Attribute) error {
 	return nil
 }
 
-// Accept gives the attributes that can go out together, and says why each of
-// the others can't. Earlier ones take precedence.
+// Accept returns the attributes that an event can carry together, and for each
+// of the others the reason why not. Earlier ones take precedence.
 func Accept(attributes []Attribute) (accepted []Attribute, refused []error) {
 	if Validate(attributes) == nil {
 		return attributes, nil

@@ -33,8 +33,8 @@ var reserved = toSet(
 	"annotations", "endpoint", "metadata", "modelid", "protocol", "requestid",
 )
 
-// Reserved reports whether a name means something already, and so can't carry
-// an annotation.
+// Reserved reports whether CloudEvents, Knative or the event itself uses a name,
+// so that it can't carry an annotation.
 func Reserved(name string) bool {
 	return reserved[name] || strings.HasPrefix(name, reservedPrefix)
 }

@@ -3,15 +3,15 @@ Copyright 2026 The Sidenote Authors
 SPDX-License-Identifier: Apache-2.0
 */
 
-// Package receiver lets a subscriber count the events that it didn't get, from
-// nothing but those that it got.
+// Package receiver lets a subscriber count the events that it didn't get. It
+// needs only the events that the subscriber got.
 //
 // An agent numbers its events to a sink from 1 (agentsequence), under a random
 // name for each of its starts (agentinstance), before anything can be lost. So
-// a gap below the highest number that came is an event that hasn't come. A
-// ledger event, where logger.events has those, adds what the agent knows: how
-// many are dropped, and why, and how many are still on their way; the final
-// one, that no higher number exists.
+// a gap below the highest number that arrived is an event that hasn't arrived.
+// If logger.events selects ledger events, these add the agent's own counts: how
+// many events were dropped, for which reason, and how many are pending. The
+// final one says that no higher number exists.
 //
 //	tally := receiver.NewTally(receiver.Options{})
 //	handler := func(e event.Event) {
@@ -24,13 +24,13 @@ SPDX-License-Identifier: Apache-2.0
 //		fmt.Println(report.Stream, report.Missing, report.Reckon())
 //	}
 //
-// What can't be known from here: whether a missing event may still come (it is
-// tried for 10 minutes, and one that was spooled comes from a later start of the
-// agent, under its old name and number), and what an agent observed after the
-// highest number that came, unless that was the final one's: the tail of a
-// killed agent leaves no gap.
+// A subscriber can't know whether a missing event will still arrive: the agent
+// tries it for 10 minutes, and a later start of the agent may deliver a spooled
+// one, under its old name and number. Nor can it know the events after the
+// highest number that arrived, unless that was the final ledger event's: the
+// tail of a killed agent leaves no gap.
 //
-// Feed a tally with all that one sink of the agents gets, for the numbers are
-// those of a sink: a Trigger with a filter hides events, which are gaps here,
-// and what two sinks got belongs into two tallies.
+// Pass a tally every event that one sink gets, because each sink has its own
+// numbers. Events that the filter of a Trigger hides are gaps here. Use one
+// tally for each sink.
 package receiver

@@ -14,9 +14,8 @@ type Range struct{ First, Last uint64 }
 func (r Range) Size() uint64 { return r.Last - r.First + 1 }
 
 // gaps is the set of numbers from 1 to the highest seen that were not seen. It
-// takes memory for its ranges alone, of which there are at most a given number:
-// beyond it the lowest range is given up, and nothing more is known of what is
-// below.
+// uses memory only for its ranges, and keeps at most a given number of them. If
+// there are more, it forgets the lowest range.
 type gaps struct {
 	// ranges are in order, and neither overlap nor touch.
 	ranges []Range

@@ -33,9 +33,9 @@ type Report struct {
 	// Missing is how many events up to Last haven't come, and Ranges which.
 	Missing uint64
 	Ranges  []Range
-	// Forgotten is how many of Missing are no longer in Ranges, for there would
-	// be too many, and Late how many events came since that may have been among
-	// them, or came a second time: up to so many less may be missing.
+	// Forgotten is how many of Missing are no longer in Ranges, because there
+	// were too many. Late is how many events arrived since that may have been
+	// among them, or that arrived a second time: up to so many less may be missing.
 	Forgotten, Late uint64
 	// Statement is what the last ledger event says, nil where none came. Its
 	// figures are those of the events up to its Sequence.
@@ -48,8 +48,8 @@ type Report struct {
 	missingToStatement uint64
 }
 
-// Reckoning compares what is missing up to the last ledger event with what that
-// says.
+// Reckoning compares the events that are missing up to the last ledger event
+// with the counts of that event.
 type Reckoning struct {
 	// Missing is how many events up to the ledger event haven't come.
 	Missing uint64
@@ -57,8 +57,8 @@ type Reckoning struct {
 	// will not come. Where it recovered events of an earlier start, whose losses
 	// are in its figures, too, Lost is the most that it may be.
 	Lost uint64
-	// Open is how many the agent still had then: they may have come to nothing
-	// since, or are still to come.
+	// Open is how many were pending then. They may still arrive, or may have been
+	// lost since.
 	Open uint64
 	// Unexplained is how many more are missing than that: the sink took them,
 	// and they are on their way behind it, or were lost or filtered there.

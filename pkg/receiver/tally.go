@@ -39,15 +39,15 @@ const (
 
 var sequencePattern = regexp.MustCompile(`^[0-9]{1,19}$`)
 
-// ErrNoAgent says that an event has no agentinstance and agentsequence: it is
-// none of an agent's.
-var ErrNoAgent = errors.New("the event is none of an agent's")
+// ErrNoAgent says that an event is not from an agent: it has no agentinstance
+// and agentsequence.
+var ErrNoAgent = errors.New("the event is not from an agent")
 
 // Options bound a Tally.
 type Options struct {
 	// MaxStreams is how many streams are remembered. The one that was quiet for
-	// longest is forgotten first; what comes of it later begins anew, with all
-	// before it missing. 0 is DefaultMaxStreams.
+	// longest is forgotten first. If it has a later event, it begins anew, and all
+	// earlier events count as missing. 0 is DefaultMaxStreams.
 	MaxStreams int
 	// MaxRanges is how many ranges of missing events are remembered of each
 	// stream, 16 bytes each. 0 is DefaultMaxRanges.
@@ -57,8 +57,8 @@ type Options struct {
 	OnForget func(Report)
 }
 
-// Tally counts what came of each stream, and so what didn't. It is safe for
-// concurrent use, and holds nothing of the events themselves.
+// Tally counts the events of each stream that arrived, and those that are
+// missing. It is safe for concurrent use, and keeps nothing of the events.
 type Tally struct {
 	options Options
 
@@ -75,7 +75,7 @@ type stream struct {
 	statement *ledger.Statement
 }
 
-// NewTally gives a tally of nothing.
+// NewTally returns an empty tally.
 func NewTally(options Options) *Tally {
 	if options.MaxStreams <= 0 {
 		options.MaxStreams = DefaultMaxStreams
@@ -96,11 +96,11 @@ func (t *Tally) Receive(e event.Event) error {
 		return ErrNoAgent
 	}
 	if !sequencePattern.MatchString(text) {
-		return fmt.Errorf("the event %s has no number as its agentsequence", e.ID())
+		return fmt.Errorf("invalid agentsequence of the event %s: must be a number", e.ID())
 	}
 	sequence, err := strconv.ParseUint(text, 10, 64)
 	if err != nil || sequence == 0 {
-		return fmt.Errorf("the event %s has no place as its agentsequence: it counts from 1", e.ID())
+		return fmt.Errorf("invalid agentsequence of the event %s: must be at least 1", e.ID())
 	}
 	if len(e.Source())+len(instance) > maxNameBytes {
 		return fmt.Errorf("the event %s has a source and an agentinstance of more than %d bytes", e.ID(), maxNameBytes)
@@ -125,12 +125,12 @@ func readStatement(e event.Event, name Stream, sequence uint64) (*ledger.Stateme
 		return nil, fmt.Errorf("reading its data: %w", err)
 	}
 	if statement.AgentInstance != name.AgentInstance || statement.Sequence != sequence {
-		return nil, errors.New("its data is of another event")
+		return nil, errors.New("its data belongs to another event")
 	}
 	return statement, nil
 }
 
-// Add takes a number of a stream, for whoever has no event at hand.
+// Add counts a number of a stream, for a caller that doesn't have the event.
 func (t *Tally) Add(name Stream, sequence uint64) {
 	_ = t.add(name, sequence, nil)
 }
@@ -144,7 +144,7 @@ func (t *Tally) add(name Stream, sequence uint64, statement *ledger.Statement) e
 	case statement == nil:
 		return nil
 	case s.statement != nil && s.statement.Sink != statement.Sink:
-		return fmt.Errorf("the ledger of %s is that of the sink %q, and was that of %q: have a tally for each sink", name, statement.Sink, s.statement.Sink)
+		return fmt.Errorf("the ledger of %s is for the sink %q, an earlier one was for %q: use one tally for each sink", name, statement.Sink, s.statement.Sink)
 	case s.statement == nil || s.statement.Sequence < statement.Sequence:
 		s.statement = statement
 	}

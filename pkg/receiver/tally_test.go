@@ -143,11 +143,11 @@ func TestWhatCantBeCountedIsSaid(t *testing.T) {
 		want  string
 	}{
 		{"of nobody's", foreign, ErrNoAgent.Error()},
-		{"no number", numbered(model, "-1"), "no number as its agentsequence"},
-		{"a number too large", numbered(model, strings.Repeat("9", 25)), "no number as its agentsequence"},
-		{"no place", numbered(model, "000000000000"), "counts from 1"},
+		{"no number", numbered(model, "-1"), "must be a number"},
+		{"a number too large", numbered(model, strings.Repeat("9", 25)), "must be a number"},
+		{"no place", numbered(model, "000000000000"), "must be at least 1"},
 		{"a name too long", numbered(Stream{"s", strings.Repeat("x", 2000)}, "1"), "of more than"},
-		{"the ledger of another event", other, "its data is of another event"},
+		{"the ledger of another event", other, "its data belongs to another event"},
 		{"no ledger", broken, "reading its data"},
 	} {
 		if err := NewTally(Options{}).Receive(test.event); err == nil || !strings.Contains(err.Error(), test.want) {
@@ -166,7 +166,7 @@ func TestWhatCantBeCountedIsSaid(t *testing.T) {
 func TestTwoSinksInOneTallyAreNoticed(t *testing.T) {
 	tally := NewTally(Options{})
 	receive(t, tally, telling(t, model, ledger.Statement{Sink: "default", Sequence: 1}))
-	if err := tally.Receive(telling(t, model, ledger.Statement{Sink: "audit", Sequence: 2})); err == nil || !strings.Contains(err.Error(), "have a tally for each sink") {
+	if err := tally.Receive(telling(t, model, ledger.Statement{Sink: "audit", Sequence: 2})); err == nil || !strings.Contains(err.Error(), "use one tally for each sink") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -126,7 +126,7 @@ func NamesLoopback(u *url.URL) bool {
 type refusedAddressError struct{ class AddressClass }
 
 func (e *refusedAddressError) Error() string {
-	return fmt.Sprintf("the sink's address is refused: %s", e.class)
+	return fmt.Sprintf("forbidden address of the sink: %s", e.class)
 }
 
 // guardedDial dials what a name resolves to, but for addresses that no sink

@@ -404,7 +404,7 @@ func (t *tokenSource) get(now time.Time, fresh bool) (string, error) {
 	}
 	token := strings.TrimSpace(string(content))
 	if token == "" || strings.ContainsAny(token, "\r\n") {
-		return "", errors.New("the token file holds no token")
+		return "", errors.New("the token file has no token")
 	}
 	t.token, t.read = token, now
 	return token, nil

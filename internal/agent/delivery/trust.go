@@ -44,7 +44,7 @@ func (t *trust) load(now time.Time) (changed bool, err error) {
 	var all bytes.Buffer
 	add := func(what string, content []byte) error {
 		if !x509.NewCertPool().AppendCertsFromPEM(content) {
-			return fmt.Errorf("%s holds no certificate in PEM", what)
+			return fmt.Errorf("%s contains no certificate in PEM", what)
 		}
 		all.Write(content)
 		all.WriteByte('\n')

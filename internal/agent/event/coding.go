@@ -59,8 +59,8 @@ const (
 )
 
 var (
-	errTooLarge = errors.New("the decoded body is over the size or ratio cap")
-	errWindow   = errors.New("the brotli window is over its cap")
+	errTooLarge = errors.New("the decoded body exceeds the size or ratio limit")
+	errWindow   = errors.New("the brotli window exceeds its limit")
 )
 
 // noCodings are values of Content-Encoding by which people mean that there is
@@ -109,7 +109,7 @@ func decode(coding string, data []byte, maxBytes int64) ([]byte, error) {
 		return data, nil
 	}
 	if !knownCoding(coding) {
-		return nil, fmt.Errorf("coding %q is not known", coding)
+		return nil, fmt.Errorf("unknown coding %q", coding)
 	}
 	limit := min(maxBytes, max(freeRatioBytes, maxRatio*int64(len(data))))
 	codings := strings.Split(coding, ",")

@@ -72,7 +72,7 @@ func newShared(identity Identity, attributes []metadata.Attribute) (*shared, err
 			continue
 		}
 		if !validExtensionName(attribute.Name) {
-			return nil, fmt.Errorf("%q is no name of an attribute", attribute.Name)
+			return nil, fmt.Errorf("invalid attribute name %q", attribute.Name)
 		}
 		s.extensions.setText(attribute.Name, attribute.Value)
 	}
@@ -97,7 +97,7 @@ func newShared(identity Identity, attributes []metadata.Attribute) (*shared, err
 func NormalizeSource(text string) (string, error) {
 	parsed, err := url.Parse(text)
 	if err != nil || text == "" {
-		return "", fmt.Errorf("the source %q is no URI reference", text)
+		return "", fmt.Errorf("invalid source %q: must be a URI reference", text)
 	}
 	return parsed.String(), nil
 }

@@ -40,7 +40,7 @@ const (
 	leastStoredExtension = 4 + 1 + 4
 )
 
-var errStored = errors.New("the bytes are no stored event")
+var errStored = errors.New("the bytes are not a stored event")
 
 // Stored returns the event in two parts, to be written one after the other and
 // read by ReadStored. The second is its data, not copied. The first is appended

@@ -140,7 +140,7 @@ func observeState(meter metric.Meter, state func() status.Status) error {
 	_, err := meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		var now status.Status
 		if place := panics.Catch(func() { now = state() }); place != "" {
-			return fmt.Errorf("asking for the agent's state: a panic at %s", place)
+			return fmt.Errorf("reading the agent's state: a panic at %s", place)
 		}
 		for of, observe := range readings {
 			of.read(&now, func(value int64, labels ...attribute.KeyValue) {

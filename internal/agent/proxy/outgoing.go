@@ -28,8 +28,8 @@ var outgoingBuffers = newBufferPool(outgoingBytes)
 
 var (
 	// errNothingSent says that none of a request left.
-	errNothingSent = errors.New("the connection took nothing of the request")
-	errBodyLength  = errors.New("the body of the request has not its announced length")
+	errNothingSent = errors.New("the connection accepted no byte of the request")
+	errBodyLength  = errors.New("the length of the request's body differs from its Content-Length")
 )
 
 // outgoing is a request on its way to the model.

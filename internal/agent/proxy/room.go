@@ -68,7 +68,7 @@ func partOf(r *http.Request) int64 {
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request) {
 	h.onRefused()
 	w.Header().Set("Retry-After", retryAfter)
-	const message = "the agent in front of the model has too many requests under way"
+	const message = "the agent in front of the model has too many requests in flight"
 	if r.ProtoMajor != 1 {
 		http.Error(w, message, http.StatusServiceUnavailable)
 		return

@@ -128,7 +128,7 @@ func (p *prober) get(ctx context.Context, get *agentconfig.HTTPGet) error {
 	defer answer.Body.Close()
 	_, _ = io.Copy(io.Discard, io.LimitReader(answer.Body, maxAnswerBytes))
 	if answer.StatusCode < lowestSuccess || answer.StatusCode >= lowestFailure {
-		return fmt.Errorf("the model answered %d", answer.StatusCode)
+		return fmt.Errorf("the model responded with status %d", answer.StatusCode)
 	}
 	return nil
 }

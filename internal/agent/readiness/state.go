@@ -66,7 +66,7 @@ func (s *state) record(succeeded bool) {
 }
 
 // failedToStart reports whether the startup probe has failed failureThreshold
-// times. Only the kubelet can restart a container, so the agent goes on probing.
+// times. Only the kubelet can restart a container, so the agent keeps probing.
 func (s *state) failedToStart() bool {
 	return !s.started && s.failures >= s.startup.FailureThreshold
 }

@@ -108,7 +108,7 @@ func (s *Source) Run(ctx context.Context) {
 		case <-ticker.C:
 			if place := panics.Catch(s.refresh); place != "" {
 				s.failures.Add(1)
-				s.logger.Error("a panic: the last valid metadata stays applied", zap.String("place", string(place)))
+				s.logger.Error("a panic while reading the metadata: the last valid metadata remains in use", zap.String("place", string(place)))
 			}
 		}
 	}
@@ -131,7 +131,7 @@ func (s *Source) refresh() {
 	s.last = found
 	switch found.kind {
 	case absent:
-		s.apply(s.fallback, "the metadata file is gone: metadata of the arguments applied")
+		s.apply(s.fallback, "the metadata file was removed: using the metadata of the arguments")
 	case unreadable:
 		s.fail(err)
 	case readable:
@@ -146,7 +146,7 @@ func (s *Source) refresh() {
 
 func (s *Source) fail(err error) {
 	s.failures.Add(1)
-	s.logger.Warn("the metadata file can't be used: the last valid metadata stays applied", zap.Error(err))
+	s.logger.Warn("invalid metadata file: the last valid metadata remains in use", zap.Error(err))
 }
 
 func (s *Source) apply(attributes []metadata.Attribute, message string) {

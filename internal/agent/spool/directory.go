@@ -24,7 +24,7 @@ type Directory struct {
 // its parent exists. It fails where another process has the lock.
 func OpenDirectory(path string) (*Directory, error) {
 	if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return nil, fmt.Errorf("making the spool's directory: %w", err)
+		return nil, fmt.Errorf("creating the spool's directory: %w", err)
 	}
 	root, err := os.OpenRoot(path)
 	if err != nil {

@@ -151,7 +151,7 @@ func Open(filesystem Filesystem, options Options) (*Log, error) {
 	l.number()
 	for l.bytes() > l.options.Limit && len(l.segments) > 0 {
 		if err := l.dropOldest(); err != nil {
-			return nil, fmt.Errorf("bringing the spool under its limit: %w", err)
+			return nil, fmt.Errorf("reducing the spool to its limit: %w", err)
 		}
 	}
 	return l, nil
@@ -328,7 +328,7 @@ func (l *Log) create() error {
 	l.nextNumber++
 	file, err := l.filesystem.Create(id.name())
 	if err != nil {
-		return fmt.Errorf("making a segment: %w", err)
+		return fmt.Errorf("creating a segment: %w", err)
 	}
 	if err := l.syncDirectory(); err != nil {
 		_ = file.Close()

@@ -46,7 +46,7 @@ type Outcome struct {
 // The errors of a record that the filesystem isn't to blame for.
 var (
 	// ErrTooLarge: no empty spool would have room for the record.
-	ErrTooLarge = errors.New("the record is larger than the spool takes")
+	ErrTooLarge = errors.New("the record is too large for the spool")
 	// ErrFull: the spool is at its limit, and keeps what it has.
 	ErrFull = errors.New("the spool is full")
 	// ErrBusy: the filesystem is slower than the records come.

@@ -39,7 +39,7 @@ func Apply(ctx context.Context, client kubernetes.Interface, about runtime.Objec
 		updated, err := apply(ctx, client, change)
 		if updated && change.UpdatedReason != "" && about != nil {
 			controller.GetEventRecorder(ctx).Eventf(about, corev1.EventTypeNormal, change.UpdatedReason,
-				"Updated ConfigMap %q: running agents pick it up within some two minutes", change.Desired.Name)
+				"Updated ConfigMap %q: running agents read it within about two minutes", change.Desired.Name)
 		}
 		if err != nil {
 			failures[change.Condition] = errors.Join(failures[change.Condition], err)

@@ -57,7 +57,7 @@ func refuseForeign(live, desired *corev1.ConfigMap) error {
 		if knativeservice.IsNamespaceTrust(live) {
 			return nil
 		}
-		return fmt.Errorf("the ConfigMap %q is not Sidenote's, so the agents of this namespace don't get the cluster's certificate authorities: delete it, and Sidenote makes its own", live.Name)
+		return fmt.Errorf("the ConfigMap %q is not Sidenote's, so the agents of this namespace don't get the cluster's certificate authorities: delete it, and Sidenote creates its own", live.Name)
 	}
 	if current := metav1.GetControllerOfNoCopy(live); current == nil || current.UID != owner.UID {
 		return fmt.Errorf("the ConfigMap %q is not owned by this %s: delete it, or rename the %s", live.Name, owner.Kind, owner.Kind)

@@ -179,7 +179,7 @@ func TestTheConditionsOfLoggersSpeakOfEachComponent(t *testing.T) {
 	w.assertSaid(v1beta1.SinkResolved, isFalse, "NotResolved", "logger of the transformer: the sink, Broker models/missing, has no address")
 	w.owner(WithoutAnnotation("team"), WithoutAnnotation("version"))
 	w.settle()
-	w.assertSaid(v1beta1.MetadataReady, isFalse, "AnnotationMissing", "not on the object: team; events go without the attribute until it is there; logger of the transformer: listed, but not on the object: version;")
+	w.assertSaid(v1beta1.MetadataReady, isFalse, "AnnotationMissing", "not on the object: team; events lack the attribute until it is added; logger of the transformer: listed, but not on the object: version;")
 	w.owner(WithoutLogger(), WithoutTransformer())
 	w.settle()
 	if got := w.is().Status.GetCondition(v1beta1.SinkResolved); got != nil {

@@ -138,7 +138,7 @@ func TestWhatNoWebhookSawIsSaid(t *testing.T) {
 	}
 	for _, said := range []string{
 		"ignored: ", `spec.predictor.logger.mode: invalid mode "everything": must be one of all, request, response`,
-		"spec.predictor.logger.maxPayloadBytes: it is 0", `attribute "owner": the value holds the control character U+000A`,
+		"spec.predictor.logger.maxPayloadBytes: it is 0", `attribute "owner": the value contains the control character U+000A`,
 	} {
 		w.assertSaid(v1beta1.LoggerValid, isFalse, "FieldsIgnored", said)
 	}
@@ -496,7 +496,7 @@ func TestAProbeThatServingTakesNoMoreIsSaid(t *testing.T) {
 	if err := w.reconcile(); err == nil {
 		t.Error("no error")
 	}
-	for _, part := range []string{"spec.predictor.containers[0].livenessProbe", "have multi-container-probing set to enabled"} {
+	for _, part := range []string{"spec.predictor.containers[0].livenessProbe", "set multi-container-probing to enabled"} {
 		w.assertSaid(v1beta1.PredictorReady, isFalse, "ServiceNotWritten", part)
 	}
 	if w.revisions() != 1 {

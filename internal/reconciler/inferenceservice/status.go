@@ -65,7 +65,7 @@ func reportLogger(component knativeservice.Component, status *v1beta1.InferenceS
 
 // reportTokens says that a sink asks for a token that the template doesn't mount.
 func reportTokens(status *v1beta1.InferenceServiceStatus, applied knativeservice.Applied, desired knativeservice.Desired) {
-	const reason, message = "TokenNotMounted", "the sink asks for a token for the audience %q, for which the template has none: events go out without one, and a sink that requires it answers 401; the next change of the specification brings it"
+	const reason, message = "TokenNotMounted", "the sink asks for a token for the audience %q, which the template doesn't have: events go out without a token, and a sink that requires one responds with 401; the next change of the specification adds it"
 	if audience := knativeservice.LacksToken(applied.Sink, &desired.Sink); audience != "" {
 		status.MarkSinkNotResolved(reason, fmt.Sprintf(message, audience))
 	}

@@ -218,7 +218,7 @@ func report(b *v1alpha1.LoggerBinding, subjects []*subject, platform Platform, s
 	} else {
 		status.MarkAgents(behind)
 	}
-	const reason, message = "TokenNotMounted", "the sink asks for a token that the templates of some Knative Services don't have: %s; their events go without a token, and a sink that requires one answers 401; the next change of the template brings it"
+	const reason, message = "TokenNotMounted", "the sink asks for a token that the templates of some Knative Services don't have: %s; their events go without a token, and a sink that requires one responds with 401; the next change of the template brings it"
 	if len(noToken) > 0 {
 		status.MarkSinkNotResolved(reason, fmt.Sprintf(message, joined(noToken)))
 	}

@@ -91,7 +91,7 @@ func (s *Sink) Resolve(ctx context.Context, resolver *resolver.URIResolver, pare
 // kind lists all objects of that kind.
 func (s *Sink) refusal() (reason, message string) {
 	if err := v1beta1.ValidateAddressable(s.Destination.Ref); err != nil {
-		return "SinkNotAddressable", fmt.Sprintf("%s is no sink: %v", s.described(), err)
+		return "SinkNotAddressable", fmt.Sprintf("%s can't be a sink: %v", s.described(), err)
 	}
 	// Beside a ref it may resolve to an address that is usable.
 	if err := v1beta1.ValidateURL(s.Destination.URI); err != nil {
@@ -113,7 +113,7 @@ func (s *Sink) Accept(resolved Resolution, isSelf func(*apis.URL) bool, allowedA
 		return "NotResolved", fmt.Sprintf("%s has no address: %v; %s", s.described(), resolved.Err, s.advice())
 	case isSelf(resolved.Address.URL):
 		s.Refused = true
-		return "SinkIsSelf", s.described() + " is this service itself, which would be fed its own events for ever: name another sink"
+		return "SinkIsSelf", s.described() + " is this service itself, which would receive its own events without end: name another sink"
 	}
 	if err := unusable(resolved.Address); err != nil {
 		return "SinkUnusable", fmt.Sprintf("%s has an address that the agent can't use: %v", s.described(), err)
@@ -122,8 +122,8 @@ func (s *Sink) Accept(resolved Resolution, isSelf func(*apis.URL) bool, allowedA
 	if audience := s.Address.Audience; audience != nil && !v1beta1.PermitsAudience(s.Destination, *audience, allowedAudiences) {
 		s.Address.Audience = nil
 		if *audience != "" {
-			return "AudienceRefused", fmt.Sprintf("%s asks for a token for the audience %q, which is not its own: events go out without a token, and a sink that requires one answers 401; "+
-				"have the audience corrected, or listed in allowed-audiences of the ConfigMap %s", s.described(), *audience, config.LoggerConfigName)
+			return "AudienceRefused", fmt.Sprintf("%s asks for a token for the audience %q, which is not its own: events go out without a token, and a sink that requires one responds with 401; "+
+				"correct the audience, or add it to allowed-audiences of the ConfigMap %s", s.described(), *audience, config.LoggerConfigName)
 		}
 	}
 	return "", ""
@@ -153,7 +153,7 @@ func unusable(address *duckv1.Addressable) error {
 		return err
 	}
 	if certificates := address.CACerts; certificates != nil && !x509.NewCertPool().AppendCertsFromPEM([]byte(*certificates)) {
-		return errors.New("its CACerts hold no certificate in PEM")
+		return errors.New("its CACerts contain no certificate in PEM")
 	}
 	return nil
 }

@@ -147,7 +147,7 @@ func TestWhatAgentsExport(t *testing.T) {
 		},
 		"no endpoint":                         {data: map[string]string{"request-metrics-protocol": "grpc"}, wrong: "request-metrics-*: the protocol grpc needs the endpoint"},
 		"no time":                             {data: map[string]string{"request-metrics-export-interval": "often"}, wrong: "request-metrics-export-interval"},
-		"an endpoint that would drop a query": {data: map[string]string{"tracing-protocol": "http/protobuf", "tracing-endpoint": "http://collector/?key=x"}, wrong: "tracing-*: an endpoint has no user, query"},
+		"an endpoint that would drop a query": {data: map[string]string{"tracing-protocol": "http/protobuf", "tracing-endpoint": "http://collector/?key=x"}, wrong: "tracing-*: invalid endpoint"},
 		"what the control plane can't read":   {data: map[string]string{"metrics-protocol": "udp"}, wrong: "udp"},
 	} {
 		got, err := NewObservabilityFromConfigMap(&corev1.ConfigMap{Data: test.data})

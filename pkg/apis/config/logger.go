@@ -53,7 +53,7 @@ func NewLoggerFromConfigMap(configMap *corev1.ConfigMap) (*Logger, error) {
 	if text, found := configMap.Data[allowedAudiencesKey]; found {
 		for _, audience := range strings.Fields(text) {
 			if strings.Contains(audience, "*") {
-				return nil, fmt.Errorf("%s: %q holds a pattern: write each audience in full", allowedAudiencesKey, audience)
+				return nil, fmt.Errorf("%s: %q contains a pattern: write each audience in full", allowedAudiencesKey, audience)
 			}
 			logger.AllowedAudiences = append(logger.AllowedAudiences, audience)
 		}

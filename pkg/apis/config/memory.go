@@ -138,7 +138,7 @@ func parseGoMemory(text string) (int64, error) {
 			return number * unit, nil
 		}
 	}
-	return 0, fmt.Errorf("%q is not a number of bytes as the Go runtime reads it: write for example 96MiB", text)
+	return 0, fmt.Errorf("invalid number of bytes %q: write it as the Go runtime reads it, such as 96MiB", text)
 }
 
 // goMemory writes bytes as the Go runtime reads them.

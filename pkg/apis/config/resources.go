@@ -59,7 +59,7 @@ func (a *Agent) WithResources(own *corev1.ResourceRequirements) (*Agent, *apis.F
 	}
 	if most := agent.MostPayloadBytes(); agent.MaxPayloadBytes > most {
 		return nil, apis.ErrInvalidValue(limit.String(), field,
-			fmt.Sprintf("an agent with it takes bodies of at most %d bytes, and max-payload-bytes of %s is %d: write at least %s",
+			fmt.Sprintf("an agent with this limit accepts bodies of at most %d bytes, and max-payload-bytes of %s is %d: write at least %s",
 				most, AgentConfigName, agent.MaxPayloadBytes, quantity(limitFor(3*2*agent.MaxPayloadBytes))))
 	}
 	return &agent, nil
@@ -81,7 +81,7 @@ func validateOwn(own *corev1.ResourceRequirements) (errs *apis.FieldError) {
 				errs = errs.Also(&apis.FieldError{
 					Message: "not a resource of the agent",
 					Paths:   []string{field},
-					Details: "write cpu, memory or ephemeral-storage: what the model needs belongs to its own container",
+					Details: "write cpu, memory or ephemeral-storage: set the model's resources in its own container",
 				})
 			case quantity.Sign() <= 0:
 				errs = errs.Also(apis.ErrInvalidValue(quantity.String(), field, "write more than 0, or leave it out"))

@@ -35,15 +35,15 @@ var moreThanTenths = regexp.MustCompile(`[.,][0-9]{2}`)
 // ISO 8601 in weeks, days, hours, minutes and seconds.
 func ParseDeliveryDuration(text string) (time.Duration, error) {
 	if moreThanTenths.MatchString(text) {
-		return 0, errors.New("it has more than one decimal, of which Knative reads one")
+		return 0, errors.New("it has more than the one decimal that Knative reads")
 	}
 	parsed, err := period.Parse(text)
 	if err != nil {
-		return 0, errors.New("it is no duration of ISO 8601")
+		return 0, errors.New("it is not an ISO 8601 duration")
 	}
 	duration, precise := parsed.Duration()
 	if !precise {
-		return 0, errors.New("a month or a year is no fixed time")
+		return 0, errors.New("a month or a year has no fixed length")
 	}
 	if duration < 0 {
 		return 0, errors.New("it is negative")
@@ -90,7 +90,7 @@ func validateDelivery(ctx context.Context, path string, delivery *eventingduckv1
 		errs = errs.Also(&apis.FieldError{
 			Message: "not supported",
 			Paths:   []string{"format"},
-			Details: fmt.Sprintf("remove it: %s.contentMode says how events go out", path),
+			Details: fmt.Sprintf("remove it: %s.contentMode selects the encoding", path),
 		})
 	}
 	if errs == nil {
@@ -117,7 +117,7 @@ func validateSchedule(delivery *eventingduckv1.DeliverySpec) *apis.FieldError {
 	for retry := 1; !schedule.Exhausted(retry); retry++ {
 		if total += schedule.Wait(retry); total > MaxDeliveryTime {
 			return &apis.FieldError{
-				Message: fmt.Sprintf("the retry of number %d would come more than %s after the first attempt, when the event is given up", retry, MaxDeliveryTime),
+				Message: fmt.Sprintf("retry %d would come more than %s after the first attempt, when the event has expired", retry, MaxDeliveryTime),
 				Paths:   []string{"retry", "backoffDelay"},
 				Details: fmt.Sprintf("write a retry of at most %d, or a shorter backoffDelay", retry-1),
 			}

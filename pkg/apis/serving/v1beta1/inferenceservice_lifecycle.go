@@ -157,9 +157,9 @@ func (s *InferenceServiceStatus) PropagateService(component ComponentType, servi
 	ready := service.Status.GetCondition(apis.ConditionReady)
 	switch {
 	case service.Generation != service.Status.ObservedGeneration:
-		manager.MarkUnknown(condition, "OutOfDate", "Knative Serving has not yet seen the latest change")
+		manager.MarkUnknown(condition, "OutOfDate", "Knative Serving has not yet processed the latest change")
 	case ready == nil:
-		manager.MarkUnknown(condition, "Deploying", "Knative Serving has not yet said anything")
+		manager.MarkUnknown(condition, "Deploying", "Knative Serving has not yet reported a status")
 	case ready.Status == corev1.ConditionTrue:
 		manager.MarkTrue(condition)
 	case ready.Status == corev1.ConditionFalse:
@@ -195,9 +195,9 @@ func (s *InferenceServiceStatus) PropagateRoute(route *servingv1.Route) {
 	manager, ready := conditionSet.Manage(s), route.Status.GetCondition(apis.ConditionReady)
 	switch {
 	case route.Generation != route.Status.ObservedGeneration:
-		manager.MarkUnknown(RouteReady, "OutOfDate", "Knative Serving has not yet seen the latest change")
+		manager.MarkUnknown(RouteReady, "OutOfDate", "Knative Serving has not yet processed the latest change")
 	case ready == nil:
-		manager.MarkUnknown(RouteReady, "Deploying", "Knative Serving has not yet said anything")
+		manager.MarkUnknown(RouteReady, "Deploying", "Knative Serving has not yet reported a status")
 	case ready.Status == corev1.ConditionTrue:
 		manager.MarkTrue(RouteReady)
 		s.URL = route.Status.URL
@@ -336,7 +336,7 @@ func (s *InferenceServiceStatus) MarkMetadata(missing, denied, stays []string) {
 		return
 	}
 	conditionSet.Manage(s).MarkFalse(MetadataReady, "AnnotationMissing",
-		"listed, but not on the object: %s; events go without the attribute until it is there", strings.Join(missing, ", "))
+		"listed, but not on the object: %s; events lack the attribute until it is added", strings.Join(missing, ", "))
 }
 
 // MarkMetadataNotWritten says why running agents don't get the metadata.
@@ -374,5 +374,5 @@ func (s *InferenceServiceStatus) MarkAgentCurrent() {
 // MarkAgentBehind says what a new template would have otherwise.
 func (s *InferenceServiceStatus) MarkAgentBehind(differences []string) {
 	conditionSet.Manage(s).MarkFalse(AgentCurrent, "Behind",
-		"the template keeps an older %s: the next change of the specification brings the new one", strings.Join(differences, ", "))
+		"the template keeps an older %s: the next change of the specification applies the new one", strings.Join(differences, ", "))
 }

@@ -77,14 +77,14 @@ func TestReadyFollowsTheKnativeService(t *testing.T) {
 		service *servingv1.Service
 		want    string
 	}{
-		"it has said nothing":       {servingService(), "Unknown Deploying Knative Serving has not yet said anything"},
+		"it has said nothing":       {servingService(), "Unknown Deploying Knative Serving has not yet reported a status"},
 		"it is ready":               {servingService(withReady(corev1.ConditionTrue, "", "")), "True"},
 		"it has failed":             {servingService(withReady(corev1.ConditionFalse, "RevisionFailed", "no 100% of the image")), "False RevisionFailed no 100% of the image"},
 		"it is deploying":           {servingService(withReady(corev1.ConditionUnknown, "Deploying", "pods")), "Unknown Deploying pods"},
-		"it is ready with the last": {servingService(withReady(corev1.ConditionTrue, "", ""), func(s *servingv1.Service) { s.Generation++ }), "Unknown OutOfDate Knative Serving has not yet seen the latest change"},
+		"it is ready with the last": {servingService(withReady(corev1.ConditionTrue, "", ""), func(s *servingv1.Service) { s.Generation++ }), "Unknown OutOfDate Knative Serving has not yet processed the latest change"},
 		"it had failed with the last": {
 			servingService(withReady(corev1.ConditionFalse, "RevisionFailed", "no image"), func(s *servingv1.Service) { s.Generation++ }),
-			"Unknown OutOfDate Knative Serving has not yet seen the latest change",
+			"Unknown OutOfDate Knative Serving has not yet processed the latest change",
 		},
 	} {
 		t.Run(what, func(t *testing.T) {
@@ -163,9 +163,9 @@ func TestServingNeverDependsOnLogging(t *testing.T) {
 		apis.ConditionReady:    "True",
 		v1beta1.SinkResolved:   "False NotResolved 100% gone",
 		v1beta1.LoggerReady:    "False NoSink nowhere",
-		v1beta1.MetadataReady:  "False AnnotationMissing listed, but not on the object: team, owner; events go without the attribute until it is there",
+		v1beta1.MetadataReady:  "False AnnotationMissing listed, but not on the object: team, owner; events lack the attribute until it is added",
 		v1beta1.TrustReady:     "False TrustBundleLeftOut a/b has 100% of it; c/d: sinks whose certificate comes from there are not trusted; fix the trust bundle, or set CACerts on the sink",
-		v1beta1.AgentCurrent:   "False Behind the template keeps an older agent image: the next change of the specification brings the new one",
+		v1beta1.AgentCurrent:   "False Behind the template keeps an older agent image: the next change of the specification applies the new one",
 		v1beta1.PredictorReady: "True",
 	} {
 		if got := said(&status, condition); got != want {

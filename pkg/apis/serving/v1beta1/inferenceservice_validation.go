@@ -140,7 +140,7 @@ func validateName(name string) *apis.FieldError {
 	}
 	if len(name) > MaxNameLength {
 		return apis.ErrInvalidValue(name, "name",
-			fmt.Sprintf("it has %d characters: write at most %d, for names that derive from it must fit a DNS label", len(name), MaxNameLength))
+			fmt.Sprintf("it has %d characters: write at most %d, because names that are derived from it must fit a DNS label", len(name), MaxNameLength))
 	}
 	if problems := validation.IsDNS1035Label(name); len(problems) > 0 {
 		return apis.ErrInvalidValue(name, "name", strings.Join(problems, "; "))
@@ -162,7 +162,7 @@ func (s *PredictorSpec) validate(ctx context.Context) *apis.FieldError {
 		if s.Timeout != nil && *s.Timeout < leastTimeoutToDrain {
 			errs = errs.Also((&apis.FieldError{
 				// On one line, as kubectl shows each line of a warning as one more.
-				Message: fmt.Sprintf("with %d s the agent may lose what it holds when a pod ends, write at least %d", *s.Timeout, leastTimeoutToDrain),
+				Message: fmt.Sprintf("with %d s the agent may lose events when a pod ends, write at least %d", *s.Timeout, leastTimeoutToDrain),
 				Paths:   []string{"timeout"},
 			}).At(apis.WarningLevel))
 		}
@@ -179,10 +179,10 @@ func (s *PredictorSpec) validateConcurrency(agent *config.Agent) *apis.FieldErro
 		return nil
 	case *s.ContainerConcurrency > most:
 		return apis.ErrInvalidValue(*s.ContainerConcurrency, field, fmt.Sprintf(
-			"the agent has room for %d requests at once and answers more with 503: write at most %d, or a higher memory limit in spec.predictor.logger.resources.limits.memory", most, most))
+			"the agent has room for %d requests at once and responds to further ones with 503: write at most %d, or a higher memory limit in spec.predictor.logger.resources.limits.memory", most, most))
 	case *s.ContainerConcurrency == 0:
 		return (&apis.FieldError{
-			Message: fmt.Sprintf("0 is no bound, but the agent has room for %d requests at once and answers more with 503: write at most %d to have more wait", most, most),
+			Message: fmt.Sprintf("0 means no limit, but the agent has room for %d requests at once and responds to further ones with 503: write at most %d, so that further ones wait", most, most),
 			Paths:   []string{field},
 		}).At(apis.WarningLevel)
 	}
@@ -213,13 +213,13 @@ func (s *PredictorSpec) validateContainers() (errs *apis.FieldError) {
 		errs = errs.Also(&apis.FieldError{
 			Message: "missing field(s)",
 			Paths:   []string{"containers[*].ports"},
-			Details: "of several containers exactly one must have a port: write it at the one that serves the model",
+			Details: "with several containers, exactly one must have a port: set it on the container that serves the model",
 		})
 	case len(withPort) > 1:
 		errs = errs.Also(&apis.FieldError{
 			Message: "more than one port",
 			Paths:   withPort,
-			Details: "over all containers exactly one port is served: keep the model's and remove the others, a container may listen without declaring it",
+			Details: "all containers together must declare exactly one port: keep the model's and remove the others, a container may listen on a port that it doesn't declare",
 		})
 	}
 	return errs

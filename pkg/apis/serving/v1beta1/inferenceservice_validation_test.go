@@ -172,7 +172,7 @@ func TestWhatCannotServeIsRefusedWithTheFieldAndTheRemedy(t *testing.T) {
 		},
 		"several containers without any port": {
 			Seed(WithContainers(corev1.Container{Image: "a"}, corev1.Container{Image: "b"})),
-			refused("write it at the one that serves the model", containers+"[*].ports"),
+			refused("set it on the container that serves the model", containers+"[*].ports"),
 		},
 		"a port of the host": {
 			Seed(WithModel(func(c *corev1.Container) { c.Ports[0].HostPort = 80 })),
@@ -234,11 +234,11 @@ func TestWhatCannotServeIsRefusedWithTheFieldAndTheRemedy(t *testing.T) {
 		},
 		"a duration finer than Knative reads": {
 			Seed(WithLogger(WithDelivery(eventingduckv1.DeliverySpec{BackoffDelay: ptr.String("PT0.25S")}))),
-			refused("of which Knative reads one", logger+".delivery.backoffDelay"),
+			refused("one decimal that Knative reads", logger+".delivery.backoffDelay"),
 		},
 		"a duration of no fixed length": {
 			Seed(WithLogger(WithDelivery(eventingduckv1.DeliverySpec{Timeout: ptr.String("P1M")}))),
-			refused("no fixed time", logger+".delivery.timeout"),
+			refused("no fixed length", logger+".delivery.timeout"),
 		},
 		"a timeout of nothing": {
 			Seed(WithLogger(WithDelivery(eventingduckv1.DeliverySpec{Timeout: ptr.String("PT0S")}))),
@@ -258,7 +258,7 @@ func TestWhatCannotServeIsRefusedWithTheFieldAndTheRemedy(t *testing.T) {
 		},
 		"a format": {
 			Seed(WithLogger(WithDelivery(eventingduckv1.DeliverySpec{Format: format("json")}))),
-			refused("contentMode says how events go out", logger+".delivery.format"),
+			refused("contentMode selects the encoding", logger+".delivery.format"),
 		},
 
 		// Scale.
@@ -326,7 +326,7 @@ func TestWhatCannotServeIsRefusedWithTheFieldAndTheRemedy(t *testing.T) {
 		},
 		"a path that is none": {
 			Seed(WithLogger(WithPaths("/v1/models/*", "v1/models/m"))),
-			refused("begin it with / or *", logger+".paths[1]"),
+			refused("must begin with / or *", logger+".paths[1]"),
 		},
 		"a path with a query": {
 			Seed(WithLogger(WithPaths("!/a?b=c"))),
@@ -334,7 +334,7 @@ func TestWhatCannotServeIsRefusedWithTheFieldAndTheRemedy(t *testing.T) {
 		},
 		"more paths than an agent takes": {
 			Seed(WithLogger(WithPaths(slices.Repeat([]string{"/a"}, 33)...))),
-			refused("write fewer, with * for any run of characters", logger+".paths"),
+			refused("write fewer, with * for any characters", logger+".paths"),
 		},
 		"a payload of nothing": {
 			Seed(WithLogger(WithMaxPayloadBytes(0))),
@@ -372,7 +372,7 @@ func TestWhatCannotServeIsRefusedWithTheFieldAndTheRemedy(t *testing.T) {
 		},
 		"an autoscaler that is not Knative's": {
 			Seed(WithAnnotation("serving.kserve.io/autoscalerClass", "hpa")),
-			refused("write autoscaling.knative.dev/class", "metadata.annotations[serving.kserve.io/autoscalerClass]"),
+			refused("by autoscaling.knative.dev/class", "metadata.annotations[serving.kserve.io/autoscalerClass]"),
 		},
 		"a service that is to stop": {
 			Seed(WithAnnotation("serving.kserve.io/stop", "true")),
@@ -498,7 +498,7 @@ func TestWhatCannotServeIsRefusedWithTheFieldAndTheRemedy(t *testing.T) {
 		},
 		"a named attribute in upper case": {
 			Seed(WithLogger(WithMetadata("Region", "region"))),
-			refused("write 1 to 20 characters a-z and 0-9, a letter first", logger+".metadata[0]"),
+			refused("write 1 to 20 characters a-z and 0-9, beginning with a letter", logger+".metadata[0]"),
 		},
 		"an empty key": {
 			Seed(WithLogger(WithMetadataAnnotations("team", ""))),
@@ -586,7 +586,7 @@ func TestWhatCannotServeIsRefusedWithTheFieldAndTheRemedy(t *testing.T) {
 		},
 		"storageUri": {
 			fromManifest(t, `predictor: {containers: [{image: a}], storageUri: "gs://models/iris"}`),
-			refused("let the container bring its model, in its image or a volume", "spec.predictor.storageUri"),
+			refused("put the model into the container's image or a volume, or use KServe with a LoggerBinding", "spec.predictor.storageUri"),
 		},
 		"a field of a container in the predictor": {
 			fromManifest(t, `predictor: {containers: [{image: a}], image: a}`),
@@ -610,19 +610,19 @@ func TestWhatCannotServeIsRefusedWithTheFieldAndTheRemedy(t *testing.T) {
 		},
 		"a typing error in a sink's ref": {
 			fromManifest(t, `predictor: {containers: [{image: a}], logger: {sink: {ref: {apiVersion: v1, kind: Service, name: a, nmae: b}}}}`),
-			refused("remove it or correct its name, there are kind, namespace, name", logger+".sink.ref.nmae"),
+			refused("remove it or correct its name, known fields are kind, namespace, name", logger+".sink.ref.nmae"),
 		},
 		"a delivery's field that nobody knows": {
 			fromManifest(t, `predictor: {containers: [{image: a}], logger: {delivery: {retries: 3}}}`),
-			refused("there are deadLetterSink, retry", logger+".delivery.retries"),
+			refused("known fields are deadLetterSink, retry", logger+".delivery.retries"),
 		},
 		"a dead letter sink's field that nobody knows": {
 			fromManifest(t, `predictor: {containers: [{image: a}], logger: {delivery: {deadLetterSink: {uri: "http://a", url: "http://b"}}}}`),
-			refused("there are ref, uri", logger+".delivery.deadLetterSink.url"),
+			refused("known fields are ref, uri", logger+".delivery.deadLetterSink.url"),
 		},
 		"a field of metadata that nobody knows": {
 			fromManifest(t, `predictor: {containers: [{image: a}], logger: {metadata: [{attribute: a, annotation: a}, {attribute: b, annotation: b, default: c}]}}`),
-			refused("there are attribute, annotation", logger+".metadata[1].default"),
+			refused("known fields are attribute, annotation", logger+".metadata[1].default"),
 		},
 		"a logger's field of a later version": {
 			fromManifest(t, `predictor: {containers: [{image: a}], logger: {metadataHeaders: [x-tenant]}}`),
@@ -700,7 +700,7 @@ func TestABodyMustFitInWhatAnAgentHolds(t *testing.T) {
 	ctx := config.ToContext(t.Context(), &config.Config{Agent: &config.Agent{BufferBytes: 1000}, Logger: &config.Logger{}})
 	assertRefused(t, asCreated(ctx, Seed(WithLogger(WithMaxPayloadBytes(500)))))
 	assertRefused(t, asCreated(ctx, Seed(WithLogger(WithMaxPayloadBytes(501)))),
-		refused("holds 1000 bytes in all: write at most half of that, or a higher memory limit in spec.predictor.logger.resources.limits.memory", "spec.predictor.logger.maxPayloadBytes"))
+		refused("buffer-bytes is 1000: write at most half of that, or a higher memory limit in spec.predictor.logger.resources.limits.memory", "spec.predictor.logger.maxPayloadBytes"))
 }
 
 // TestMoreConcurrencyThanTheAgentHasIsRefused, and no bound at all is warned of,
@@ -717,7 +717,7 @@ func TestMoreConcurrencyThanTheAgentHasIsRefused(t *testing.T) {
 	assertRefused(t, asCreated(ctx, with(101, WithPredictor(func(p *v1beta1.PredictorSpec) { p.Logger = nil }))))
 	unbounded := asCreated(ctx, with(0))
 	assertRefused(t, unbounded.Filter(apis.ErrorLevel))
-	assertRefused(t, unbounded.Filter(apis.WarningLevel), refused("write at most 100 to have more wait", field))
+	assertRefused(t, unbounded.Filter(apis.WarningLevel), refused("write at most 100, so that further ones wait", field))
 }
 
 // A service may set the memory of its own agent, from which its bound follows.
@@ -728,9 +728,9 @@ func TestConcurrencyIsHeldAgainstTheServicesOwnAgent(t *testing.T) {
 	}
 	const remedy = "or a higher memory limit in spec.predictor.logger.resources.limits.memory"
 	assertRefused(t, asCreated(t.Context(), with("1000", "1Gi")))
-	assertRefused(t, asCreated(t.Context(), with("5000", "1Gi")), refused("room for 4096 requests at once and answers more with 503: write at most 4096, "+remedy, field))
-	assertRefused(t, asCreated(t.Context(), with("500", "100Mi")), refused("room for 400 requests at once and answers more with 503: write at most 400, "+remedy, field))
-	assertRefused(t, asCreated(t.Context(), with("0", "1Gi")).Filter(apis.WarningLevel), refused("write at most 4096 to have more wait", field))
+	assertRefused(t, asCreated(t.Context(), with("5000", "1Gi")), refused("room for 4096 requests at once and responds to further ones with 503: write at most 4096, "+remedy, field))
+	assertRefused(t, asCreated(t.Context(), with("500", "100Mi")), refused("room for 400 requests at once and responds to further ones with 503: write at most 400, "+remedy, field))
+	assertRefused(t, asCreated(t.Context(), with("0", "1Gi")).Filter(apis.WarningLevel), refused("write at most 4096, so that further ones wait", field))
 	// Of resources that are refused themselves nothing more is said.
 	assertRefused(t, asCreated(t.Context(), with("500", "1Mi")), refused("write at least 32Mi", "spec.predictor.logger.resources.limits.memory"))
 

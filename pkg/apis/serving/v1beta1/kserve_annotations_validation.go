@@ -28,7 +28,7 @@ var kserveAnnotations = []struct {
 }{
 	{"deploymentMode", []string{"Serverless", "Knative"}, "remove it: every model runs on Knative Serving, as with Serverless"},
 	{"raw", []string{"false"}, "remove it: every model runs on Knative Serving"},
-	{"autoscalerClass", nil, "remove it, and write autoscaling.knative.dev/class"},
+	{"autoscalerClass", nil, "replace it by autoscaling.knative.dev/class"},
 	{"stop", []string{"false"}, "remove it, and delete the InferenceService to stop it, or let it scale to zero with minReplicas: 0"},
 }
 

@@ -89,7 +89,7 @@ func (s *LoggerSpec) validateMaxPayloadBytes(path string, agent *config.Agent) *
 		return apis.ErrOutOfBoundsValue(*s.MaxPayloadBytes, 1, GreatestMaxPayloadBytes, field)
 	case *s.MaxPayloadBytes > agent.MostPayloadBytes():
 		return apis.ErrInvalidValue(*s.MaxPayloadBytes, field, fmt.Sprintf(
-			"the agent holds %d bytes in all: write at most half of that, or a higher memory limit in %s.resources.limits.memory", agent.BufferBytes, path))
+			"the agent's buffer-bytes is %d: write at most half of that, or a higher memory limit in %s.resources.limits.memory", agent.BufferBytes, path))
 	}
 	return nil
 }
@@ -97,7 +97,7 @@ func (s *LoggerSpec) validateMaxPayloadBytes(path string, agent *config.Agent) *
 func (s *LoggerSpec) validateSink(ctx context.Context) *apis.FieldError {
 	if s.Sink != nil && s.URL != nil {
 		errs := apis.ErrMultipleOneOf("sink", "url")
-		errs.Details = "both say where events go: remove one of them"
+		errs.Details = "both specify the sink: remove one of them"
 		return errs
 	}
 	if s.Sink != nil {
@@ -128,7 +128,7 @@ func validateAudience(destination *duckv1.Destination, allowed []string) *apis.F
 		return nil
 	}
 	return apis.ErrInvalidValue(*audience, "audience", fmt.Sprintf(
-		"the sink gets a token for its own audience only: remove it, or have the audience listed in allowed-audiences of Sidenote's ConfigMap %s", config.LoggerConfigName))
+		"the sink gets a token for its own audience only: remove it, or add the audience to allowed-audiences of Sidenote's ConfigMap %s", config.LoggerConfigName))
 }
 
 func validateEndpoint(endpoint *apis.URL, field string) *apis.FieldError {
@@ -139,7 +139,7 @@ func validateEndpoint(endpoint *apis.URL, field string) *apis.FieldError {
 		return err
 	}
 	if (endpoint.Scheme != "http" && endpoint.Scheme != "https") || endpoint.Host == "" {
-		return apis.ErrInvalidValue(endpoint.URL().Redacted(), field, "write an absolute URL with http or https, as http://name.namespace.svc.cluster.local/path")
+		return apis.ErrInvalidValue(endpoint.URL().Redacted(), field, "write an absolute URL with http or https, such as http://name.namespace.svc.cluster.local/path")
 	}
 	return nil
 }
@@ -155,7 +155,7 @@ func validateSendable(url *apis.URL, field string) *apis.FieldError {
 		return apis.ErrInvalidValue(url.URL().Redacted(), field, "a fragment is never sent: remove it")
 	}
 	if url.User != nil {
-		return apis.ErrInvalidValue(url.URL().Redacted(), field, "a URL with credentials would stand in every pod's arguments: remove them")
+		return apis.ErrInvalidValue(url.URL().Redacted(), field, "credentials in a URL would be visible in every pod's arguments: remove them")
 	}
 	return nil
 }
@@ -185,7 +185,7 @@ func (s *LoggerSpec) validatePaths() (errs *apis.FieldError) {
 		errs = errs.Also(&apis.FieldError{
 			Message: fmt.Sprintf("%d patterns listed: at most %d can be", len(s.Paths), inference.MaxPatterns),
 			Paths:   []string{"paths"},
-			Details: "write fewer, with * for any run of characters",
+			Details: "write fewer, with * for any characters",
 		})
 	}
 	return errs
@@ -277,14 +277,14 @@ func (s *LoggerSpec) validateMetadata(ctx context.Context, path string, annotati
 }
 
 // ValidateSinksAreNot refuses a sink or dead letter sink that is the service
-// itself, which would feed itself for ever.
+// itself, which would feed itself without end.
 func (s *LoggerSpec) ValidateSinksAreNot(isService func(*duckv1.KReference) bool, path string) (errs *apis.FieldError) {
 	refuse := func(who, field string, destination *duckv1.Destination) {
 		if destination == nil || destination.Ref == nil || !isService(destination.Ref) {
 			return
 		}
 		errs = errs.Also(&apis.FieldError{
-			Message: who + " is the service itself, which would be fed its own events for ever",
+			Message: who + " is the service itself, which would receive its own events without end",
 			Paths:   []string{path + "." + field + ".ref"},
 			Details: "name another sink",
 		})

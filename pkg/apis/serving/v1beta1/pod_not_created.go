@@ -45,10 +45,10 @@ func podRemedy(message string) string {
 	case strings.Contains(message, "usage per ") || strings.Contains(message, "limit to request ratio per "):
 		return "set resources that the namespace's LimitRange allows: " + resources
 	case strings.Contains(message, "exceeded quota"), strings.Contains(message, "failed quota"):
-		return "set the resources that the namespace's ResourceQuota requires, within what it has left (" + resources + "), or have the quota raised"
+		return "set the resources that the namespace's ResourceQuota requires, within what it has left (" + resources + "), or raise the quota"
 	case strings.Contains(message, "violates PodSecurity"):
 		return "set a securityContext in spec.predictor.containers that the namespace's Pod security standard allows"
 	default:
-		return "change the specification so that it is allowed, or have the namespace allow it"
+		return "change the specification so that it is allowed, or allow it in the namespace"
 	}
 }

@@ -28,7 +28,7 @@ func TestAPodThatIsForbiddenIsNamedWithTheRemedy(t *testing.T) {
 		forbidden("exceeded quota: team, requested: limits.memory=128Mi, used: limits.memory=1Gi, limited: limits.memory=1Gi"):                "ResourceQuota",
 		forbidden("failed quota: team: must specify limits.cpu for: sidenote-agent"):                                                          "spec.predictor.logger.resources",
 		forbidden(`violates PodSecurity "restricted:latest": allowPrivilegeEscalation != false (container "kfserving-container" must set x)`): "securityContext",
-		forbidden("no 100% of it"): "have the namespace allow it",
+		forbidden("no 100% of it"): "allow it in the namespace",
 	} {
 		var status v1beta1.InferenceServiceStatus
 		status.PropagateService(v1beta1.PredictorComponent, servingService(withReady(corev1.ConditionFalse, "RevisionFailed", message)))

@@ -38,7 +38,7 @@ var predictorAdvice = map[string]string{
 	"minScale":           "write minReplicas",
 	"maxScale":           "write maxReplicas",
 	"image":              "write it under spec.predictor.containers[0]",
-	"storageUri":         "not supported: let the container bring its model, in its image or a volume, or use KServe with a LoggerBinding (" + kserveDocs + ")",
+	"storageUri":         "not supported: put the model into the container's image or a volume, or use KServe with a LoggerBinding (" + kserveDocs + ")",
 	"custom":             "v1alpha2 is not supported: write spec.predictor.containers",
 	"model":              adviceFormat,
 	"sklearn":            adviceFormat,
@@ -100,7 +100,7 @@ func adviceByName(of reflect.Type, path string) string {
 		}
 	}
 	if len(parents) > 0 && len(known) > 0 {
-		return fmt.Sprintf("%s, there are %s", general, strings.Join(known, ", "))
+		return fmt.Sprintf("%s, known fields are %s", general, strings.Join(known, ", "))
 	}
 	return general
 }
