@@ -43,7 +43,7 @@ round=1
 while left; do
   if ((round == 1)); then
     step "an outage of ${outage} s"
-    (cd test/faults && go test -count=1 -timeout=2h -run='^TestALongOutage$' -faults.outage="${outage}s")
+    (cd test/faults && go test -count=1 -timeout=2h -run='^TestLongOutage$' -faults.outage="${outage}s")
   fi
   if ((seconds < 600)); then
     break

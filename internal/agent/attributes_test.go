@@ -18,8 +18,8 @@ import (
 	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
-// TestTheSeedsExample is design.md's contract, as a subscriber sees it.
-func TestTheSeedsExample(t *testing.T) {
+// TestEventAttributes is design.md's contract, as a subscriber sees it.
+func TestEventAttributes(t *testing.T) {
 	r := newRig(t, agenttest.With("--metadata=team=ai-platform", "--metadata=owner=ml-ops", "--inference-service=my-model", "--namespace=models", "--component=predictor"))
 
 	status, body := r.Post("/v1/models/my-model:predict", `{"instances":[[1,2]]}`)
@@ -69,9 +69,9 @@ func TestTheSeedsExample(t *testing.T) {
 	}
 }
 
-// TestOddHeadsOfClients that people have reported: each gives the events that a
+// TestOddRequestHeadsGiveValidEvents that people have reported: each gives the events that a
 // subscriber expects of it.
-func TestOddHeadsOfClients(t *testing.T) {
+func TestOddRequestHeadsGiveValidEvents(t *testing.T) {
 	const body = `{"instances":[[1,2,3,4]]}`
 	for _, test := range []struct {
 		name, head                     string
@@ -114,7 +114,7 @@ func TestOddHeadsOfClients(t *testing.T) {
 	}
 }
 
-func TestLiveMetadataReachesTheNextEvent(t *testing.T) {
+func TestNewMetadataAppliesToNextEvent(t *testing.T) {
 	dir := t.TempDir()
 	r := newRig(t, agenttest.With("--metadata=team=first", "--metadata-dir="+dir))
 	r.Post("/", `{}`)
@@ -138,7 +138,7 @@ func TestLiveMetadataReachesTheNextEvent(t *testing.T) {
 	}
 }
 
-func TestTimeIsTheExchanges(t *testing.T) {
+func TestEventTimeIsTheExchangeTime(t *testing.T) {
 	r := newRig(t)
 	before := time.Now()
 	r.Post("/", "{}")
@@ -150,8 +150,8 @@ func TestTimeIsTheExchanges(t *testing.T) {
 	}
 }
 
-// TestRequestIDIsAddedOnlyWhereAbsent, and is then the correlation id.
-func TestRequestIDIsAddedOnlyWhereAbsent(t *testing.T) {
+// TestMissingRequestIDIsAdded, and is then the correlation id.
+func TestMissingRequestIDIsAdded(t *testing.T) {
 	seen := make(chan []string, 2)
 	model := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { seen <- r.Header["X-Request-Id"] })
 	r := newRig(t, agenttest.InFrontOf(model))

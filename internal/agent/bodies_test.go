@@ -21,9 +21,9 @@ import (
 	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
-// TestALargeExchangeLeavesItsEvents as shipped: an image in base64, and a long
+// TestLargeBodiesAreReportedAsOversize as shipped: an image in base64, and a long
 // stream, are over the cap and still seen.
-func TestALargeExchangeLeavesItsEvents(t *testing.T) {
+func TestLargeBodiesAreReportedAsOversize(t *testing.T) {
 	image := `{"instances":[{"image_bytes":{"b64":"` + strings.Repeat("QUJD", 205_000) + `"}}]}`
 	answer := strings.Repeat(`data: {"choices":[{"delta":{"content":"token"}}]}`+"\n\n", 20_000)
 	r := newRig(t, agenttest.InFrontOf(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -42,7 +42,7 @@ func TestALargeExchangeLeavesItsEvents(t *testing.T) {
 	}
 }
 
-func TestOversizeBodiesAreNamedNotSent(t *testing.T) {
+func TestOversizeEventHasNoBody(t *testing.T) {
 	body := strings.Repeat("x", 5000)
 	sum := sha256.Sum256([]byte(body))
 	r := newRig(t, agenttest.InFrontOf(agenttest.Echo("Content-Type")), agenttest.With("--max-payload-bytes=1000",
@@ -62,7 +62,7 @@ func TestOversizeBodiesAreNamedNotSent(t *testing.T) {
 	}
 }
 
-func TestCompressedBodies(t *testing.T) {
+func TestCompressedBodiesAreDecoded(t *testing.T) {
 	const body = `{"instances":[1,2,3]}`
 	gzipped := compress(t, func(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) }, body)
 	deflated := compress(t, func(w io.Writer) io.WriteCloser { return zlib.NewWriter(w) }, body)
@@ -105,7 +105,7 @@ func compress(t *testing.T, writer func(io.Writer) io.WriteCloser, text string) 
 	return compressed.Bytes()
 }
 
-func TestUndecodableBodiesAreCountedWhereNotSelected(t *testing.T) {
+func TestUndecodableBodyIsCounted(t *testing.T) {
 	r := newRig(t, agenttest.With("--events=request", "--mode=request"))
 	r.Do(http.MethodPost, "/", http.Header{"Content-Encoding": {"gzip"}}, strings.NewReader("not gzip"))
 	if counts := r.settled(); counts.Dropped[ledger.ReasonEncoded] != 1 {

@@ -65,9 +65,9 @@ func promises(t *testing.T) []promise {
 	return rows
 }
 
-// TestTheContractHolds runs every row of the table in every mode, with every
+// TestContractTable runs every row of the table in every mode, with every
 // kind of event chosen, with those of the default, and with fewer.
-func TestTheContractHolds(t *testing.T) {
+func TestContractTable(t *testing.T) {
 	rows := promises(t)
 	outcomes := outcomesOf(t)
 	seen := make(map[string]bool)

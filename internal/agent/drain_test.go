@@ -50,8 +50,8 @@ func (f *fakeEnd) ending(timeout time.Duration) ending {
 	}
 }
 
-// TestExchangesEndWhenTheyEnd, and the time for the delivery begins only then.
-func TestExchangesEndWhenTheyEnd(t *testing.T) {
+// TestDrainWaitsForExchanges, and the time for the delivery begins only then.
+func TestDrainWaitsForExchanges(t *testing.T) {
 	for _, test := range []struct {
 		name      string
 		stream    time.Duration
@@ -94,8 +94,8 @@ func TestExchangesEndWhenTheyEnd(t *testing.T) {
 	}
 }
 
-// TestASecondSignalEndsEachPhase at once.
-func TestASecondSignalEndsEachPhase(t *testing.T) {
+// TestSecondSignalEndsEachPhase at once.
+func TestSecondSignalEndsEachPhase(t *testing.T) {
 	for name, begin := range map[string]func(*fakeEnd) func(context.Context){
 		"a stream is under way": func(f *fakeEnd) func(context.Context) {
 			f.active.Store(1)
@@ -128,8 +128,8 @@ func TestASecondSignalEndsEachPhase(t *testing.T) {
 	}
 }
 
-// TestAStreamOutlastsTheDrainTimeout, and its events are still delivered.
-func TestAStreamOutlastsTheDrainTimeout(t *testing.T) {
+// TestStreamOutlastsDrainTimeout, and its events are still delivered.
+func TestStreamOutlastsDrainTimeout(t *testing.T) {
 	signalled := make(chan struct{})
 	model := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		control := http.NewResponseController(w)
@@ -173,7 +173,7 @@ func (s stuck) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func TestAStuckStandardOutputDoesntHoldTheEnd(t *testing.T) {
+func TestDrainIgnoresBlockedStdout(t *testing.T) {
 	let := make(chan struct{})
 	r := newRigIn(t, Environment{Stdout: stuck{let}}, agenttest.With("--sink=stdout", "--drain-timeout=0s"))
 	t.Cleanup(func() { close(let) })
@@ -236,7 +236,7 @@ func TestDrainWaitsForTheSink(t *testing.T) {
 	}
 }
 
-func TestDrainEndsInTime(t *testing.T) {
+func TestDrainTimeoutDropsEvents(t *testing.T) {
 	r := newRig(t, agenttest.With("--sink=http://127.0.0.1:1", "--drain-timeout=1s"))
 	r.Post("/", "{}")
 	r.Signal(syscall.SIGTERM)
@@ -249,7 +249,7 @@ func TestDrainEndsInTime(t *testing.T) {
 	}
 }
 
-func TestASecondSignalEndsAtOnce(t *testing.T) {
+func TestSecondSignalEndsTheAgent(t *testing.T) {
 	r := newRig(t, agenttest.With("--sink=http://127.0.0.1:1", "--drain-timeout=1h"))
 	r.Post("/", "{}")
 	r.Terminate()
@@ -257,9 +257,9 @@ func TestASecondSignalEndsAtOnce(t *testing.T) {
 	r.Wait()
 }
 
-// TestTheDrainSendsTheOldestFirst: what failed before goes before what came
+// TestDrainSendsTheOldestFirst: what failed before goes before what came
 // later.
-func TestTheDrainSendsTheOldestFirst(t *testing.T) {
+func TestDrainSendsTheOldestFirst(t *testing.T) {
 	var hang atomic.Pointer[chan struct{}]
 	r := newRig(t, agenttest.SinkResponding(func(_ agenttest.Attempt, w http.ResponseWriter, request *http.Request) {
 		if hanging := hang.Load(); hanging != nil {

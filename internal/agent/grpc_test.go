@@ -123,8 +123,8 @@ func payload(text string) *grpc_testing.Payload {
 	return &grpc_testing.Payload{Body: []byte(text)}
 }
 
-// TestUnaryGRPCIsUnframed: the events carry the messages themselves.
-func TestUnaryGRPCIsUnframed(t *testing.T) {
+// TestUnaryGRPCEventHasNoFraming: the events carry the messages themselves.
+func TestUnaryGRPCEventHasNoFraming(t *testing.T) {
 	for _, test := range []struct {
 		name    string
 		options []grpc.CallOption
@@ -162,7 +162,7 @@ func TestUnaryGRPCIsUnframed(t *testing.T) {
 	}
 }
 
-func TestStreamingGRPC(t *testing.T) {
+func TestStreamingGRPCEventsHaveAllMessages(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		call func(context.Context, grpc_testing.TestServiceClient) error
@@ -271,7 +271,7 @@ func frames(body []byte) int {
 	return count
 }
 
-func TestAGRPCErrorIsAFailure(t *testing.T) {
+func TestGRPCErrorGivesFailureEvent(t *testing.T) {
 	r, _, client := newGRPCRig(t, "--events=request,response,stream,response.failure")
 	_, err := client.UnaryCall(t.Context(), &grpc_testing.SimpleRequest{
 		ResponseStatus: &grpc_testing.EchoStatus{Code: int32(codes.NotFound)},
@@ -285,7 +285,7 @@ func TestAGRPCErrorIsAFailure(t *testing.T) {
 	}
 }
 
-func TestAGRPCDeadlineReachesTheModel(t *testing.T) {
+func TestGRPCDeadlineReachesModel(t *testing.T) {
 	r, model, client := newGRPCRig(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
@@ -301,9 +301,9 @@ func TestAGRPCDeadlineReachesTheModel(t *testing.T) {
 	}
 }
 
-// TestAModelThatAnswersBeforeTheEndOfTheStream has read every message, so the
+// TestEarlyGRPCResponseCompletesTheRequest has read every message, so the
 // request is complete, although its end never came through.
-func TestAModelThatAnswersBeforeTheEndOfTheStream(t *testing.T) {
+func TestEarlyGRPCResponseCompletesTheRequest(t *testing.T) {
 	model := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.ReadFull(r.Body, make([]byte, 6))
 		w.Header().Set("Content-Type", "application/grpc")

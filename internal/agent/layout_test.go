@@ -20,9 +20,9 @@ import (
 // TestMain finds goroutines that outlive the tests.
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// TestTheAgentStaysLight: it sits in front of every model, and has no business
+// TestAgentHasNoKubernetesDependency: it sits in front of every model, and has no business
 // with the Kubernetes API.
-func TestTheAgentStaysLight(t *testing.T) {
+func TestAgentHasNoKubernetesDependency(t *testing.T) {
 	const main = "github.com/sidenote-dev/sidenote/cmd/agent"
 	if err := depcheck.CheckNoDependency(main, []string{
 		"k8s.io/api/core/v1",
@@ -42,9 +42,9 @@ func TestTheAgentStaysLight(t *testing.T) {
 // startsNone are the packages in which nothing starts a goroutine.
 var startsNone = []string{"ledger", "metrics", "mounted", "panics"}
 
-// TestNoPackageLeavesGoroutines: the tests of every other package end with a
+// TestPackagesCheckForGoroutineLeaks: the tests of every other package end with a
 // search for goroutines that outlive them.
-func TestNoPackageLeavesGoroutines(t *testing.T) {
+func TestPackagesCheckForGoroutineLeaks(t *testing.T) {
 	looks := make(map[string]bool)
 	err := filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || !strings.HasSuffix(path, "_test.go") {

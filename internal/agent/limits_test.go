@@ -16,9 +16,9 @@ import (
 	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
-// TestTooManyExchangesAreRefused by 503 and counted, those under way go on, and
+// TestExchangesAboveTheLimitGet503 by 503 and counted, those under way go on, and
 // when one has ended there is room again.
-func TestTooManyExchangesAreRefused(t *testing.T) {
+func TestExchangesAboveTheLimitGet503(t *testing.T) {
 	for name, client := range agenttest.Clients {
 		t.Run(name, func(t *testing.T) {
 			goOn := make(chan struct{})
@@ -69,9 +69,9 @@ func TestTooManyExchangesAreRefused(t *testing.T) {
 	}
 }
 
-// TestWhatTheBudgetHasNoRoomForIsCounted, and named where oversize events are
+// TestBodyOverBudgetIsCounted, and named where oversize events are
 // selected.
-func TestWhatTheBudgetHasNoRoomForIsCounted(t *testing.T) {
+func TestBodyOverBudgetIsCounted(t *testing.T) {
 	body := `"` + strings.Repeat("x", 100_000) + `"`
 	t.Run("as a drop", func(t *testing.T) {
 		r := newRig(t, agenttest.With("--buffer-bytes=65536", "--events=request,response,stream"))

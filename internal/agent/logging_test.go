@@ -52,8 +52,8 @@ func FuzzServerLog(f *testing.F) {
 	})
 }
 
-// TestNothingOfAnExchangeIsLogged looks for canaries in the agent's own words.
-func TestNothingOfAnExchangeIsLogged(t *testing.T) {
+// TestLogsHaveNoExchangeData looks for canaries in the agent's own words.
+func TestLogsHaveNoExchangeData(t *testing.T) {
 	const canary = "canary4711"
 	model := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		connection, _, err := http.NewResponseController(w).Hijack()

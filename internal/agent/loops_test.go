@@ -21,10 +21,10 @@ import (
 	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
-// TestNoClientHidesFromTheLog: whatever a client writes into its request so that
+// TestClientCannotHideAnExchange: whatever a client writes into its request so that
 // it is taken for a loop, or can't be read, the exchange leaves an event, or at
 // the very least a count.
-func TestNoClientHidesFromTheLog(t *testing.T) {
+func TestClientCannotHideAnExchange(t *testing.T) {
 	const ownType, kept = "io.kubeflow.serving.inference.request", 4096
 	own := `{"specversion":"1.0","id":"1","source":"s","data":{"type":"x"},"type":"` + ownType + `"}`
 	other := `{"specversion":"1.0","type":"com.example.other","id":"1","source":"s"}`
@@ -109,9 +109,9 @@ func TestNoClientHidesFromTheLog(t *testing.T) {
 	}
 }
 
-// TestALoopEnds: a model behind a Trigger without a filter, which matches the
+// TestEventLoopEnds: a model behind a Trigger without a filter, which matches the
 // events of the model's own agent.
-func TestALoopEnds(t *testing.T) {
+func TestEventLoopEnds(t *testing.T) {
 	for _, test := range []struct {
 		name  string
 		line  []string

@@ -104,9 +104,9 @@ func labelsOf(family *dto.MetricFamily) map[string][]string {
 
 func keys(of map[string][]string) []string { return slices.Sorted(maps.Keys(of)) }
 
-// TestWhatAnAgentServesIsDocumented, each metric and each label, and what is
+// TestServedMetricsAreDocumented, each metric and each label, and what is
 // documented is served, once an agent has done everything that is counted.
-func TestWhatAnAgentServesIsDocumented(t *testing.T) {
+func TestServedMetricsAreDocumented(t *testing.T) {
 	collector := agenttest.Serve(t, http.HandlerFunc(http.NotFound)).URL
 	// The first is tried again, the second is refused.
 	sink := agenttest.NewSink(t, agenttest.Responding(agenttest.Statuses(503, 400, 202)))
@@ -203,7 +203,7 @@ func worstCase(t *testing.T, reader sdkmetric.Reader) {
 	made.Overhead(time.Millisecond)
 }
 
-func TestAnAgentHasAtMost200Series(t *testing.T) {
+func TestMetricsHaveAtMost200Series(t *testing.T) {
 	reader, exposition, err := metrics.NewExposition()
 	if err != nil {
 		t.Fatal(err)
@@ -236,8 +236,8 @@ func TestAnAgentHasAtMost200Series(t *testing.T) {
 	}
 }
 
-// TestNamesAndUnitsAreDocumented, as OpenTelemetry has them.
-func TestNamesAndUnitsAreDocumented(t *testing.T) {
+// TestMetricNamesAndUnitsAreDocumented, as OpenTelemetry has them.
+func TestMetricNamesAndUnitsAreDocumented(t *testing.T) {
 	reader := sdkmetric.NewManualReader()
 	worstCase(t, reader)
 	var all metricdata.ResourceMetrics

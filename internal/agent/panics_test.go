@@ -24,8 +24,8 @@ type panickingOutput struct{}
 
 func (panickingOutput) Write(line []byte) (int, error) { panic(string(line)) }
 
-// TestAPanicIsToldWithoutWhatItPanickedWith, and the agent goes on.
-func TestAPanicIsToldWithoutWhatItPanickedWith(t *testing.T) {
+// TestPanicLogHasNoPanicValue, and the agent goes on.
+func TestPanicLogHasNoPanicValue(t *testing.T) {
 	const payload = "nobody-may-read-this"
 	r := newRigIn(t, Environment{Stdout: panickingOutput{}}, agenttest.With("--sink=stdout"))
 	for range 3 {
@@ -45,8 +45,8 @@ func TestAPanicIsToldWithoutWhatItPanickedWith(t *testing.T) {
 	}
 }
 
-// TestAPanicOfTheAgentsOwnEndsIt, with a place in the log and a code of its own.
-func TestAPanicOfTheAgentsOwnEndsIt(t *testing.T) {
+// TestPanicOutsideAnEventEndsTheAgent, with a place in the log and a code of its own.
+func TestPanicOutsideAnEventEndsTheAgent(t *testing.T) {
 	logs := new(agenttest.Buffer)
 	var code atomic.Int64
 	a, err := newAgent([]string{"--target=http://127.0.0.1:1", "--source=m"}, Environment{

@@ -51,8 +51,8 @@ func TestModeAndEventsSelect(t *testing.T) {
 	}
 }
 
-// TestOnlyInferenceIsLogged, and everything else passes and is counted.
-func TestOnlyInferenceIsLogged(t *testing.T) {
+// TestOnlyInferenceGivesEvents, and everything else passes and is counted.
+func TestOnlyInferenceGivesEvents(t *testing.T) {
 	for _, test := range []struct {
 		name      string
 		arguments []string
@@ -103,9 +103,9 @@ func TestOnlyInferenceIsLogged(t *testing.T) {
 	}
 }
 
-// TestHealthChecksOfOddClients are none of inference, whatever their client adds
+// TestHealthChecksAreSkipped are none of inference, whatever their client adds
 // to them. Only what may become a tunnel, or has a body, is.
-func TestHealthChecksOfOddClients(t *testing.T) {
+func TestHealthChecksAreSkipped(t *testing.T) {
 	const health = "GET /v2/health/ready HTTP/1.1\nHost: m\n"
 	for _, test := range []struct {
 		name, request string

@@ -20,8 +20,8 @@ import (
 	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
-// TestTheSinksAnswer, and never over the client's response.
-func TestTheSinksAnswer(t *testing.T) {
+// TestSinkResponseDecidesOverTheEvent, and never over the client's response.
+func TestSinkResponseDecidesOverTheEvent(t *testing.T) {
 	for _, test := range []struct {
 		name     string
 		statuses []int
@@ -51,9 +51,9 @@ func TestTheSinksAnswer(t *testing.T) {
 	}
 }
 
-// TestNothingAClientGetsDependsOnTheSink (P6): the sink may refuse, hang or be
+// TestClientIsIndependentOfTheSink (P6): the sink may refuse, hang or be
 // gone.
-func TestNothingAClientGetsDependsOnTheSink(t *testing.T) {
+func TestClientIsIndependentOfTheSink(t *testing.T) {
 	hold := make(chan struct{})
 	t.Cleanup(func() { close(hold) })
 	for _, test := range []struct {
@@ -100,9 +100,9 @@ func TestNothingAClientGetsDependsOnTheSink(t *testing.T) {
 	}
 }
 
-// TestTheLedgerClosesFromOutside (P1): a sink that fails at random, many
+// TestLedgerMatchesSubscriber (P1): a sink that fails at random, many
 // clients, and a count of what a subscriber has.
-func TestTheLedgerClosesFromOutside(t *testing.T) {
+func TestLedgerMatchesSubscriber(t *testing.T) {
 	r := newRig(t)
 	r.Sink.Respond(func(attempt agenttest.Attempt, w http.ResponseWriter, _ *http.Request) {
 		switch {
@@ -148,7 +148,7 @@ func TestTheLedgerClosesFromOutside(t *testing.T) {
 	}
 }
 
-func TestEachSinkHasItsOwnFate(t *testing.T) {
+func TestFailingSinkLeavesTheOtherAlone(t *testing.T) {
 	other := agenttest.NewSink(t)
 	r := newRig(t, agenttest.With("--sink=good="+other.URL, "--sink=bad=http://127.0.0.1:1"))
 	r.Post("/", "{}")
@@ -160,9 +160,9 @@ func TestEachSinkHasItsOwnFate(t *testing.T) {
 	}
 }
 
-// TestADeadSinkTakesNothingThatAnotherNeeds: it holds its share of the budget
+// TestHangingSinkStaysWithinItsShare: it holds its share of the budget
 // and no more.
-func TestADeadSinkTakesNothingThatAnotherNeeds(t *testing.T) {
+func TestHangingSinkStaysWithinItsShare(t *testing.T) {
 	hanging, good := agenttest.NewSink(t, agenttest.Responding(agenttest.Hang)), agenttest.NewSink(t)
 	r := newRig(t, agenttest.With("--mode=response", "--buffer-bytes=131072", "--sink=bad="+hanging.URL, "--sink=good="+good.URL))
 	const exchanges = 100
@@ -180,9 +180,9 @@ func TestADeadSinkTakesNothingThatAnotherNeeds(t *testing.T) {
 	}
 }
 
-// TestARefusedAddressIsToldAtOnce, in the log, the metrics and the ledger, and
+// TestForbiddenAddressIsReported, in the log, the metrics and the ledger, and
 // its events go to the dead letter sink.
-func TestARefusedAddressIsToldAtOnce(t *testing.T) {
+func TestForbiddenAddressIsReported(t *testing.T) {
 	for host, class := range map[string]string{"169.254.169.254": "metadata", "[fe80::1]": "link-local", "0.0.0.0": "unspecified"} {
 		t.Run(host, func(t *testing.T) {
 			r := newRig(t, agenttest.With("--sink=http://"+host+":80/latest"), agenttest.LettersResponding(nil))
@@ -210,7 +210,7 @@ func TestARefusedAddressIsToldAtOnce(t *testing.T) {
 
 // A sink gets its address after the agent has started, and moves, and the
 // agent stays.
-func TestAnAgentFollowsItsSink(t *testing.T) {
+func TestAgentFollowsMovedSink(t *testing.T) {
 	first, second, letters := agenttest.NewSink(t), agenttest.NewSink(t), agenttest.NewSink(t)
 	second.Respond(agenttest.Statuses(http.StatusBadRequest))
 	directory := t.TempDir()
@@ -248,7 +248,7 @@ func TestAnAgentFollowsItsSink(t *testing.T) {
 	}
 }
 
-func TestStdoutSinkPrintsLines(t *testing.T) {
+func TestStdoutSinkWritesOneLinePerEvent(t *testing.T) {
 	stdout := new(agenttest.Buffer)
 	r := newRigIn(t, Environment{Stdout: stdout}, agenttest.With("--sink=stdout", "--metadata=team=x"))
 	r.Post("/v1/models/m:predict", "{\n \"instances\": [1]\n}")
@@ -270,7 +270,7 @@ func TestStdoutSinkPrintsLines(t *testing.T) {
 	}
 }
 
-func TestWithoutSinksTheModelServesAndEventsAreCounted(t *testing.T) {
+func TestAgentWithoutSinkCountsEvents(t *testing.T) {
 	r := newRig(t, agenttest.WithoutSink)
 	if status, _ := r.Post("/", `{}`); status != http.StatusOK {
 		t.Errorf("the client got %d", status)
@@ -281,8 +281,8 @@ func TestWithoutSinksTheModelServesAndEventsAreCounted(t *testing.T) {
 	}
 }
 
-// TestADeadLetterArrives whole, with what became of it, and the ledger closes.
-func TestADeadLetterArrives(t *testing.T) {
+// TestDeadLetterArrives whole, with what became of it, and the ledger closes.
+func TestDeadLetterArrives(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		line   []string
@@ -332,8 +332,8 @@ func TestADeadLetterArrives(t *testing.T) {
 	}
 }
 
-// TestADeadLetterThatIsntTakenIsDropped for the reason that made it one.
-func TestADeadLetterThatIsntTakenIsDropped(t *testing.T) {
+// TestRefusedDeadLetterIsDropped for the reason that made it one.
+func TestRefusedDeadLetterIsDropped(t *testing.T) {
 	r := newRig(t, agenttest.With("--mode=response"), agenttest.SinkResponding(agenttest.Statuses(400)), agenttest.LettersResponding(agenttest.Statuses(403)))
 	r.Post("/", "{}")
 	if s := r.settled(); s.DeadLettered != 0 || s.Dropped[ledger.ReasonRejected] != 1 {
@@ -341,8 +341,8 @@ func TestADeadLetterThatIsntTakenIsDropped(t *testing.T) {
 	}
 }
 
-// TestADeadLetterSinkHoldsNothingUp, though it takes nothing and hangs.
-func TestADeadLetterSinkHoldsNothingUp(t *testing.T) {
+// TestHangingDeadLetterSinkDelaysNothing, though it takes nothing and hangs.
+func TestHangingDeadLetterSinkDelaysNothing(t *testing.T) {
 	r := newRig(t, agenttest.With("--mode=response", "--buffer-bytes=131072"), agenttest.LettersResponding(agenttest.Hang),
 		agenttest.SinkResponding(func(attempt agenttest.Attempt, w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(map[bool]int{true: http.StatusBadRequest, false: http.StatusAccepted}[attempt.Number%2 == 0])
@@ -364,8 +364,8 @@ func TestADeadLetterSinkHoldsNothingUp(t *testing.T) {
 	}
 }
 
-// TestTheLedgerClosesWithDeadLetters (P1), counted by two subscribers.
-func TestTheLedgerClosesWithDeadLetters(t *testing.T) {
+// TestLedgerMatchesBothSubscribers (P1), counted by two subscribers.
+func TestLedgerMatchesBothSubscribers(t *testing.T) {
 	inTurns := func(statuses ...int) agenttest.Responder {
 		return func(attempt agenttest.Attempt, w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(statuses[attempt.Number%len(statuses)])

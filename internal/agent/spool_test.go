@@ -81,8 +81,8 @@ func places(events []agenttest.Event, instance string) map[int]int {
 	return places
 }
 
-// TestWhatWasSpooledComesFromTheNextAgent, as it was, and beside what is live.
-func TestWhatWasSpooledComesFromTheNextAgent(t *testing.T) {
+// TestNextAgentDeliversTheSpool, as it was, and beside what is live.
+func TestNextAgentDeliversTheSpool(t *testing.T) {
 	sink := agenttest.NewSink(t, agenttest.Down)
 	options := []agenttest.Option{spooling(filepath.Join(t.TempDir(), "default"), 16<<20), agenttest.To(sink)}
 	first := newRig(t, options...)
@@ -137,8 +137,8 @@ func TestWhatWasSpooledComesFromTheNextAgent(t *testing.T) {
 	}
 }
 
-// TestAnOutageLargerThanTheBudgetLosesNothing: the disk has the rest.
-func TestAnOutageLargerThanTheBudgetLosesNothing(t *testing.T) {
+// TestSpoolHoldsMoreThanTheBudget: the disk has the rest.
+func TestSpoolHoldsMoreThanTheBudget(t *testing.T) {
 	r := newRig(t, down(t), spooling(filepath.Join(t.TempDir(), "s"), 64<<20), agenttest.With("--buffer-bytes=4194304", "--mode=request"))
 	body := `"` + strings.Repeat("x", 200_000) + `"`
 	const exchanges = 60
@@ -161,8 +161,8 @@ func TestAnOutageLargerThanTheBudgetLosesNothing(t *testing.T) {
 	agenttest.Eventually(t, "nothing but what is reserved is held", func() bool { return r.agent.budget.Used() == r.agent.spools.Reserved })
 }
 
-// TestTheLimitOfTheSpoolDropsTheOldest, each counted.
-func TestTheLimitOfTheSpoolDropsTheOldest(t *testing.T) {
+// TestFullSpoolDropsTheOldest, each counted.
+func TestFullSpoolDropsTheOldest(t *testing.T) {
 	r := newRig(t, down(t), spooling(filepath.Join(t.TempDir(), "s"), spool.MinLimit), agenttest.With("--buffer-bytes=1048576", "--mode=request"))
 	body := `"` + strings.Repeat("x", 20_000) + `"`
 	const exchanges = 60
@@ -193,9 +193,9 @@ func (r *rig) spooledOrExposed() {
 	})
 }
 
-// TestANewestThatFindsTheSpoolFullStaysInMemory, and is dropped for the budget
+// TestFullSpoolKeepsTheNewestInMemory, and is dropped for the budget
 // where that is full, too.
-func TestANewestThatFindsTheSpoolFullStaysInMemory(t *testing.T) {
+func TestFullSpoolKeepsTheNewestInMemory(t *testing.T) {
 	r := newRig(t, down(t), spooling(filepath.Join(t.TempDir(), "s"), spool.MinLimit),
 		agenttest.With("--sink.default.spool-when-full=newest", "--buffer-bytes=1048576", "--mode=request"))
 	body := `"` + strings.Repeat("x", 20_000) + `"`
@@ -213,9 +213,9 @@ func TestANewestThatFindsTheSpoolFullStaysInMemory(t *testing.T) {
 	}
 }
 
-// TestPoisonGoesThroughTheSpool: what a sink fails for again and again is given
+// TestPoisonEventIsDroppedThroughTheSpool: what a sink fails for again and again is given
 // up, and holds up nothing that comes from the disk.
-func TestPoisonGoesThroughTheSpool(t *testing.T) {
+func TestPoisonEventIsDroppedThroughTheSpool(t *testing.T) {
 	r := newRig(t, down(t), spooling(filepath.Join(t.TempDir(), "s"), 16<<20))
 	var poison sync.Map
 	r.Sink.Respond(func(attempt agenttest.Attempt, w http.ResponseWriter, _ *http.Request) {
@@ -239,8 +239,8 @@ func TestPoisonGoesThroughTheSpool(t *testing.T) {
 	}
 }
 
-// TestSinksHaveSpoolsOfTheirOwn: one that is down keeps what the other had.
-func TestSinksHaveSpoolsOfTheirOwn(t *testing.T) {
+// TestEachSinkHasItsOwnSpool: one that is down keeps what the other had.
+func TestEachSinkHasItsOwnSpool(t *testing.T) {
 	directory := t.TempDir()
 	down, other := agenttest.NewSink(t, agenttest.Down), agenttest.NewSink(t, agenttest.Down)
 	r := newRig(t, spooling(filepath.Join(directory, "a"), 1<<20), agenttest.With("--sink=default="+down.URL, "--sink=other="+other.URL,
@@ -261,9 +261,9 @@ func TestSinksHaveSpoolsOfTheirOwn(t *testing.T) {
 	}
 }
 
-// TestNothingIsReadBeforeTheModelIsReady: a cold start has its processor for
+// TestSpoolIsReadWhenTheModelIsReady: a cold start has its processor for
 // itself.
-func TestNothingIsReadBeforeTheModelIsReady(t *testing.T) {
+func TestSpoolIsReadWhenTheModelIsReady(t *testing.T) {
 	directory := filepath.Join(t.TempDir(), "s")
 	sink := agenttest.NewSink(t, agenttest.Down)
 	options := []agenttest.Option{spooling(directory, 16<<20), agenttest.To(sink)}
@@ -293,9 +293,9 @@ func TestNothingIsReadBeforeTheModelIsReady(t *testing.T) {
 	sink.Await(2 + n)
 }
 
-// TestTheDrainReadsTheSpool of an earlier agent, however long that takes, and
+// TestDrainReadsTheSpool of an earlier agent, however long that takes, and
 // where the model never became ready.
-func TestTheDrainReadsTheSpool(t *testing.T) {
+func TestDrainReadsTheSpool(t *testing.T) {
 	sink := agenttest.NewSink(t, agenttest.Down)
 	options := []agenttest.Option{spooling(filepath.Join(t.TempDir(), "s"), 16<<20), agenttest.To(sink)}
 	first := newRig(t, options...)
@@ -320,9 +320,9 @@ func TestTheDrainReadsTheSpool(t *testing.T) {
 	}
 }
 
-// TestAnyDirectoryStartsTheAgent: garbage is left alone, and what was damaged
+// TestDamagedSpoolStartsTheAgent: garbage is left alone, and what was damaged
 // is counted.
-func TestAnyDirectoryStartsTheAgent(t *testing.T) {
+func TestDamagedSpoolStartsTheAgent(t *testing.T) {
 	directory := filepath.Join(t.TempDir(), "s")
 	sink := agenttest.NewSink(t, agenttest.Down)
 	options := []agenttest.Option{spooling(directory, 16<<20), agenttest.To(sink)}
@@ -362,8 +362,8 @@ func TestAnyDirectoryStartsTheAgent(t *testing.T) {
 	}
 }
 
-// TestADirectoryThatCannotBeOpenedStopsNothing.
-func TestADirectoryThatCannotBeOpenedStopsNothing(t *testing.T) {
+// TestUnusableSpoolDirectoryStopsNothing.
+func TestUnusableSpoolDirectoryStopsNothing(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -445,9 +445,9 @@ func (f countedFile) Sync() error {
 	return f.File.Sync()
 }
 
-// TestASpoolIsSyncedWhereThatIsAskedFor, before the status says that events are
+// TestSpoolSyncFollowsItsArgument, before the status says that events are
 // on the disk, and never otherwise.
-func TestASpoolIsSyncedWhereThatIsAskedFor(t *testing.T) {
+func TestSpoolSyncFollowsItsArgument(t *testing.T) {
 	for _, asked := range []bool{false, true} {
 		t.Run(strconv.FormatBool(asked), func(t *testing.T) {
 			var files, directories atomic.Int64
@@ -466,7 +466,7 @@ func TestASpoolIsSyncedWhereThatIsAskedFor(t *testing.T) {
 	}
 }
 
-func TestAFullDiskStopsNothing(t *testing.T) {
+func TestFullDiskStopsNothing(t *testing.T) {
 	r := newRigIn(t, breaking(&brokenDirectory{err: syscall.ENOSPC}), down(t), spooling(filepath.Join(t.TempDir(), "s"), 1<<20))
 	n := r.observe(10, "{}")
 	agenttest.Eventually(t, "the status says so", func() bool {
@@ -480,9 +480,9 @@ func TestAFullDiskStopsNothing(t *testing.T) {
 	}
 }
 
-// TestADiskThatHangsHoldsUpNothing but the events that are on their way to it,
+// TestHangingDiskDelaysNothing but the events that are on their way to it,
 // and those not beyond the end.
-func TestADiskThatHangsHoldsUpNothing(t *testing.T) {
+func TestHangingDiskDelaysNothing(t *testing.T) {
 	broken := &brokenDirectory{hang: make(chan struct{})}
 	r := newRigIn(t, breaking(broken), down(t), spooling(filepath.Join(t.TempDir(), "s"), 1<<20), agenttest.With("--drain-timeout=2s"))
 	n := r.observe(100, "{}")

@@ -38,10 +38,10 @@ func (r *rig) tallied() receiver.Report {
 	return reports[0]
 }
 
-// TestASubscriberCountsEachLoss (P9): whatever the agent had to drop, from its
+// TestSubscriberCountsLosses (P9): whatever the agent had to drop, from its
 // events alone a subscriber has the number that the agent has, and after the
 // final ledger event nothing else can be missing.
-func TestASubscriberCountsEachLoss(t *testing.T) {
+func TestSubscriberCountsLosses(t *testing.T) {
 	for _, test := range []struct {
 		name      string
 		reason    ledger.Reason
@@ -140,9 +140,9 @@ func TestASubscriberCountsEachLoss(t *testing.T) {
 	}
 }
 
-// TestAKilledAgentLeavesNoLastWord: what it observed after its last ledger
+// TestKilledAgentSendsNoFinalStatement: what it observed after its last ledger
 // event, nobody can count.
-func TestAKilledAgentLeavesNoLastWord(t *testing.T) {
+func TestKilledAgentSendsNoFinalStatement(t *testing.T) {
 	r := newRig(t, agenttest.With(withLedger, "--ledger-interval=1s", "--mode=response"))
 	r.Post("/", "{}")
 	first := r.Sink.Of("ledger")
@@ -158,8 +158,8 @@ func TestAKilledAgentLeavesNoLastWord(t *testing.T) {
 	}
 }
 
-// TestALedgerEventIsOfNobodysMetadata, nor of any exchange.
-func TestALedgerEventIsOfNobodysMetadata(t *testing.T) {
+// TestLedgerEventHasNoMetadata, nor of any exchange.
+func TestLedgerEventHasNoMetadata(t *testing.T) {
 	r := newRig(t, agenttest.With(withLedger, "--ledger-interval=1s", "--metadata=team=ai-platform", "--metadata=region=東京",
 		"--inference-service=my-model", "--namespace=models", "--component=predictor", "--mode=request"))
 	r.Post("/v1/models/my-model:predict", "{}")
@@ -177,8 +177,8 @@ func TestALedgerEventIsOfNobodysMetadata(t *testing.T) {
 	}
 }
 
-// TestEachSinkHasALedgerOfItsOwn, with its own figures and nothing of another.
-func TestEachSinkHasALedgerOfItsOwn(t *testing.T) {
+// TestEachSinkHasItsOwnLedger, with its own figures and nothing of another.
+func TestEachSinkHasItsOwnLedger(t *testing.T) {
 	refusing := agenttest.NewSink(t)
 	refusing.Respond(func(_ agenttest.Attempt, w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(map[bool]int{true: http.StatusAccepted, false: http.StatusBadRequest}[isLedger(r)])

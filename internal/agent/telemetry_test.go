@@ -37,9 +37,9 @@ const (
 	ignoredTrace = "00-" + clientTrace + "-" + clientSpan + "-00"
 )
 
-// TestATraceThatIsNotRecordedPassesUnchanged to the model, and into the event
+// TestUnsampledTracePassesUnchanged to the model, and into the event
 // where it is valid.
-func TestATraceThatIsNotRecordedPassesUnchanged(t *testing.T) {
+func TestUnsampledTracePassesUnchanged(t *testing.T) {
 	received := newCollector(t)
 	on := []string{"--tracing-protocol=grpc", "--tracing-endpoint=" + received.grpc, "--tracing-sampling-rate=1"}
 	for what, test := range map[string]struct {
@@ -93,9 +93,9 @@ func TestATraceThatIsNotRecordedPassesUnchanged(t *testing.T) {
 	}
 }
 
-// TestATraceThatIsRecorded goes from the client through the agent to the model
+// TestSampledTraceReachesModelAndSink goes from the client through the agent to the model
 // and the sink, by each protocol of a collector.
-func TestATraceThatIsRecorded(t *testing.T) {
+func TestSampledTraceReachesModelAndSink(t *testing.T) {
 	for _, protocol := range []string{"grpc", "http/protobuf"} {
 		for what, test := range map[string]struct {
 			header http.Header
@@ -174,7 +174,7 @@ func TestATraceThatIsRecorded(t *testing.T) {
 	}
 }
 
-func TestAnExchangeWithoutEventsHasSpans(t *testing.T) {
+func TestSkippedExchangeHasSpans(t *testing.T) {
 	received := newCollector(t)
 	r := newRig(t, agenttest.With("--paths=/v2/*", "--tracing-protocol=grpc", "--tracing-endpoint="+received.grpc, "--tracing-sampling-rate=1"))
 	r.Do(http.MethodPost, "/v1/models/m:predict", nil, strings.NewReader("{}"))
@@ -187,8 +187,8 @@ func TestAnExchangeWithoutEventsHasSpans(t *testing.T) {
 	}
 }
 
-// TestNothingOfAnExchangeIsExported, whatever the client and the model write.
-func TestNothingOfAnExchangeIsExported(t *testing.T) {
+// TestTelemetryHasNoExchangeData, whatever the client and the model write.
+func TestTelemetryHasNoExchangeData(t *testing.T) {
 	const canary = "canary4711"
 	received := newCollector(t)
 	model := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -251,7 +251,7 @@ func assertNothingServed(t *testing.T, r *rig) {
 	}
 }
 
-func TestSpansOnTheStandardOutput(t *testing.T) {
+func TestSpansAreWrittenToStdout(t *testing.T) {
 	stdout := new(agenttest.Buffer)
 	r := newRigIn(t, Environment{Stdout: stdout}, agenttest.With("--tracing-protocol=stdout"))
 	r.Post("/", "{}")
@@ -293,9 +293,9 @@ func hanging(t *testing.T) string {
 	return "http://" + listener.Addr().String()
 }
 
-// TestADeadCollectorChangesNothing: clients get their answers, events arrive,
+// TestFailingCollectorChangesNothing: clients get their answers, events arrive,
 // memory doesn't grow, and the agent ends.
-func TestADeadCollectorChangesNothing(t *testing.T) {
+func TestFailingCollectorChangesNothing(t *testing.T) {
 	dead := httptest.NewServer(nil)
 	dead.Close()
 	for what, endpoint := range map[string]func(*testing.T) string{

@@ -102,9 +102,9 @@ func chunked(text string) func() io.Reader {
 	return func() io.Reader { return io.MultiReader(strings.NewReader(text)) }
 }
 
-// TestAnExchangeIsTheSameWithTheAgent compares exchanges through the agent
+// TestExchangeIsUnchangedByTheAgent compares exchanges through the agent
 // with the same ones made directly, as the client and the model see them.
-func TestAnExchangeIsTheSameWithTheAgent(t *testing.T) {
+func TestExchangeIsUnchangedByTheAgent(t *testing.T) {
 	cases := []transparencyCase{
 		{name: "sized body", method: "POST", path: "/v1/models/m:predict", body: sized(`{"instances":[]}`)},
 		{name: "chunked body", method: "POST", path: "/", body: chunked("hello")},
@@ -209,8 +209,8 @@ func exchangeWith(t *testing.T, client *http.Client, base string, test transpare
 		describeHeader(answer.Header), answer.ContentLength, len(content), content, err, describeHeader(answer.Trailer))
 }
 
-// TestAsteriskFormReachesTheModel: net/http would answer it itself.
-func TestAsteriskFormReachesTheModel(t *testing.T) {
+// TestAsteriskFormReachesModel: net/http would answer it itself.
+func TestAsteriskFormReachesModel(t *testing.T) {
 	model := newMirror()
 	r := newRig(t, agenttest.InFrontOf(model))
 	connection := r.Dial()
@@ -225,9 +225,9 @@ func TestAsteriskFormReachesTheModel(t *testing.T) {
 	r.Sink.Await(2)
 }
 
-// TestAModelThatAnswersWithoutReading ends the exchange, although the client
+// TestModelMayRespondWithoutReading ends the exchange, although the client
 // has more to send.
-func TestAModelThatAnswersWithoutReading(t *testing.T) {
+func TestModelMayRespondWithoutReading(t *testing.T) {
 	model := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Connection", "close")
 		_, _ = io.WriteString(w, "enough")
@@ -255,8 +255,8 @@ func TestAModelThatAnswersWithoutReading(t *testing.T) {
 	}
 }
 
-// TestAClientThatGoesAwayIsSeenByTheModel at once.
-func TestAClientThatGoesAwayIsSeenByTheModel(t *testing.T) {
+// TestModelSeesThatItsClientLeft at once.
+func TestModelSeesThatItsClientLeft(t *testing.T) {
 	for protocol, clientOf := range agenttest.Clients {
 		t.Run(protocol, func(t *testing.T) {
 			reached, gone := make(chan struct{}), make(chan struct{})
@@ -293,8 +293,8 @@ func TestAClientThatGoesAwayIsSeenByTheModel(t *testing.T) {
 	}
 }
 
-// TestAModelThatDiesMidBody is seen by the client as without the agent.
-func TestAModelThatDiesMidBody(t *testing.T) {
+// TestModelAbortInBodyReachesClient is seen by the client as without the agent.
+func TestModelAbortInBodyReachesClient(t *testing.T) {
 	model := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Length", "1000")
 		_, _ = io.WriteString(w, "half")
@@ -320,7 +320,7 @@ func TestAModelThatDiesMidBody(t *testing.T) {
 	}
 }
 
-func TestAModelThatIsNotThere(t *testing.T) {
+func TestUnreachableModelGives502(t *testing.T) {
 	r := newRig(t, agenttest.With("--target=http://127.0.0.1:1", "--events=request,response,request.failure,response.failure"))
 	status, _ := r.Post("/", `{}`)
 	if status != http.StatusBadGateway {
@@ -334,8 +334,8 @@ func TestAModelThatIsNotThere(t *testing.T) {
 	}
 }
 
-// TestAModelThatDiesBeforeItAnswers breaks off towards the client, too.
-func TestAModelThatDiesBeforeItAnswers(t *testing.T) {
+// TestModelAbortBeforeResponseReachesClient breaks off towards the client, too.
+func TestModelAbortBeforeResponseReachesClient(t *testing.T) {
 	model := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
 	for protocol, clientOf := range agenttest.Clients {
 		t.Run(protocol, func(t *testing.T) {
@@ -354,8 +354,8 @@ func TestAModelThatDiesBeforeItAnswers(t *testing.T) {
 
 var errStopped = errors.New("the client stopped")
 
-// TestAClientThatStopsMidRequest gives a failure event with what there was.
-func TestAClientThatStopsMidRequest(t *testing.T) {
+// TestAbortedRequestGivesFailureEvent gives a failure event with what there was.
+func TestAbortedRequestGivesFailureEvent(t *testing.T) {
 	r := newRig(t, agenttest.With("--events=request,request.failure"))
 	reader, writer := io.Pipe()
 	request, err := http.NewRequest(http.MethodPost, r.URL+"/", reader)
@@ -375,9 +375,9 @@ func TestAClientThatStopsMidRequest(t *testing.T) {
 	}
 }
 
-// TestAStreamFlowsChunkByChunk: each chunk of the model is at the client
+// TestStreamFlowsChunkByChunk: each chunk of the model is at the client
 // before the model goes on.
-func TestAStreamFlowsChunkByChunk(t *testing.T) {
+func TestStreamFlowsChunkByChunk(t *testing.T) {
 	goOn := make(chan struct{})
 	model := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
@@ -418,8 +418,8 @@ func TestAStreamFlowsChunkByChunk(t *testing.T) {
 	}
 }
 
-// TestAModelAnswersWhileItReads would lose the answer without full duplex.
-func TestAModelAnswersWhileItReads(t *testing.T) {
+// TestModelMayRespondWhileItReads would lose the answer without full duplex.
+func TestModelMayRespondWhileItReads(t *testing.T) {
 	model := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_ = http.NewResponseController(w).EnableFullDuplex()
 		lines := bufio.NewReader(r.Body)
@@ -466,9 +466,9 @@ func TestAModelAnswersWhileItReads(t *testing.T) {
 	}
 }
 
-// TestAStreamThatItsClientLeavesAtDoneIsOne, each time: the model's last chunk
+// TestStreamLeftAtDoneIsComplete, each time: the model's last chunk
 // comes late, or never, because the agent tells it that the client has left.
-func TestAStreamThatItsClientLeavesAtDoneIsOne(t *testing.T) {
+func TestStreamLeftAtDoneIsComplete(t *testing.T) {
 	const streams = 20
 	for name, clientOf := range agenttest.Clients {
 		t.Run(name, func(t *testing.T) {

@@ -16,8 +16,8 @@ import (
 	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
-// TestATunnelEndsEachWayByItself: the model responds after the client's end.
-func TestATunnelEndsEachWayByItself(t *testing.T) {
+// TestTunnelDirectionsEndSeparately: the model responds after the client's end.
+func TestTunnelDirectionsEndSeparately(t *testing.T) {
 	model := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		connection, buffered, err := http.NewResponseController(w).Hijack()
 		if err != nil {
@@ -49,9 +49,9 @@ func TestATunnelEndsEachWayByItself(t *testing.T) {
 	}
 }
 
-// TestARefusedTunnelIsAnExchange: a client can't keep a prediction unseen by
+// TestRefusedUpgradeGivesEvents: a client can't keep a prediction unseen by
 // asking for an upgrade that the model doesn't know.
-func TestARefusedTunnelIsAnExchange(t *testing.T) {
+func TestRefusedUpgradeGivesEvents(t *testing.T) {
 	r := newRig(t, agenttest.With("--events=request,response,tunnel"))
 	connection := r.Dial()
 	defer connection.Close()
@@ -72,7 +72,7 @@ func TestARefusedTunnelIsAnExchange(t *testing.T) {
 	}
 }
 
-func TestAWebSocketPasses(t *testing.T) {
+func TestWebSocketPasses(t *testing.T) {
 	model := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.Header.Get("Upgrade") {
 		case "websocket":

@@ -21,12 +21,12 @@ import (
 
 const megabyte = 1 << 20
 
-// TestOverloadInAContainer (P6, P7): bodies of a megabyte at five times the
+// TestOverloadInContainer (P6, P7): bodies of a megabyte at five times the
 // knee, while the sink is there, refuses and hangs. The agent, with the memory
 // that it ships with, stays under its container's limit, and no client notices.
 //
 // It fills the machine, so nothing runs beside it.
-func TestOverloadInAContainer(t *testing.T) {
+func TestOverloadInContainer(t *testing.T) {
 	shipped := asShipped(t)
 	limit := shipped.Resources.Limits.Memory().Value()
 	large := []sort{sized(megabyte, megabyte), overHTTP2(sized(megabyte, megabyte))}

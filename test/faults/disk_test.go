@@ -92,9 +92,9 @@ func TestDisksThatFail(t *testing.T) {
 	}
 }
 
-// TestADamagedSpool (P1, P3): bits that flipped while no agent ran cost events,
+// TestDamagedSpool (P1, P3): bits that flipped while no agent ran cost events,
 // which are counted, and never give one that wasn't.
-func TestADamagedSpool(t *testing.T) {
+func TestDamagedSpool(t *testing.T) {
 	inRounds(t, func(t *testing.T, choose *rand.Rand) {
 		directory := filepath.Join(t.TempDir(), "default")
 		r := newRig(t, with("--sink.default.spool-dir="+directory, "--sink.default.spool-bytes=67108864"))

@@ -16,14 +16,14 @@ import (
 	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
-// TestTheEnd: a SIGTERM at any moment under exchanges of every kind. Clients
+// TestTermination: a SIGTERM at any moment under exchanges of every kind. Clients
 // that begin before queue-proxy stops sending are all served, and the ledger
 // closes.
 //
 // One stream and one tunnel are under way all the time, so that the agent is
 // never idle before the clients are done: a busy machine must not look like
 // that.
-func TestTheEnd(t *testing.T) {
+func TestTermination(t *testing.T) {
 	everything := []sort{small(), overHTTP2(small()), serverSentEvents(), overHTTP2(serverSentEvents()), streaming()}
 	for _, test := range []struct {
 		name  string
@@ -86,10 +86,10 @@ func (r *rig) awaitExchanges(more int) {
 	agenttest.Eventually(r.t, "clients go on", func() bool { return r.number.Load() >= until })
 }
 
-// TestTheEndIsBounded: exchanges end when they end, however short the time for
+// TestTerminationIsBounded: exchanges end when they end, however short the time for
 // the delivery is. When they are over, events that no sink takes are given up
 // as soon as that time is.
-func TestTheEndIsBounded(t *testing.T) {
+func TestTerminationIsBounded(t *testing.T) {
 	inRounds(t, func(t *testing.T, choose *rand.Rand) {
 		r := newRig(t, with("--drain-timeout=1s"))
 		r.network.become([]fault{refusing, swallowing}[choose.IntN(2)])
@@ -118,8 +118,8 @@ func TestTheEndIsBounded(t *testing.T) {
 	})
 }
 
-// TestASecondSignalCuts streams and tunnels that nobody ends, and the delivery.
-func TestASecondSignalCuts(t *testing.T) {
+// TestSecondSignalCutsStreams streams and tunnels that nobody ends, and the delivery.
+func TestSecondSignalCutsStreams(t *testing.T) {
 	inRounds(t, func(t *testing.T, choose *rand.Rand) {
 		r := newRig(t, with("--drain-timeout=10m"))
 		state := []fault{healthy, refusing, swallowing}[choose.IntN(3)]
@@ -149,8 +149,8 @@ func TestASecondSignalCuts(t *testing.T) {
 	})
 }
 
-// TestAKilledAgent leaves no false event: SIGKILL, at any moment.
-func TestAKilledAgent(t *testing.T) {
+// TestKilledAgent leaves no false event: SIGKILL, at any moment.
+func TestKilledAgent(t *testing.T) {
 	inRounds(t, func(t *testing.T, choose *rand.Rand) {
 		r := newRig(t)
 		r.network.become([]fault{healthy, slow, halfOpen}[choose.IntN(3)])

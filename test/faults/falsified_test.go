@@ -75,9 +75,9 @@ func stated() evidence {
 	return heard
 }
 
-// TestAFalseLedgerEventIsSeen by the properties that a ledger event takes part
+// TestPropertiesDetectFalseLedgerEvents by the properties that a ledger event takes part
 // in.
-func TestAFalseLedgerEventIsSeen(t *testing.T) {
+func TestPropertiesDetectFalseLedgerEvents(t *testing.T) {
 	properties := map[string]property{
 		"theLawHolds": theLawHolds, "nothingIsUnexpected": nothingIsUnexpected, "theLedgerIsTrue": theLedgerIsTrue,
 		"everyBodyIsTheirs": everyBodyIsTheirs, "aDuplicateIsTheSame": aDuplicateIsTheSame,
@@ -124,9 +124,9 @@ func TestAFalseLedgerEventIsSeen(t *testing.T) {
 	}
 }
 
-// TestTheBatteryCanFail: each falsification of the evidence breaks a property,
+// TestPropertiesDetectFalseEvidence: each falsification of the evidence breaks a property,
 // and none is broken without one.
-func TestTheBatteryCanFail(t *testing.T) {
+func TestPropertiesDetectFalseEvidence(t *testing.T) {
 	for _, property := range append(always(), lossesAreCountable, arrived(sound().sink[0].exchange)) {
 		if err := property(sound()); err != nil {
 			t.Errorf("of sound evidence: %v", err)
@@ -184,8 +184,8 @@ type caughtBy struct {
 	property property
 }
 
-// TestTheOtherPropertiesCanFail: those over something else than the ledgers.
-func TestTheOtherPropertiesCanFail(t *testing.T) {
+// TestOtherPropertiesCanFail: those over something else than the ledgers.
+func TestOtherPropertiesCanFail(t *testing.T) {
 	first := sound().sink[0].exchange
 	changed := func(change func(*sent)) error {
 		other := maps.Clone(sound().clients)

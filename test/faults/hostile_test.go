@@ -77,9 +77,9 @@ func TestSlowClients(t *testing.T) {
 	})
 }
 
-// TestASlowHeadIsCutOff (P7): a head may take a minute, as queue-proxy has it.
+// TestSlowHeadIsCutOff (P7): a head may take a minute, as queue-proxy has it.
 // It is a part of the long form only, for the minute is the agent's own.
-func TestASlowHeadIsCutOff(t *testing.T) {
+func TestSlowHeadIsCutOff(t *testing.T) {
 	if *rounds == 1 {
 		t.Skip("takes a minute: -faults.rounds=2 has it")
 	}
@@ -92,9 +92,9 @@ func TestASlowHeadIsCutOff(t *testing.T) {
 	r.idle()
 }
 
-// TestBombs (P6, P7): bodies that decode to a thousand times their size cost no
+// TestDecompressionBombs (P6, P7): bodies that decode to a thousand times their size cost no
 // more than their event may hold, and are counted; the client gets every byte.
-func TestBombs(t *testing.T) {
+func TestDecompressionBombs(t *testing.T) {
 	const limit = 64 << 20
 	inRounds(t, func(t *testing.T, _ *rand.Rand) {
 		// Without the encoded types, so that each is counted as dropped.

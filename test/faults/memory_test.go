@@ -99,9 +99,9 @@ func TestGzipBodies(t *testing.T) {
 	}, theLawHolds)
 }
 
-// TestUnreadAnswers: clients that read nothing of an answer over HTTP/2 take
+// TestUnreadResponses: clients that read nothing of an answer over HTTP/2 take
 // little of the agent, and the whole answer is theirs when they read it.
-func TestUnreadAnswers(t *testing.T) {
+func TestUnreadResponses(t *testing.T) {
 	inAContainer(t, func(t *testing.T, r *rig, _ *rand.Rand) {
 		const clients = 48
 		read := make(chan struct{})
@@ -196,10 +196,10 @@ func everyClientWasServedOrTold(e evidence) error {
 	return nil
 }
 
-// TestStrangersAtTheAdminPort: whoever holds connections of the admin port, or
+// TestAdminPortUnderLoad: whoever holds connections of the admin port, or
 // scrapes it all the time, takes little, and the probes from the pod are
 // answered meanwhile.
-func TestStrangersAtTheAdminPort(t *testing.T) {
+func TestAdminPortUnderLoad(t *testing.T) {
 	inAContainer(t, func(t *testing.T, r *rig, _ *rand.Rand) {
 		_, port, err := net.SplitHostPort(strings.TrimPrefix(r.Admin, "http://"))
 		if err != nil {

@@ -10,9 +10,9 @@ import (
 	"testing"
 )
 
-// TestABrokenNetwork: whatever the way to the sink does, clients are served,
+// TestBrokenNetwork: whatever the way to the sink does, clients are served,
 // the ledger closes, and what comes after the fault arrives.
-func TestABrokenNetwork(t *testing.T) {
+func TestBrokenNetwork(t *testing.T) {
 	for _, broken := range []fault{refusing, resetting, swallowing, halfOpen, trickling} {
 		t.Run(string(broken), func(t *testing.T) {
 			inRounds(t, func(t *testing.T, choose *rand.Rand) {
@@ -32,8 +32,8 @@ func TestABrokenNetwork(t *testing.T) {
 	}
 }
 
-// TestASlowNetwork loses nothing.
-func TestASlowNetwork(t *testing.T) {
+// TestSlowNetworkLosesNothing loses nothing.
+func TestSlowNetworkLosesNothing(t *testing.T) {
 	inRounds(t, func(t *testing.T, _ *rand.Rand) {
 		r := newRig(t, withLedger())
 		r.network.become(slow)
@@ -46,9 +46,9 @@ func TestASlowNetwork(t *testing.T) {
 	})
 }
 
-// TestAnOutage: the sink is away, another one takes its place, and the whole
+// TestOutage: the sink is away, another one takes its place, and the whole
 // backlog arrives while clients go on.
-func TestAnOutage(t *testing.T) {
+func TestOutage(t *testing.T) {
 	inRounds(t, func(t *testing.T, choose *rand.Rand) {
 		r := newRig(t, withLedger())
 		r.load(2, 10, small())
@@ -69,9 +69,9 @@ func TestAnOutage(t *testing.T) {
 	})
 }
 
-// TestClientsNoticeNoSink (P6): the same exchanges give the same answers,
+// TestClientsDoNotNoticeTheSink (P6): the same exchanges give the same answers,
 // whatever becomes of the sink.
-func TestClientsNoticeNoSink(t *testing.T) {
+func TestClientsDoNotNoticeTheSink(t *testing.T) {
 	inRounds(t, func(t *testing.T, choose *rand.Rand) {
 		sorts := []sort{
 			small(), overHTTP2(small()), sized(choose.IntN(100_000), choose.IntN(100_000)),

@@ -17,14 +17,14 @@ import (
 )
 
 var (
-	outage     = flag.Duration("faults.outage", 0, "how long the sink is away in TestALongOutage; 0 leaves it out")
+	outage     = flag.Duration("faults.outage", 0, "how long the sink is away in TestLongOutage; 0 leaves it out")
 	outageRate = flag.Float64("faults.outage-rate", 500, "the exchanges a second meanwhile")
 )
 
-// TestTheNewestDoNotWaitForTheSpool (P4): an event that went to the disk behind
+// TestNewestEventsPassTheBacklog (P4): an event that went to the disk behind
 // an outage's backlog, just before the sink came back, arrives before that
 // backlog is half delivered.
-func TestTheNewestDoNotWaitForTheSpool(t *testing.T) {
+func TestNewestEventsPassTheBacklog(t *testing.T) {
 	inRounds(t, func(t *testing.T, choose *rand.Rand) {
 		// Small files, as after a long time: the newest has few events.
 		r := newRig(t, with("--sink.default.spool-dir="+filepath.Join(t.TempDir(), "default"), "--sink.default.spool-bytes=16777216"))
@@ -54,10 +54,10 @@ func (r *rig) awaitSpooled() {
 	})
 }
 
-// TestALongOutage (P2 to P4): the sink is away for minutes while clients go on
+// TestLongOutage (P2 to P4): the sink is away for minutes while clients go on
 // at a steady rate, the agent is killed midway and follows, and when the sink
 // is back, all that was spooled arrives beside what goes on.
-func TestALongOutage(t *testing.T) {
+func TestLongOutage(t *testing.T) {
 	if *outage == 0 {
 		t.Skip("takes as long as it says: -faults.outage=10m")
 	}

@@ -17,10 +17,10 @@ import (
 // arrivalTime is what P4 grants an event after the fault's end.
 const arrivalTime = 30 * time.Second
 
-// TestEventsArriveAfterALongOutage (P4): a backlog waits, and in the long form
+// TestEventsArriveAfterLongOutage (P4): a backlog waits, and in the long form
 // the gate is at its longest backoff after ten failed probes. An event observed
 // after the fault's end arrives within 30 s, whatever the backlog.
-func TestEventsArriveAfterALongOutage(t *testing.T) {
+func TestEventsArriveAfterLongOutage(t *testing.T) {
 	inRounds(t, func(t *testing.T, choose *rand.Rand) {
 		r := newRig(t)
 		r.network.become(refusing)
@@ -43,10 +43,10 @@ func TestEventsArriveAfterALongOutage(t *testing.T) {
 	})
 }
 
-// TestEventsArriveAfterABudgetWasFull (P4, as far as it goes): while the budget
+// TestEventsArriveAfterFullBudget (P4, as far as it goes): while the budget
 // is full an event is lost, and counted, after the fault's end too. From the
 // moment that the sink has taken one again, all arrive.
-func TestEventsArriveAfterABudgetWasFull(t *testing.T) {
+func TestEventsArriveAfterFullBudget(t *testing.T) {
 	inRounds(t, func(t *testing.T, choose *rand.Rand) {
 		r := newRig(t, with("--buffer-bytes=300000"))
 		r.network.become(refusing)

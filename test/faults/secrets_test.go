@@ -211,8 +211,8 @@ func (c *collector) all() string {
 	return c.heard.String()
 }
 
-// TestAnExpiredCertificate: no event goes there, and the model serves.
-func TestAnExpiredCertificate(t *testing.T) {
+// TestExpiredCertificate: no event goes there, and the model serves.
+func TestExpiredCertificate(t *testing.T) {
 	inRounds(t, func(t *testing.T, _ *rand.Rand) {
 		certificate, authority := agenttest.NewCertificate(t, time.Now().Add(-time.Hour))
 		r := newRig(t, overTLS(certificate), with("--sink.default.ca-certs="+authority))

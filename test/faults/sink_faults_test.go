@@ -17,10 +17,10 @@ import (
 	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
-// TestTheSinksAnswers (P1, P6, P9): each status, with odd headers and bodies,
+// TestSinkResponses (P1, P6, P9): each status, with odd headers and bodies,
 // decides over the event as the Knative data-plane contract has it, and over
 // nothing else.
-func TestTheSinksAnswers(t *testing.T) {
+func TestSinkResponses(t *testing.T) {
 	retryAfter := func(value string) http.Header { return http.Header{"Retry-After": {value}} }
 	type row struct {
 		name  string
@@ -123,8 +123,8 @@ func TestTheSinksAnswers(t *testing.T) {
 	})
 }
 
-// TestAMoodySink answers as it likes, while clients go on.
-func TestAMoodySink(t *testing.T) {
+// TestFlappingSink answers as it likes, while clients go on.
+func TestFlappingSink(t *testing.T) {
 	inRounds(t, func(t *testing.T, choose *rand.Rand) {
 		r := newRig(t)
 		moods := []int{202, 202, 202, 202, 202, 200, 400, 404, 429, 500, 503, 307}
@@ -139,8 +139,8 @@ func TestAMoodySink(t *testing.T) {
 	})
 }
 
-// TestASubscriberOfAllTypesCountsLosses (P9), those for want of room too.
-func TestASubscriberOfAllTypesCountsLosses(t *testing.T) {
+// TestSubscriberOfAllKindsCountsLosses (P9), those for want of room too.
+func TestSubscriberOfAllKindsCountsLosses(t *testing.T) {
 	inRounds(t, func(t *testing.T, choose *rand.Rand) {
 		r := newRig(t, withLedger(agentconfig.KindRequestFailure, agentconfig.KindResponseFailure),
 			with("--buffer-bytes=200000", "--max-payload-bytes=20000"))

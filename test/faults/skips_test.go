@@ -19,10 +19,10 @@ import (
 	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
-// TestWhatIsNotSelectedIsCounted (P9): the agent sends no failures, as it is
+// TestUnselectedEventsAreCounted (P9): the agent sends no failures, as it is
 // shipped, and in the second case no requests. Its ledger event then counts, by
 // kind, each side of an exchange that gave no event.
-func TestWhatIsNotSelectedIsCounted(t *testing.T) {
+func TestUnselectedEventsAreCounted(t *testing.T) {
 	for _, test := range []struct {
 		name  string
 		sides option

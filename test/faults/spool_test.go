@@ -58,10 +58,10 @@ func pledgesAreKept(pledges ...pledge) property {
 	}
 }
 
-// TestWhatWasSpooledSurvivesAKill: agents that are killed at any moment, one
+// TestSpooledEventsSurviveKill: agents that are killed at any moment, one
 // after the other, with a sink that is now there and now isn't. What each had
 // called spooled arrives, nothing else does, and live events don't wait for it.
-func TestWhatWasSpooledSurvivesAKill(t *testing.T) {
+func TestSpooledEventsSurviveKill(t *testing.T) {
 	inRounds(t, func(t *testing.T, choose *rand.Rand) {
 		r := newRig(t, impatient(), withSpool(t))
 		var pledges []pledge
@@ -103,9 +103,9 @@ func TestWhatWasSpooledSurvivesAKill(t *testing.T) {
 	})
 }
 
-// TestLiveEventsDoNotWaitForTheSpool (P4): those of an agent with a backlog on
+// TestLiveEventsPassTheSpool (P4): those of an agent with a backlog on
 // its disk take turns with it.
-func TestLiveEventsDoNotWaitForTheSpool(t *testing.T) {
+func TestLiveEventsPassTheSpool(t *testing.T) {
 	inRounds(t, func(t *testing.T, choose *rand.Rand) {
 		r := newRig(t, withSpool(t))
 		r.network.become(refusing)
@@ -148,8 +148,8 @@ func (r *rig) atRestAfterReading() evidence {
 	return r.atRest()
 }
 
-// TestPledgesThatAreBrokenAreSeen, by the property that all of this rests on.
-func TestPledgesThatAreBrokenAreSeen(t *testing.T) {
+// TestPropertiesDetectBrokenPledges, by the property that all of this rests on.
+func TestPropertiesDetectBrokenPledges(t *testing.T) {
 	e := evidence{sink: []taken{{instance: "a", sequence: 1}, {instance: "a", sequence: 2}, {instance: "b", sequence: 3}}}
 	if err := pledgesAreKept(pledge{"a", 2})(e); err != nil {
 		t.Error(err)

@@ -43,9 +43,9 @@ func conformanceTool(t *testing.T, name string) string {
 	return filepath.Join(directory, name)
 }
 
-// TestHTTP2IsAsTheModels (P5): the agent passes every case of h2spec that the
+// TestHTTP2Conformance (P5): the agent passes every case of h2spec that the
 // model's own server passes.
-func TestHTTP2IsAsTheModels(t *testing.T) {
+func TestHTTP2Conformance(t *testing.T) {
 	t.Parallel()
 	h2spec := conformanceTool(t, "h2spec")
 	r := newRig(t)
@@ -144,9 +144,9 @@ var interoperability = []string{
 // INTERNAL_ERROR only.
 const raceOfDeadlines = "timeout_on_sleeping_server"
 
-// TestGRPCInteroperates (P5): every case of gRPC's interoperability tests
+// TestGRPCInteroperability (P5): every case of gRPC's interoperability tests
 // passes through the agent.
-func TestGRPCInteroperates(t *testing.T) {
+func TestGRPCInteroperability(t *testing.T) {
 	t.Parallel()
 	interop := conformanceTool(t, "grpc-interop")
 	server := exec.Command(interop, "serve")

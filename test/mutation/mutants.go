@@ -47,17 +47,17 @@ var mutants = []mutant{
 	{
 		"the word on what is spooled", "internal/agent/delivery/spooling.go",
 		"status.SpooledThrough = min(status.SpooledThrough, first-1)", "_ = first",
-		faultsTests, "TestWhatWasSpooledSurvivesAKill",
+		faultsTests, "TestSpooledEventsSurviveKill",
 	},
 	{
 		"the counter of delivered events", "internal/agent/ledger/ledger.go",
 		"a.snapshot.Delivered++", "a.snapshot.Delivered += a.snapshot.Pending % 2",
-		faultsTests, "TestASlowNetwork",
+		faultsTests, "TestSlowNetworkLosesNothing",
 	},
 	{
 		"the counter of dropped events", "internal/agent/ledger/ledger.go",
 		"a.snapshot.Dropped[reason] += events", "_ = reason",
-		faultsTests, "TestASubscriberOfAllTypesCountsLosses",
+		faultsTests, "TestSubscriberOfAllKindsCountsLosses",
 	},
 	{
 		"a dead letter called delivered", "internal/agent/delivery/sink.go",
@@ -67,7 +67,7 @@ var mutants = []mutant{
 	{
 		"the count of what the budget has no room for", "internal/agent/exchange/pipeline.go",
 		"sink.Account().Drop(reason)", "_ = reason\n\t\tsink.Account().Deliver()",
-		faultsTests, "TestASubscriberOfAllTypesCountsLosses",
+		faultsTests, "TestSubscriberOfAllKindsCountsLosses",
 	},
 	{
 		"the cap of a body", "internal/agent/capture/recorder.go",
@@ -77,7 +77,7 @@ var mutants = []mutant{
 	{
 		"the cap of a decoded body", "internal/agent/event/coding.go",
 		"limit := min(maxBytes, max(freeRatioBytes, maxRatio*int64(len(data))))", "limit := 1000*maxBytes",
-		faultsTests, "TestBombs",
+		faultsTests, "TestDecompressionBombs",
 	},
 	{
 		"the ratio of a decoded body", "internal/agent/event/coding.go",
@@ -132,22 +132,22 @@ var mutants = []mutant{
 	{
 		"the contract's table", "internal/agent/delivery/policy.go",
 		"case status == 0, status >= 500, status < 100:", "case status == 0, status > 500, status < 100:",
-		faultsTests, "TestTheSinksAnswers",
+		faultsTests, "TestSinkResponses",
 	},
 	{
 		"the exchanges that the end waits for", "internal/agent/drain.go",
 		"e.active() > 0 ||", "false ||",
-		agentTests, "TestExchangesEndWhenTheyEnd",
+		agentTests, "TestDrainWaitsForExchanges",
 	},
 	{
 		"the time that exchanges have at the end", "internal/agent/drain.go",
 		"if !end.exchanges(ctx) {", "bounded, stop := context.WithTimeout(ctx, a.drainTimeout)\n\tdefer stop()\n\tif !end.exchanges(bounded) {",
-		agentTests, "TestAStreamOutlastsTheDrainTimeout",
+		agentTests, "TestStreamOutlastsDrainTimeout",
 	},
 	{
 		"the bound of the delivery at the end", "internal/agent/drain.go",
 		"context.WithTimeout(ctx, e.deliveryTimeout)", "context.WithCancel(ctx)",
-		agentTests, "TestExchangesEndWhenTheyEnd",
+		agentTests, "TestDrainWaitsForExchanges",
 	},
 	{
 		"the NAT64 prefix for local use", "internal/agent/delivery/embedded.go",
@@ -207,7 +207,7 @@ var mutants = []mutant{
 	{
 		"what --sink.NAME.spool-sync asks for", "internal/agent/spools.go",
 		"Sync:           sink.Spool.Sync,", "Sync: false,",
-		agentTests, "TestASpoolIsSyncedWhereThatIsAskedFor",
+		agentTests, "TestSpoolSyncFollowsItsArgument",
 	},
 	{
 		"a secret in an attribute", "internal/agent/event/observation.go",
@@ -217,7 +217,7 @@ var mutants = []mutant{
 	{
 		"the turns of live events and backlog", "internal/agent/delivery/core.go",
 		"c.retriesNext = !c.retriesNext", "c.retriesNext = true",
-		faultsTests, "TestLiveEventsDoNotWaitForTheSpool",
+		faultsTests, "TestLiveEventsPassTheSpool",
 	},
 	{
 		"the longest backoff", "internal/agent/delivery/policy.go",
@@ -227,22 +227,22 @@ var mutants = []mutant{
 	{
 		"the newest end of the spool", "internal/agent/delivery/spoolstate.go",
 		"read.From = spool.Newest", "read.From = spool.Oldest",
-		faultsTests, "TestTheNewestDoNotWaitForTheSpool",
+		faultsTests, "TestNewestEventsPassTheBacklog",
 	},
 	{
 		"a reason in ledger events", "internal/agent/statement/issuer.go",
 		"figures := a.Account().ObserveStatement()\n", "figures := a.Account().ObserveStatement()\n\tdelete(figures.Dropped, ledger.ReasonBudget)\n",
-		faultsTests, "TestASubscriberOfAllTypesCountsLosses",
+		faultsTests, "TestSubscriberOfAllKindsCountsLosses",
 	},
 	{
 		"the skipped events in ledger events", "internal/agent/statement/issuer.go",
 		"skipped.Events,", "nil,",
-		faultsTests, "TestWhatIsNotSelectedIsCounted",
+		faultsTests, "TestUnselectedEventsAreCounted",
 	},
 	{
 		"the delivered events in ledger events", "internal/agent/statement/issuer.go",
 		"figures := a.Account().ObserveStatement()\n", "figures := a.Account().ObserveStatement()\n\tfigures.Delivered++\n",
-		faultsTests, "TestASlowNetwork",
+		faultsTests, "TestSlowNetworkLosesNothing",
 	},
 	{
 		"the largest frame of HTTP/2", "internal/agent/proxy/transport.go",
