@@ -20,7 +20,7 @@ import (
 
 type fields = map[string]any
 
-// evaluate gives the value of a CEL expression of Kubernetes admission, which
+// evaluate returns the value of a CEL expression of Kubernetes admission, which
 // decides on a request and its objects. A request has no field that is empty.
 func evaluate(t *testing.T, expression string, request, object, oldObject fields) (holds bool, err error) {
 	t.Helper()
@@ -191,7 +191,7 @@ func selects(selector, labels map[string]string) bool {
 	return maps.Equal(all, labels)
 }
 
-// policyNamed gives an admission policy, of which a binding says that it denies.
+// policyNamed returns an admission policy, of which a binding says that it denies.
 func policyNamed(t *testing.T, name string) (spec admissionregistrationv1.ValidatingAdmissionPolicySpec) {
 	t.Helper()
 	denies := slices.ContainsFunc(of[admissionregistrationv1.ValidatingAdmissionPolicyBinding](t, "ValidatingAdmissionPolicyBinding"),

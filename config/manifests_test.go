@@ -55,7 +55,7 @@ func readAll(t *testing.T) (objects []*unstructured.Unstructured) {
 	return objects
 }
 
-// of gives the objects of a kind in their Go type, and refuses fields that it
+// of returns the objects of a kind in their Go type, and refuses fields that it
 // lacks.
 func of[T any](t *testing.T, kind string) (typed []T) {
 	t.Helper()
@@ -152,7 +152,7 @@ type role struct {
 
 type roleKey struct{ kind, namespace, name string }
 
-// ours gives the roles that are bound to the controller or the webhook.
+// ours returns the roles that are bound to the controller or the webhook.
 func ours(t *testing.T) (roles []role) {
 	t.Helper()
 	all := make(map[roleKey]role)

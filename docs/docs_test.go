@@ -17,7 +17,7 @@ import (
 
 const root = ".."
 
-// read gives the repository's own files whose names have an ending, by path.
+// read returns the repository's own files whose names have an ending, by path.
 func read(t *testing.T, ending string) map[string]string {
 	t.Helper()
 	files := make(map[string]string)
@@ -95,7 +95,7 @@ var (
 	notInLinks = regexp.MustCompile(`[^a-z0-9 _-]`)
 )
 
-// anchors gives those of a document's headings, as GitHub makes them.
+// anchors returns those of a document's headings, as GitHub makes them.
 func anchors(document string) map[string]bool {
 	all := make(map[string]bool)
 	for _, found := range heading.FindAllStringSubmatch(document, -1) {

@@ -47,7 +47,7 @@ func TestForwardCarriesBytesAndEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	// Not a limit on speed: an end that isn't passed on would hang for ever.
+	// Not a limit on speed: an end that isn't passed on would hang forever.
 	if err := client.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
 		t.Fatal(err)
 	}

@@ -266,7 +266,7 @@ func joinLines(schema map[string]any) {
 	}
 }
 
-// podFields gives the names of the fields that a predictor inlines from a Pod's
+// podFields returns the names of the fields that a predictor inlines from a Pod's
 // specification.
 func podFields() map[string]bool {
 	names := make(map[string]bool)

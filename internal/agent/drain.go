@@ -62,7 +62,7 @@ func (a *Agent) drain(signals <-chan os.Signal) {
 
 // ending is the end of an agent in two phases: exchanges, then delivery.
 type ending struct {
-	// begun counts all exchanges so far, active those under way.
+	// begun counts all exchanges so far, active those in flight.
 	begun  func() uint64
 	active func() int64
 	// shutdown closes the port and waits for the remaining requests.

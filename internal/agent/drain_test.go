@@ -185,7 +185,7 @@ func TestDrainIgnoresBlockedStdout(t *testing.T) {
 	}
 }
 
-// TestDrainServesAndDelivers: after SIGTERM what is under way ends, what comes
+// TestDrainServesAndDelivers: after SIGTERM what is in flight ends, what comes
 // is still served, and what was observed is delivered.
 func TestDrainServesAndDelivers(t *testing.T) {
 	goOn := make(chan struct{})

@@ -16,7 +16,7 @@ import (
 	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
-// TestExchangesAboveTheLimitGet503 by 503 and counted, those under way go on, and
+// TestExchangesAboveTheLimitGet503 by 503 and counted, those in flight go on, and
 // when one has ended there is room again.
 func TestExchangesAboveTheLimitGet503(t *testing.T) {
 	for name, client := range agenttest.Clients {

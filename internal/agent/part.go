@@ -48,7 +48,7 @@ func (p *part) Shutdown() bool {
 	return waitFor(&p.active, p.most)
 }
 
-// serving is a part that serves until Shutdown. It cuts off what is under way.
+// serving is a part that serves until Shutdown. It cuts off what is in flight.
 func serving(server *http.Server, listener net.Listener, failed chan<- error) *part {
 	return &part{
 		run: []func(context.Context){func(context.Context) { failed <- server.Serve(listener) }},

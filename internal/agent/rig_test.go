@@ -47,7 +47,7 @@ func newRigIn(t *testing.T, environment Environment, options ...agenttest.Option
 	return r
 }
 
-// newAgent gives an agent on ports of its own.
+// newAgent returns an agent on ports of its own.
 func newAgent(line []string, environment Environment) (*Agent, error) {
 	given, err := agentconfig.Parse(line)
 	if err != nil {

@@ -25,7 +25,7 @@ import (
 	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
-// spooling gives the sink default a spool.
+// spooling returns the sink default a spool.
 func spooling(directory string, bytes int) agenttest.Option {
 	return agenttest.With("--sink.default.spool-dir="+directory, "--sink.default.spool-bytes="+strconv.Itoa(bytes))
 }

@@ -23,7 +23,7 @@ import (
 	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
-// newMirror gives a model that responds as the client asks it to.
+// newMirror returns a model that responds as the client asks it to.
 func newMirror() *agenttest.Recorder { return &agenttest.Recorder{Handler: http.HandlerFunc(mirror)} }
 
 func mirror(w http.ResponseWriter, r *http.Request) {

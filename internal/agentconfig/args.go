@@ -51,7 +51,7 @@ func write[T any](line []string, prefix string, t *T, rows []argument[T]) []stri
 
 func (s *Sink) prefix() string { return sinkPrefix + cmp.Or(s.Name, DefaultSinkName) + "." }
 
-// value is that of --sink, empty where there is none.
+// value is that of --sink, empty if there is none.
 func (s *Sink) value() string {
 	address := stdoutSink
 	switch {
@@ -71,7 +71,7 @@ type Argument struct {
 	Name string
 	// Format names what the value is, as PORT or DURATION.
 	Format string
-	// Default is empty where there is none, or where Doc says it.
+	// Default is empty if there is none, or where Doc says it.
 	Default, Doc string
 }
 

@@ -74,13 +74,13 @@ type Config struct {
 
 	MaxPayloadBytes int64
 	BufferBytes     int64
-	// MaxExchanges bounds the exchanges under way; 0 is no bound.
+	// MaxExchanges bounds the exchanges in flight; 0 is no bound.
 	MaxExchanges *int64
 	DrainTimeout *time.Duration
 	// LedgerInterval is the time between two ledger events.
 	LedgerInterval time.Duration
 
-	// StartupProbe is nil where there is none, also after Parse.
+	// StartupProbe is nil if there is none, also after Parse.
 	ReadinessProbe, StartupProbe *Probe
 
 	LogLevel zapcore.Level

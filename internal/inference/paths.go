@@ -79,7 +79,7 @@ func (p *Paths) Add(text string) error {
 	return nil
 }
 
-// Patterns gives the patterns as they were added.
+// Patterns returns the patterns as they were added.
 func (p Paths) Patterns() []string { return p.written }
 
 // ValidatePattern returns an error if the text is not a valid pattern.

@@ -26,7 +26,7 @@ const ServingNamespaceEnv = "SERVING_NAMESPACE"
 
 const defaultServingNamespace = "knative-serving"
 
-// FollowServing gives a store of Serving's configuration, which calls the
+// FollowServing returns a store of Serving's configuration, which calls the
 // functions after each change. Where a ConfigMap is missing its defaults hold,
 // for Serving may be installed later.
 func FollowServing(ctx context.Context, onAfterStore ...func(name string, value any)) *servingconfig.Store {

@@ -43,11 +43,11 @@ func TestWhichSinkHoldsForTheTemplate(t *testing.T) {
 	const (
 		gone = "gone" // no sink, as there was none
 		none = "none" // what is desired now, which has no address yet
-		kept = "kept" // what was in force, and so the template as it is
+		kept = "kept" // what was in use, and so the template as it is
 		last = "last" // what is desired now, with the address it had last
 		new  = "new"  // what is desired now, with the address it has
 	)
-	// What was in force, whether the owner changed anything since, and what then
+	// What was in use, whether the owner changed anything since, and what then
 	// holds for each of those desired. A template of an older controller has the
 	// address in its arguments alone.
 	table := map[string][]string{

@@ -169,7 +169,7 @@ func TestASidecarsProbeNamesNoPort(t *testing.T) {
 	if errs := Validate(withFeatures(t, probing), is); !strings.Contains(errs.Error(), "spec.predictor.containers[1].livenessProbe") {
 		t.Errorf("it is taken: %v", errs)
 	}
-	// Should an object have it all the same.
+	// Should an object have it nevertheless.
 	if port := containerOf(t, withProbing(is), "s").LivenessProbe.TCPSocket.Port; port != intstr.FromInt32(8080) {
 		t.Errorf("its port is %s", port.String())
 	}

@@ -24,7 +24,7 @@ import (
 // exchanges (docs/performance.md).
 const leastProcs = 2
 
-// agentSettingsOf returns the settings of a service's agent: those in force, with
+// agentSettingsOf returns the settings of a service's agent: those in use, with
 // the resources that the service sets. Resources that validation refuses count
 // for nothing, for an object that no webhook saw may have them.
 func agentSettingsOf(logger *v1beta1.LoggerSpec, applied Applied) (settings *config.Agent, ignored error) {

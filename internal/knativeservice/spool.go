@@ -25,7 +25,7 @@ const (
 // beside a spool: the kubelet rotates it at 10 MiB, and keeps five, by default.
 var logsAllowance = resource.MustParse("64Mi")
 
-// spoolSize returns the size of the spool's volume, or nil where there is none.
+// spoolSize returns the size of the spool's volume, or nil if there is none.
 // One that validation refuses is none, should an object have it all the same:
 // an agent that refuses its arguments takes its model down.
 func spoolSize(spool *v1beta1.SpoolSpec) *resource.Quantity {

@@ -152,7 +152,7 @@ func IsNamespaceTrust(configMap *corev1.ConfigMap) bool {
 
 // MakeTrust builds the ConfigMap that carries to the running agents of a Knative
 // Service where each of its sinks is and which authorities that has.
-// Kept are the keys of which the present value stays, where there is one: the
+// Kept are the keys of which the current value stays, where there is one: the
 // sink doesn't resolve now, or is no longer the one that is looked at.
 func MakeTrust(subject Subject, cluster Trust, applied Applied, desired Desired) (configMap *corev1.ConfigMap, kept []string) {
 	configMap = &corev1.ConfigMap{
@@ -214,7 +214,7 @@ func IsTrustKey(key string) bool {
 	return key == clusterTrustKey || strings.HasPrefix(key, sinkRole) || strings.HasPrefix(key, deadLetterRole)
 }
 
-// reach is what is known of where a sink in force is.
+// reach is what is known of where a sink in use is.
 type reach uint8
 
 const (
@@ -260,7 +260,7 @@ func AppliedAddress(applied *AppliedSink, desired *DesiredSink, filed bool, last
 }
 
 // AddressKeys returns the keys of the ConfigMap of MakeTrust with the addresses of
-// the sink and of the dead letter sink, or "" where there is none.
+// the sink and of the dead letter sink, or "" if there is none.
 func AddressKeys(applied Applied) (sink, deadLetterSink string) {
 	if s := applied.Sink; s != nil && s.Key != "" {
 		sink = keyedAddress(sinkRole, s)

@@ -242,7 +242,7 @@ func TestAnUpdateOfWhatAnEarlierReleaseTookIsTaken(t *testing.T) {
 					t.Errorf("mending %d is refused: %v", i, refused)
 				}
 			}
-			// What the request brings in is refused all the same.
+			// What the request brings in is refused nevertheless.
 			added := Seed(append(test.options, WithPredictor(func(p *v1beta1.PredictorSpec) { p.HostNetwork = true }))...)
 			added.SetDefaults(ctx)
 			if refused := added.Validate(ctx).Filter(apis.ErrorLevel); refused == nil || !strings.Contains(refused.Error(), "hostNetwork") {

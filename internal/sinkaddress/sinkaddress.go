@@ -53,7 +53,7 @@ func ParseURL(text string) (*url.URL, error) {
 	return parsed, nil
 }
 
-// Marshal gives the content of the file.
+// Marshal returns the content of the file.
 func (a Address) Marshal() []byte {
 	var content file
 	if a.URL != nil {

@@ -132,7 +132,7 @@ func ParseArgument(argument string) (Attribute, error) {
 // never sees half a change.
 const FileName = "attributes.json"
 
-// MarshalFile gives the content of a FileName: a flat JSON object, sorted by
+// MarshalFile returns the content of a FileName: a flat JSON object, sorted by
 // name.
 func MarshalFile(attributes []Attribute) []byte {
 	object := make(map[string]string, len(attributes))
@@ -163,7 +163,7 @@ func ParseFile(content []byte) ([]Attribute, error) {
 
 // Hash names a set of attributes, whatever their order, in 16 hexadecimal
 // digits: the control plane reports it as observedMetadata, and the agent as
-// what is in force.
+// what is in use.
 func Hash(attributes []Attribute) string {
 	sum := sha256.Sum256(MarshalFile(attributes))
 	return hex.EncodeToString(sum[:8])

@@ -55,7 +55,7 @@ func Select(annotations map[string]string, sources []Source) (attributes []Attri
 // count.
 type Denylist []string
 
-// Match gives the first pattern that a key matches.
+// Match returns the first pattern that a key matches.
 func (d Denylist) Match(key string) (pattern string, denied bool) {
 	for _, pattern := range d {
 		if wildcard.Parse(strings.ToLower(pattern)).Match(strings.ToLower(key)) {
@@ -65,7 +65,7 @@ func (d Denylist) Match(key string) (pattern string, denied bool) {
 	return "", false
 }
 
-// Permit gives the sources whose annotations may be sent, and the keys of the
+// Permit returns the sources whose annotations may be sent, and the keys of the
 // annotations that may not, in the sources' order.
 func (d Denylist) Permit(sources []Source) (permitted []Source, denied []string) {
 	for _, source := range sources {

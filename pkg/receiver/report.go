@@ -73,7 +73,7 @@ func (r Reckoning) String() string {
 	return fmt.Sprintf("%d missing: %d lost, %d open, %d unexplained, %d unexpected", r.Missing, r.Lost, r.Open, r.Unexplained, r.Unexpected)
 }
 
-// Reckon gives the Reckoning of a stream's last ledger event. Without one there
+// Reckon returns the Reckoning of a stream's last ledger event. Without one there
 // is nothing to compare with: all that is missing is unexplained.
 func (r Report) Reckon() Reckoning {
 	if r.Statement == nil {

@@ -52,7 +52,7 @@ type Options struct {
 	// MaxRanges is how many ranges of missing events are remembered of each
 	// stream, 16 bytes each. 0 is DefaultMaxRanges.
 	MaxRanges int
-	// OnForget is told of a stream that is forgotten, if it isn't nil. It must
+	// OnForget is called for a stream that is forgotten, if it isn't nil. It must
 	// not call the Tally.
 	OnForget func(Report)
 }

@@ -117,7 +117,7 @@ func TestOnlyTheFinalLedgerEventEndsAStream(t *testing.T) {
 	if !ended() {
 		t.Error("not ended by the final statement")
 	}
-	// What was under way still comes, and an older statement says nothing new.
+	// What was in flight still comes, and an older statement says nothing new.
 	receive(t, tally, numbered(model, "8"), telling(t, model, ledger.Statement{Sequence: 6, Counts: ledger.Counts{Pending: 1}}))
 	if report := reportOf(t, tally, model); !report.Ended || report.Statement.Sequence != 9 || report.Missing != 5 {
 		t.Errorf("got %+v", report)

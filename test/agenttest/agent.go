@@ -185,14 +185,14 @@ func (a *Agent) Wait() int {
 	return a.code
 }
 
-// Page gives the body of a page of the admin port.
+// Page returns the body of a page of the admin port.
 func (a *Agent) Page(path string) string {
 	a.t.Helper()
 	_, body := a.AdminPage(path)
 	return body
 }
 
-// AdminPage gives the status and the body of a page of the admin port.
+// AdminPage returns the status and the body of a page of the admin port.
 func (a *Agent) AdminPage(path string) (int, string) {
 	a.t.Helper()
 	client := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}

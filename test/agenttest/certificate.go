@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// NewCertificate gives a certificate for the loopback that is its own authority,
+// NewCertificate returns a certificate for the loopback that is its own authority,
 // and the authority as PEM.
 func NewCertificate(t testing.TB, until time.Time) (*tls.Certificate, string) {
 	t.Helper()

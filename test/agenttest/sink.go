@@ -104,7 +104,7 @@ func Responding(respond Responder) SinkOption { return func(s *Sink) { s.Respond
 // Down has the sink fail every attempt with 503, until Recover.
 func Down(s *Sink) { s.down.Store(true) }
 
-// Keeping gives every event that the sink accepts to keep, and the sink keeps
+// Keeping returns every event that the sink accepts to keep, and the sink keeps
 // none itself.
 func Keeping(keep func(Event)) SinkOption { return func(s *Sink) { s.keep = keep } }
 
@@ -113,7 +113,7 @@ func OverTLS(certificate *tls.Certificate) SinkOption {
 	return func(s *Sink) { s.certificate = certificate }
 }
 
-// NewSink gives a sink that serves until the test ends.
+// NewSink returns a sink that serves until the test ends.
 func NewSink(t testing.TB, options ...SinkOption) *Sink {
 	t.Helper()
 	s := &Sink{t: t, respond: Accept, tries: make(map[string]int)}

@@ -27,7 +27,7 @@ type memoryGroup struct {
 
 var memoryGroups atomic.Int64
 
-// newMemoryGroup gives a group with a limit in bytes and without swap. Where
+// newMemoryGroup returns a group with a limit in bytes and without swap. Where
 // there can be none, the test is skipped and says why.
 func newMemoryGroup(t *testing.T, limit int64) *memoryGroup {
 	t.Helper()

@@ -208,7 +208,7 @@ func (c *clients) load(clients, each int, sorts ...sort) []string {
 const pause = 10 * time.Millisecond
 
 // begin has clients make exchanges until stop is called, which waits for those
-// that are under way.
+// that are in flight.
 func (c *clients) begin(clients int, sorts ...sort) (stop func()) {
 	stopping := make(chan struct{})
 	var group sync.WaitGroup

@@ -63,7 +63,7 @@ func TestOverloadInContainer(t *testing.T) {
 	}
 }
 
-// asShipped gives the settings that an agent has where nobody set any.
+// asShipped returns the settings that an agent has where nobody set any.
 func asShipped(t *testing.T) *config.Agent {
 	t.Helper()
 	shipped, err := config.NewAgentFromConfigMap(&corev1.ConfigMap{Data: map[string]string{"image": "agent"}})
@@ -83,7 +83,7 @@ func contained(group *memoryGroup, settings *config.Agent) option {
 	}
 }
 
-// atOnce is how many exchanges clients have under way at most. A Revision of
+// atOnce is how many exchanges clients have in flight at most. A Revision of
 // Knative Serving aims at a hundred where nobody says otherwise, and the long
 // form has them: then up to 121 of an agent's 128 MiB were seen in use, for
 // what HTTP/2 buffers of an exchange is in no budget.

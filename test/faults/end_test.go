@@ -20,7 +20,7 @@ import (
 // that begin before queue-proxy stops sending are all served, and the ledger
 // closes.
 //
-// One stream and one tunnel are under way all the time, so that the agent is
+// One stream and one tunnel are in flight all the time, so that the agent is
 // never idle before the clients are done: a busy machine must not look like
 // that.
 func TestTermination(t *testing.T) {

@@ -114,7 +114,7 @@ func (p plan) body(s side) []byte {
 	return all
 }
 
-// keystream gives bytes that no other exchange and no other side has.
+// keystream returns bytes that no other exchange and no other side has.
 func (p plan) keystream(s side) func(int) []byte {
 	key := sha256.Sum256([]byte(p.id() + " " + string(s)))
 	block, err := aes.NewCipher(key[:])

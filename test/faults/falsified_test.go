@@ -218,7 +218,7 @@ func TestOtherPropertiesCanFail(t *testing.T) {
 	}
 }
 
-// invert gives nil where there is an error, and none where there isn't.
+// invert returns nil where there is an error, and none where there isn't.
 func invert(err, none error) error {
 	if err != nil {
 		return nil

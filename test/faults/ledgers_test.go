@@ -86,7 +86,7 @@ func (e evidence) clone() evidence {
 	return e
 }
 
-// heard gives the evidence with the agent's ledger as a statement has it that
+// heard returns the evidence with the agent's ledger as a statement has it that
 // was made when every other event had its fate. The statement counts itself as
 // pending, but a sink has it. There is none where events were observed since.
 func (e evidence) heard(observed uint64) (evidence, bool) {

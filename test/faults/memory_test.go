@@ -119,7 +119,7 @@ func TestUnreadResponses(t *testing.T) {
 }
 
 // TestIdleStreams: streams that send nothing are bounded in number. Who comes
-// when there is no room is told so, and every stream under way is unharmed.
+// when there is no room is told so, and every stream in flight is unharmed.
 func TestIdleStreams(t *testing.T) {
 	inAContainer(t, func(t *testing.T, r *rig, _ *rand.Rand) {
 		r.crowd(t, idleStream(), func() { close(r.model.goesOn) })

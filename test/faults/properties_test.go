@@ -289,7 +289,7 @@ func keepsSecrets(canaries []string, texts map[string]string) error {
 	return nil
 }
 
-// formsOf gives a secret as it is, in hexadecimal digits, with all of its bytes
+// formsOf returns a secret as it is, in hexadecimal digits, with all of its bytes
 // percent-encoded, and in base64, where up to two bytes may precede it: then
 // its first and last bytes share characters with others.
 func formsOf(secret string) []string {

@@ -232,13 +232,13 @@ func (r *rig) evidence(agent ledger.Snapshot) evidence {
 	return e
 }
 
-// idle waits until no exchange is under way.
+// idle waits until no exchange is in flight.
 func (r *rig) idle() {
 	r.t.Helper()
 	agenttest.Eventually(r.t, "no exchange is under way", func() bool { return r.status().Active == 0 })
 }
 
-// soFar is the evidence when no exchange is under way: a client has its answer
+// soFar is the evidence when no exchange is in flight: a client has its answer
 // a moment before the agent has observed it.
 func (r *rig) soFar() evidence {
 	r.t.Helper()

@@ -37,7 +37,7 @@ func Dial(ctx context.Context, network, address string) (net.Conn, error) {
 	return new(net.Dialer).DialContext(ctx, network, address)
 }
 
-// NewHTTPClient gives a client with connections of its own. It follows no
+// NewHTTPClient returns a client with connections of its own. It follows no
 // redirect and adds no header, so that a test sees what the ingress answers.
 func NewHTTPClient() *http.Client {
 	return &http.Client{
@@ -48,7 +48,7 @@ func NewHTTPClient() *http.Client {
 	}
 }
 
-// NewGRPCConnection gives a connection to the model at a URL, without TLS.
+// NewGRPCConnection returns a connection to the model at a URL, without TLS.
 func NewGRPCConnection(model *apis.URL) (*grpc.ClientConn, error) {
 	return grpc.NewClient("passthrough:///"+net.JoinHostPort(model.Host, "80"),
 		grpc.WithTransportCredentials(insecure.NewCredentials()),

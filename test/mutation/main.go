@@ -4,7 +4,7 @@ SPDX-License-Identifier: Apache-2.0
 */
 
 // Mutation breaks promises in the source, one at a time, and runs
-// the test that is to notice. A test that passes all the same shows nothing.
+// the test that is to notice. A test that passes nevertheless shows nothing.
 //
 //	go run ./test/mutation          # all of them, some minutes
 //	go run ./test/mutation fsync    # those with fsync in their names

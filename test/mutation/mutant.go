@@ -45,7 +45,7 @@ func (m mutant) applicable() error {
 	return fmt.Errorf("there is no %s in %s", m.test, m.folder)
 }
 
-// broken gives the source with the change.
+// broken returns the source with the change.
 func (m mutant) broken() (string, error) {
 	source, err := os.ReadFile(m.file)
 	if err != nil {
@@ -57,7 +57,7 @@ func (m mutant) broken() (string, error) {
 	return strings.Replace(string(source), m.old, m.new, 1), nil
 }
 
-// try gives nil where the test notices.
+// try returns nil if the test notices.
 func (m mutant) try() error {
 	output, err := m.goWithOverlay("test", "-count=1", "-timeout=10m", "-run=^"+m.test+"$", "./"+m.folder)
 	switch {
@@ -69,7 +69,7 @@ func (m mutant) try() error {
 	return nil
 }
 
-// compile gives nil where the broken package compiles.
+// compile returns nil if the broken package compiles.
 func (m mutant) compile() error {
 	if output, err := m.goWithOverlay("build", "./"+filepath.Dir(m.file)); err != nil {
 		return fmt.Errorf("it does not compile: %w\n%s", err, output)

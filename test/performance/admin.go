@@ -60,7 +60,7 @@ func agentAllocations(admin string) (allocated, error) {
 	}, nil
 }
 
-// metric gives the sum of a metric's series in Prometheus' text format.
+// metric returns the sum of a metric's series in Prometheus' text format.
 func metric(exposition, name string) float64 {
 	sum := 0.0
 	for line := range strings.Lines(exposition) {

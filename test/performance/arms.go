@@ -45,7 +45,7 @@ type binaries struct {
 	peer                        *peer
 }
 
-// arms gives all there are.
+// arms returns all there are.
 func arms(b binaries) []arm {
 	all := []arm{
 		{name: report.Direct},

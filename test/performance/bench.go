@@ -135,7 +135,7 @@ func (p *plan) startArms(ctx context.Context, c *cell, m *models) ([]*running, [
 	return arms, measured, nil
 }
 
-// order gives the order of arms in a round. Over as many rounds as there are
+// order returns the order of arms in a round. Over as many rounds as there are
 // arms each begins once, and each comes once after every other (Williams'
 // design; with an odd number of arms nearly so): what one leaves behind, as a
 // warm cache or work put off, falls to all alike.
@@ -152,7 +152,7 @@ func order(count, round int) []int {
 	return arms
 }
 
-// chosen gives the arms of a cell that are measured, in the cell's order.
+// chosen returns the arms of a cell that are measured, in the cell's order.
 func (p *plan) chosen(c *cell) []arm {
 	var chosen []arm
 	for _, a := range arms(p.binaries) {

@@ -170,7 +170,7 @@ func failures(result *report.Result) error {
 	return errors.Join(errs...)
 }
 
-// choose gives the cells that are to be measured.
+// choose returns the cells that are to be measured.
 func choose(all []cell, o options) ([]cell, error) {
 	name, err := regexp.Compile(o.cells)
 	if err != nil {

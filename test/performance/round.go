@@ -246,7 +246,7 @@ func (a *accounts) watchMemory() {
 	}
 }
 
-// end gives what was used, and the highest RssAnon in bytes.
+// end returns what was used, and the highest RssAnon in bytes.
 func (a *accounts) end() (process.Usage, int64, error) {
 	if a.process == nil {
 		return process.Usage{}, 0, nil

@@ -21,7 +21,7 @@ const (
 	pollInterval = 200 * time.Microsecond
 )
 
-// starts gives how long an agent takes from its start to its first exchange
+// starts returns how long an agent takes from its start to its first exchange
 // with the model, in milliseconds, some times.
 func (p *plan) starts(ctx context.Context) ([]float64, error) {
 	m, err := startModels()

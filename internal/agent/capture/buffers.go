@@ -26,7 +26,7 @@ const (
 func sizeAt(i int) int { return (steps + i%steps) << (smallestPower + i/steps) / steps }
 
 // indexFor is the index of the smallest size with room for n bytes, and sizeCount
-// where there is none.
+// if there is none.
 func indexFor(n int) int {
 	if n <= sizeAt(0) {
 		return 0

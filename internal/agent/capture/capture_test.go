@@ -136,7 +136,7 @@ func TestTheBudgetIsNeverExceededAndAlwaysReturned(t *testing.T) {
 	}
 }
 
-// TestWhatIsHandedOverIsNoBodysAnyMore, and is given back all the same.
+// TestWhatIsHandedOverIsNoBodysAnyMore, and is given back nevertheless.
 func TestWhatIsHandedOverIsNoBodysAnyMore(t *testing.T) {
 	budget := NewBudget(100)
 	assert := func(when string, used, captured int64) {

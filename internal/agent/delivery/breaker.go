@@ -15,7 +15,7 @@ type breaker struct {
 	// first and most bound how many attempts may be in flight at once.
 	first, most int
 	// hangsAfter is how long the youngest attempt goes without a response before
-	// it no longer holds back the next one; 0 is for ever.
+	// it no longer holds back the next one; 0 is forever.
 	hangsAfter time.Duration
 
 	limit     int

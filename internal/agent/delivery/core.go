@@ -104,7 +104,7 @@ func (c *core) Step(now time.Time, in input) {
 }
 
 // Ready decides what is to be done now. It is called after Step, and Advance
-// when all of it is under way.
+// when all of it is in flight.
 func (c *core) Ready() *ready {
 	if c.running {
 		c.dropExpired()
@@ -325,7 +325,7 @@ func (c *core) close() {
 }
 
 // FirstExposed is the lowest sequence of an event of this process that a kill
-// would lose, and 0 where there is none.
+// would lose, and 0 if there is none.
 func (c *core) FirstExposed() uint64 {
 	lowest := uint64(0)
 	c.eachItem(func(item *Item) {

@@ -27,7 +27,7 @@ import (
 )
 
 const (
-	// A connection that is kept for ever never reaches a Broker's new
+	// A connection that is kept forever never reaches a Broker's new
 	// replicas.
 	maxConnectionAge       = 5 * time.Minute
 	maxConnectionAgeJitter = time.Minute
@@ -71,12 +71,12 @@ type HTTPOptions struct {
 	// none may have.
 	OnRefused func(AddressClass)
 	// OnTrustFailure may be told why certificates couldn't be read again. Those
-	// read last stay in force.
+	// read last remain in use.
 	OnTrustFailure func(error)
 	// OnMoved may be told that AddressFile has another address, nil for none.
 	OnMoved func(*url.URL)
 	// OnAddressFailure may be told why AddressFile couldn't be used. The address
-	// that was read last stays in force.
+	// that was read last remains in use.
 	OnAddressFailure func(error)
 	// Panics says what becomes of panics.
 	Panics panics.Handler
@@ -157,7 +157,7 @@ type attemptAddress struct {
 	plain *plainHTTP
 }
 
-// where looks up where the sink is. Attempts under way stay where they went.
+// where looks up where the sink is. Attempts in flight stay where they went.
 func (s *HTTPSender) where(now time.Time) attemptAddress {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -289,7 +289,7 @@ func readAnswer(answer *http.Response, retryAfterMax time.Duration) (result Resu
 	if Judge(result) != Delivered {
 		result.Body, _ = io.ReadAll(io.LimitReader(answer.Body, event.MaxErrorBytes))
 	}
-	// Read, so that the connection can be used again, but not for ever.
+	// Read, so that the connection can be used again, but not forever.
 	read, err := io.Copy(io.Discard, io.LimitReader(answer.Body, maxAnswerBytes))
 	return result, err == nil && read < maxAnswerBytes
 }

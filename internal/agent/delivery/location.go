@@ -41,7 +41,7 @@ type location struct {
 }
 
 // load looks at the file, and reports whether the sink is elsewhere now. On an
-// error, and where there is no file, what was read last stays in force.
+// error, and where there is no file, what was read last remains in use.
 func (l *location) load(now time.Time) (moved bool, err error) {
 	if l.file == "" || (!l.read.IsZero() && now.Sub(l.read) < locationRefresh) {
 		return false, nil

@@ -138,7 +138,7 @@ func TestEventsFollowASinkThatMoves(t *testing.T) {
 	l.says(at(first, ""))
 	l.mustSend(http.StatusAccepted)
 
-	// What is under way stays where it went.
+	// What is in flight stays where it went.
 	first.hold, first.held = make(chan struct{}), make(chan struct{})
 	underWay := make(chan Result, 1)
 	go func() { underWay <- l.send() }()

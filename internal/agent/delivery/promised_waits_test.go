@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// TestTheRetryAfterOfEachAttemptCounts, also of one that was under way when
+// TestTheRetryAfterOfEachAttemptCounts, also of one that was in flight when
 // another one opened the circuit.
 func TestTheRetryAfterOfEachAttemptCounts(t *testing.T) {
 	now := time.Now()

@@ -21,7 +21,7 @@ type Sender interface {
 	Send(ctx context.Context, e *event.Event, sequence uint64) Result
 }
 
-// BeginAttempt is told of an attempt to send an event, the nth from 1. It gives
+// BeginAttempt is called for an attempt to send an event, the nth from 1. It gives
 // the context to send it with, and what is told of its result.
 type BeginAttempt func(ctx context.Context, e *event.Event, n int) (context.Context, func(Result))
 
@@ -79,13 +79,13 @@ type Options struct {
 	Config
 	// AttemptTimeout bounds one attempt.
 	AttemptTimeout time.Duration
-	// BeginAttempt is told of each attempt.
+	// BeginAttempt is called for each attempt.
 	BeginAttempt BeginAttempt
 	// Panics says what becomes of panics.
 	Panics panics.Handler
 	// DeadLetters is nil where there is no dead letter sink.
 	DeadLetters *DeadLetterOptions
-	// Spool is nil where there is none.
+	// Spool is nil if there is none.
 	Spool *SpoolOptions
 }
 
@@ -95,7 +95,7 @@ type DeadLetterOptions struct {
 	// Destination names the sink that didn't take them, in their attribute
 	// knativeerrordest: where it is now.
 	Destination func() string
-	// BeginAttempt is told of each attempt.
+	// BeginAttempt is called for each attempt.
 	BeginAttempt BeginAttempt
 }
 

@@ -35,9 +35,9 @@ type SpoolOptions struct {
 	// WindowBytes what those hold that were read back, one excepted in each.
 	QueueBytes, WindowBytes int64
 	// Reserve takes bytes of the agent's budget for a dead letter that was read
-	// back, so that it leaves the window to others. ok is false where there are none.
+	// back, so that it leaves the window to others. ok is false if there are none.
 	Reserve func(bytes int64) (release func(), ok bool)
-	// OnFailing is told when the spool begins to fail, and OnRecovered when it
+	// OnFailing is called when the spool begins to fail, and OnRecovered when it
 	// works again.
 	OnFailing   func(SpoolFailure, error)
 	OnRecovered func()

@@ -38,7 +38,7 @@ type trust struct {
 }
 
 // load reads everything, and reports whether it is other than before. On an error
-// what was read last stays in force.
+// what was read last remains in use.
 func (t *trust) load(now time.Time) (changed bool, err error) {
 	t.read = now
 	var all bytes.Buffer

@@ -45,7 +45,7 @@ func (e *extensions) setInteger(name string, number int32) {
 	e.set(extension{name: name, number: number, integer: true})
 }
 
-// text returns the String of that name, empty where there is none.
+// text returns the String of that name, empty if there is none.
 func (e extensions) text(name string) string {
 	if at, found := slices.BinarySearchFunc(e, name, compareName); found {
 		return e[at].text

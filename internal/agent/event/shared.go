@@ -14,7 +14,7 @@ import (
 )
 
 // shared has the attributes that are the same in all events of an agent while the
-// same metadata are in force. They are encoded once. Events refer to it, and it
+// same metadata are in use. They are encoded once. Events refer to it, and it
 // doesn't change once it is made.
 type shared struct {
 	// It was made of identity and metadata.
@@ -45,7 +45,7 @@ type field struct {
 var noneShared = &shared{headerSafe: true}
 
 // sharedBy returns the shared attributes of events with an owner's metadata. It keeps
-// the last ones, because the metadata in force seldom change.
+// the last ones, because the metadata in use seldom change.
 func (b *Builder) sharedBy(attributes []metadata.Attribute) (*shared, error) {
 	last := b.lastShared.Load()
 	if last != nil && last.identity == b.Identity && slices.Equal(last.metadata, attributes) {

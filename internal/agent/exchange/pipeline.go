@@ -52,7 +52,7 @@ type Settings struct {
 	Builder   *event.Builder
 	// Deadline is how long after it was observed an event is given up.
 	Deadline time.Duration
-	// Attributes returns the metadata in force.
+	// Attributes returns the metadata in use.
 	Attributes func() []metadata.Attribute
 	// LongWork is called before work that may take a processor for milliseconds. It
 	// may be nil.
@@ -121,7 +121,7 @@ func (o *observed) end() {
 	o.forget()
 }
 
-// forget drops the body, for the exchange of an event may go on for long after
+// forget drops the body, because the exchange of an event may go on for long after
 // it.
 func (o *observed) forget() { o.observation = event.Observation{} }
 

@@ -148,7 +148,7 @@ type side struct {
 	// before the side begins.
 	event observed
 	// kept is what is kept of the body, nil where no kind of the side is
-	// selected. What isn't kept is counted all the same.
+	// selected. What isn't kept is counted nevertheless.
 	kept     *capture.Recorder
 	recorded capture.Recorder
 	stream   *event.ServerSent

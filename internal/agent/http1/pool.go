@@ -25,7 +25,7 @@ type Options struct {
 	// IdleTimeout is how long it keeps one that nobody uses.
 	IdleTimeout time.Duration
 	// MaxAge is how long after its dial a connection is used for another
-	// exchange, 0 for ever. Each connection gets a random part of AgeJitter more.
+	// exchange, 0 forever. Each connection gets a random part of AgeJitter more.
 	MaxAge, AgeJitter time.Duration
 	// MaxHeadBytes is how long the head of a response may be, together with the
 	// interim responses before it.

@@ -78,7 +78,7 @@ func TestEachFigureHasItsMetric(t *testing.T) {
 	}
 }
 
-// points gives a line for each value of a metric: its type, name, labels and the
+// points returns a line for each value of a metric: its type, name, labels and the
 // value.
 func points(t *testing.T, m metricdata.Metrics) (lines []string) {
 	t.Helper()

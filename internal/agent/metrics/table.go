@@ -186,14 +186,14 @@ var table = []Metric{
 	},
 	{
 		Name: "sidenote.exchanges.active", Prometheus: "sidenote_exchanges_active", Unit: "{exchange}",
-		Help: "Exchanges under way, including tunnels.",
+		Help: "Exchanges in flight, including tunnels.",
 		as:   amount, read: of(func(s *status.Status) int64 { return s.Active }),
 	},
 	{
 		Name: "sidenote.exchanges.skipped", Prometheus: "sidenote_exchanges_skipped_total", Unit: "{exchange}",
 		Labels: []Label{{Name: "reason", Values: names(ledger.SkipReasons())}},
 		Help:   "Exchanges that were not observed, by reason.",
-		Note:   "They were passed on, except those of `overload`: the agent refused these with 503 because too many were under way.",
+		Note:   "They were passed on, except those of `overload`: the agent refused these with 503 because too many were in flight.",
 		Alert:  "on an increase of `overload`: more memory, more replicas or a lower `containerConcurrency`",
 		as:     counter, read: by("reason", func(s *status.Status) map[ledger.SkipReason]uint64 { return s.Skipped }),
 	},
@@ -211,7 +211,7 @@ var table = []Metric{
 	},
 	{
 		Name: "sidenote.capture.usage", Prometheus: "sidenote_capture_usage_bytes", Unit: "By",
-		Help: "Bytes of bodies that are held for exchanges under way and for events that aren't built yet.",
+		Help: "Bytes of bodies that are held for exchanges in flight and for events that aren't built yet.",
 		as:   amount, read: of(func(s *status.Status) int64 { return s.Captured }),
 	},
 	{

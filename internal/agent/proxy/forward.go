@@ -77,7 +77,7 @@ func (b trailedBody) Read(p []byte) (int, error) {
 // closingBody closes the client's body with the one that goes to the model.
 // ReverseProxy keeps them apart, for closing may block under HTTP/1. Under
 // HTTP/2 it doesn't, and without it a model that responds before the end of the
-// request would leave the exchange waiting for the client for ever.
+// request would leave the exchange waiting for the client forever.
 type closingBody struct {
 	io.ReadCloser
 	inbound io.Closer

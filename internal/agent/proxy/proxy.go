@@ -23,7 +23,7 @@ import (
 // Watcher watches one exchange. Its methods never block and don't keep what
 // they are given. Those of the request may be called at the same time as those
 // of the response; End is called last, though a read of the request's body
-// that is under way may still follow it.
+// that is in flight may still follow it.
 type Watcher interface {
 	// RequestBytes is called with the next bytes of the request's body.
 	RequestBytes(p []byte)
@@ -54,12 +54,12 @@ type Handler struct {
 	// Begin returns the watcher of an exchange, nil for one that nobody
 	// watches, and the headers that the model gets beside the client's own.
 	Begin func(r *http.Request) (Watcher, http.Header)
-	// OnError is told why the model gave no response, by class.
+	// OnError is called with the reason why the model gave no response, by class.
 	OnError func(class ErrorClass)
 	// OnOverhead may be told what the agent itself added to an exchange that a
 	// watcher watched and the model responded, as overhead says.
 	OnOverhead func(added time.Duration)
-	// onRefused is told of an exchange that was answered with 503, because there was
+	// onRefused is called for an exchange that was answered with 503, because there was
 	// no room for it.
 	onRefused func()
 
@@ -88,13 +88,13 @@ func New(target *url.URL, begin func(*http.Request) (Watcher, http.Header), onEr
 	}
 }
 
-// Active is the number of exchanges that are under way, tunnels included.
+// Active is the number of exchanges in flight, tunnels included.
 func (h *Handler) Active() int64 { return h.active.Load() }
 
 // Begun is the number of exchanges that ever began.
 func (h *Handler) Begun() uint64 { return h.begun.Load() }
 
-// Limit bounds the exchanges under way. It is to be called before the first.
+// Limit bounds the exchanges in flight. It is to be called before the first.
 func (h *Handler) Limit(exchanges int64, onRefused func()) {
 	h.room.limit, h.onRefused = exchanges, onRefused
 }

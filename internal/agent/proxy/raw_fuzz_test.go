@@ -130,7 +130,7 @@ func targetOf(r *http.Request) string {
 }
 
 // hostOf returns the host of a request, which net/http sets to the address that
-// it dials where there is none, as queue-proxy does. Neither passes a host on that
+// it dials if there is none, as queue-proxy does. Neither passes a host on that
 // no Host header may have: only the absolute form of a target may have one.
 func hostOf(r *http.Request) string {
 	if strings.HasPrefix(r.Host, "127.0.0.1:") {

@@ -30,7 +30,7 @@ const (
 	maxRefusals      = 512
 )
 
-// room bounds the exchanges under way. It is safe for concurrent use.
+// room bounds the exchanges in flight. It is safe for concurrent use.
 type room struct {
 	// limit is the number of ordinary exchanges; 0 is no bound.
 	limit int64

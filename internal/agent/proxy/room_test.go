@@ -17,7 +17,7 @@ import (
 )
 
 // TestWhoeverIsAloneFindsRoom: a head that takes more than all of the room is
-// served when no other exchange is under way, and refused beside another one.
+// served when no other exchange is in flight, and refused beside another one.
 func TestWhoeverIsAloneFindsRoom(t *testing.T) {
 	refused := 0
 	h := newUnwatched(t, agenttest.Predictor())
@@ -49,7 +49,7 @@ func TestWhoeverIsAloneFindsRoom(t *testing.T) {
 	}
 }
 
-// newUnwatched gives a proxy in front of a model, without a watcher.
+// newUnwatched returns a proxy in front of a model, without a watcher.
 func newUnwatched(t *testing.T, model http.Handler) *Handler {
 	t.Helper()
 	target := &url.URL{Scheme: "http", Host: agenttest.Serve(t, model).Address}

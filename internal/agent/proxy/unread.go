@@ -15,12 +15,12 @@ import (
 // is safe for concurrent use.
 //
 // A server that responds while it reads (EnableFullDuplex) leaves such a body
-// where it is, and goes on with the connection all the same. Then the end of the
+// where it is, and goes on with the connection nevertheless. Then the end of the
 // body makes net/http panic (golang/go#68560), and the rest of a chunked body,
 // of which reading was broken off, is read as the next request. So the response
 // says that the connection ends with it.
 type unread struct {
-	// ReadCloser is the body, nil where there is none.
+	// ReadCloser is the body, nil if there is none.
 	io.ReadCloser
 	rest atomic.Bool
 }

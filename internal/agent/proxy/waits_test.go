@@ -107,7 +107,7 @@ var queueFills = []queueFill{
 // TestNoExchangeWaitsForASink (P6): whatever a sink does and whatever waits for
 // it, an exchange ends while not a moment passes. Time is virtual, and passes
 // only when all goroutines wait: an exchange that waits for anything but its
-// client and its model would have it pass, or be found to wait for ever. One
+// client and its model would have it pass, or be found to wait forever. One
 // that waits while others want its lock shows as a test that hangs, for time
 // stands still then.
 func TestNoExchangeWaitsForASink(t *testing.T) {

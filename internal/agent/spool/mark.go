@@ -51,7 +51,7 @@ func decodeMarkSlot(b []byte) (markSlot, bool) {
 }
 
 // decodeMark returns the newest slot of a mark file and the one before it: zero
-// where there is none that is valid.
+// if there is none that is valid.
 func decodeMark(content []byte) (newest, before markSlot) {
 	for i := range markSlots {
 		at := i * markSlotStride

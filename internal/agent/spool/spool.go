@@ -84,7 +84,7 @@ func (s *Spool) Acknowledge(sequence uint64) {
 // so many records, or once their payloads have so many bytes. done is called
 // once, with no record where none is left. Where the filesystem failed or the
 // Spool was closed, done gets the error and the records read before it. Read
-// returns ErrBusy while another Read is under way, and ErrClosed after the end
+// returns ErrBusy while another Read is in flight, and ErrClosed after the end
 // of Run.
 func (s *Spool) Read(from End, records, bytes int, done func([]Spooled, error)) error {
 	s.mu.Lock()

@@ -20,7 +20,7 @@ type Status struct {
 	AgentInstance string `json:"agentInstance"`
 	// Ready says that the model is ready.
 	Ready bool `json:"ready"`
-	// Active counts exchanges under way.
+	// Active counts exchanges in flight.
 	Active   int64          `json:"active"`
 	Metadata refresh.Status `json:"metadata"`
 	// Sinks has the status of each sink by its name, and Spools that of the spools

@@ -62,7 +62,7 @@ func TestAForeignAudienceGetsNoToken(t *testing.T) {
 		w.assertSaid(condition, isFalse, "AudienceRefused", asked)
 		w.assertSaid(condition, isFalse, "AudienceRefused", "allowed-audiences")
 	}
-	// The events go out all the same.
+	// The events go out nevertheless.
 	w.assertSaid(v1beta1.LoggerReady, isTrue, "", "")
 	if !w.is().IsReady() {
 		t.Error("serving depends on an audience")

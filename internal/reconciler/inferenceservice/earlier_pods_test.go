@@ -73,7 +73,7 @@ var rollout = []struct {
 }
 
 // Pods of the Revision before start and serve until the new one serves alone:
-// without these ConfigMaps they lose a private authority, the present address of
+// without these ConfigMaps they lose a private authority, the current address of
 // the sink, and metadata.
 func TestEarlierPodsKeepTheirConfigMaps(t *testing.T) {
 	for what, test := range map[string]struct {

@@ -550,7 +550,7 @@ func TestTheModelServesWithoutItsSink(t *testing.T) {
 			}
 			w.assertEvents()
 
-			// A new model image rolls all the same.
+			// A new model image rolls nevertheless.
 			w.owner(WithImage("model:v2"))
 			w.assertWritten(w.settle(), "update Knative Service", "status")
 			w.assertEvents("Normal Updated")

@@ -33,7 +33,7 @@ type Agent struct {
 	GoMemoryLimit string `json:"memoryLimit"`
 	// BufferBytes bounds all that the agent holds of requests and responses.
 	BufferBytes int64 `json:"bufferBytes"`
-	// MaxExchanges bounds the exchanges under way in an agent. It is 0 in the
+	// MaxExchanges bounds the exchanges in flight in an agent. It is 0 in the
 	// record of a template from before there was a bound.
 	MaxExchanges int64 `json:"maxExchanges,omitempty"`
 	// MaxPayloadBytes is the largest body that an event carries.
@@ -117,7 +117,7 @@ func (a *Agent) validate() error {
 }
 
 // MostPayloadBytes is the largest body that an agent with these settings can
-// keep: half of what it holds, for a body that grows is there twice for a
+// keep: half of what it holds, because a body that grows is there twice for a
 // moment, and a spool has a part of its own.
 func (a *Agent) MostPayloadBytes() int64 { return a.BufferBytes / 2 }
 

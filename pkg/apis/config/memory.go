@@ -24,7 +24,7 @@ const (
 	// small the container: 13 MiB of the binary's pages are resident, and
 	// threads and sockets have theirs.
 	leastOutside = 16 << 20
-	// exchangeBytes is what an exchange under way takes of the runtime's memory
+	// exchangeBytes is what an exchange in flight takes of the runtime's memory
 	// beside the budget. Up to 93 KiB were measured (docs/operations.md has the
 	// figures), and an HTTP/2 stream that nobody reads has a window of 64 KiB more
 	// on the side of the model.
@@ -33,7 +33,7 @@ const (
 	minMaxExchanges = 8
 )
 
-// divideMemory gives the Go runtime's soft limit (GOMEMLIMIT) and the budget
+// divideMemory returns the Go runtime's soft limit (GOMEMLIMIT) and the budget
 // of all that is held for events, for a container's memory limit. All are in
 // bytes.
 //
@@ -46,7 +46,7 @@ const (
 // by its capacity, but not the garbage until it is collected: a sink that
 // hangs with a budget of 32 MiB was seen to keep 80 MiB resident without a
 // runtime limit, and 54 with one of 56 MiB, where the collector works most of
-// the time. Between them the rest is for the exchanges that are under way,
+// the time. Between them the rest is for the exchanges in flight,
 // which the budget doesn't bound.
 func divideMemory(limit int64) (runtimeLimit, buffer int64) {
 	runtimeLimit = limit - outsideOf(limit)
@@ -55,7 +55,7 @@ func divideMemory(limit int64) (runtimeLimit, buffer int64) {
 
 func outsideOf(limit int64) int64 { return max(limit/4, leastOutside) }
 
-// exchangesOf gives how many exchanges may be under way. Of what the budget
+// exchangesOf returns how many exchanges may be in flight. Of what the budget
 // leaves of the runtime's limit they get three quarters; the last quarter is for
 // the runtime itself and for garbage.
 func exchangesOf(runtimeLimit, buffer int64) int64 {
@@ -64,12 +64,12 @@ func exchangesOf(runtimeLimit, buffer int64) int64 {
 
 func bufferOf(runtimeLimit int64) int64 { return runtimeLimit / 3 }
 
-// limitFor gives the least memory limit whose runtime limit is this one.
+// limitFor returns the least memory limit whose runtime limit is this one.
 func limitFor(runtimeLimit int64) int64 {
 	return max(minMemoryLimit, runtimeLimit+leastOutside, (runtimeLimit*4+2)/3)
 }
 
-// limitForExchanges gives a memory limit that has room for so many exchanges.
+// limitForExchanges returns a memory limit that has room for so many exchanges.
 func limitForExchanges(exchanges int64) int64 {
 	// What divideMemory leaves for them is half of the runtime's limit.
 	return limitFor(2*exchanges*exchangeBytes + exchangeBytes)
@@ -100,7 +100,7 @@ func checkMemory(limit, runtimeLimit, buffer, exchanges int64) error {
 	return nil
 }
 
-// complete gives what was not set of the memory.
+// complete returns what was not set of the memory.
 func (a *Agent) complete(requestSet, runtimeLimitSet, bufferSet, exchangesSet bool) error {
 	limit := a.Resources.Limits[corev1.ResourceMemory]
 	if request := a.Resources.Requests[corev1.ResourceMemory]; !requestSet && request.Cmp(limit) > 0 {

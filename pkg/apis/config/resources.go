@@ -21,7 +21,7 @@ var ownResources = []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemo
 // maxMemoryLimit is a bound against typing errors.
 var maxMemoryLimit = resource.MustParse("1Ti")
 
-// WithResources gives the settings of an agent whose service sets resources of
+// WithResources returns the settings of an agent whose service sets resources of
 // its own. Each quantity replaces the cluster's one of the same name. A memory
 // limit gives GOMEMLIMIT and the buffer as it does for the cluster, and a
 // request that the service doesn't set is lowered to the limit. The receiver

@@ -20,13 +20,13 @@ type Config struct {
 	Observability *Observability
 }
 
-// FromContext gives the configuration that the context carries, or nil.
+// FromContext returns the configuration that the context carries, or nil.
 func FromContext(ctx context.Context) *Config {
 	config, _ := ctx.Value(contextKey{}).(*Config)
 	return config
 }
 
-// FromContextOrDefaults gives the configuration that the context carries, or
+// FromContextOrDefaults returns the configuration that the context carries, or
 // that of empty ConfigMaps.
 func FromContextOrDefaults(ctx context.Context) *Config {
 	if config := FromContext(ctx); config != nil {
@@ -35,7 +35,7 @@ func FromContextOrDefaults(ctx context.Context) *Config {
 	return &Config{Logger: defaultLogger(), Agent: defaultAgent(), Observability: &Observability{}}
 }
 
-// ToContext gives a context that carries the configuration.
+// ToContext returns a context that carries the configuration.
 func ToContext(ctx context.Context, config *Config) context.Context {
 	return context.WithValue(ctx, contextKey{}, config)
 }
@@ -50,7 +50,7 @@ func NewStore(logger configmap.Logger, onAfterStore ...func(name string, value a
 	return &Store{UntypedStore: configmap.NewUntypedStore("sidenote", logger, Constructors(), onAfterStore...)}
 }
 
-// Constructors gives each ConfigMap's name and what reads it, for stores and
+// Constructors returns each ConfigMap's name and what reads it, for stores and
 // for the webhook that refuses what can't be read.
 func Constructors() configmap.Constructors {
 	return configmap.Constructors{
@@ -61,12 +61,12 @@ func Constructors() configmap.Constructors {
 	}
 }
 
-// ToContext gives a context that carries the present configuration.
+// ToContext returns a context that carries the current configuration.
 func (s *Store) ToContext(ctx context.Context) context.Context {
 	return ToContext(ctx, s.Load())
 }
 
-// Load gives the present configuration.
+// Load returns the current configuration.
 func (s *Store) Load() *Config {
 	return &Config{
 		Logger: s.UntypedLoad(LoggerConfigName).(*Logger),

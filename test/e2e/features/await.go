@@ -40,7 +40,7 @@ func eventually(ctx context.Context, t feature.T, what string, check func(contex
 	}
 }
 
-// expect gives an error unless the two are equal.
+// expect returns an error unless the two are equal.
 func expect[T comparable](what string, got, want T) error {
 	if got != want {
 		return fmt.Errorf("%s is %v, want %v", what, got, want)

@@ -76,7 +76,7 @@ func awaitSubject(ctx context.Context, t feature.T, binding, service string, sta
 	})
 }
 
-// templateOf gives the template of a Knative Service as JSON.
+// templateOf returns the template of a Knative Service as JSON.
 func templateOf(ctx context.Context, t feature.T, name string) string {
 	service, err := knativeservice.Get(ctx, name)
 	if err != nil {
@@ -93,7 +93,7 @@ func isAgent(container corev1.Container) bool {
 	return container.Name == v1beta1.AgentContainerName
 }
 
-// hasAgent gives an error unless a Knative Service is ready with a Revision of
+// hasAgent returns an error unless a Knative Service is ready with a Revision of
 // its template, which has the agent as wanted.
 func hasAgent(ctx context.Context, name string, want bool) error {
 	service, err := knativeservice.Get(ctx, name)

@@ -52,7 +52,7 @@ func Deletion() *feature.Feature {
 	return f
 }
 
-// gone gives an error that names what is left of an InferenceService.
+// gone returns an error that names what is left of an InferenceService.
 func gone(ctx context.Context, name string) error {
 	namespace := environment.FromContext(ctx).Namespace()
 	child := inferenceservice.ServiceName(name)

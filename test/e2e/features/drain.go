@@ -225,7 +225,7 @@ func (l *agentLog) await(ctx context.Context, t feature.T, message string) (foun
 	return found
 }
 
-// has gives an error unless the agent has logged a message.
+// has returns an error unless the agent has logged a message.
 func (l *agentLog) has(message string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -237,7 +237,7 @@ func (l *agentLog) has(message string) error {
 	return fmt.Errorf("%d lines so far", len(l.entries))
 }
 
-// onlyPod gives the pod of a service that runs as one, beside those that end.
+// onlyPod returns the pod of a service that runs as one, beside those that end.
 func onlyPod(ctx context.Context, t feature.T, service string) (only corev1.Pod) {
 	eventually(ctx, t, "one pod of "+service, func(ctx context.Context) error {
 		pods, err := kubeclient.Get(ctx).CoreV1().Pods(environment.FromContext(ctx).Namespace()).List(ctx, metav1.ListOptions{

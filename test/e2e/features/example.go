@@ -57,7 +57,7 @@ func Example() *feature.Feature {
 	return f
 }
 
-// oneExchange gives an error unless the events are the request and the
+// oneExchange returns an error unless the events are the request and the
 // response of one exchange with the documented bodies.
 func oneExchange(events []cloudevents.Event) error {
 	request, response := events[0], events[1]

@@ -102,7 +102,7 @@ func predictUntilSeen(ctx context.Context, t feature.T, service, at string, matc
 	})
 }
 
-// eventsOf gives the events of one exchange that a subscriber got, once there
+// eventsOf returns the events of one exchange that a subscriber got, once there
 // are as many as expected of each type and an exchange after it has arrived
 // too, so that whatever else the first one gave would be there.
 func eventsOf(ctx context.Context, t feature.T, service, at string, types ...string) []cloudevents.Event {

@@ -325,7 +325,7 @@ func askAtUntilSeen(ctx context.Context, t feature.T, url *apis.URL, body, at st
 	})
 }
 
-// eventsOfKServe gives the events of one exchange that a subscriber got, once
+// eventsOfKServe returns the events of one exchange that a subscriber got, once
 // there are as many as expected and those of an exchange after it have arrived
 // too.
 func eventsOfKServe(ctx context.Context, t feature.T, service, body, at string, want int) []cloudevents.Event {
@@ -386,7 +386,7 @@ func awaitAllTraffic(ctx context.Context, t feature.T, service string, bound *ap
 	})
 }
 
-// oneComponent gives an error unless the events of a component are the request
+// oneComponent returns an error unless the events of a component are the request
 // and the response of one exchange, with that data of the request and the
 // attributes that the binding lists.
 func oneComponent(all []cloudevents.Event, service, component, team, sent string) error {
@@ -415,7 +415,7 @@ func oneComponent(all []cloudevents.Event, service, component, team, sent string
 	return errors.Join(failures...)
 }
 
-// tagURL gives the URL of a tag of a Knative Service's traffic.
+// tagURL returns the URL of a tag of a Knative Service's traffic.
 func tagURL(ctx context.Context, t feature.T, name, tag string) (url *apis.URL) {
 	eventually(ctx, t, fmt.Sprintf("the tag %s of %s", tag, name), func(ctx context.Context) error {
 		service, err := knativeservice.Get(ctx, name)
@@ -436,7 +436,7 @@ func tagURL(ctx context.Context, t feature.T, name, tag string) (url *apis.URL) 
 // serviceLabel is on the ConfigMaps of a bound Knative Service's agent.
 const serviceLabel = "bindings.sidenote.dev/service"
 
-// withoutConfigMaps gives an error that names a ConfigMap of a Knative
+// withoutConfigMaps returns an error that names a ConfigMap of a Knative
 // Service's agent.
 func withoutConfigMaps(ctx context.Context, service string) error {
 	list, err := kubeclient.Get(ctx).CoreV1().ConfigMaps(environment.FromContext(ctx).Namespace()).List(ctx, metav1.ListOptions{

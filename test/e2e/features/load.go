@@ -73,7 +73,7 @@ func (l *load) count() int {
 	return l.sent
 }
 
-// end stops the load, lets what is under way finish and fails the step where
+// end stops the load, lets what is in flight finish and fails the step where
 // a prediction failed.
 func (l *load) end(t feature.T) {
 	l.stop()

@@ -79,12 +79,12 @@ func LoopGuard() *feature.Feature {
 	return f
 }
 
-// answersAt gives the events by which the test model answers an event.
+// answersAt returns the events by which the test model answers an event.
 func answersAt(ctx context.Context, at string) []cloudevents.Event {
 	return subscriber.Events(ctx, at, subscriber.WithType("dev.sidenote.test.prediction"))
 }
 
-// sentBy gives the events of an InferenceService's own.
+// sentBy returns the events of an InferenceService's own.
 func sentBy(ctx context.Context, at, service string) []cloudevents.Event {
 	return subscriber.Events(ctx, at, subscriber.WithSource(inferenceservice.ServiceName(service)))
 }

@@ -163,7 +163,7 @@ func goesFirst(ctx context.Context, t feature.T, pod corev1.Pod) {
 	}
 }
 
-// readyPods gives an error unless a service has so many pods that are ready.
+// readyPods returns an error unless a service has so many pods that are ready.
 func readyPods(ctx context.Context, service string, want int) error {
 	pods, err := kubeclient.Get(ctx).CoreV1().Pods(environment.FromContext(ctx).Namespace()).List(ctx, metav1.ListOptions{
 		LabelSelector: "serving.knative.dev/service=" + inferenceservice.ServiceName(service),

@@ -32,10 +32,10 @@ const (
 // requestIDHeader carries the name by which a test knows its exchange again.
 const requestIDHeader = "X-Request-Id"
 
-// newRequestID gives a name for an exchange that no other one has.
+// newRequestID returns a name for an exchange that no other one has.
 func newRequestID() string { return uuid.NewString() }
 
-// modelURL gives the URL at which an InferenceService says that it is.
+// modelURL returns the URL at which an InferenceService says that it is.
 func modelURL(ctx context.Context, name string) (*apis.URL, error) {
 	service, err := inferenceservice.Get(ctx, name)
 	if err != nil {

@@ -156,7 +156,7 @@ func createProbed(ctx context.Context, name string, probe fields, dryRun ...stri
 	return err
 }
 
-// restarts gives how often the kubelet restarted a container of a pod.
+// restarts returns how often the kubelet restarted a container of a pod.
 func restarts(pod corev1.Pod, container string) int {
 	for _, status := range pod.Status.ContainerStatuses {
 		if status.Name == container {

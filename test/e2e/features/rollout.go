@@ -96,7 +96,7 @@ func LiveMetadata() *feature.Feature {
 	return f
 }
 
-// agentInstances gives the agents that a subscriber got events of.
+// agentInstances returns the agents that a subscriber got events of.
 func agentInstances(ctx context.Context, at string) map[string]bool {
 	instances := make(map[string]bool)
 	for _, event := range subscriber.Events(ctx, at) {

@@ -150,7 +150,7 @@ func awaitCondition(ctx context.Context, t feature.T, name string, kind apis.Con
 	})
 }
 
-// hasCondition gives an error unless a condition of an InferenceService has a
+// hasCondition returns an error unless a condition of an InferenceService has a
 // status.
 func hasCondition(ctx context.Context, name string, kind apis.ConditionType, want corev1.ConditionStatus) error {
 	service, err := inferenceservice.Get(ctx, name)

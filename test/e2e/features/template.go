@@ -174,7 +174,7 @@ func exclude(ctx context.Context, t feature.T, value string) {
 	}
 }
 
-// conditionSays gives an error unless a condition of an InferenceService is
+// conditionSays returns an error unless a condition of an InferenceService is
 // false, for that reason where one is given, and its message has the texts.
 func conditionSays(ctx context.Context, name string, kind apis.ConditionType, reason string, texts ...string) error {
 	if err := hasCondition(ctx, name, kind, corev1.ConditionFalse); err != nil {
@@ -196,7 +196,7 @@ func conditionSays(ctx context.Context, name string, kind apis.ConditionType, re
 	return nil
 }
 
-// containerOf gives a container of a pod by its name.
+// containerOf returns a container of a pod by its name.
 func containerOf(pod corev1.Pod, name string) (corev1.Container, error) {
 	for i := range pod.Spec.Containers {
 		if pod.Spec.Containers[i].Name == name {

@@ -21,7 +21,7 @@ type unaryCall struct {
 	request    *openinference.ModelInferRequest
 }
 
-// NewGRPC gives so many senders of unary calls with a tensor of a size.
+// NewGRPC returns so many senders of unary calls with a tensor of a size.
 func NewGRPC(address string, size, count int) ([]Sender, error) {
 	request := &openinference.ModelInferRequest{ModelName: "m", Id: "6f1c4a52", RawInputContents: [][]byte{make([]byte, size)}}
 	var senders []Sender

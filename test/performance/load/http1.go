@@ -31,13 +31,13 @@ type http1 struct {
 	length     int64
 }
 
-// NewHTTP1 gives a sender over HTTP/1.1. An answer is right where it is as long
+// NewHTTP1 returns a sender over HTTP/1.1. An answer is right where it is as long
 // as the request.
 func NewHTTP1(address string, body []byte) (Sender, error) {
 	return newHTTP1(address, PredictPath, body, int64(len(body)))
 }
 
-// newHTTP1 gives a sender of requests whose answers have a length.
+// newHTTP1 returns a sender of requests whose answers have a length.
 func newHTTP1(address, path string, body []byte, length int64) (Sender, error) {
 	connection, err := net.DialTimeout("tcp", address, exchangeTimeout)
 	if err != nil {

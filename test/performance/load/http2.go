@@ -21,7 +21,7 @@ type http2 struct {
 	body      []byte
 }
 
-// NewHTTP2 gives so many senders over HTTP/2 without TLS.
+// NewHTTP2 returns so many senders over HTTP/2 without TLS.
 func NewHTTP2(address string, body []byte, count int) []Sender {
 	var senders []Sender
 	var transport *http.Transport

@@ -25,7 +25,7 @@ const (
 	Chunk = `data: {"id":"cmpl-6f1c4a52","object":"text_completion","created":1764070000,"model":"m","choices":[{"index":0,"text":" word"}]}` + "\n\n"
 )
 
-// NewEventStream gives a sender whose exchanges are streams of server-sent
+// NewEventStream returns a sender whose exchanges are streams of server-sent
 // events over HTTP/1.1.
 func NewEventStream(address string) (Sender, error) {
 	return newHTTP1(address, GeneratePath, []byte(`{"text_input":"a prompt"}`), int64(Chunks*len(Chunk)))
@@ -44,7 +44,7 @@ type webSocket struct {
 	message, echo []byte
 }
 
-// NewWebSocket gives a sender whose exchanges are messages of a size on a
+// NewWebSocket returns a sender whose exchanges are messages of a size on a
 // WebSocket, and their echoes.
 func NewWebSocket(address string, size int) (Sender, error) {
 	connection, err := net.DialTimeout("tcp", address, exchangeTimeout)

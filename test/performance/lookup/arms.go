@@ -36,7 +36,7 @@ type place struct {
 	cluster         *controlPlane
 }
 
-// command gives an arm's process that listens on a port.
+// command returns an arm's process that listens on a port.
 func (a arm) command(at place, port, adminPort string) process.Command {
 	line := []string{
 		"--port=" + port, "--admin-port=" + adminPort, "--target=" + at.model, "--sink=" + at.sink,

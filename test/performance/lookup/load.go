@@ -36,7 +36,7 @@ type numbered struct {
 	begin func(id string)
 }
 
-// newLoad gives the senders of one load.
+// newLoad returns the senders of one load.
 func newLoad(ctx context.Context, url, prefix string, body []byte, begin func(id string)) []load.Sender {
 	transport := &http.Transport{MaxIdleConnsPerHost: connections, DisableCompression: true}
 	n := &numbered{

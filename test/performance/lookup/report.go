@@ -44,7 +44,7 @@ type armResult struct {
 	Rounds []figures `json:"rounds"`
 }
 
-// of gives a figure's spread over an arm's rounds.
+// of returns a figure's spread over an arm's rounds.
 func (a armResult) of(figure func(figures) float64) report.Estimate {
 	values := make([]float64, 0, len(a.Rounds))
 	for _, f := range a.Rounds {
@@ -53,7 +53,7 @@ func (a armResult) of(figure func(figures) float64) report.Estimate {
 	return report.Estimated(values)
 }
 
-// against gives the spread of a figure's comparison with that of the same round
+// against returns the spread of a figure's comparison with that of the same round
 // of another arm.
 func (a armResult) against(other armResult, figure func(figures) float64, compare func(own, others float64) float64) report.Estimate {
 	values := make([]float64, 0, len(a.Rounds))
@@ -83,7 +83,7 @@ func ratio(own, others float64) float64 { return own / others }
 // saved is how much less the other takes, in percent.
 func saved(own, others float64) float64 { return 100 * (1 - others/own) }
 
-// markdown gives the tables of a result whose first arm is what the others are
+// markdown returns the tables of a result whose first arm is what the others are
 // compared with.
 func markdown(r result) string {
 	var b strings.Builder
@@ -126,7 +126,7 @@ func latencyTable(b *strings.Builder, r result, name string, of func(figures) qu
 	}
 }
 
-// format gives the median, and what it lies between.
+// format returns the median, and what it lies between.
 func format(s report.Estimate, verb string) string {
 	return fmt.Sprintf(verb+" ("+verb+" to "+verb+")", s.Median, s.Low, s.High)
 }

@@ -21,7 +21,7 @@ import (
 // requests counts requests by verb.
 type requests map[string]int
 
-// since gives the requests after an earlier count, without verbs that have none.
+// since returns the requests after an earlier count, without verbs that have none.
 func (r requests) since(earlier requests) requests {
 	between := make(requests)
 	for verb, count := range r {

@@ -119,7 +119,7 @@ func (b *bench) once(ctx context.Context, a arm) (figures, error) {
 	return f, nil
 }
 
-// measure gives the figures of a load, and what the API server has counted after
+// measure returns the figures of a load, and what the API server has counted after
 // it.
 func (b *bench) measure(ctx context.Context, p *process.Process, url string) (figures, requests, error) {
 	before, err := b.counter.read(ctx)
@@ -162,7 +162,7 @@ func (b *bench) measure(ctx context.Context, p *process.Process, url string) (fi
 	return f, after, err
 }
 
-// used gives the CPU time of the API server, etcd and an arm's process.
+// used returns the CPU time of the API server, etcd and an arm's process.
 func (b *bench) used(p *process.Process) (used [3]time.Duration, err error) {
 	for i, of := range []*process.Process{b.place.cluster.apiServer, b.place.cluster.etcd, p} {
 		usage, err := of.Usage()

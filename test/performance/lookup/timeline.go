@@ -67,14 +67,14 @@ func (t *timeline) event(header http.Header, at time.Time) {
 	t.arrivals[of][id] = at
 }
 
-// state gives how many events have arrived, and what was wrong with one.
+// state returns how many events have arrived, and what was wrong with one.
 func (t *timeline) state() (arrived int, odd error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return len(t.arrivals[request]) + len(t.arrivals[response]), t.odd
 }
 
-// delays gives how long after its side was sent each event arrived.
+// delays returns how long after its side was sent each event arrived.
 func (t *timeline) delays(of side) ([]time.Duration, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

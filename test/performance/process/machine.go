@@ -28,7 +28,7 @@ func Build(ctx context.Context, to, folder, of string) error {
 	return nil
 }
 
-// FreeAddresses gives loopback addresses on which nobody listens.
+// FreeAddresses returns loopback addresses on which nobody listens.
 func FreeAddresses(count int) ([]string, error) {
 	addresses := make([]string, 0, count)
 	for range count {

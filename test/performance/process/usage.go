@@ -30,7 +30,7 @@ type Usage struct {
 	ReadWrites int64
 }
 
-// Since gives what was used after an earlier Usage.
+// Since returns what was used after an earlier Usage.
 func (u Usage) Since(earlier Usage) Usage {
 	return Usage{
 		CPU:         u.CPU - earlier.CPU,
@@ -134,7 +134,7 @@ func (p *Process) table(name string) (map[string]int64, error) {
 	return parseTable(string(content)), nil
 }
 
-// parseTable gives the numbers of lines like "name: number unit" by name, and
+// parseTable returns the numbers of lines like "name: number unit" by name, and
 // leaves out other lines.
 func parseTable(content string) map[string]int64 {
 	numbers := make(map[string]int64)

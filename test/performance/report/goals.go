@@ -37,7 +37,7 @@ type Judgement struct {
 	Unit      string   `json:"unit,omitempty"`
 	Verdict   Verdict  `json:"verdict"`
 	Milestone float64  `json:"milestone,omitempty"`
-	// Again is nil where there is none.
+	// Again is nil if there is none.
 	Again *Estimate `json:"again,omitempty"`
 }
 
@@ -51,7 +51,7 @@ const (
 	Miss      Verdict = "miss"
 )
 
-// Judge gives the judgement of each goal that the run measured.
+// Judge returns the judgement of each goal that the run measured.
 func Judge(result *Result, goals []Goal) []Judgement {
 	var judgements []Judgement
 	for _, goal := range goals {

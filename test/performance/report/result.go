@@ -88,7 +88,7 @@ type Round struct {
 	Late    bool `json:"late,omitempty"`
 }
 
-// Cell gives a cell by its name, or nil.
+// Cell returns a cell by its name, or nil.
 func (r *Result) Cell(name string) *Cell {
 	for i := range r.Cells {
 		if r.Cells[i].Name == name {
@@ -98,7 +98,7 @@ func (r *Result) Cell(name string) *Cell {
 	return nil
 }
 
-// Arm gives an arm by its name, or nil.
+// Arm returns an arm by its name, or nil.
 func (c *Cell) Arm(name string) *Arm {
 	for i := range c.Arms {
 		if c.Arms[i].Name == name {

@@ -17,7 +17,7 @@ type Estimate struct {
 	High   float64 `json:"high"`
 }
 
-// Estimated gives the estimate of values; all of it is NaN where there are none.
+// Estimated returns the estimate of values; all of it is NaN if there are none.
 func Estimated(values []float64) Estimate {
 	if len(values) == 0 {
 		return Estimate{math.NaN(), math.NaN(), math.NaN()}
@@ -39,7 +39,7 @@ func Median(values []float64) float64 {
 	}
 }
 
-// Quantile gives the smallest value that a share of the values doesn't exceed
+// Quantile returns the smallest value that a share of the values doesn't exceed
 // (the nearest rank). A share of 0.99 is p99.
 func Quantile(values []float64, share float64) float64 {
 	if len(values) == 0 {
@@ -69,7 +69,7 @@ func PerSecond(r Round) float64 { return r.PerSecond }
 // delivered.
 func Logged(r Round) float64 { return r.PerSecond * (1 - r.Lost) }
 
-// Of gives a figure of each round.
+// Of returns a figure of each round.
 func (a *Arm) Of(metric Metric) []float64 {
 	values := make([]float64, 0, len(a.Rounds))
 	for _, round := range a.Rounds {

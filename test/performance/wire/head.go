@@ -28,7 +28,7 @@ type Head struct {
 	Event bool
 }
 
-// Status gives the status code of a response, or 0.
+// Status returns the status code of a response, or 0.
 func (h *Head) Status() int {
 	fields := bytes.Fields(h.Start)
 	if len(fields) < 2 {
@@ -108,7 +108,7 @@ func discard(from *bufio.Reader, length int64) (int64, error) {
 	return int64(discarded), nil
 }
 
-// readLine gives a line without its end, valid until the next read.
+// readLine returns a line without its end, valid until the next read.
 func readLine(from *bufio.Reader) ([]byte, error) {
 	line, err := from.ReadSlice('\n')
 	if err != nil {

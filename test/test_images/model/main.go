@@ -40,7 +40,7 @@ SPDX-License-Identifier: Apache-2.0
 //
 // Each request is logged as a JSON line with its method, path and status.
 //
-// After SIGTERM it goes on with what is under way, WebSockets included, for as
+// After SIGTERM it goes on with what is in flight, WebSockets included, for as
 // long as that takes.
 package main
 
@@ -129,7 +129,7 @@ func durationFromEnv(name string) (time.Duration, error) {
 	return d, nil
 }
 
-// lookForModel gives an error if a folder is named and nothing is in it.
+// lookForModel returns an error if a folder is named and nothing is in it.
 func lookForModel(folder string) error {
 	if folder == "" {
 		return nil

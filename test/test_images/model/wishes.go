@@ -81,7 +81,7 @@ func (m *model) serveAsWished(w http.ResponseWriter, r *http.Request) {
 	m.rest.ServeHTTP(w, r)
 }
 
-// abortAsWished gives the gRPC server, which sees to the other wishes itself,
+// abortAsWished gives the gRPC server, which handles the other wishes itself,
 // a writer that breaks off. An invalid wish is left for the gRPC server to
 // refuse.
 func abortAsWished(w http.ResponseWriter, r *http.Request) http.ResponseWriter {

@@ -180,16 +180,16 @@ type SubjectStatus struct {
 	AgentImage string `json:"agentImage,omitempty"`
 }
 
-// GetGroupVersionKind gives the type's group, version and kind.
+// GetGroupVersionKind returns the type's group, version and kind.
 func (*LoggerBinding) GetGroupVersionKind() schema.GroupVersionKind {
 	return SchemeGroupVersion.WithKind("LoggerBinding")
 }
 
-// GetUntypedSpec gives the specification.
+// GetUntypedSpec returns the specification.
 func (b *LoggerBinding) GetUntypedSpec() any { return b.Spec }
 
-// GetStatus gives the part of the status that all Knative types share.
+// GetStatus returns the part of the status that all Knative types share.
 func (b *LoggerBinding) GetStatus() *duckv1.Status { return &b.Status.Status }
 
-// GetConditionSet gives the conditions that Ready derives from.
+// GetConditionSet returns the conditions that Ready derives from.
 func (*LoggerBinding) GetConditionSet() apis.ConditionSet { return conditionSet }

@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// source gives the code of these folders, without tests and without the
+// source returns the code of these folders, without tests and without the
 // descriptions.
 func source(t *testing.T, folders ...string) string {
 	t.Helper()

@@ -20,7 +20,7 @@ const (
 	flowsGroup     = "flows.knative.dev"
 )
 
-// OwnAudience gives the audience that Knative Eventing gives the object that a
+// OwnAudience returns the audience that Knative Eventing gives the object that a
 // destination names (knative.dev/eventing/pkg/auth.GetAudience), or "" for one
 // of Kubernetes' own kinds and for a URI, which have none.
 func OwnAudience(destination duckv1.Destination) string {
@@ -35,7 +35,7 @@ func OwnAudience(destination duckv1.Destination) string {
 	return audienceOf(version.Group, ref.Kind, ref.Namespace, ref.Name)
 }
 
-// ExpectedAudience gives the audience that a sink will ask a token for once
+// ExpectedAudience returns the audience that a sink will ask a token for once
 // Eventing authenticates senders, or "" where that isn't known: Eventing's own
 // kinds ask for their own, but for those that take over the address of a
 // channel behind them.

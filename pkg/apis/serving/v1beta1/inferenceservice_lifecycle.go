@@ -31,7 +31,7 @@ const (
 	ExplainerReady apis.ConditionType = "ExplainerReady"
 	// RouteReady: the Knative Route with the name of the InferenceService is ready, so
 	// that status.url is its address. Otherwise status.url is that of a component,
-	// which serves all the same.
+	// which serves nevertheless.
 	RouteReady apis.ConditionType = "RouteReady"
 	// SinkResolved: the sink has an address, and the agent has the token that the
 	// sink asks for, if any.
@@ -81,7 +81,7 @@ func (s *InferenceServiceStatus) hasComponent(component ComponentType) bool {
 	return s.GetCondition(component.ReadyCondition()) != nil
 }
 
-// RemoveComponent removes what the status says of a component, for there is none.
+// RemoveComponent removes what the status says of a component, because there is none.
 // The predictor is always there.
 func (s *InferenceServiceStatus) RemoveComponent(component ComponentType) {
 	delete(s.Components, component)
@@ -104,7 +104,7 @@ func (is *InferenceService) IsReady() bool {
 		is.GetConditionSet().Manage(&is.Status).IsHappy()
 }
 
-// ClearLogger removes what the status says of a logger, for there is none.
+// ClearLogger removes what the status says of a logger, because there is none.
 func (s *InferenceServiceStatus) ClearLogger() {
 	s.Logger = nil
 	s.ObservedMetadata = ""
@@ -276,7 +276,7 @@ func (s *InferenceServiceStatus) ClearDeadLetterSink() {
 	_ = conditionSet.Manage(s).ClearCondition(DeadLetterSinkResolved)
 }
 
-// MarkLogging says that events go to the sink in force.
+// MarkLogging says that events go to the sink in use.
 func (s *InferenceServiceStatus) MarkLogging() {
 	conditionSet.Manage(s).MarkTrue(LoggerReady)
 }
@@ -286,7 +286,7 @@ func (s *InferenceServiceStatus) MarkNotLogging(reason, message string) {
 	conditionSet.Manage(s).MarkFalse(LoggerReady, reason, "%s", message)
 }
 
-// Bounds of a condition's message, for what an object may have is not bounded.
+// Bounds of a condition's message, because what an object may have is not bounded.
 const (
 	maxListed      = 8
 	maxListedBytes = 300
@@ -360,7 +360,7 @@ func (s *InferenceServiceStatus) MarkTrustNotWritten(err error) {
 	conditionSet.Manage(s).MarkFalse(TrustReady, "TrustNotWritten", "%s", err.Error())
 }
 
-// ClearTrust removes what is said of authorities, for there are none.
+// ClearTrust removes what is said of authorities, because there are none.
 func (s *InferenceServiceStatus) ClearTrust() {
 	// The only error is that the condition may not be cleared, which it may.
 	_ = conditionSet.Manage(s).ClearCondition(TrustReady)

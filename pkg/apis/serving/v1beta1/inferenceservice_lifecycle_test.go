@@ -48,7 +48,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// said gives a condition's status, reason and message as one text.
+// said returns a condition's status, reason and message as one text.
 func said(status *v1beta1.InferenceServiceStatus, condition apis.ConditionType) string {
 	got := status.GetCondition(condition)
 	if got == nil {

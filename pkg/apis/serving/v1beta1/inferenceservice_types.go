@@ -451,35 +451,35 @@ type LoggerStatus struct {
 	AgentImage string `json:"agentImage,omitempty"`
 }
 
-// GetGroupVersionKind gives the type's group, version and kind.
+// GetGroupVersionKind returns the type's group, version and kind.
 func (*InferenceService) GetGroupVersionKind() schema.GroupVersionKind {
 	return SchemeGroupVersion.WithKind("InferenceService")
 }
 
-// GetUntypedSpec gives the specification.
+// GetUntypedSpec returns the specification.
 func (is *InferenceService) GetUntypedSpec() any { return is.Spec }
 
-// GetStatus gives the part of the status that all Knative types share.
+// GetStatus returns the part of the status that all Knative types share.
 func (is *InferenceService) GetStatus() *duckv1.Status { return &is.Status.Status }
 
-// GetConditionSet gives the conditions that Ready derives from.
+// GetConditionSet returns the conditions that Ready derives from.
 func (is *InferenceService) GetConditionSet() apis.ConditionSet {
 	return conditionSetOf(is.Spec.Components())
 }
 
-// ServiceName gives the name of a component's Knative Service, which is also
+// ServiceName returns the name of a component's Knative Service, which is also
 // the source of its events.
 func (is *InferenceService) ServiceName(component ComponentType) string {
 	return is.Name + "-" + string(component) + "-default"
 }
 
-// MetadataName gives the name of the ConfigMap that carries a component's
+// MetadataName returns the name of the ConfigMap that carries a component's
 // metadata to running agents.
 func (is *InferenceService) MetadataName(component ComponentType) string {
 	return is.ServiceName(component) + "-metadata"
 }
 
-// TrustName gives the name of the ConfigMap that carries certificate
+// TrustName returns the name of the ConfigMap that carries certificate
 // authorities to a component's running agents.
 func (is *InferenceService) TrustName(component ComponentType) string {
 	return is.ServiceName(component) + "-trust"

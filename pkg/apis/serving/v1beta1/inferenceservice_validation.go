@@ -40,7 +40,7 @@ type ChildValidation func(context.Context, *InferenceService) *apis.FieldError
 
 type childValidationKey struct{}
 
-// WithChildValidation gives a context in which Validate also asks Knative
+// WithChildValidation returns a context in which Validate also asks Knative
 // Serving.
 func WithChildValidation(ctx context.Context, validate ChildValidation) context.Context {
 	return context.WithValue(ctx, childValidationKey{}, validate)

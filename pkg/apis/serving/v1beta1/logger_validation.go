@@ -191,7 +191,7 @@ func (s *LoggerSpec) validatePaths() (errs *apis.FieldError) {
 	return errs
 }
 
-// MetadataSources gives the annotations that the logger lists, each with the
+// MetadataSources returns the annotations that the logger lists, each with the
 // attribute that its value goes into.
 func (s *LoggerSpec) MetadataSources() []metadata.Source {
 	sources := make([]metadata.Source, 0, len(s.MetadataAnnotations)+len(s.Metadata))
@@ -204,7 +204,7 @@ func (s *LoggerSpec) MetadataSources() []metadata.Source {
 	return sources
 }
 
-// metadataField gives the field of the source of an index in MetadataSources.
+// metadataField returns the field of the source of an index in MetadataSources.
 func (s *LoggerSpec) metadataField(index int) string {
 	if index < len(s.MetadataAnnotations) {
 		return fmt.Sprintf("metadataAnnotations[%d]", index)

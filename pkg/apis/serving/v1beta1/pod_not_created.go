@@ -25,7 +25,7 @@ const scaleNeverAchieved = "Initial scale was never achieved"
 // repeats it, and so do the Revision and the Knative Service.
 var podForbidden = regexp.MustCompile(`pods "[^"]*" is forbidden: `)
 
-// explainFailure gives the reason and the message of a predictor that isn't
+// explainFailure returns the reason and the message of a predictor that isn't
 // ready, with the remedy where the API server refused its pod. before is what
 // was said of the same Revision.
 func explainFailure(failure, before *apis.Condition) (reason, message string) {

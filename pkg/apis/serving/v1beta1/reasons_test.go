@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// source gives the code of this package and of the reconciler, without tests
+// source returns the code of this package and of the reconciler, without tests
 // and without the descriptions.
 func source(t *testing.T) string {
 	t.Helper()

@@ -55,7 +55,7 @@ func (s *enrichingSink) enrich(item *delivery.Item) error {
 	return err
 }
 
-// withAttributes gives an event with further attributes, by its stored form
+// withAttributes returns an event with further attributes, by its stored form
 // (internal/agent/event, stored.go), which spools have too and so seldom changes.
 func withAttributes(e *event.Event, attributes []metadata.Attribute) (*event.Event, error) {
 	stored, data := e.Stored(nil)
@@ -77,7 +77,7 @@ func appendText(b []byte, text string) []byte {
 	return append(binary.LittleEndian.AppendUint32(b, uint32(len(text))), text...)
 }
 
-// extensionCount gives the two bytes that count an event's extension attributes.
+// extensionCount returns the two bytes that count an event's extension attributes.
 func extensionCount(stored []byte) ([]byte, error) {
 	rest := stored
 	skip := func(n int) {
@@ -91,7 +91,7 @@ func extensionCount(stored []byte) ([]byte, error) {
 			skip(4 + int(binary.LittleEndian.Uint32(rest)))
 		}
 	}
-	skip(2) // The version and the content mode in force.
+	skip(2) // The version and the content mode in use.
 	for range 4 {
 		skipText()
 	}

@@ -65,7 +65,7 @@ func (s lookupSettings) sources() []metadata.Source {
 	return sources
 }
 
-// newLookup gives a lookup by its manner: "constant" looks nothing up, "get"
+// newLookup returns a lookup by its manner: "constant" looks nothing up, "get"
 // asks the API server each time, "get-cached" lets the API server answer from
 // its own cache, and "informer" watches the InferenceService.
 func newLookup(ctx context.Context, group *sync.WaitGroup, s lookupSettings) (lookup, error) {

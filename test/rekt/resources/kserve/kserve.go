@@ -92,7 +92,7 @@ func WithTransformer() Option {
 	}
 }
 
-// WithLogger gives the predictor a logger of KServe's own. Its place is after
+// WithLogger returns the predictor a logger of KServe's own. Its place is after
 // the option for the predictor.
 func WithLogger(url string) Option {
 	return func(o *object) { o.spec[Predictor]["logger"] = map[string]string{"mode": "all", "url": url} }
@@ -148,7 +148,7 @@ func client(ctx context.Context) dynamic.ResourceInterface {
 	return dynamicclient.Get(ctx).Resource(GVR()).Namespace(environment.FromContext(ctx).Namespace())
 }
 
-// URL gives the URL at which an InferenceService says that it is.
+// URL returns the URL at which an InferenceService says that it is.
 func URL(ctx context.Context, name string) (*apis.URL, error) {
 	service, err := client(ctx).Get(ctx, name, metav1.GetOptions{})
 	if err != nil {

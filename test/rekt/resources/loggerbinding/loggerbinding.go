@@ -91,7 +91,7 @@ func Update(ctx context.Context, name string, change func(*v1alpha1.LoggerBindin
 	})
 }
 
-// Subject gives the status of one Knative Service of a binding; nil if the
+// Subject returns the status of one Knative Service of a binding; nil if the
 // binding's status doesn't have it.
 func Subject(ctx context.Context, name, service string) (*v1alpha1.SubjectStatus, error) {
 	binding, err := Get(ctx, name)

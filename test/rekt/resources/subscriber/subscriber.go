@@ -56,7 +56,7 @@ func AsReference(name string) *duckv1.KReference {
 // Matcher chooses events.
 type Matcher func(cloudevents.Event) bool
 
-// Events gives the events that a subscriber got so far, in their order, as
+// Events returns the events that a subscriber got so far, in their order, as
 // far as all the matchers choose them.
 func Events(ctx context.Context, name string, matchers ...Matcher) []cloudevents.Event {
 	var events []cloudevents.Event
@@ -75,7 +75,7 @@ next:
 	return events
 }
 
-// Attribute gives an extension attribute of an event as text, empty where it
+// Attribute returns an extension attribute of an event as text, empty where it
 // has none.
 func Attribute(event cloudevents.Event, name string) string {
 	value, found := event.Extensions()[name]

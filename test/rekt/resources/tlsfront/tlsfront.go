@@ -60,7 +60,7 @@ func NewAuthority() (*Authority, error) {
 // PEM is the authority's certificate.
 func (a *Authority) PEM() string { return encode("CERTIFICATE", a.certificate.Raw) }
 
-// issue gives a certificate for a host, and its key.
+// issue returns a certificate for a host, and its key.
 func (a *Authority) issue(host string) (certificate, key string, err error) {
 	own, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
