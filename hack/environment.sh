@@ -59,7 +59,7 @@ install_sidenote() {
     kubectl -n sidenote-system rollout status "deployment/$deployment" --timeout=180s
   done
   # On connections that the API server keeps, a webhook that ends goes on
-  # answering by the configuration that it had.
+  # responding by the configuration that it had.
   ending=$(kubectl -n sidenote-system get pods -o 'jsonpath={range .items[?(@.metadata.deletionTimestamp)]}{.metadata.name}{" "}{end}')
   for pod in $ending; do
     kubectl -n sidenote-system wait "pod/$pod" --for=delete --timeout=330s

@@ -23,7 +23,7 @@ func main() {
 		Port:        knativewebhook.PortFromEnv(8443),
 		SecretName:  webhook.SecretName,
 	})
-	// The webhook answers probes on its own port, by TLS.
+	// The webhook responds to probes on its own port, by TLS.
 	ctx = sharedmain.WithHealthProbesDisabled(ctx)
 	sharedmain.WebhookMainWithContext(ctx, "webhook",
 		certificates.NewController,

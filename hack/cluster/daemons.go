@@ -73,7 +73,7 @@ func controlPlane(s settings) []daemon {
 	}
 }
 
-// runtimeDaemon is what the kubelet has its containers run by. It must answer
+// runtimeDaemon is what the kubelet has its containers run by. It must respond
 // before the kubelet starts, which gives up at once otherwise.
 func runtimeDaemon(s settings) daemon {
 	return daemon{name: "containerd", arguments: []string{

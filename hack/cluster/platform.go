@@ -171,7 +171,7 @@ func (f platform) install(ctx context.Context, p *progress, s settings, k kubect
 					return err
 				}
 				// Where an earlier installation was interrupted, webhooks are
-				// called that don't answer yet; kubectl applies the rest.
+				// called that don't respond yet; kubectl applies the rest.
 				if err := await(ctx, 3*time.Minute, func(ctx context.Context) error {
 					if err := mustLive(s.layout, "kube-apiserver", "kubelet", "containerd"); err != nil {
 						return err
@@ -193,7 +193,7 @@ func (f platform) install(ctx context.Context, p *progress, s settings, k kubect
 // right after a restart of the machine the status of a Deployment is what was
 // true before; then its Deployments.
 func (f platform) await(ctx context.Context, s settings, k kubectl) error {
-	answers := func(ctx context.Context) error {
+	responses := func(ctx context.Context) error {
 		_, err := k.with(strings.NewReader(f.probes)).run(ctx, "create", "--dry-run=server", "--filename=-")
 		return err
 	}
@@ -205,7 +205,7 @@ func (f platform) await(ctx context.Context, s settings, k kubectl) error {
 		}
 		return nil
 	}
-	for _, ready := range []func(context.Context) error{answers, rolledOut} {
+	for _, ready := range []func(context.Context) error{responses, rolledOut} {
 		if err := await(ctx, 5*time.Minute, func(ctx context.Context) error {
 			if err := mustLive(s.layout, "kube-apiserver", "kubelet", "containerd", "traefik", "coredns"); err != nil {
 				return err

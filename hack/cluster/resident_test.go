@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// A client that closes its side still gets all of the answer: what HTTP/1.0,
+// A client that closes its side still gets all of the response: what HTTP/1.0,
 // kubectl exec and others rely on.
 func TestForwardCarriesBytesAndEnds(t *testing.T) {
 	target, err := net.Listen("tcp", "127.0.0.1:0")
@@ -29,7 +29,7 @@ func TestForwardCarriesBytesAndEnds(t *testing.T) {
 		}
 		defer connection.Close()
 		request, _ := io.ReadAll(connection)
-		_, _ = connection.Write([]byte("answer to " + string(request)))
+		_, _ = connection.Write([]byte("response to " + string(request)))
 	}()
 	entrance, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -57,9 +57,9 @@ func TestForwardCarriesBytesAndEnds(t *testing.T) {
 	if err := client.(*net.TCPConn).CloseWrite(); err != nil {
 		t.Fatal(err)
 	}
-	answer, err := io.ReadAll(client)
-	if err != nil || string(answer) != "answer to PRI * HTTP/2.0" {
-		t.Errorf("%q, %v", answer, err)
+	response, err := io.ReadAll(client)
+	if err != nil || string(response) != "response to PRI * HTTP/2.0" {
+		t.Errorf("%q, %v", response, err)
 	}
 }
 

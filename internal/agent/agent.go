@@ -138,7 +138,7 @@ func New(given *agentconfig.Config, environment Environment) (*Agent, error) {
 	}, a.sinks)
 	a.checker = readiness.NewChecker(given.Target.Hostname(), given.StartupProbe, given.ReadinessProbe,
 		readiness.Observer{Changed: a.logReadiness, NotStarted: a.logNotStarted, Panics: a.panics()})
-	a.handler = proxy.New(given.Target, a.begin, a.unanswered)
+	a.handler = proxy.New(given.Target, a.begin, a.noResponse)
 	a.handler.OnOverhead = a.metrics.Overhead
 	a.handler.Limit(*given.MaxExchanges, a.refused)
 

@@ -62,7 +62,7 @@ func TestEventAttributes(t *testing.T) {
 		t.Error("the two events share an id")
 	}
 	if response.Attribute("statuscode") != "200" || response.Attribute("durationms") == "" {
-		t.Errorf("the answer's own attributes are wrong: %v", response.Extensions())
+		t.Errorf("the response's own attributes are wrong: %v", response.Extensions())
 	}
 	if got := request.Attribute("agentsequence") + " " + response.Attribute("agentsequence"); got != "000000000001 000000000002" {
 		t.Errorf("sequences: %s", got)

@@ -58,12 +58,12 @@ func BenchmarkOverhead(b *testing.B) {
 				before := cpu(b)
 				b.ResetTimer()
 				for b.Loop() {
-					answer, err := client.Post(url, "application/json", bytes.NewReader(body))
+					response, err := client.Post(url, "application/json", bytes.NewReader(body))
 					if err != nil {
 						b.Fatal(err)
 					}
-					_, _ = io.Copy(io.Discard, answer.Body)
-					answer.Body.Close()
+					_, _ = io.Copy(io.Discard, response.Body)
+					response.Body.Close()
 				}
 				b.ReportMetric(float64((cpu(b)-before).Microseconds())/float64(b.N), "cpu-µs/op")
 			})

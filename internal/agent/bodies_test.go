@@ -25,14 +25,14 @@ import (
 // stream, are over the cap and still seen.
 func TestLargeBodiesAreReportedAsOversize(t *testing.T) {
 	image := `{"instances":[{"image_bytes":{"b64":"` + strings.Repeat("QUJD", 205_000) + `"}}]}`
-	answer := strings.Repeat(`data: {"choices":[{"delta":{"content":"token"}}]}`+"\n\n", 20_000)
+	response := strings.Repeat(`data: {"choices":[{"delta":{"content":"token"}}]}`+"\n\n", 20_000)
 	r := newRig(t, agenttest.InFrontOf(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		w.Header().Set("Content-Type", "text/event-stream")
-		_, _ = io.WriteString(w, answer)
+		_, _ = io.WriteString(w, response)
 	})), agenttest.With("--metadata=team=ai-platform"))
 	r.Post("/v1/models/my-model:predict", image)
-	for kind, body := range map[string]string{"request.oversize": image, "response.oversize": answer} {
+	for kind, body := range map[string]string{"request.oversize": image, "response.oversize": response} {
 		e := r.Sink.Of(kind)
 		sum := sha256.Sum256([]byte(body))
 		if e.Attribute("bodysize") != strconv.Itoa(len(body)) || e.Attribute("bodysha256") != hex.EncodeToString(sum[:]) ||

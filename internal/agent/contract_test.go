@@ -159,11 +159,11 @@ func newStage(t *testing.T, scene scene, outcomes map[string]*outcome, arguments
 	return s
 }
 
-// modelOf answers each outcome's path as the outcome says.
+// modelOf responds to each outcome's path as the outcome says.
 func modelOf(outcomes map[string]*outcome) http.Handler {
 	mux := http.NewServeMux()
 	for _, o := range outcomes {
-		mux.HandleFunc(o.path, o.answer)
+		mux.HandleFunc(o.path, o.respond)
 	}
 	return mux
 }

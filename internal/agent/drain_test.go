@@ -152,14 +152,14 @@ func TestStreamOutlastsDrainTimeout(t *testing.T) {
 		}
 	})
 	r := newRig(t, agenttest.InFrontOf(model), agenttest.With("--drain-timeout=1ms", "--mode=response"))
-	answer, err := agenttest.HTTP1Client(t).Post(r.URL+"/v1/models/m:predict", "application/json", strings.NewReader("{}"))
+	response, err := agenttest.HTTP1Client(t).Post(r.URL+"/v1/models/m:predict", "application/json", strings.NewReader("{}"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer answer.Body.Close()
+	defer response.Body.Close()
 	r.Terminate()
 	close(signalled)
-	if got := strings.Count(agenttest.ReadAll(t, answer), "data: x"); got != 101 {
+	if got := strings.Count(agenttest.ReadAll(t, response), "data: x"); got != 101 {
 		t.Errorf("the client got %d messages of 101", got)
 	}
 	r.Wait()
@@ -192,13 +192,13 @@ func TestDrainServesAndDelivers(t *testing.T) {
 	r := newRig(t, agenttest.InFrontOf(agenttest.Holding("/slow", goOn)))
 	slow := make(chan int)
 	go func() {
-		answer, err := http.Get(r.URL + "/slow")
+		response, err := http.Get(r.URL + "/slow")
 		if err != nil {
 			slow <- 0
 			return
 		}
-		answer.Body.Close()
-		slow <- answer.StatusCode
+		response.Body.Close()
+		slow <- response.StatusCode
 	}()
 	agenttest.Eventually(t, "the slow exchange is under way", func() bool { return r.agent.handler.Active() == 1 })
 	r.Terminate()

@@ -320,12 +320,12 @@ func TestEarlyGRPCResponseCompletesTheRequest(t *testing.T) {
 	}
 	request.Header.Set("Content-Type", "application/grpc")
 	go func() { _, _ = io.WriteString(writer, "\x00\x00\x00\x00\x01m") }()
-	answer, err := agenttest.HTTP2Client(t).Do(request)
+	response, err := agenttest.HTTP2Client(t).Do(request)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer answer.Body.Close()
-	_, _ = io.Copy(io.Discard, answer.Body)
+	defer response.Body.Close()
+	_, _ = io.Copy(io.Discard, response.Body)
 	if got := string(r.Sink.Of("request").Data()); got != "m" {
 		t.Errorf("request data: %q", got)
 	}

@@ -27,14 +27,14 @@ func TestExchangesAboveTheLimitGet503(t *testing.T) {
 			held := client(t)
 			for range 3 {
 				group.Go(func() {
-					answer, err := held.Post(r.URL+"/hold", "application/json", strings.NewReader("{}"))
+					response, err := held.Post(r.URL+"/hold", "application/json", strings.NewReader("{}"))
 					if err != nil {
 						t.Error("an exchange under way is lost:", err)
 						return
 					}
-					defer answer.Body.Close()
-					if answer.StatusCode != http.StatusOK {
-						t.Errorf("an exchange under way is answered with %d", answer.StatusCode)
+					defer response.Body.Close()
+					if response.StatusCode != http.StatusOK {
+						t.Errorf("an exchange under way gets %d", response.StatusCode)
 					}
 				})
 			}
@@ -46,15 +46,15 @@ func TestExchangesAboveTheLimitGet503(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			answer, err := client(t).Do(asked)
+			response, err := client(t).Do(asked)
 			if err != nil {
 				t.Fatal("one too many:", err)
 			}
-			said, err := io.ReadAll(answer.Body)
-			answer.Body.Close()
+			said, err := io.ReadAll(response.Body)
+			response.Body.Close()
 			rest.Close()
-			if err != nil || answer.StatusCode != http.StatusServiceUnavailable || answer.Header.Get("Retry-After") == "" {
-				t.Errorf("one too many is answered with %d %v %q, %v", answer.StatusCode, answer.Header, said, err)
+			if err != nil || response.StatusCode != http.StatusServiceUnavailable || response.Header.Get("Retry-After") == "" {
+				t.Errorf("one too many gets %d %v %q, %v", response.StatusCode, response.Header, said, err)
 			}
 			if skipped := r.agent.status().Skipped[ledger.SkipOverload]; skipped != 1 {
 				t.Errorf("%d refusals are counted", skipped)
@@ -63,7 +63,7 @@ func TestExchangesAboveTheLimitGet503(t *testing.T) {
 			group.Wait()
 			r.settled()
 			if status, _ := r.Post("/v1/models/m:predict", "{}"); status != http.StatusOK {
-				t.Errorf("when there is room the answer is %d", status)
+				t.Errorf("when there is room the response is %d", status)
 			}
 		})
 	}

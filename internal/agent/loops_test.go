@@ -73,9 +73,9 @@ func TestClientCannotHideAnExchange(t *testing.T) {
 				for name, value := range test.header {
 					header.Set(name, value)
 				}
-				answer, content := r.Do(http.MethodPost, "/v1/models/m:predict", header, strings.NewReader(test.body))
-				if answer.StatusCode != http.StatusOK || content != agenttest.Prediction {
-					t.Errorf("the client got %s %s", answer.Status, content)
+				response, content := r.Do(http.MethodPost, "/v1/models/m:predict", header, strings.NewReader(test.body))
+				if response.StatusCode != http.StatusOK || content != agenttest.Prediction {
+					t.Errorf("the client got %s %s", response.Status, content)
 				}
 				counts, skipped := r.settled(), r.agent.pipeline.Skips().Snapshot()
 				if test.skipped {
@@ -139,12 +139,12 @@ func TestEventLoopEnds(t *testing.T) {
 					return
 				}
 				delivered.Header = r.Header.Clone()
-				answer, err := agenttest.HTTP1Client(t).Do(delivered)
+				response, err := agenttest.HTTP1Client(t).Do(delivered)
 				if err != nil {
 					t.Error(err)
 					return
 				}
-				answer.Body.Close()
+				response.Body.Close()
 				w.WriteHeader(http.StatusAccepted)
 			})).URL
 			r := newRig(t, agenttest.InFrontOf(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

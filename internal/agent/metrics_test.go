@@ -121,9 +121,9 @@ func TestServedMetricsAreDocumented(t *testing.T) {
 			"--tracing-protocol=http/protobuf", "--tracing-sampling-rate=1", "--tracing-endpoint="+collector))
 	r.Post("/v1/models/m:predict", "{}")
 	r.Do(http.MethodGet, "/healthz", nil, nil)
-	if answer, err := agenttest.HTTP1Client(t).Post(r.URL+"/broken", "application/json", strings.NewReader("{}")); err == nil {
-		answer.Body.Close()
-		t.Error("the model broke off, and the client got an answer")
+	if response, err := agenttest.HTTP1Client(t).Post(r.URL+"/broken", "application/json", strings.NewReader("{}")); err == nil {
+		response.Body.Close()
+		t.Error("the model broke off, and the client got a response")
 	}
 	r.settled()
 
@@ -198,7 +198,7 @@ func worstCase(t *testing.T, reader sdkmetric.Reader) {
 		made.RefusedAddress(string(class))
 	}
 	for _, class := range proxy.ErrorClasses() {
-		made.Unanswered(string(class))
+		made.NoResponse(string(class))
 	}
 	made.Overhead(time.Millisecond)
 }
@@ -209,9 +209,9 @@ func TestMetricsHaveAtMost200Series(t *testing.T) {
 		t.Fatal(err)
 	}
 	worstCase(t, reader)
-	answer := httptest.NewRecorder()
-	exposition.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
-	text := answer.Body.String()
+	response := httptest.NewRecorder()
+	exposition.ServeHTTP(response, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	text := response.Body.String()
 	series := 0
 	for line := range strings.Lines(text) {
 		if !strings.HasPrefix(line, "#") {

@@ -75,7 +75,7 @@ func addGRPC(t *testing.T, outcomes map[string]*outcome) {
 		s.part = s.wire
 		return s
 	}
-	answered := func(s sample, status codes.Code) sample {
+	responded := func(s sample, status codes.Code) sample {
 		s.attributes = map[string]string{"statuscode": "200", "grpcstatus": strconv.Itoa(int(status))}
 		return s
 	}
@@ -90,7 +90,7 @@ func addGRPC(t *testing.T, outcomes map[string]*outcome) {
 		}
 	}
 	outcomes["gRPC: unary"] = &outcome{
-		request: messages(in), response: answered(messages(out), codes.OK), client: unary(in, codes.OK), scene: grpcServer,
+		request: messages(in), response: responded(messages(out), codes.OK), client: unary(in, codes.OK), scene: grpcServer,
 	}
 	outcomes["gRPC: unary, empty messages"] = &outcome{
 		client: unary(&grpc_testing.SimpleRequest{}, codes.OK), scene: grpcServer,
@@ -111,13 +111,13 @@ func addGRPC(t *testing.T, outcomes map[string]*outcome) {
 		request: messages(large), response: messages(large), client: unary(large, codes.OK), scene: grpcServer,
 	}
 	outcomes["gRPC: unary, an error"] = &outcome{
-		request: messages(refused), response: answered(messages(), codes.NotFound), client: unary(refused, codes.NotFound), scene: grpcServer,
+		request: messages(refused), response: responded(messages(), codes.NotFound), client: unary(refused, codes.NotFound), scene: grpcServer,
 	}
 
 	// Of a plain model, for a gRPC server neither hangs nor breaks off.
-	outcomes["gRPC: unary, aborted by the client"] = &outcome{request: messages(in), response: unanswered}
+	outcomes["gRPC: unary, aborted by the client"] = &outcome{request: messages(in), response: noResponse}
 	invokeAndLeave(outcomes["gRPC: unary, aborted by the client"], in)
-	outcomes["gRPC: unary, aborted by the model"] = &outcome{request: messages(in), response: unanswered}
+	outcomes["gRPC: unary, aborted by the model"] = &outcome{request: messages(in), response: noResponse}
 	outcomes["gRPC: server streaming, aborted by the model"] = &outcome{request: messages(in), response: messages(out)}
 	for _, name := range []string{"gRPC: unary, aborted by the model", "gRPC: server streaming, aborted by the model"} {
 		o := outcomes[name]
@@ -136,7 +136,7 @@ func addGRPC(t *testing.T, outcomes map[string]*outcome) {
 		}
 	}
 
-	answer := &grpc_testing.StreamingOutputCallResponse{Payload: payload("a")}
+	response := &grpc_testing.StreamingOutputCallResponse{Payload: payload("a")}
 	serverStream := func(n int, want codes.Code) *outcome {
 		in := &grpc_testing.StreamingOutputCallRequest{
 			Payload: payload("a"), ResponseParameters: make([]*grpc_testing.ResponseParameters, n),
@@ -145,12 +145,12 @@ func addGRPC(t *testing.T, outcomes map[string]*outcome) {
 		for i := range in.ResponseParameters {
 			in.ResponseParameters[i] = new(grpc_testing.ResponseParameters)
 		}
-		var answers []proto.Message
+		var responses []proto.Message
 		for range n {
-			answers = append(answers, answer)
+			responses = append(responses, response)
 		}
 		return &outcome{
-			request: messages(in), response: answered(messages(answers...), want), scene: grpcServer,
+			request: messages(in), response: responded(messages(responses...), want), scene: grpcServer,
 			client: func(t *testing.T, _ *outcome, s *stage, _ *http.Client) {
 				stream, err := s.calls.StreamingOutputCall(t.Context(), in)
 				for err == nil {
@@ -198,7 +198,7 @@ func addGRPC(t *testing.T, outcomes map[string]*outcome) {
 	asked := &grpc_testing.StreamingOutputCallRequest{Payload: payload("a")}
 	bothStream := func(finish bool) *outcome {
 		return &outcome{
-			request: messages(asked, asked), response: messages(answer, answer), scene: grpcServer,
+			request: messages(asked, asked), response: messages(response, response), scene: grpcServer,
 			client: func(t *testing.T, _ *outcome, s *stage, _ *http.Client) {
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
@@ -230,7 +230,7 @@ func addGRPC(t *testing.T, outcomes map[string]*outcome) {
 	outcomes["gRPC: bidirectional streaming, aborted by the client"] = bothStream(false)
 	outcomes["gRPC: a health check"] = &outcome{client: func(t *testing.T, _ *outcome, s *stage, _ *http.Client) {
 		if err := s.connection.Invoke(t.Context(), "/grpc.health.v1.Health/Check", in, new(grpc_testing.SimpleResponse)); err == nil {
-			t.Error("the plain model answered")
+			t.Error("the plain model responded")
 		}
 	}}
 }

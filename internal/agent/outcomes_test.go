@@ -48,7 +48,7 @@ func (o *outcome) of(side string) *sample {
 	return &o.response
 }
 
-func (o *outcome) answer(w http.ResponseWriter, r *http.Request) {
+func (o *outcome) respond(w http.ResponseWriter, r *http.Request) {
 	if o.model != nil {
 		o.model(w, r)
 		return
@@ -79,13 +79,13 @@ func (o *outcome) call(t *testing.T, s *stage, client *http.Client) {
 		o.client(t, o, s, client)
 		return
 	}
-	answer, err := client.Do(o.newRequest(t, t.Context(), s, strings.NewReader(o.request.wire)))
+	response, err := client.Do(o.newRequest(t, t.Context(), s, strings.NewReader(o.request.wire)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer answer.Body.Close()
-	if content, err := io.ReadAll(answer.Body); err != nil || string(content) != o.response.wire {
-		t.Fatalf("the client got %s with %.100q, %v", answer.Status, content, err)
+	defer response.Body.Close()
+	if content, err := io.ReadAll(response.Body); err != nil || string(content) != o.response.wire {
+		t.Fatalf("the client got %s with %.100q, %v", response.Status, content, err)
 	}
 }
 
@@ -184,9 +184,9 @@ func brokenOff(contentType, part string) sample {
 	}
 }
 
-var unanswered = sample{attributes: map[string]string{"statuscode": ""}}
+var noResponse = sample{attributes: map[string]string{"statuscode": ""}}
 
-// abort is a model that reads a request and answers with what flows of the
+// abort is a model that reads a request and responds with what flows of the
 // response before it breaks off.
 func abort(o *outcome) {
 	o.model = func(w http.ResponseWriter, r *http.Request) {
@@ -199,10 +199,10 @@ func abort(o *outcome) {
 		panic(http.ErrAbortHandler)
 	}
 	o.client = func(t *testing.T, o *outcome, s *stage, client *http.Client) {
-		answer, err := client.Do(o.newRequest(t, t.Context(), s, strings.NewReader(o.request.wire)))
+		response, err := client.Do(o.newRequest(t, t.Context(), s, strings.NewReader(o.request.wire)))
 		if err == nil {
-			_, err = io.ReadAll(answer.Body)
-			answer.Body.Close()
+			_, err = io.ReadAll(response.Body)
+			response.Body.Close()
 		}
 		if err == nil {
 			t.Error("the client saw no abort")
@@ -230,12 +230,12 @@ func leave(o *outcome) {
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
-			answer, err := client.Do(o.newRequest(t, ctx, s, strings.NewReader(o.request.wire)))
+			response, err := client.Do(o.newRequest(t, ctx, s, strings.NewReader(o.request.wire)))
 			if err != nil {
 				return
 			}
-			defer answer.Body.Close()
-			if _, err := io.ReadFull(answer.Body, make([]byte, len(o.response.part))); err != nil {
+			defer response.Body.Close()
+			if _, err := io.ReadFull(response.Body, make([]byte, len(o.response.part))); err != nil {
 				t.Error(err)
 			}
 			cancel()
@@ -264,13 +264,13 @@ func leaveAtTheEnd(o *outcome) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		defer func() { gone <- struct{}{} }()
-		answer, err := client.Do(o.newRequest(t, ctx, s, strings.NewReader(o.request.wire)))
+		response, err := client.Do(o.newRequest(t, ctx, s, strings.NewReader(o.request.wire)))
 		if err != nil {
 			t.Error(err)
 			return
 		}
-		defer answer.Body.Close()
-		if _, err := io.ReadFull(answer.Body, make([]byte, len(o.response.wire))); err != nil {
+		defer response.Body.Close()
+		if _, err := io.ReadFull(response.Body, make([]byte, len(o.response.wire))); err != nil {
 			t.Error(err)
 		}
 		cancel()
@@ -295,10 +295,10 @@ func half(o *outcome, model func(http.ResponseWriter), end func(*io.PipeWriter))
 			<-arrived
 			end(writer)
 		}()
-		answer, err := client.Do(o.newRequest(t, t.Context(), s, reader))
+		response, err := client.Do(o.newRequest(t, t.Context(), s, reader))
 		if err == nil {
-			answer.Body.Close()
-			t.Errorf("the client got %s", answer.Status)
+			response.Body.Close()
+			t.Errorf("the client got %s", response.Status)
 		}
 	}
 }
@@ -318,13 +318,13 @@ func early(o *outcome) {
 		reader, writer := io.Pipe()
 		defer writer.Close()
 		go func() { _, _ = io.WriteString(writer, o.request.part) }()
-		answer, err := client.Do(o.newRequest(t, t.Context(), s, reader))
+		response, err := client.Do(o.newRequest(t, t.Context(), s, reader))
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer answer.Body.Close()
-		if content, err := io.ReadAll(answer.Body); err != nil || string(content) != o.response.wire {
-			t.Errorf("the client got %s with %.100q, %v", answer.Status, content, err)
+		defer response.Body.Close()
+		if content, err := io.ReadAll(response.Body); err != nil || string(content) != o.response.wire {
+			t.Errorf("the client got %s with %.100q, %v", response.Status, content, err)
 		}
 	}
 }
@@ -344,11 +344,11 @@ func skipped(method, path string) *outcome {
 		if err != nil {
 			t.Fatal(err)
 		}
-		answer, err := client.Do(request)
+		response, err := client.Do(request)
 		if err != nil {
 			t.Fatal(err)
 		}
-		answer.Body.Close()
+		response.Body.Close()
 	}}
 }
 
@@ -408,31 +408,31 @@ func outcomesOf(t *testing.T) map[string]*outcome {
 		}),
 		"HTTP: server-sent events, the client leaves before their end": with(leave, &outcome{request: request, response: brokenOff("text/event-stream", "data: 0\n\ndata: [DO")}),
 		"HTTP: JSON, the client leaves at its end":                     with(leaveAtTheEnd, &outcome{request: request, response: response, keptOnly: true}),
-		"HTTP: the model aborts before its answer":                     with(abort, &outcome{request: request, response: unanswered}),
-		"HTTP: the model aborts its answer":                            with(abort, &outcome{request: request, response: brokenOff("application/json", `{"pred`)}),
-		"HTTP: the client aborts before the answer":                    with(leave, &outcome{request: request, response: unanswered}),
-		"HTTP: the client aborts the answer":                           with(leave, &outcome{request: request, response: brokenOff("application/json", `{"pred`)}),
+		"HTTP: the model aborts before its response":                   with(abort, &outcome{request: request, response: noResponse}),
+		"HTTP: the model aborts its response":                          with(abort, &outcome{request: request, response: brokenOff("application/json", `{"pred`)}),
+		"HTTP: the client aborts before the response":                  with(leave, &outcome{request: request, response: noResponse}),
+		"HTTP: the client aborts the response":                         with(leave, &outcome{request: request, response: brokenOff("application/json", `{"pred`)}),
 		"HTTP: the client aborts its request": with(func(o *outcome) {
 			half(o, func(http.ResponseWriter) {}, func(w *io.PipeWriter) { w.CloseWithError(errStopped) })
-		}, &outcome{request: sample{contentType: "application/json", part: `{"inst`}, response: unanswered}),
+		}, &outcome{request: sample{contentType: "application/json", part: `{"inst`}, response: noResponse}),
 		"HTTP: the model aborts the request": with(func(o *outcome) {
 			// Under HTTP/1 net/http tells of it only when the client goes on.
 			half(o, breakConnection, func(w *io.PipeWriter) { w.CloseWithError(errStopped) })
-		}, &outcome{request: sample{contentType: "application/json", part: `{"inst`}, response: unanswered}),
-		"HTTP: the model answers before the end of the request": with(early, &outcome{
+		}, &outcome{request: sample{contentType: "application/json", part: `{"inst`}, response: noResponse}),
+		"HTTP: the model responds before the end of the request": with(early, &outcome{
 			request: sample{contentType: "application/json", part: `{"inst`}, response: jsonOf(`{"error":"too large"}`), status: http.StatusRequestEntityTooLarge,
 		}),
 		"HTTP: the model isn't there": {
 			request: request, response: sample{attributes: map[string]string{"statuscode": "502"}},
 			scene: noModel,
 			client: func(t *testing.T, o *outcome, s *stage, client *http.Client) {
-				answer, err := client.Do(o.newRequest(t, t.Context(), s, strings.NewReader(o.request.wire)))
+				reply, err := client.Do(o.newRequest(t, t.Context(), s, strings.NewReader(o.request.wire)))
 				if err != nil {
 					t.Fatal(err)
 				}
-				answer.Body.Close()
-				if answer.StatusCode != http.StatusBadGateway {
-					t.Errorf("the client got %s", answer.Status)
+				reply.Body.Close()
+				if reply.StatusCode != http.StatusBadGateway {
+					t.Errorf("the client got %s", reply.Status)
 				}
 			},
 		},
@@ -468,15 +468,15 @@ func tunnel(want int) func(*testing.T, *outcome, *stage, *http.Client) {
 		defer connection.Close()
 		fmt.Fprintf(connection, "GET %s HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", o.path)
 		reader := bufio.NewReader(connection)
-		answer, err := http.ReadResponse(reader, nil)
+		response, err := http.ReadResponse(reader, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if answer.StatusCode != want {
-			t.Errorf("the client got %s", answer.Status)
+		if response.StatusCode != want {
+			t.Errorf("the client got %s", response.Status)
 		}
 		if want != http.StatusSwitchingProtocols {
-			_, _ = io.Copy(io.Discard, answer.Body)
+			_, _ = io.Copy(io.Discard, response.Body)
 			return
 		}
 		fmt.Fprint(connection, "hello\n")

@@ -31,8 +31,8 @@ func (a *Agent) panics() panics.Handler {
 	}
 }
 
-func (a *Agent) unanswered(class proxy.ErrorClass) {
-	a.metrics.Unanswered(string(class))
+func (a *Agent) noResponse(class proxy.ErrorClass) {
+	a.metrics.NoResponse(string(class))
 	if class != proxy.ErrorCanceled {
 		a.logger.Warn("no response from the model", zap.String("cause", string(class)))
 	}

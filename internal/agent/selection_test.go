@@ -78,9 +78,9 @@ func TestOnlyInferenceGivesEvents(t *testing.T) {
 			if test.agent != "" {
 				header.Set("User-Agent", test.agent)
 			}
-			answer, body := r.Do(test.method, test.path, header, http.NoBody)
+			response, body := r.Do(test.method, test.path, header, http.NoBody)
 			if body != agenttest.Prediction {
-				t.Errorf("the client got %s %s", answer.Status, body)
+				t.Errorf("the client got %s %s", response.Status, body)
 			}
 			want, skips := uint64(2), uint64(0)
 			if test.skipped != "" {
@@ -140,10 +140,10 @@ func (r *rig) raw(request string) (int, string) {
 	if _, err := io.WriteString(connection, strings.ReplaceAll(head, "\n", "\r\n")+"\r\n\r\n"+body); err != nil {
 		r.t.Fatal(err)
 	}
-	answer, err := http.ReadResponse(bufio.NewReader(connection), nil)
+	response, err := http.ReadResponse(bufio.NewReader(connection), nil)
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	defer answer.Body.Close()
-	return answer.StatusCode, agenttest.ReadAll(r.t, answer)
+	defer response.Body.Close()
+	return response.StatusCode, agenttest.ReadAll(r.t, response)
 }

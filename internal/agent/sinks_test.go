@@ -28,7 +28,7 @@ func TestSinkResponseDecidesOverTheEvent(t *testing.T) {
 		want     ledger.Snapshot
 	}{
 		{"taken", []int{202}, ledger.Snapshot{Counts: ledger.Counts{Observed: 1, Delivered: 1}}},
-		{"taken with an answer", []int{200}, ledger.Snapshot{Counts: ledger.Counts{Observed: 1, Delivered: 1}}},
+		{"taken with a response", []int{200}, ledger.Snapshot{Counts: ledger.Counts{Observed: 1, Delivered: 1}}},
 		{"unavailable at first", []int{503, 202}, ledger.Snapshot{Counts: ledger.Counts{Observed: 1, Delivered: 1}, Retried: 1}},
 		{"not yet there", []int{404, 500, 429, 202}, ledger.Snapshot{Counts: ledger.Counts{Observed: 1, Delivered: 1}, Retried: 3}},
 		{"refused for good", []int{400}, ledger.Snapshot{Counts: ledger.Counts{Observed: 1, Dropped: map[ledger.Reason]uint64{ledger.ReasonRejected: 1}}}},
@@ -57,9 +57,9 @@ func TestClientIsIndependentOfTheSink(t *testing.T) {
 	hold := make(chan struct{})
 	t.Cleanup(func() { close(hold) })
 	for _, test := range []struct {
-		name   string
-		line   []string
-		answer agenttest.Responder
+		name     string
+		line     []string
+		response agenttest.Responder
 	}{
 		{"refuses", []string{"--sink=http://127.0.0.1:1"}, nil},
 		{"hangs", nil, func(_ agenttest.Attempt, _ http.ResponseWriter, r *http.Request) {
@@ -73,7 +73,7 @@ func TestClientIsIndependentOfTheSink(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r := newRig(t, agenttest.With(append(test.line, "--buffer-bytes=65536")...))
-			r.Sink.Respond(test.answer)
+			r.Sink.Respond(test.response)
 			const exchanges = 100
 			for range exchanges {
 				if status, body := r.Post("/", `{"instances":[]}`); status != http.StatusOK || body != `{"predictions":[0.8,0.2]}` {
@@ -284,11 +284,11 @@ func TestAgentWithoutSinkCountsEvents(t *testing.T) {
 // TestDeadLetterArrives whole, with what became of it, and the ledger closes.
 func TestDeadLetterArrives(t *testing.T) {
 	for _, test := range []struct {
-		name   string
-		line   []string
-		answer agenttest.Responder
-		code   string
-		data   string
+		name     string
+		line     []string
+		response agenttest.Responder
+		code     string
+		data     string
 	}{
 		{"that was refused", nil, func(_ agenttest.Attempt, w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(http.StatusBadRequest)
@@ -303,7 +303,7 @@ func TestDeadLetterArrives(t *testing.T) {
 		}, "-1", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			sink := agenttest.NewSink(t, agenttest.Responding(test.answer))
+			sink := agenttest.NewSink(t, agenttest.Responding(test.response))
 			r := newRig(t, agenttest.With("--mode=response", "--sink="+sink.URL+"/in?key=canary4711"), agenttest.With(test.line...),
 				agenttest.LettersResponding(nil))
 			if status, body := r.Post("/", "{}"); status != http.StatusOK || body != `{"predictions":[0.8,0.2]}` {

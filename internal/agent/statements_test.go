@@ -47,29 +47,29 @@ func TestSubscriberCountsLosses(t *testing.T) {
 		reason    ledger.Reason
 		line      []string
 		exchanges int
-		// answer is what the sink says to an event that is none of the ledger.
+		// response is what the sink says to an event that is none of the ledger.
 		// Without it the sink hangs until the agent drains.
-		answer func(n int, r *http.Request) int
+		response func(n int, r *http.Request) int
 		// cut has the agent end at once when the final ledger event has come:
 		// what is lost was still pending then.
 		cut bool
 	}{
-		{name: "nothing", exchanges: 20, answer: func(int, *http.Request) int { return http.StatusAccepted }},
+		{name: "nothing", exchanges: 20, response: func(int, *http.Request) int { return http.StatusAccepted }},
 		{
 			name: "refused", reason: ledger.ReasonRejected, exchanges: 20,
-			answer: func(n int, _ *http.Request) int {
+			response: func(n int, _ *http.Request) int {
 				return map[bool]int{true: http.StatusBadRequest, false: http.StatusAccepted}[n%3 == 0]
 			},
 		},
 		{
 			name: "retries used up", reason: ledger.ReasonRetries, exchanges: 20, line: []string{"--sink.default.retry=0"},
-			answer: func(n int, _ *http.Request) int {
+			response: func(n int, _ *http.Request) int {
 				return map[bool]int{true: http.StatusServiceUnavailable, false: http.StatusAccepted}[n%7 == 3]
 			},
 		},
 		{
 			name: "poison", reason: ledger.ReasonPoison, exchanges: 20,
-			answer: func(_ int, r *http.Request) int {
+			response: func(_ int, r *http.Request) int {
 				return map[bool]int{true: http.StatusServiceUnavailable, false: http.StatusAccepted}[r.Header.Get("Ce-Agentsequence") == "000000000005"]
 			},
 		},
@@ -78,7 +78,7 @@ func TestSubscriberCountsLosses(t *testing.T) {
 		},
 		{
 			name: "the agent's end", reason: ledger.ReasonShutdown, exchanges: 10, cut: true,
-			answer: func(int, *http.Request) int { return http.StatusServiceUnavailable },
+			response: func(int, *http.Request) int { return http.StatusServiceUnavailable },
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -88,8 +88,8 @@ func TestSubscriberCountsLosses(t *testing.T) {
 				switch {
 				case isLedger(request):
 					w.WriteHeader(http.StatusAccepted)
-				case test.answer != nil:
-					w.WriteHeader(test.answer(attempt.Number, request))
+				case test.response != nil:
+					w.WriteHeader(test.response(attempt.Number, request))
 				default:
 					<-held
 					w.WriteHeader(http.StatusAccepted)
@@ -98,7 +98,7 @@ func TestSubscriberCountsLosses(t *testing.T) {
 			for range test.exchanges {
 				r.Post("/", "{}")
 			}
-			if test.answer == nil {
+			if test.response == nil {
 				close(held)
 			}
 			if test.reason == ledger.ReasonPoison {

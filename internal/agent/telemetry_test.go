@@ -247,7 +247,7 @@ func TestMetricsAreExported(t *testing.T) {
 func assertNothingServed(t *testing.T, r *rig) {
 	t.Helper()
 	if status, _ := r.AdminPage("/metrics"); status != http.StatusNotFound {
-		t.Errorf("/metrics answers %d", status)
+		t.Errorf("/metrics responds with %d", status)
 	}
 }
 
@@ -262,7 +262,7 @@ func TestSpansAreWrittenToStdout(t *testing.T) {
 	}
 }
 
-// hanging accepts connections and never answers.
+// hanging accepts connections and never responds.
 func hanging(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -293,7 +293,7 @@ func hanging(t *testing.T) string {
 	return "http://" + listener.Addr().String()
 }
 
-// TestFailingCollectorChangesNothing: clients get their answers, events arrive,
+// TestFailingCollectorChangesNothing: clients get their responses, events arrive,
 // memory doesn't grow, and the agent ends.
 func TestFailingCollectorChangesNothing(t *testing.T) {
 	dead := httptest.NewServer(nil)
@@ -320,14 +320,14 @@ func TestFailingCollectorChangesNothing(t *testing.T) {
 				client := agenttest.HTTP1Client(t)
 				exchange := func(n int) {
 					for range n {
-						answer, err := client.Post(r.URL+"/", "application/json", strings.NewReader("{}"))
+						response, err := client.Post(r.URL+"/", "application/json", strings.NewReader("{}"))
 						if err != nil {
 							t.Fatal(err)
 						}
-						body, err := io.ReadAll(answer.Body)
-						answer.Body.Close()
-						if err != nil || answer.StatusCode != http.StatusOK || string(body) != `{"predictions":[0.8,0.2]}` {
-							t.Fatalf("the client got %d %s: %v", answer.StatusCode, body, err)
+						body, err := io.ReadAll(response.Body)
+						response.Body.Close()
+						if err != nil || response.StatusCode != http.StatusOK || string(body) != `{"predictions":[0.8,0.2]}` {
+							t.Fatalf("the client got %d %s: %v", response.StatusCode, body, err)
 						}
 					}
 					r.settled()

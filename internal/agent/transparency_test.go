@@ -120,7 +120,7 @@ func TestExchangeIsUnchangedByTheAgent(t *testing.T) {
 		{name: "odd query", method: "GET", path: "/?x=1;y=2&z=%zz&&=&a+b=%20"},
 		{name: "bare question mark", method: "GET", path: "/a?"},
 		{name: "early hints", method: "GET", path: "/early"},
-		{name: "answer trailers", method: "GET", path: "/trailers"},
+		{name: "response trailers", method: "GET", path: "/trailers"},
 		{name: "request trailers", method: "POST", path: "/", body: chunked("body"), trailer: http.Header{"X-Sum": {"1"}}},
 		{name: "many and large headers", method: "GET", path: "/many", header: http.Header{
 			"X-In": {"1", "2", "3"}, "X-Long": {strings.Repeat("y", 30_000)}, "X-Empty": {""},
@@ -137,8 +137,8 @@ func TestExchangeIsUnchangedByTheAgent(t *testing.T) {
 		{name: "no content", method: "GET", path: "/nocontent"},
 		{name: "not modified", method: "GET", path: "/notmodified"},
 		{name: "redirect", method: "POST", path: "/redirect", body: sized("x")},
-		{name: "answer without a content type", method: "GET", path: "/untyped"},
-		{name: "large answer", method: "GET", path: "/large"},
+		{name: "response without a content type", method: "GET", path: "/untyped"},
+		{name: "large response", method: "GET", path: "/large"},
 		{name: "error", method: "GET", path: "/error"},
 	}
 	t.Run("untraced", func(t *testing.T) { compareExchanges(t, cases, func(seen string) string { return seen }) })
@@ -199,17 +199,17 @@ func exchangeWith(t *testing.T, client *http.Client, base string, test transpare
 			return nil
 		},
 	})
-	answer, err := client.Do(request.WithContext(ctx))
+	response, err := client.Do(request.WithContext(ctx))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer answer.Body.Close()
-	content, err := io.ReadAll(answer.Body)
-	return fmt.Sprintf("%s%s\n%s\nlength=%d body %d bytes %.100q error %v\ntrailer\n%s", early.String(), answer.Status,
-		describeHeader(answer.Header), answer.ContentLength, len(content), content, err, describeHeader(answer.Trailer))
+	defer response.Body.Close()
+	content, err := io.ReadAll(response.Body)
+	return fmt.Sprintf("%s%s\n%s\nlength=%d body %d bytes %.100q error %v\ntrailer\n%s", early.String(), response.Status,
+		describeHeader(response.Header), response.ContentLength, len(content), content, err, describeHeader(response.Trailer))
 }
 
-// TestAsteriskFormReachesModel: net/http would answer it itself.
+// TestAsteriskFormReachesModel: net/http would respond to it itself.
 func TestAsteriskFormReachesModel(t *testing.T) {
 	model := newMirror()
 	r := newRig(t, agenttest.InFrontOf(model))
@@ -241,12 +241,12 @@ func TestModelMayRespondWithoutReading(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			answer, err := clientOf(t).Do(request)
+			response, err := clientOf(t).Do(request)
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer answer.Body.Close()
-			if content, err := io.ReadAll(answer.Body); string(content) != "enough" || err != nil {
+			defer response.Body.Close()
+			if content, err := io.ReadAll(response.Body); string(content) != "enough" || err != nil {
 				t.Errorf("the client got %q, %v", content, err)
 			}
 			r.Sink.Of("response")
@@ -274,16 +274,16 @@ func TestModelSeesThatItsClientLeft(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			answer, err := clientOf(t).Do(request)
+			response, err := clientOf(t).Do(request)
 			if err != nil {
 				t.Fatal(err)
 			}
 			<-reached
-			if _, err := io.ReadFull(answer.Body, make([]byte, len("begun"))); err != nil {
+			if _, err := io.ReadFull(response.Body, make([]byte, len("begun"))); err != nil {
 				t.Fatal(err)
 			}
 			cancel()
-			answer.Body.Close()
+			response.Body.Close()
 			<-gone
 			event := r.Sink.Of("response.failure")
 			if got := string(event.Data()); got != "begun" || event.Attribute("statuscode") != "200" {
@@ -304,12 +304,12 @@ func TestModelAbortInBodyReachesClient(t *testing.T) {
 	for protocol, clientOf := range agenttest.Clients {
 		t.Run(protocol, func(t *testing.T) {
 			r := newRig(t, agenttest.InFrontOf(model), agenttest.With("--events=response,response.failure"))
-			answer, err := clientOf(t).Get(r.URL + "/answer")
+			response, err := clientOf(t).Get(r.URL + "/answer")
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer answer.Body.Close()
-			content, err := io.ReadAll(answer.Body)
+			defer response.Body.Close()
+			content, err := io.ReadAll(response.Body)
 			if string(content) != "half" || err == nil {
 				t.Errorf("the client got %q, %v", content, err)
 			}
@@ -340,10 +340,10 @@ func TestModelAbortBeforeResponseReachesClient(t *testing.T) {
 	for protocol, clientOf := range agenttest.Clients {
 		t.Run(protocol, func(t *testing.T) {
 			r := newRig(t, agenttest.InFrontOf(model), agenttest.With("--events=response,response.failure"))
-			answer, err := clientOf(t).Post(r.URL+"/", "application/json", strings.NewReader("{}"))
+			response, err := clientOf(t).Post(r.URL+"/", "application/json", strings.NewReader("{}"))
 			if err == nil {
-				answer.Body.Close()
-				t.Errorf("the client got %s", answer.Status)
+				response.Body.Close()
+				t.Errorf("the client got %s", response.Status)
 			}
 			if event := r.Sink.Of("response.failure"); event.Attribute("statuscode") != "" || len(event.Data()) != 0 {
 				t.Errorf("unexpected event: %v", event)
@@ -366,8 +366,8 @@ func TestAbortedRequestGivesFailureEvent(t *testing.T) {
 		_, _ = io.WriteString(writer, "half")
 		writer.CloseWithError(errStopped)
 	}()
-	if answer, err := agenttest.HTTP1Client(t).Do(request); err == nil {
-		answer.Body.Close()
+	if response, err := agenttest.HTTP1Client(t).Do(request); err == nil {
+		response.Body.Close()
 		t.Fatal("the exchange succeeded")
 	}
 	if got := string(r.Sink.Of("request.failure").Data()); got != "half" {
@@ -393,12 +393,12 @@ func TestStreamFlowsChunkByChunk(t *testing.T) {
 	for protocol, clientOf := range agenttest.Clients {
 		t.Run(protocol, func(t *testing.T) {
 			r := newRig(t, agenttest.InFrontOf(model))
-			answer, err := clientOf(t).Get(r.URL + "/stream")
+			response, err := clientOf(t).Get(r.URL + "/stream")
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer answer.Body.Close()
-			lines := bufio.NewReader(answer.Body)
+			defer response.Body.Close()
+			lines := bufio.NewReader(response.Body)
 			for i := range 3 {
 				line, err := lines.ReadString('\n')
 				if err != nil || line != fmt.Sprintf("data: %d\n", i) {
@@ -418,7 +418,7 @@ func TestStreamFlowsChunkByChunk(t *testing.T) {
 	}
 }
 
-// TestModelMayRespondWhileItReads would lose the answer without full duplex.
+// TestModelMayRespondWhileItReads would lose the response without full duplex.
 func TestModelMayRespondWhileItReads(t *testing.T) {
 	model := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_ = http.NewResponseController(w).EnableFullDuplex()
@@ -441,12 +441,12 @@ func TestModelMayRespondWhileItReads(t *testing.T) {
 				t.Fatal(err)
 			}
 			go func() { _, _ = io.WriteString(writer, "0\n") }()
-			answer, err := clientOf(t).Do(request)
+			response, err := clientOf(t).Do(request)
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer answer.Body.Close()
-			lines := bufio.NewReader(answer.Body)
+			defer response.Body.Close()
+			lines := bufio.NewReader(response.Body)
 			for i := range 3 {
 				line, err := lines.ReadString('\n')
 				if err != nil || line != fmt.Sprintf("got %d\n", i) {
@@ -490,15 +490,15 @@ func TestStreamLeftAtDoneIsComplete(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				answer, err := client.Do(request)
+				response, err := client.Do(request)
 				if err != nil {
 					t.Fatal(err)
 				}
-				lines := bufio.NewScanner(answer.Body)
+				lines := bufio.NewScanner(response.Body)
 				for lines.Scan() && lines.Text() != "data: [DONE]" {
 				}
 				leave()
-				answer.Body.Close()
+				response.Body.Close()
 			}
 			// Each gives two events.
 			for _, e := range r.Sink.Await(2 * streams) {

@@ -33,8 +33,8 @@ func TestTunnelDirectionsEndSeparately(t *testing.T) {
 	defer connection.Close()
 	fmt.Fprint(connection, "GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
 	reader := bufio.NewReader(connection)
-	if answer, err := http.ReadResponse(reader, nil); err != nil || answer.StatusCode != http.StatusSwitchingProtocols {
-		t.Fatalf("the client got %v, %v", answer, err)
+	if response, err := http.ReadResponse(reader, nil); err != nil || response.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatalf("the client got %v, %v", response, err)
 	}
 	fmt.Fprint(connection, "hello")
 	if err := connection.CloseWrite(); err != nil {
@@ -56,12 +56,12 @@ func TestRefusedUpgradeGivesEvents(t *testing.T) {
 	connection := r.Dial()
 	defer connection.Close()
 	fmt.Fprint(connection, "POST /v1/models/m:predict HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 2\r\n\r\n{}")
-	answer, err := http.ReadResponse(bufio.NewReader(connection), nil)
+	response, err := http.ReadResponse(bufio.NewReader(connection), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if body, _ := io.ReadAll(answer.Body); answer.StatusCode != http.StatusOK || !strings.HasPrefix(string(body), `{"predictions"`) {
-		t.Errorf("the client got %s %s", answer.Status, body)
+	if body, _ := io.ReadAll(response.Body); response.StatusCode != http.StatusOK || !strings.HasPrefix(string(body), `{"predictions"`) {
+		t.Errorf("the client got %s %s", response.Status, body)
 	}
 	if got := string(r.Sink.Of("request").Data()); got != "{}" {
 		t.Errorf("request data: %q", got)
@@ -93,12 +93,12 @@ func TestWebSocketPasses(t *testing.T) {
 		connection := r.Dial()
 		fmt.Fprintf(connection, "GET /ws HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: %s\r\n\r\n", test.upgrade)
 		reader := bufio.NewReader(connection)
-		answer, err := http.ReadResponse(reader, nil)
+		response, err := http.ReadResponse(reader, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !strings.HasPrefix(answer.Status, test.status) {
-			t.Errorf("upgrade to %s: %s", test.upgrade, answer.Status)
+		if !strings.HasPrefix(response.Status, test.status) {
+			t.Errorf("upgrade to %s: %s", test.upgrade, response.Status)
 		}
 		if test.status == "101" {
 			fmt.Fprint(connection, "hello\n")

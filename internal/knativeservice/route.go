@@ -18,7 +18,7 @@ import (
 )
 
 // MakeRoute builds the Knative Route with the name of the InferenceService, by
-// which it is one host for clients: the component in front answers there. The
+// which it is one host for clients: the component in front responds there. The
 // traffic is divided as that of the component's Knative Service.
 func MakeRoute(is *v1beta1.InferenceService, service *servingv1.Service) *servingv1.Route {
 	route := &servingv1.Route{ObjectMeta: metav1.ObjectMeta{

@@ -133,6 +133,6 @@ func TestRootOfAPodNeedsTheFeature(t *testing.T) {
 	}))
 	errs := Validate(withFeatures(t, nil), is)
 	if errs == nil || !strings.Contains(errs.Error(), "spec.predictor.securityContext") || !strings.Contains(errs.Error(), "kubernetes.podspec-securitycontext") {
-		t.Errorf("the answer is %v", errs)
+		t.Errorf("the response is %v", errs)
 	}
 }

@@ -117,10 +117,10 @@ func (a apiServer) admit(old, updated *unstructured.Unstructured, dryRun bool) *
 	if old != nil {
 		request.Operation, request.OldObject.Raw = admissionv1.Update, raw(a.T, old)
 	}
-	return a.answer(request)
+	return a.response(request)
 }
 
-func (a apiServer) answer(request *admissionv1.AdmissionRequest) *unstructured.Unstructured {
+func (a apiServer) reply(request *admissionv1.AdmissionRequest) *unstructured.Unstructured {
 	a.Helper()
 	response := a.impl.Reconciler.(knativewebhook.AdmissionController).Admit(a.ctx, request)
 	if !response.Allowed {

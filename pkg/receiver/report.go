@@ -64,7 +64,7 @@ type Reckoning struct {
 	// and they are on their way behind it, or were lost or filtered there.
 	Unexplained uint64
 	// Unexpected is how many came that the agent called dropped or
-	// dead-lettered: the sink took them, and the agent didn't get its answer.
+	// dead-lettered: the sink took them, and the agent didn't get its response.
 	// Again those of an earlier start are left out.
 	Unexpected uint64
 }

@@ -61,35 +61,35 @@ type sort struct {
 	http2 bool
 	// until, where it is not nil, holds the end of the request's body back.
 	until <-chan struct{}
-	// unread, where it is not nil, holds the reading of the answer's body back.
+	// unread, where it is not nil, holds the reading of the response's body back.
 	unread <-chan struct{}
 	// path is another one than usual.
 	path string
 }
 
-func small() sort { return sort{plan: plan{kind: unary, requestBytes: 200, answerBytes: 300}} }
+func small() sort { return sort{plan: plan{kind: unary, requestBytes: 200, responseBytes: 300}} }
 
-func sized(requestBytes, answerBytes int) sort {
-	return sort{plan: plan{kind: unary, requestBytes: requestBytes, answerBytes: answerBytes}}
+func sized(requestBytes, responseBytes int) sort {
+	return sort{plan: plan{kind: unary, requestBytes: requestBytes, responseBytes: responseBytes}}
 }
 
 func overHTTP2(s sort) sort { s.http2 = true; return s }
 
 // idleStream is a stream that the model goes on with when it is told to.
 func idleStream() sort {
-	return sort{plan: plan{kind: idle, requestBytes: 100, answerBytes: 1000}}
+	return sort{plan: plan{kind: idle, requestBytes: 100, responseBytes: 1000}}
 }
 
 func serverSentEvents() sort {
-	return sort{plan: plan{kind: sse, requestBytes: 100, answerBytes: 1000}}
+	return sort{plan: plan{kind: sse, requestBytes: 100, responseBytes: 1000}}
 }
 
 func streaming() sort {
-	return sort{plan: plan{kind: grpc, requestBytes: 300, answerBytes: 600}, http2: true}
+	return sort{plan: plan{kind: grpc, requestBytes: 300, responseBytes: 600}, http2: true}
 }
 
 func neverEnding() sort {
-	return sort{plan: plan{kind: endless, requestBytes: 300, answerBytes: 600}, http2: true}
+	return sort{plan: plan{kind: endless, requestBytes: 300, responseBytes: 600}, http2: true}
 }
 
 // heldUntil is a stream whose client sends its last message when it is told to.
@@ -103,7 +103,7 @@ func heldUntil(until <-chan struct{}) sort {
 // it is told to.
 func heldBack(until <-chan struct{}, s sort) sort { s.until = until; return s }
 
-// unreadUntil is an exchange whose client reads the answer's body when it is
+// unreadUntil is an exchange whose client reads the response's body when it is
 // told to. It takes no more before than HTTP/2 makes it take.
 func unreadUntil(told <-chan struct{}, s sort) sort {
 	s.unread = told
@@ -150,25 +150,25 @@ func (c *clients) make(ctx context.Context, planned plan, s sort) sent {
 	if s.http2 {
 		through = c.http2
 	}
-	answered, err := through.RoundTrip(outgoing)
+	responded, err := through.RoundTrip(outgoing)
 	if err != nil {
 		return sent{err: err.Error()}
 	}
-	defer answered.Body.Close()
+	defer responded.Body.Close()
 	if s.unread != nil {
 		select {
 		case <-s.unread:
 		case <-ctx.Done():
 		}
 	}
-	content, err := io.ReadAll(answered.Body)
-	seen := sent{status: answered.StatusCode, header: maps.Clone(answered.Header), sum: sum(content)}
-	maps.Copy(seen.header, answered.Trailer)
+	content, err := io.ReadAll(responded.Body)
+	seen := sent{status: responded.StatusCode, header: maps.Clone(responded.Header), sum: sum(content)}
+	maps.Copy(seen.header, responded.Trailer)
 	if err != nil {
 		seen.err = err.Error()
 		return seen
 	}
-	seen.whole = seen.status == http.StatusOK && seen.sum == sum(planned.body(answer))
+	seen.whole = seen.status == http.StatusOK && seen.sum == sum(planned.body(response))
 	return seen
 }
 

@@ -12,7 +12,7 @@ SPDX-License-Identifier: Apache-2.0
 //	             ├─> faulty network -> sink
 //	             └─> failing disk
 //
-// Everything is on the loopback. The body of every request and answer derives
+// Everything is on the loopback. The body of every request and response derives
 // from the exchange's id, so that whoever holds a body can say whether it is
 // whole. The properties (P1 to P4, P6 to P9) are pure functions over the
 // three ledgers, and a test falsifies the ledgers to see each property fail.

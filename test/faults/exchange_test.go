@@ -22,7 +22,7 @@ type kind string
 const (
 	// unary has one body each way.
 	unary kind = "unary"
-	// sse answers by server-sent events, each flushed.
+	// sse responds with server-sent events, each flushed.
 	sse kind = "sse"
 	// idle is as sse, but goes on after the first event only when it is told to.
 	idle kind = "idle"
@@ -34,15 +34,15 @@ const (
 
 // plan is all that an exchange is: both its bodies derive from it.
 type plan struct {
-	run                       string
-	number                    uint64
-	kind                      kind
-	requestBytes, answerBytes int
+	run                         string
+	number                      uint64
+	kind                        kind
+	requestBytes, responseBytes int
 }
 
 // id names the exchange to everybody, in X-Request-Id.
 func (p plan) id() string {
-	return fmt.Sprintf("%s.%d.%s.%d.%d", p.run, p.number, p.kind, p.requestBytes, p.answerBytes)
+	return fmt.Sprintf("%s.%d.%s.%d.%d", p.run, p.number, p.kind, p.requestBytes, p.responseBytes)
 }
 
 // planOf reads an id.
@@ -59,30 +59,30 @@ func planOf(id string) (plan, bool) {
 	if err != nil {
 		return plan{}, false
 	}
-	answerBytes, err := strconv.Atoi(parts[4])
+	responseBytes, err := strconv.Atoi(parts[4])
 	if err != nil {
 		return plan{}, false
 	}
-	return plan{parts[0], number, kind(parts[2]), requestBytes, answerBytes}, true
+	return plan{parts[0], number, kind(parts[2]), requestBytes, responseBytes}, true
 }
 
 // side is a direction of an exchange.
 type side string
 
 const (
-	request side = "request"
-	answer  side = "answer"
+	request  side = "request"
+	response side = "answer"
 )
 
 // pieces are what a side sends one after the other.
 func (p plan) pieces(s side) [][]byte {
-	size := p.answerBytes
+	size := p.responseBytes
 	if s == request {
 		size = p.requestBytes
 	}
 	stream := p.keystream(s)
 	switch {
-	case (p.kind == sse || p.kind == idle) && s == answer:
+	case (p.kind == sse || p.kind == idle) && s == response:
 		const events = 5
 		pieces := make([][]byte, events)
 		for i := range pieces {

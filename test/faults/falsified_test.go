@@ -22,18 +22,18 @@ func sound() evidence {
 	e := evidence{
 		clients: make(map[string]sent),
 		model:   make(map[string]served),
-		sides:   []side{request, answer},
+		sides:   []side{request, response},
 		agent:   ledger.Snapshot{Counts: ledger.Counts{Observed: 10, Delivered: 9, Dropped: map[ledger.Reason]uint64{ledger.ReasonBudget: 1}}},
 	}
 	for n := range uint64(5) {
 		planned := small().plan
 		planned.run, planned.number = "sound", n
 		id := planned.id()
-		e.clients[id] = sent{whole: true, status: 200, sum: sum(planned.body(answer)), header: map[string][]string{"A": {"b"}}}
-		e.model[id] = served{intact: true, answered: true}
+		e.clients[id] = sent{whole: true, status: 200, sum: sum(planned.body(response)), header: map[string][]string{"A": {"b"}}}
+		e.model[id] = served{intact: true, responded: true}
 		for i, s := range e.sides {
 			e.sink = append(e.sink, taken{
-				source: "m", id: id + string(s), kind: map[side]string{request: "request", answer: "response"}[s],
+				source: "m", id: id + string(s), kind: map[side]string{request: "request", response: "response"}[s],
 				exchange: id, instance: "one", sequence: 2*n + uint64(i) + 1, sum: sum(planned.body(s)),
 			})
 		}
@@ -44,7 +44,7 @@ func sound() evidence {
 
 // stated is sound evidence with two ledger events, the second of which a dead
 // letter sink has, and two exchanges that their clients broke off: one within
-// its request, one within its answer.
+// its request, one within its response.
 func stated() evidence {
 	e := sound()
 	says := func(sequence, delivered uint64) ledger.Statement {
@@ -57,7 +57,7 @@ func stated() evidence {
 		planned := small().plan
 		planned.run, planned.number = "broken", n
 		e.clients[planned.id()] = sent{err: "broken off"}
-		e.model[planned.id()] = served{intact: n == 1, answered: true}
+		e.model[planned.id()] = served{intact: n == 1, responded: true}
 		if n == 1 {
 			e.sink = append(e.sink, taken{
 				source: "m", id: planned.id(), kind: "request", exchange: planned.id(), instance: "one", sequence: 12, sum: sum(planned.body(request)),
@@ -150,11 +150,11 @@ func TestPropertiesDetectFalseEvidence(t *testing.T) {
 		{"dropped is off by one", func(e *evidence) { e.agent.Dropped[ledger.ReasonBudget]++ }, caughtBy{"theLawHolds", theLawHolds}},
 		{"pending is off by one", func(e *evidence) { e.agent.Pending++ }, caughtBy{"theLawHolds", theLawHolds}},
 		{"an event of nobody", func(e *evidence) { e.sink[0].exchange = "x.1.unary.1.1" }, caughtBy{"nothingIsUnexpected", nothingIsUnexpected}},
-		{"an answer that the model never gave", func(e *evidence) { delete(e.model, first) }, caughtBy{"nothingIsUnexpected", nothingIsUnexpected}},
-		{"an event of a side that nobody wants", func(e *evidence) { e.sides = []side{answer} }, caughtBy{"nothingIsUnexpected", nothingIsUnexpected}},
+		{"a response that the model never gave", func(e *evidence) { delete(e.model, first) }, caughtBy{"nothingIsUnexpected", nothingIsUnexpected}},
+		{"an event of a side that nobody wants", func(e *evidence) { e.sides = []side{response} }, caughtBy{"nothingIsUnexpected", nothingIsUnexpected}},
 		{"a body is flipped", func(e *evidence) { e.sink[4].sum = sum([]byte("x")) }, caughtBy{"everyBodyIsTheirs", everyBodyIsTheirs}},
 		{"two bodies are exchanged", func(e *evidence) { e.sink[0].sum, e.sink[1].sum = e.sink[1].sum, e.sink[0].sum }, caughtBy{"everyBodyIsTheirs", everyBodyIsTheirs}},
-		{"the model got another body", func(e *evidence) { e.model[first] = served{answered: true} }, caughtBy{"everyBodyIsTheirs", everyBodyIsTheirs}},
+		{"the model got another body", func(e *evidence) { e.model[first] = served{responded: true} }, caughtBy{"everyBodyIsTheirs", everyBodyIsTheirs}},
 		{"a duplicate has another id", func(e *evidence) { e.sink[9].id = "other" }, caughtBy{"aDuplicateIsTheSame", aDuplicateIsTheSame}},
 		{"a duplicate has another source", func(e *evidence) { e.sink[9].source = "other" }, caughtBy{"aDuplicateIsTheSame", aDuplicateIsTheSame}},
 		{"a duplicate has another place", func(e *evidence) { e.sink[9].sequence = 10 }, caughtBy{"aDuplicateIsTheSame", aDuplicateIsTheSame}},
@@ -196,7 +196,7 @@ func TestOtherPropertiesCanFail(t *testing.T) {
 	}
 	none := errors.New("none")
 	for name, err := range map[string]error{
-		"same answers":         invert(changed(func(*sent) {}), none),
+		"same responses":       invert(changed(func(*sent) {}), none),
 		"another Date":         invert(changed(func(s *sent) { s.header = map[string][]string{"A": {"b"}, "Date": {"x"}} }), none),
 		"another status":       changed(func(s *sent) { s.status = 502 }),
 		"another header":       changed(func(s *sent) { s.header = map[string][]string{"A": {"c"}} }),

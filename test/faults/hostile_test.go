@@ -26,7 +26,7 @@ import (
 )
 
 // TestSlowClients (P6, P7): clients that never come to an end take neither
-// other clients' answers nor the agent's memory, and leave nothing behind.
+// other clients' responses nor the agent's memory, and leave nothing behind.
 func TestSlowClients(t *testing.T) {
 	const limit = 64 << 20
 	inRounds(t, func(t *testing.T, choose *rand.Rand) {
@@ -147,12 +147,12 @@ func (r *rig) reflected(header http.Header, body []byte) ([]byte, error) {
 		return nil, err
 	}
 	outgoing.Header = header.Clone()
-	answered, err := r.http1.RoundTrip(outgoing)
+	responded, err := r.http1.RoundTrip(outgoing)
 	if err != nil {
 		return nil, err
 	}
-	defer answered.Body.Close()
-	return io.ReadAll(answered.Body)
+	defer responded.Body.Close()
+	return io.ReadAll(responded.Body)
 }
 
 func gzipBomb(size int) []byte {

@@ -27,11 +27,11 @@ type sent struct {
 type served struct {
 	// intact says that the request's body was the client's.
 	intact bool
-	// answered says that the model began its answer.
-	answered bool
+	// responded says that the model began its response.
+	responded bool
 }
 
-// taken is an event that the sink answered by 2xx.
+// taken is an event to which the sink responded with 2xx.
 type taken struct {
 	source, id, kind string
 	exchange         string
@@ -41,7 +41,7 @@ type taken struct {
 	sum string
 }
 
-// told is a ledger event that a sink answered by 2xx.
+// told is a ledger event to which a sink responded with 2xx.
 type told struct {
 	event taken
 	says  ledger.Statement
@@ -54,7 +54,7 @@ func (e taken) side() side {
 	if len(e.kind) >= len("request") && e.kind[:len("request")] == "request" {
 		return request
 	}
-	return answer
+	return response
 }
 
 // evidence is what a scenario leaves: three ledgers, and the agent's own.

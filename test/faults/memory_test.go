@@ -99,8 +99,8 @@ func TestGzipBodies(t *testing.T) {
 	}, theLawHolds)
 }
 
-// TestUnreadResponses: clients that read nothing of an answer over HTTP/2 take
-// little of the agent, and the whole answer is theirs when they read it.
+// TestUnreadResponses: clients that read nothing of a response over HTTP/2 take
+// little of the agent, and the whole response is theirs when they read it.
 func TestUnreadResponses(t *testing.T) {
 	inAContainer(t, func(t *testing.T, r *rig, _ *rand.Rand) {
 		const clients = 48
@@ -109,8 +109,8 @@ func TestUnreadResponses(t *testing.T) {
 		for range clients {
 			group.Go(func() { r.exchange(context.Background(), unreadUntil(read, overHTTP2(sized(100, 6<<20)))) })
 		}
-		agenttest.Eventually(t, "all answers have begun", func() bool { return len(r.model.copy()) >= clients })
-		// Others are answered on the same connection.
+		agenttest.Eventually(t, "all responses have begun", func() bool { return len(r.model.copy()) >= clients })
+		// Others get responses on the same connection.
 		r.load(4, 50, overHTTP2(small()), overHTTP2(sized(100_000, 100_000)))
 		close(read)
 		group.Wait()
@@ -152,7 +152,7 @@ func (r *rig) crowd(t *testing.T, s sort, end func()) {
 	group.Wait()
 	refused, served := r.told(), r.model.copy()
 	for id, seen := range r.copy() {
-		if seen.status == http.StatusServiceUnavailable && served[id].answered {
+		if seen.status == http.StatusServiceUnavailable && served[id].responded {
 			t.Errorf("P6: %s was refused, and the model had it", id)
 		}
 	}
@@ -198,7 +198,7 @@ func everyClientWasServedOrTold(e evidence) error {
 
 // TestAdminPortUnderLoad: whoever holds connections of the admin port, or
 // scrapes it all the time, takes little, and the probes from the pod are
-// answered meanwhile.
+// responded meanwhile.
 func TestAdminPortUnderLoad(t *testing.T) {
 	inAContainer(t, func(t *testing.T, r *rig, _ *rand.Rand) {
 		_, port, err := net.SplitHostPort(strings.TrimPrefix(r.Admin, "http://"))
@@ -229,9 +229,9 @@ func TestAdminPortUnderLoad(t *testing.T) {
 					}
 					ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 					if asked, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/metrics", nil); err == nil {
-						if answered, err := client.Do(asked); err == nil {
-							_, _ = io.Copy(io.Discard, answered.Body)
-							answered.Body.Close()
+						if responded, err := client.Do(asked); err == nil {
+							_, _ = io.Copy(io.Discard, responded.Body)
+							responded.Body.Close()
 						}
 					}
 					cancel()

@@ -20,7 +20,7 @@ const requestIDHeader = "X-Request-Id"
 // pace is how long the model takes over each piece of a stream.
 const pace = 20 * time.Millisecond
 
-// model answers each exchange by what its id says, and keeps a ledger.
+// model responds to each exchange by what its id says, and keeps a ledger.
 type model struct {
 	book[served]
 	// goesOn is closed when idle streams go on.
@@ -57,14 +57,14 @@ func (m *model) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	body, err := io.ReadAll(r.Body)
 	intact := err == nil && bytes.Equal(body, planned.body(request))
-	m.set(planned.id(), func(s *served) { s.intact, s.answered = intact, true })
+	m.set(planned.id(), func(s *served) { s.intact, s.responded = intact, true })
 
 	w.Header().Set("Content-Type", contentTypes[planned.kind])
 	if planned.kind == grpc {
 		w.Header().Set("Trailer", "Grpc-Status")
 	}
 	control := http.NewResponseController(w)
-	for _, piece := range planned.pieces(answer) {
+	for _, piece := range planned.pieces(response) {
 		if _, err := w.Write(piece); err != nil {
 			return
 		}
@@ -98,7 +98,7 @@ func (m *model) mayGoOn(planned plan) <-chan struct{} {
 	return nil
 }
 
-// reflecting is where the model answers by the request, in its coding.
+// reflecting is where the model responds with the request, in its coding.
 const reflecting = "/v1/models/m:reflect"
 
 func giveBack(w http.ResponseWriter, r *http.Request) {
@@ -115,12 +115,12 @@ func giveBack(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(body)
 }
 
-// goOn answers every message of a stream that its client never ends.
+// goOn responds to every message of a stream that its client never ends.
 func (m *model) goOn(w http.ResponseWriter, r *http.Request, planned plan) {
-	m.set(planned.id(), func(s *served) { s.answered = true })
+	m.set(planned.id(), func(s *served) { s.responded = true })
 	w.Header().Set("Content-Type", contentTypes[grpc])
 	control := http.NewResponseController(w)
-	message := planned.pieces(answer)[0]
+	message := planned.pieces(response)[0]
 	received := make([]byte, len(planned.pieces(request)[0]))
 	for {
 		if _, err := io.ReadFull(r.Body, received); err != nil {

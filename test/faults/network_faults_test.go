@@ -69,7 +69,7 @@ func TestOutage(t *testing.T) {
 	})
 }
 
-// TestClientsDoNotNoticeTheSink (P6): the same exchanges give the same answers,
+// TestClientsDoNotNoticeTheSink (P6): the same exchanges give the same responses,
 // whatever becomes of the sink.
 func TestClientsDoNotNoticeTheSink(t *testing.T) {
 	inRounds(t, func(t *testing.T, choose *rand.Rand) {

@@ -31,7 +31,7 @@ const (
 	// halfOpen brings every byte to the sink, and nothing back: not even its
 	// end.
 	halfOpen fault = "half-open"
-	// trickling brings answers back at a byte a second.
+	// trickling brings responses back at a byte a second.
 	trickling fault = "trickling"
 	// slow holds each chunk of bytes up, both ways.
 	slow fault = "slow"
@@ -189,7 +189,7 @@ func carry(ending context.Context, now fault, near *net.TCPConn, target string) 
 	}
 	_ = far.CloseWrite()
 	if now != healthy && now != slow {
-		// Who waited for an answer is gone.
+		// Who waited for a response is gone.
 		far.Close()
 	}
 	back.Wait()

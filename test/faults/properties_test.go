@@ -33,12 +33,12 @@ func theLawHolds(e evidence) error {
 }
 
 // nothingIsUnexpected (P1, from outside): what a sink took, a client sent or
-// the model answered.
+// the model responded.
 func nothingIsUnexpected(e evidence) error {
 	for _, event := range e.arrivals() {
 		_, known := e.clients[event.exchange]
-		if event.side() == answer {
-			known = known && e.model[event.exchange].answered
+		if event.side() == response {
+			known = known && e.model[event.exchange].responded
 		}
 		if !known || !slices.Contains(e.sides, event.side()) {
 			return fmt.Errorf("P1: nobody expected the event %+v", event)
@@ -142,9 +142,9 @@ func skipsAreCountable(e evidence) error {
 	seen := bySide(e.arrivals())
 	skipped, lost := make(map[string]uint64), uint64(0)
 	for id, client := range e.clients {
-		for _, s := range []side{request, answer} {
+		for _, s := range []side{request, response} {
 			name, whole := "request", e.model[id].intact
-			if s == answer {
+			if s == response {
 				name, whole = "response", client.whole
 				if planned, _ := planOf(id); whole && planned.kind != unary {
 					name = "stream"
@@ -221,7 +221,7 @@ func arrived(id string) property {
 	}
 }
 
-// everyClientWasServed (P6): no client saw anything but the model's answer.
+// everyClientWasServed (P6): no client saw anything but the model's response.
 func everyClientWasServed(e evidence) error {
 	for id, client := range e.clients {
 		planned, _ := planOf(id)
@@ -232,7 +232,7 @@ func everyClientWasServed(e evidence) error {
 	return nil
 }
 
-// sameForClients (P6) compares the answers to the same exchanges under two
+// sameForClients (P6) compares the responses to the same exchanges under two
 // states of a sink. A Date tells when, not what.
 func sameForClients(with, without map[string]sent) error {
 	if len(with) != len(without) {
@@ -244,7 +244,7 @@ func sameForClients(with, without map[string]sent) error {
 		delete(one.header, "Date")
 		delete(other.header, "Date")
 		if !reflect.DeepEqual(one, other) {
-			return fmt.Errorf("P6: the answer to %s depends on the sink: %+v and %+v", id, one, other)
+			return fmt.Errorf("P6: the response to %s depends on the sink: %+v and %+v", id, one, other)
 		}
 	}
 	return nil

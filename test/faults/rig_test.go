@@ -141,11 +141,11 @@ func withMemory(budget, limit int64) option {
 	}
 }
 
-// answersOnly has only answers sent as events.
-func answersOnly() option {
+// responsesOnly has only responses sent as events.
+func responsesOnly() option {
 	return func(o *options) {
 		with("--mode=response")(o)
-		o.sides = []side{answer}
+		o.sides = []side{response}
 	}
 }
 
@@ -179,7 +179,7 @@ func impatient() option { return with("--sink.default.timeout=1s") }
 
 func newRig(t *testing.T, given ...option) *rig {
 	t.Helper()
-	o := options{sides: []side{request, answer}, run: "run"}
+	o := options{sides: []side{request, response}, run: "run"}
 	for _, set := range given {
 		set(&o)
 	}
@@ -238,7 +238,7 @@ func (r *rig) idle() {
 	agenttest.Eventually(r.t, "no exchange is under way", func() bool { return r.status().Active == 0 })
 }
 
-// soFar is the evidence when no exchange is in flight: a client has its answer
+// soFar is the evidence when no exchange is in flight: a client has its response
 // a moment before the agent has observed it.
 func (r *rig) soFar() evidence {
 	r.t.Helper()

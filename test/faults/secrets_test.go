@@ -30,7 +30,7 @@ import (
 // confidence is nowhere in what the agent says or writes: logs, metrics, spans,
 // the admin port, events, dead letters, ledger events and the spool's files,
 // not even when things go wrong. Bodies, paths and metadata are in events only,
-// what a sink answered is in dead letters only, the sink's token is in no more than the header that it belongs in.
+// what a sink responded is in dead letters only, the sink's token is in no more than the header that it belongs in.
 func TestSecretsStaySecret(t *testing.T) {
 	for _, protocol := range []string{"prometheus", "http/protobuf"} {
 		t.Run("metrics by "+protocol, func(t *testing.T) {
@@ -77,25 +77,25 @@ func keepSecrets(t *testing.T, choose *rand.Rand, metricsProtocol string) {
 			"Cookie": {"session=" + secrets["Cookie"]}, "X-Api-Key": {secrets["X-Api-Key"]},
 			"Content-Type": {contentType}, "Traceparent": {secrets["header"]}, requestIDHeader: {"no id: " + secrets["header"]},
 		}
-		if answered, err := r.http1.RoundTrip(outgoing); err == nil {
-			_, _ = io.Copy(io.Discard, answered.Body)
-			answered.Body.Close()
+		if responded, err := r.http1.RoundTrip(outgoing); err == nil {
+			_, _ = io.Copy(io.Discard, responded.Body)
+			responded.Body.Close()
 		}
 	}
 	// The sink takes events, wants another token, refuses them, and is gone.
 	ask("text/plain")
 	agenttest.Eventually(t, "an event of a request with secrets arrives", func() bool { return strings.Contains(r.sink.all(), body) })
 	statuses := []int{202, 401, 400, 503}
-	r.sink.answering(func(n int) reply {
+	r.sink.responding(func(n int) reply {
 		return reply{status: statuses[choose.IntN(len(statuses))], body: []byte(reason)}
 	})
 	for range 10 {
 		ask("text/plain")
 	}
-	r.sink.answering(func(int) reply { return reply{status: 400} })
+	r.sink.responding(func(int) reply { return reply{status: 400} })
 	ask("text/plain")
 	agenttest.Eventually(t, "a dead letter of a request with secrets arrives", func() bool { return strings.Contains(r.letters.all(), body) })
-	r.sink.answering(nil)
+	r.sink.responding(nil)
 	if !r.sink.authorized("Bearer " + secrets["token"]) {
 		t.Error("the sink got no token, so none could leak")
 	}
@@ -105,7 +105,7 @@ func keepSecrets(t *testing.T, choose *rand.Rand, metricsProtocol string) {
 	r.idle()
 	r.awaitSpooled()
 	files := filesIn(t, spooled)
-	// A request that is none, and one that the model doesn't answer.
+	// A request that is none, and one that the model doesn't respond.
 	raw := r.Dial()
 	fmt.Fprintf(raw, "POST /%s HTTP/9.9\r\n%s\x00: %s\r\n\r\n", path, secrets["header"], secrets["Cookie"])
 	_, _ = io.Copy(io.Discard, raw)

@@ -37,7 +37,7 @@ func TestSinkResponses(t *testing.T) {
 	redirect := http.Header{"Location": {trap.URL + "/"}}
 
 	rows := []row{
-		{"200 with an answer", reply{status: 200, body: []byte("thanks")}, delivered},
+		{"200 with a response", reply{status: 200, body: []byte("thanks")}, delivered},
 		{"201", reply{status: 201}, delivered},
 		{"204", reply{status: 204}, delivered},
 		{"299", reply{status: 299}, delivered},
@@ -84,11 +84,11 @@ func TestSinkResponses(t *testing.T) {
 
 	inRounds(t, func(t *testing.T, choose *rand.Rand) {
 		// A Retry-After counts for a moment only, so that all have their turn.
-		r := newRig(t, answersOnly(), with("--sink.default.retry-after-max=200ms"))
+		r := newRig(t, responsesOnly(), with("--sink.default.retry-after-max=200ms"))
 		choose.Shuffle(len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
 		refusals, retries := uint64(0), uint64(0)
 		for _, row := range rows {
-			r.sink.answering(func(n int) reply {
+			r.sink.responding(func(n int) reply {
 				if n == 1 || row.want == refused {
 					return row.reply
 				}
@@ -108,7 +108,7 @@ func TestSinkResponses(t *testing.T) {
 				got = refused
 				refusals++
 			}
-			if got != row.want || r.sink.has(id, answer) == (row.want == refused) {
+			if got != row.want || r.sink.has(id, response) == (row.want == refused) {
 				t.Errorf("%s: %s, want %s; the ledger says %+v, and before %+v", row.name, got, row.want, now, before)
 			}
 		}
@@ -123,17 +123,17 @@ func TestSinkResponses(t *testing.T) {
 	})
 }
 
-// TestFlappingSink answers as it likes, while clients go on.
+// TestFlappingSink responds as it likes, while clients go on.
 func TestFlappingSink(t *testing.T) {
 	inRounds(t, func(t *testing.T, choose *rand.Rand) {
 		r := newRig(t)
 		moods := []int{202, 202, 202, 202, 202, 200, 400, 404, 429, 500, 503, 307}
 		// Under the sink's own lock.
-		r.sink.answering(func(int) reply { return reply{status: moods[choose.IntN(len(moods))]} })
+		r.sink.responding(func(int) reply { return reply{status: moods[choose.IntN(len(moods))]} })
 		r.load(6, 30, small(), overHTTP2(small()), serverSentEvents(), streaming())
 		hold(t, r.atRest(), append(always(), lossesAreCountable)...)
 
-		r.sink.answering(nil)
+		r.sink.responding(nil)
 		r.awaitArrival(r.one(small()))
 		hold(t, r.atRest(), append(always(), lossesAreCountable)...)
 	})

@@ -20,7 +20,7 @@ import (
 	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
-// reply is what a sink answers an attempt.
+// reply is a sink's response to an attempt.
 type reply struct {
 	status int
 	header http.Header
@@ -48,13 +48,13 @@ type sink struct {
 func newSink(t *testing.T, options ...agenttest.SinkOption) *sink {
 	s := &sink{t: t, credentials: make(map[string]bool)}
 	s.Sink = agenttest.NewSink(t, append(options, agenttest.Keeping(s.take))...)
-	s.answering(nil)
+	s.responding(nil)
 	return s
 }
 
-// answering sets the replies: answer gives the one to the nth attempt, from 1,
+// responding sets the replies: response gives the one to the nth attempt, from 1,
 // to deliver an event. It is never called twice at once.
-func (s *sink) answering(answer func(n int) reply) {
+func (s *sink) responding(response func(n int) reply) {
 	s.Respond(func(attempt agenttest.Attempt, w http.ResponseWriter, r *http.Request) {
 		given := accepted
 		s.mu.Lock()
@@ -63,8 +63,8 @@ func (s *sink) answering(answer func(n int) reply) {
 			s.heard = append(s.heard, fmt.Sprintf("%s %s %v %v\n%s", r.Method, r.RequestURI, r.Header, r.Trailer, body))
 		}
 		s.credentials[r.Header.Get("Authorization")] = true
-		if answer != nil {
-			given = answer(attempt.Try)
+		if response != nil {
+			given = response(attempt.Try)
 		}
 		s.mu.Unlock()
 		maps.Copy(w.Header(), given.header)

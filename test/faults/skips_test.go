@@ -28,14 +28,14 @@ func TestUnselectedEventsAreCounted(t *testing.T) {
 		sides option
 	}{
 		{"failures", func(*options) {}},
-		{"failures and requests", answersOnly()},
+		{"failures and requests", responsesOnly()},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			inRounds(t, func(t *testing.T, choose *rand.Rand) {
 				r := newRig(t, withLedger(), test.sides)
 				r.load(3, 2+choose.IntN(5), small(), overHTTP2(small()), serverSentEvents(), streaming())
 
-				// Clients that go away within their request, or within its answer.
+				// Clients that go away within their request, or within its response.
 				never := make(chan struct{})
 				leaving, leave := context.WithCancel(t.Context())
 				defer leave()
@@ -46,7 +46,7 @@ func TestUnselectedEventsAreCounted(t *testing.T) {
 					gone.Go(func() { r.exchange(leaving, broken[n%len(broken)]) })
 				}
 				agenttest.Eventually(t, "the exchanges are under way, and the model has those of streams", func() bool {
-					return r.status().Active == int64(count) && r.streamsAnswered() == countOf(count, 2)+countOf(count, 3)
+					return r.status().Active == int64(count) && r.streamsBegun() == countOf(count, 2)+countOf(count, 3)
 				})
 				leave()
 				gone.Wait()
@@ -76,15 +76,15 @@ func TestUnselectedEventsAreCounted(t *testing.T) {
 // of four.
 func countOf(count, place int) int { return (count + 3 - place) / 4 }
 
-// streamsAnswered counts the idle streams that the model has begun to answer.
-func (r *rig) streamsAnswered() int {
-	answered := 0
+// streamsBegun counts the idle streams that the model has begun to respond.
+func (r *rig) streamsBegun() int {
+	responded := 0
 	for id, seen := range r.model.copy() {
-		if planned, _ := planOf(id); planned.kind == idle && seen.answered {
-			answered++
+		if planned, _ := planOf(id); planned.kind == idle && seen.responded {
+			responded++
 		}
 	}
-	return answered
+	return responded
 }
 
 // probe asks how the model is.
@@ -94,10 +94,10 @@ func (r *rig) probe() {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	answered, err := r.http1.RoundTrip(request)
+	responded, err := r.http1.RoundTrip(request)
 	if err != nil {
 		r.t.Fatal(fmt.Errorf("probing: %w", err))
 	}
-	_, _ = io.Copy(io.Discard, answered.Body)
-	answered.Body.Close()
+	_, _ = io.Copy(io.Discard, responded.Body)
+	responded.Body.Close()
 }

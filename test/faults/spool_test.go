@@ -113,10 +113,10 @@ func TestLiveEventsPassTheSpool(t *testing.T) {
 		r.awaitSpooled()
 		promised := pledgeOf(r.status())
 		r.Kill()
-		// The sink answers nothing before the live events are there, and then one
+		// The sink sends no response before the live events are there, and then one
 		// attempt at a time, slowly enough for what waits to go to the disk.
 		observed := make(chan struct{})
-		r.sink.answering(func(int) reply {
+		r.sink.responding(func(int) reply {
 			<-observed
 			time.Sleep(2 * time.Millisecond)
 			return accepted

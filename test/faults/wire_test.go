@@ -75,9 +75,9 @@ func TestHTTP2Conformance(t *testing.T) {
 	hold(t, r.soFar(), theLawHolds)
 }
 
-// raced are cases that pass or fail by how soon a server answers, without the
+// raced are cases that pass or fail by how soon a server responds, without the
 // agent too: this one wants more streams open than are allowed, and opens them
-// one after the other while the first are answered already.
+// one after the other while the first get responses already.
 var raced = []string{"http2/5.1.2 Sends HEADERS frames that causes their advertised concurrent stream limit to be exceeded"}
 
 // h2specFailures runs these sections of h2spec, or all, and gives what failed

@@ -38,7 +38,7 @@ func Dial(ctx context.Context, network, address string) (net.Conn, error) {
 }
 
 // NewHTTPClient returns a client with connections of its own. It follows no
-// redirect and adds no header, so that a test sees what the ingress answers.
+// redirect and adds no header, so that a test sees what the ingress responds.
 func NewHTTPClient() *http.Client {
 	return &http.Client{
 		Transport: &http.Transport{DialContext: Dial, DisableCompression: true, MaxIdleConnsPerHost: 16},

@@ -170,9 +170,9 @@ var mutants = []mutant{
 		"internal/agent/proxy", "FuzzRawHTTP",
 	},
 	{
-		"the answer of a connection that was reset", "internal/agent/proxy/connection.go",
+		"the response of a connection that was reset", "internal/agent/proxy/connection.go",
 		"<-c.drained", "_ = c.drained",
-		"internal/agent/proxy", "TestTheAnswerOfAResetConnectionIsRead",
+		"internal/agent/proxy", "TestResponseOfAResetConnectionIsRead",
 	},
 	{
 		"the recovery of an attempt", "internal/agent/delivery/sink.go",

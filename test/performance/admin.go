@@ -21,12 +21,12 @@ type allocated struct{ Allocations, Bytes float64 }
 // page reads a page of a process's admin port.
 func page(address, path string) ([]byte, error) {
 	client := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	answered, err := client.Get("http://" + address + path)
+	response, err := client.Get("http://" + address + path)
 	if err != nil {
 		return nil, fmt.Errorf("asking a process: %w", err)
 	}
-	defer answered.Body.Close()
-	content, err := io.ReadAll(answered.Body)
+	defer response.Body.Close()
+	content, err := io.ReadAll(response.Body)
 	if err != nil {
 		return nil, fmt.Errorf("asking a process: %w", err)
 	}

@@ -30,7 +30,7 @@ const (
 	// standstill is how long no event arrives before the agent is asked whether
 	// more will come.
 	standstill = 200 * time.Millisecond
-	// afterwards is the time given to work after the last answer where nothing
+	// afterwards is the time given to work after the last response where nothing
 	// tells its end.
 	afterwards = 50 * time.Millisecond
 )
@@ -86,7 +86,7 @@ func (p *proof) check(exchanges int) error {
 	if !p.arm.tells {
 		return p.checkArrived(exchanges)
 	}
-	// An exchange is counted a moment after its answer.
+	// An exchange is counted a moment after its response.
 	var err error
 	for deadline := time.Now().Add(settleLimit); time.Now().Before(deadline); time.Sleep(afterwards) {
 		var now status

@@ -112,7 +112,7 @@ func (r *running) probe() error {
 const quiet = 300 * time.Millisecond
 
 // quiesce waits until nothing is counted any more: the events of exchanges that
-// probed the process may come after its answer, and aren't those of a round.
+// probed the process may come after its response, and aren't those of a round.
 func (r *running) quiesce() error {
 	if r.sink == nil {
 		return nil

@@ -93,12 +93,12 @@ func get(t *testing.T, c net.Conn, path string) *http.Response {
 	if _, err := fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: a\r\n\r\n", path); err != nil {
 		t.Fatal("asking:", err)
 	}
-	answer, err := http.ReadResponse(bufio.NewReader(c), nil)
+	response, err := http.ReadResponse(bufio.NewReader(c), nil)
 	if err != nil {
-		t.Fatal("reading the answer:", err)
+		t.Fatal("reading the response:", err)
 	}
-	_, _ = io.Copy(io.Discard, answer.Body)
-	return answer
+	_, _ = io.Copy(io.Discard, response.Body)
+	return response
 }
 
 func ok(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") }
@@ -120,12 +120,12 @@ func TestConnectionsHaveABound(t *testing.T) {
 		if isClosed(silent[len(silent)-1]) || isClosed(asking) {
 			t.Error("a connection within the bound is closed")
 		}
-		if answer := get(t, callers.dial(neighbour), "/"); answer.StatusCode != http.StatusOK {
-			t.Errorf("a probe of the pod is answered with %d", answer.StatusCode)
+		if response := get(t, callers.dial(neighbour), "/"); response.StatusCode != http.StatusOK {
+			t.Errorf("a probe of the pod gets %d", response.StatusCode)
 		}
 		begun := time.Now()
-		if answer := get(t, asking, "/"); answer.StatusCode != http.StatusOK {
-			t.Errorf("who waited is answered with %d", answer.StatusCode)
+		if response := get(t, asking, "/"); response.StatusCode != http.StatusOK {
+			t.Errorf("who waited gets %d", response.StatusCode)
 		}
 		if waited := time.Since(begun); waited > (maxWaiting/maxServed+1)*headTimeout {
 			t.Errorf("who waited did so for %s", waited)
@@ -146,13 +146,13 @@ func TestAPlaceIsGivenOn(t *testing.T) {
 		var kept []net.Conn
 		for range maxServed {
 			c := callers.dial(stranger)
-			if answer := get(t, c, "/"); answer.Close {
+			if response := get(t, c, "/"); response.Close {
 				t.Error("a connection is closed though nobody waits")
 			}
 			kept = append(kept, c)
 		}
-		if answer := get(t, callers.dial(stranger), "/"); answer.StatusCode != http.StatusOK {
-			t.Errorf("one more is answered with %d", answer.StatusCode)
+		if response := get(t, callers.dial(stranger), "/"); response.StatusCode != http.StatusOK {
+			t.Errorf("one more gets %d", response.StatusCode)
 		}
 		closed := 0
 		for _, c := range kept {
@@ -198,7 +198,7 @@ func TestIdleConnectionsEnd(t *testing.T) {
 // pod's.
 func TestRequestsHaveAPace(t *testing.T) {
 	serving(t, http.HandlerFunc(ok), func(t *testing.T, callers *pipes) {
-		var answered atomic.Int64
+		var responded atomic.Int64
 		var group sync.WaitGroup
 		stopped := make(chan struct{})
 		for range maxServed {
@@ -215,12 +215,12 @@ func TestRequestsHaveAPace(t *testing.T) {
 					if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"); err != nil {
 						return
 					}
-					answer, err := http.ReadResponse(reader, nil)
+					response, err := http.ReadResponse(reader, nil)
 					if err != nil {
 						return
 					}
-					_, _ = io.Copy(io.Discard, answer.Body)
-					answered.Add(1)
+					_, _ = io.Copy(io.Discard, response.Body)
+					responded.Add(1)
 				}
 			})
 		}
@@ -234,8 +234,8 @@ func TestRequestsHaveAPace(t *testing.T) {
 		}
 		close(stopped)
 		group.Wait()
-		if n, most := answered.Load(), int64(50+50*10+2*maxServed); n > most || n < 400 {
-			t.Errorf("%d requests were answered in 10 s", n)
+		if n, most := responded.Load(), int64(50+50*10+2*maxServed); n > most || n < 400 {
+			t.Errorf("%d requests got responses in 10 s", n)
 		}
 	})
 }
@@ -259,12 +259,12 @@ func TestAPageIsMadeByOneAtATime(t *testing.T) {
 		ask := func() string {
 			asked := httptest.NewRequest(http.MethodGet, "/metrics", nil)
 			asked.Header.Set("Accept-Encoding", "gzip")
-			answer := httptest.NewRecorder()
-			page.ServeHTTP(answer, asked)
-			if answer.Header().Get("Content-Type") != "text/plain" {
+			response := httptest.NewRecorder()
+			page.ServeHTTP(response, asked)
+			if response.Header().Get("Content-Type") != "text/plain" {
 				t.Error("the page's headers are lost")
 			}
-			return answer.Body.String()
+			return response.Body.String()
 		}
 		var group sync.WaitGroup
 		for range 20 {

@@ -22,7 +22,7 @@ type page struct {
 
 	mu   sync.Mutex
 	made time.Time
-	last *answer
+	last *response
 }
 
 // Page calls a handler for one client at a time, and gives all clients the same
@@ -33,34 +33,34 @@ func Page(handler http.Handler, fresh time.Duration) http.Handler {
 }
 
 func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	answered := p.current(r)
-	maps.Copy(w.Header(), answered.header)
-	w.WriteHeader(answered.status)
-	_, _ = w.Write(answered.body.Bytes())
+	responded := p.current(r)
+	maps.Copy(w.Header(), responded.header)
+	w.WriteHeader(responded.status)
+	_, _ = w.Write(responded.body.Bytes())
 }
 
-func (p *page) current(r *http.Request) *answer {
+func (p *page) current(r *http.Request) *response {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.last == nil || time.Since(p.made) >= p.fresh {
 		bare := r.Clone(context.WithoutCancel(r.Context()))
 		bare.Method, bare.Header, bare.Body = http.MethodGet, make(http.Header), http.NoBody
-		made := &answer{header: make(http.Header), status: http.StatusOK}
+		made := &response{header: make(http.Header), status: http.StatusOK}
 		p.handler.ServeHTTP(made, bare)
 		p.last, p.made = made, time.Now()
 	}
 	return p.last
 }
 
-// answer is an http.ResponseWriter that keeps what is written.
-type answer struct {
+// response is an http.ResponseWriter that keeps what is written.
+type response struct {
 	header http.Header
 	status int
 	body   bytes.Buffer
 }
 
-func (a *answer) Header() http.Header { return a.header }
+func (a *response) Header() http.Header { return a.header }
 
-func (a *answer) WriteHeader(status int) { a.status = status }
+func (a *response) WriteHeader(status int) { a.status = status }
 
-func (a *answer) Write(p []byte) (int, error) { return a.body.Write(p) }
+func (a *response) Write(p []byte) (int, error) { return a.body.Write(p) }

@@ -36,7 +36,7 @@ func AddressClasses() []AddressClass {
 }
 
 var (
-	// metadataServices answer any process of a machine with its credentials.
+	// metadataServices respond to any process of a machine with its credentials.
 	// Those of other clouds (ECS, Tencent, Scaleway and OpenStack among them) are
 	// link-local.
 	metadataServices = prefixes(

@@ -32,7 +32,7 @@ import (
 	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
-// rawSink answers each request by the bytes that response gives for the nth, and
+// rawSink responds to each request by the bytes that response gives for the nth, and
 // closes the connection. It sees what a sink sees, and nothing of net/http's
 // server is between.
 type rawSink struct {
@@ -40,7 +40,7 @@ type rawSink struct {
 	requests atomic.Int64
 }
 
-func newRawSink(t *testing.T, answer func(n int, w io.Writer)) *rawSink {
+func newRawSink(t *testing.T, response func(n int, w io.Writer)) *rawSink {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -62,7 +62,7 @@ func newRawSink(t *testing.T, answer func(n int, w io.Writer)) *rawSink {
 					return
 				}
 				_, _ = io.Copy(io.Discard, request.Body)
-				answer(int(sink.requests.Add(1)), connection)
+				response(int(sink.requests.Add(1)), connection)
 			})
 		}
 	})
@@ -75,7 +75,7 @@ func newRawSink(t *testing.T, answer func(n int, w io.Writer)) *rawSink {
 
 func status(code int, lines ...string) func(io.Writer) {
 	return func(w io.Writer) {
-		fmt.Fprintf(w, "HTTP/1.1 %03d Answer\r\nContent-Length: 0\r\nConnection: close\r\n%s\r\n", code, strings.Join(append(lines, ""), "\r\n"))
+		fmt.Fprintf(w, "HTTP/1.1 %03d Response\r\nContent-Length: 0\r\nConnection: close\r\n%s\r\n", code, strings.Join(append(lines, ""), "\r\n"))
 	}
 }
 
@@ -150,7 +150,7 @@ func TestEveryStatusOfTheContract(t *testing.T) {
 			case code == 404, code == 408, code == 409, code == 429, code >= 500:
 				want = again
 			case code < 200 && code != 101:
-				// An interim answer, and no other after it: none at all.
+				// An interim response, and no other after it: none at all.
 				want = again
 			}
 			t.Run(fmt.Sprint(code), func(t *testing.T) {
@@ -175,8 +175,8 @@ func TestEveryStatusOfTheContract(t *testing.T) {
 	}
 }
 
-// TestWhatASinkMayAnswer, and each time the event is delivered in the end.
-func TestWhatASinkMayAnswer(t *testing.T) {
+// TestEachSinkResponse, and each time the event is delivered in the end.
+func TestEachSinkResponse(t *testing.T) {
 	// What goes out before the agent hangs up, with what the sockets hold.
 	const most = 32 << 20
 	endless := func(head string) func(io.Writer) {
@@ -342,9 +342,9 @@ func TestWhatADeadLetterSays(t *testing.T) {
 		failure    event.Failure
 		code, data string
 	}{
-		"an answer with a body": {event.Failure{Destination: "http://sink/in", Status: 400, Body: []byte("no, \r\n\"never\"")}, "400", base64.StdEncoding.EncodeToString([]byte("no, \r\n\"never\""))},
-		"a long one":            {event.Failure{Destination: "http://sink/in", Status: 500, Body: []byte(body)}, "500", base64.StdEncoding.EncodeToString([]byte(body))[:1024]},
-		"none":                  {event.Failure{Destination: "http://sink/in"}, "-1", ""},
+		"a response with a body": {event.Failure{Destination: "http://sink/in", Status: 400, Body: []byte("no, \r\n\"never\"")}, "400", base64.StdEncoding.EncodeToString([]byte("no, \r\n\"never\""))},
+		"a long one":             {event.Failure{Destination: "http://sink/in", Status: 500, Body: []byte(body)}, "500", base64.StdEncoding.EncodeToString([]byte(body))[:1024]},
+		"none":                   {event.Failure{Destination: "http://sink/in"}, "-1", ""},
 	} {
 		e := anEvent(t)
 		letter, err := e.DeadLetter(test.failure)

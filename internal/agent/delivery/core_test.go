@@ -38,7 +38,7 @@ func TestTheContractsTable(t *testing.T) {
 		result Result
 		want   Verdict
 	}{
-		"no answer":        {NoAnswer, Retry},
+		"no answer":        {NoResponse, Retry},
 		"an unlisted code": {Result{Status: 700}, Retry},
 		"no wire form":     {Result{Unsendable: true}, Rejected},
 	} {

@@ -40,7 +40,7 @@ func thriftySink(t testing.TB) *url.URL {
 			serving.Go(func() {
 				defer connection.Close()
 				reader := bufio.NewReader(connection)
-				answer := []byte("HTTP/1.1 202 Accepted\r\nDate: Wed, 25 Nov 2026 12:00:00 GMT\r\nContent-Length: 0\r\n\r\n")
+				response := []byte("HTTP/1.1 202 Accepted\r\nDate: Wed, 25 Nov 2026 12:00:00 GMT\r\nContent-Length: 0\r\n\r\n")
 				for {
 					length := 0
 					for {
@@ -62,7 +62,7 @@ func thriftySink(t testing.TB) *url.URL {
 					if _, err := reader.Discard(length); err != nil {
 						return
 					}
-					if _, err := connection.Write(answer); err != nil {
+					if _, err := connection.Write(response); err != nil {
 						return
 					}
 				}

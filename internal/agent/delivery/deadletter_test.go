@@ -163,7 +163,7 @@ func TestOverdueEventsBecomeDeadLetters(t *testing.T) {
 	}
 }
 
-// TestTheLawHoldsWithDeadLetters, whatever the two sinks answer.
+// TestTheLawHoldsWithDeadLetters, whatever the two sinks respond.
 func TestTheLawHoldsWithDeadLetters(t *testing.T) {
 	for seed := range uint64(200) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {

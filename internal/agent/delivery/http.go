@@ -32,15 +32,15 @@ const (
 	maxConnectionAge       = 5 * time.Minute
 	maxConnectionAgeJitter = time.Minute
 
-	dialTimeout           = 5 * time.Second
-	idleTimeout           = 30 * time.Second
-	maxAnswerBytes        = 64 << 10
-	maxAnswerHeaderBytes  = 64 << 10
-	maxTokenBytes         = 64 << 10
-	tokenRefresh          = time.Minute
-	refusalRefresh        = 10 * time.Second
-	userAgent             = "sidenote-agent"
-	clusterInternalSuffix = ".svc"
+	dialTimeout            = 5 * time.Second
+	idleTimeout            = 30 * time.Second
+	maxResponseBytes       = 64 << 10
+	maxResponseHeaderBytes = 64 << 10
+	maxTokenBytes          = 64 << 10
+	tokenRefresh           = time.Minute
+	refusalRefresh         = 10 * time.Second
+	userAgent              = "sidenote-agent"
+	clusterInternalSuffix  = ".svc"
 )
 
 // HTTPOptions say how a sink is reached.
@@ -130,7 +130,7 @@ func SendsToken(u *url.URL, clusterDomain string) bool {
 }
 
 // Send posts an event, a second time with a fresh token where the first is
-// answered by 401.
+// responded with 401.
 func (s *HTTPSender) Send(ctx context.Context, e *event.Event, sequence uint64) Result {
 	to := s.where(time.Now())
 	if to.url == nil {
@@ -214,7 +214,7 @@ func (s *HTTPSender) post(ctx context.Context, to attemptAddress, out outgoing, 
 	if to.token {
 		token, err := s.token.get(time.Now(), freshToken)
 		if err != nil {
-			return NoAnswer
+			return NoResponse
 		}
 		authorization = "Bearer " + token
 	}
@@ -233,7 +233,7 @@ func (s *HTTPSender) post(ctx context.Context, to attemptAddress, out outgoing, 
 	case unsendable:
 		return Result{Unsendable: true}
 	case err != nil:
-		return s.unanswered(to.url, err, time.Now())
+		return s.noResponse(to.url, err, time.Now())
 	default:
 		return result
 	}
@@ -266,36 +266,36 @@ func (s *HTTPSender) postByTransport(ctx context.Context, to *url.URL, out outgo
 	// Deferred, because RoundTrip may panic.
 	defer func() { bodies.end(responded) }()
 	// Not a client: it would follow redirects.
-	answer, err := s.current(to, time.Now()).RoundTrip(request)
+	response, err := s.current(to, time.Now()).RoundTrip(request)
 	if err != nil {
-		return NoAnswer, bodies.unsound(), err
+		return NoResponse, bodies.unsound(), err
 	}
 	responded = true
-	defer answer.Body.Close()
-	result, _ = readAnswer(answer, s.options.RetryAfterMax)
+	defer response.Body.Close()
+	result, _ = readResponse(response, s.options.RetryAfterMax)
 	return result, false, nil
 }
 
-// readAnswer reads what of a response counts. whole says that its body was read
+// readResponse reads what of a response counts. whole says that its body was read
 // to its end.
-func readAnswer(answer *http.Response, retryAfterMax time.Duration) (result Result, whole bool) {
+func readResponse(response *http.Response, retryAfterMax time.Duration) (result Result, whole bool) {
 	result = Result{
-		Status:     answer.StatusCode,
-		RetryAfter: ParseRetryAfter(answer.StatusCode, answer.Header.Get("Retry-After"), time.Now(), retryAfterMax),
+		Status:     response.StatusCode,
+		RetryAfter: ParseRetryAfter(response.StatusCode, response.Header.Get("Retry-After"), time.Now(), retryAfterMax),
 	}
-	if answer.Body == http.NoBody {
+	if response.Body == http.NoBody {
 		return result, true
 	}
 	if Judge(result) != Delivered {
-		result.Body, _ = io.ReadAll(io.LimitReader(answer.Body, event.MaxErrorBytes))
+		result.Body, _ = io.ReadAll(io.LimitReader(response.Body, event.MaxErrorBytes))
 	}
 	// Read, so that the connection can be used again, but not forever.
-	read, err := io.Copy(io.Discard, io.LimitReader(answer.Body, maxAnswerBytes))
-	return result, err == nil && read < maxAnswerBytes
+	read, err := io.Copy(io.Discard, io.LimitReader(response.Body, maxResponseBytes))
+	return result, err == nil && read < maxResponseBytes
 }
 
-// unanswered says what an attempt at an address means that had no response.
-func (s *HTTPSender) unanswered(to *url.URL, err error, now time.Time) Result {
+// noResponse says what an attempt at an address means that had no response.
+func (s *HTTPSender) noResponse(to *url.URL, err error, now time.Time) Result {
 	var refusal *refusedAddressError
 	var untrusted *tls.CertificateVerificationError
 	switch {
@@ -316,7 +316,7 @@ func (s *HTTPSender) unanswered(to *url.URL, err error, now time.Time) Result {
 		s.trust.read = time.Time{}
 		s.mu.Unlock()
 	}
-	return NoAnswer
+	return NoResponse
 }
 
 func (s *HTTPSender) refusedNow(now time.Time) AddressClass {
@@ -350,7 +350,7 @@ func (s *HTTPSender) current(to *url.URL, now time.Time) *http.Transport {
 		DisableCompression:     true,
 		MaxIdleConnsPerHost:    s.options.MaxInFlight,
 		IdleConnTimeout:        idleTimeout,
-		MaxResponseHeaderBytes: maxAnswerHeaderBytes,
+		MaxResponseHeaderBytes: maxResponseHeaderBytes,
 	}
 	s.expires = now.Add(maxConnectionAge + rand.N(maxConnectionAgeJitter))
 	return s.transport

@@ -25,7 +25,7 @@ func (s *LineSender) Send(_ context.Context, e *event.Event, sequence uint64) Re
 		return Result{Unsendable: true}
 	}
 	if _, err := s.Writer.Write(line); err != nil {
-		return NoAnswer
+		return NoResponse
 	}
 	return Result{Status: http.StatusOK}
 }

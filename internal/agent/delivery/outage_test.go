@@ -46,9 +46,9 @@ func (s *slow) Send(ctx context.Context, _ *event.Event, sequence uint64) Result
 	switch {
 	case away && s.hangs:
 		<-ctx.Done()
-		return NoAnswer
+		return NoResponse
 	case away:
-		return NoAnswer
+		return NoResponse
 	}
 	time.Sleep(s.latency)
 	s.mu.Lock()

@@ -170,9 +170,9 @@ func TestABodyThatPanicsEndsTheAttempt(t *testing.T) {
 	}
 	transport := new(http.Transport)
 	defer transport.CloseIdleConnections()
-	answer, err := transport.RoundTrip(&http.Request{Method: http.MethodPost, URL: target, Header: make(http.Header), Body: body, ContentLength: 10})
+	response, err := transport.RoundTrip(&http.Request{Method: http.MethodPost, URL: target, Header: make(http.Header), Body: body, ContentLength: 10})
 	if err == nil {
-		answer.Body.Close()
+		response.Body.Close()
 		t.Error("the attempt went on")
 	}
 	if !(&sentBodies{bodies: []*sentBody{body}}).unsound() {

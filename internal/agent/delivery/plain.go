@@ -58,7 +58,7 @@ func newPlainHTTP(to *url.URL, options HTTPOptions, dial func(ctx context.Contex
 			IdleTimeout:  idleTimeout,
 			MaxAge:       maxConnectionAge,
 			AgeJitter:    maxConnectionAgeJitter,
-			MaxHeadBytes: maxAnswerHeaderBytes,
+			MaxHeadBytes: maxResponseHeaderBytes,
 		}),
 		start:         start,
 		retryAfterMax: options.RetryAfterMax,
@@ -73,12 +73,12 @@ func (p *plainHTTP) post(ctx context.Context, out outgoing, authorization string
 	defer x.giveBack()
 	conn, err := p.pool.Get(ctx)
 	if err != nil {
-		return NoAnswer, err
+		return NoResponse, err
 	}
 	result, err := p.exchange(ctx, conn, x, out, authorization)
 	if errors.Is(err, http1.ErrNoResponse) && conn.Reused() && ctx.Err() == nil {
 		if conn, err = p.pool.Dial(ctx); err != nil {
-			return NoAnswer, err
+			return NoResponse, err
 		}
 		result, err = p.exchange(ctx, conn, x, out, authorization)
 	}
@@ -99,9 +99,9 @@ func (p *plainHTTP) exchange(ctx context.Context, conn *http1.Conn, x *post, out
 	x.writeHead(ctx, p.start, out, authorization)
 	response, sent, err := x.exchange(ctx, conn, &out.body)
 	if err != nil {
-		return NoAnswer, err
+		return NoResponse, err
 	}
-	result, read := readAnswer(response, p.retryAfterMax)
+	result, read := readResponse(response, p.retryAfterMax)
 	again = sent && read && !response.Close && response.StatusCode != http.StatusSwitchingProtocols
 	return result, nil
 }

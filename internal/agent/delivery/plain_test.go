@@ -130,9 +130,9 @@ const (
 	large = 32 << 20
 )
 
-// answer says something, reads nothing, and returns once the sender has closed
+// response says something, reads nothing, and returns once the sender has closed
 // the connection, after so many more writes at most.
-func (s *scripted) answer(t *testing.T, peer *net.TCPConn, text string, most int64) {
+func (s *scripted) response(t *testing.T, peer *net.TCPConn, text string, most int64) {
 	before := s.count.Load()
 	say(peer, text)
 	// A write to a connection that its peer has closed meets a reset.
@@ -153,7 +153,7 @@ func TestAResponseBeforeTheEndOfTheRequest(t *testing.T) {
 	}{
 		"a failure, and nothing is read after it": {func(s *scripted, peer *net.TCPConn, _ *bufio.Reader) {
 			s.awaitBlockedWrite()
-			s.answer(t, peer, tooLarge, 2)
+			s.response(t, peer, tooLarge, 2)
 		}, http.StatusRequestEntityTooLarge},
 		"a failure and a reset": {func(s *scripted, peer *net.TCPConn, _ *bufio.Reader) {
 			s.awaitBlockedWrite()
@@ -161,7 +161,7 @@ func TestAResponseBeforeTheEndOfTheRequest(t *testing.T) {
 		}, http.StatusRequestEntityTooLarge},
 		"a success, and nothing is read after it": {func(s *scripted, peer *net.TCPConn, _ *bufio.Reader) {
 			s.awaitBlockedWrite()
-			s.answer(t, peer, accepted, unreadAfterSuccess+2)
+			s.response(t, peer, accepted, unreadAfterSuccess+2)
 		}, http.StatusAccepted},
 		"a success, and all is read after it": {func(s *scripted, peer *net.TCPConn, requests *bufio.Reader) {
 			s.awaitBlockedWrite()
@@ -201,7 +201,7 @@ func TestAResponseBeforeTheEndOfTheRequest(t *testing.T) {
 // decides whether the second goes out on the same one.
 func TestWhatEndsAConnection(t *testing.T) {
 	const chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-	long := strings.Repeat("x", maxAnswerBytes)
+	long := strings.Repeat("x", maxResponseBytes)
 	for name, test := range map[string]struct {
 		response string
 		reused   bool

@@ -33,8 +33,8 @@ type Result struct {
 	Unsendable bool
 }
 
-// NoAnswer is the Result of an attempt to which no sink responded.
-var NoAnswer = Result{}
+// NoResponse is the Result of an attempt to which no sink responded.
+var NoResponse = Result{}
 
 // Verdict is what a Result means for the event.
 type Verdict uint8

@@ -30,7 +30,7 @@ func TestTheRetryAfterOfEachAttemptCounts(t *testing.T) {
 func TestARefusedNameIsAskedForAgain(t *testing.T) {
 	now := time.Now()
 	sender := new(HTTPSender)
-	sender.unanswered(nil, &refusedAddressError{class: AddressMetadata}, now)
+	sender.noResponse(nil, &refusedAddressError{class: AddressMetadata}, now)
 	if got := sender.refusedNow(now.Add(10*time.Second - 1)); got != AddressMetadata {
 		t.Errorf("before 10 s the address is %q", got)
 	}
@@ -46,8 +46,8 @@ func TestAYoungerProbesSuccessCounts(t *testing.T) {
 		retryAfter time.Duration
 		closes     bool
 	}{
-		"the older one hung until its timeout": {0, true},
-		"the older one's answer names a time":  {time.Second, false},
+		"the older one hung until its timeout":  {0, true},
+		"the older one's response names a time": {time.Second, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			now := time.Unix(0, 0)

@@ -101,7 +101,7 @@ func FuzzItemOf(f *testing.F) {
 			return
 		}
 		if len(item.Event.Data())+len(item.retry.failure.Body) > len(payload) {
-			t.Errorf("%d bytes gave %d of data and %d of an answer", len(payload), len(item.Event.Data()), len(item.retry.failure.Body))
+			t.Errorf("%d bytes gave %d of data and %d of a response", len(payload), len(item.Event.Data()), len(item.retry.failure.Body))
 		}
 		// What was read can be written.
 		_ = recordOf(item)

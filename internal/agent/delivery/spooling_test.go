@@ -36,7 +36,7 @@ func (r *refusing) Send(_ context.Context, _ *event.Event, sequence uint64) Resu
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.down {
-		return NoAnswer
+		return NoResponse
 	}
 	r.taken = append(r.taken, sequence)
 	return Result{Status: http.StatusAccepted}

@@ -36,7 +36,7 @@ var received = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
 type option func(*Observation)
 
-// observation returns a complete JSON answer, and what options make of it.
+// observation returns a complete JSON response, and what options make of it.
 func observation(options ...option) *Observation {
 	o := &Observation{
 		Exchange:   &Exchange{CorrelationID: "c", Path: "/v1/models/m:predict", Received: received},
@@ -143,15 +143,15 @@ func TestClassify(t *testing.T) {
 		{"a request of several messages", observation(ofRequest, contentType("application/grpc"), body(frame(0, "a")+frame(0, "b"))), agentconfig.KindRequest},
 		{"a tunnel", observation(ofTunnel), agentconfig.KindTunnel},
 		{"a loop", observation(ofLoop), agentconfig.KindLoop},
-		{"a good answer", observation(), agentconfig.KindResponse},
-		{"an empty answer", observation(status(204), body("")), agentconfig.KindResponse},
+		{"a good response", observation(), agentconfig.KindResponse},
+		{"an empty response", observation(status(204), body("")), agentconfig.KindResponse},
 		{"a redirect", observation(status(307)), agentconfig.KindResponseFailure},
 		{"a refusal", observation(status(404)), agentconfig.KindResponseFailure},
 		{"a failure over the cap", observation(status(500), ofSize(maxBytes+1)), agentconfig.KindResponseFailure},
-		{"an answer that broke off", observation(brokenOff), agentconfig.KindResponseFailure},
-		{"an answer over the cap", observation(ofSize(maxBytes + 1)), agentconfig.KindResponseOversize},
-		{"an answer of exactly the cap", observation(body(strings.Repeat("x", maxBytes))), agentconfig.KindResponse},
-		{"a gzip answer", observation(contentEncoding("gzip")), agentconfig.KindResponse},
+		{"a response that broke off", observation(brokenOff), agentconfig.KindResponseFailure},
+		{"a response over the cap", observation(ofSize(maxBytes + 1)), agentconfig.KindResponseOversize},
+		{"a response of exactly the cap", observation(body(strings.Repeat("x", maxBytes))), agentconfig.KindResponse},
+		{"a gzip response", observation(contentEncoding("gzip")), agentconfig.KindResponse},
 		{"server-sent events", observation(contentType("Text/Event-Stream; charset=utf-8")), agentconfig.KindStream},
 		{"server-sent events that failed", observation(contentType("text/event-stream"), status(500)), agentconfig.KindResponseFailure},
 		{"one gRPC message", observation(grpcOf(body(frame(0, "m")))...), agentconfig.KindResponse},
@@ -409,7 +409,7 @@ func TestContent(t *testing.T) {
 	}
 }
 
-func TestAttributesOfAnAnswer(t *testing.T) {
+func TestAttributesOfAResponse(t *testing.T) {
 	event, _ := receive(t, build(t, agentconfig.ContentModeStructured, observation(grpcStatus(3), status(418), ofSize(5))))
 	for name, want := range map[string]any{
 		"statuscode": int32(418), "grpcstatus": int32(3), "durationms": int32(1),

@@ -46,7 +46,7 @@ func (m *Messages) Write(p []byte) {
 }
 
 // Whole reports whether the body ends between two messages, after at least one. A
-// model may answer when it has the messages it needs, before the end of the
+// model may respond when it has the messages it needs, before the end of the
 // client's stream has come through.
 func (m *Messages) Whole() bool { return m != nil && m.count > 0 && m.read == 0 }
 

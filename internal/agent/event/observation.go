@@ -115,7 +115,7 @@ func (b Body) hash() string {
 type Flow struct{ FromClient, FromModel int64 }
 
 // NoStatus is the Status of a request or of an exchange that ended without an
-// answer, and the GRPCStatus of a response that has none.
+// response, and the GRPCStatus of a response that has none.
 const NoStatus = -1
 
 // Observation is one side of one exchange, or a tunnel or a loop, at rest.
@@ -144,7 +144,7 @@ type Observation struct {
 }
 
 // GRPCStatusOf reads the gRPC status of a response from its trailer, or from
-// its header where it has nothing else (a "trailers-only" answer).
+// its header where it has nothing else (a "trailers-only" response).
 func GRPCStatusOf(header, trailer http.Header) int {
 	text := trailer.Get("Grpc-Status")
 	if text == "" {

@@ -40,11 +40,11 @@ func TestEveryAttributeIsDescribed(t *testing.T) {
 		}
 		return e
 	}
-	answer := build(agentconfig.KindResponseFailure, brokenOff, grpcStatus(3), contentType("not a type"), contentEncoding("gzip"), inferenceHeader("2"), func(o *Observation) {
+	response := build(agentconfig.KindResponseFailure, brokenOff, grpcStatus(3), contentType("not a type"), contentEncoding("gzip"), inferenceHeader("2"), func(o *Observation) {
 		o.Exchange.ClientRequestID = "x"
 		o.Exchange.TraceParent, o.Exchange.TraceState = []string{trace}, []string{"a=b"}
 	})
-	letter, err := answer.DeadLetter(Failure{Destination: "http://sink", Status: 500, Body: []byte("no")})
+	letter, err := response.DeadLetter(Failure{Destination: "http://sink", Status: 500, Body: []byte("no")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +60,7 @@ func TestEveryAttributeIsDescribed(t *testing.T) {
 		}
 	}
 	set := make(map[string]bool)
-	for _, e := range []*Event{answer, letter, statement, build(agentconfig.KindTunnel, ofTunnel), build(agentconfig.KindLoop, ofLoop)} {
+	for _, e := range []*Event{response, letter, statement, build(agentconfig.KindTunnel, ofTunnel), build(agentconfig.KindLoop, ofLoop)} {
 		line, err := e.Line(1)
 		if err != nil {
 			t.Fatal(err)

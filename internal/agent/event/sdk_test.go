@@ -519,7 +519,7 @@ func extensionsOf(e *Event) map[string]any {
 type fuzzed struct {
 	source, service, attributeName, attributeValue    string
 	contentType, coding, path, traceParent, state, id string
-	tensors, data, answer                             string
+	tensors, data, response                           string
 	shape                                             uint64
 	status, grpcStatus                                int32
 	at                                                int64
@@ -560,21 +560,21 @@ func TestTheBoundOfAHeaderIsExact(t *testing.T) {
 func FuzzEveryEventIsReadAsMeant(f *testing.F) {
 	add := func(z fuzzed) {
 		f.Add(z.source, z.service, z.attributeName, z.attributeValue, z.contentType, z.coding, z.path, z.traceParent, z.state, z.id,
-			z.tensors, z.data, z.answer, z.shape, z.status, z.grpcStatus, z.at, z.sequence, z.failed)
+			z.tensors, z.data, z.response, z.shape, z.status, z.grpcStatus, z.at, z.sequence, z.failed)
 	}
 	const parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 	for shape := range uint64(128) {
 		add(fuzzed{
 			source: "my-model-predictor-default", service: "my-model", attributeName: "team", attributeValue: "ai-platform",
 			contentType: "application/json", path: "/v1/models/m:predict", traceParent: parent, state: "a=1",
-			data: `{"a": [1, 2]}`, answer: "no", shape: shape, status: 200, at: 1234567890, sequence: 7, failed: 503,
+			data: `{"a": [1, 2]}`, response: "no", shape: shape, status: 200, at: 1234567890, sequence: 7, failed: 503,
 		})
 	}
 	for _, value := range []string{"two words", `a"b\c`, "50%", "東京", "<b>&</b>", "\x00\x1f\x7f", "\r", "\n\t", "\u2028\u2029\u0085", "\xff\xc3", ""} {
 		for mode := range uint64(3) {
 			odd := fuzzed{
 				source: "my-model-predictor-default", service: value, attributeName: "zone", attributeValue: value, contentType: value, coding: value,
-				path: "/" + value, traceParent: parent, state: value, id: value, tensors: value, data: value, answer: value,
+				path: "/" + value, traceParent: parent, state: value, id: value, tensors: value, data: value, response: value,
 				shape: mode<<5 | 3, status: -1, grpcStatus: -5, at: -1, sequence: 1e12, failed: 0,
 			}
 			add(odd)
@@ -584,15 +584,15 @@ func FuzzEveryEventIsReadAsMeant(f *testing.F) {
 		}
 	}
 	for _, state := range []string{"a=b c", "a=b"} {
-		for _, answer := range []string{"", "no"} {
-			add(fuzzed{source: "s", path: "/", traceParent: parent, state: state, data: "{}", answer: answer, shape: 1, status: 200})
+		for _, response := range []string{"", "no"} {
+			add(fuzzed{source: "s", path: "/", traceParent: parent, state: state, data: "{}", response: response, shape: 1, status: 200})
 		}
 	}
 	for _, contentType := range []string{"application/cloudevents+json", "Application/JSON; charset=utf-8", "text/json;a=b", "a; b", "a/b; charset=utf-8; charset=utf-8", `a/b; c="\` + "\x01" + `"`} {
 		add(fuzzed{source: "s", attributeName: "a", attributeValue: "b", contentType: contentType, path: "/", data: "[]", shape: 1, status: 200})
 	}
 	f.Fuzz(func(t *testing.T, source, service, attributeName, attributeValue, contentType, coding, path, traceParent, state, id,
-		tensors, data, answer string, shape uint64, status, grpcStatus int32, at int64, sequence uint64, failed uint16) {
+		tensors, data, response string, shape uint64, status, grpcStatus int32, at int64, sequence uint64, failed uint16) {
 		attributes := []metadata.Attribute{{Name: "owner", Value: "x"}, {Name: attributeName, Value: attributeValue}}
 		if metadata.ValidateName(attributeName) != nil {
 			attributes = attributes[:1]
@@ -638,7 +638,7 @@ func FuzzEveryEventIsReadAsMeant(f *testing.F) {
 		if again, err := builder.Build(o, kind, slices.Clone(attributes)); err != nil || wire(t, again) != wire(t, built) {
 			t.Errorf("a second time the event is another: %v", err)
 		}
-		failure := Failure{Destination: "http://sink/" + service, Status: int(failed), Body: []byte(answer)}
+		failure := Failure{Destination: "http://sink/" + service, Status: int(failed), Body: []byte(response)}
 		letter, err := built.DeadLetter(failure)
 		if err != nil {
 			t.Fatal("DeadLetter:", err)

@@ -66,14 +66,14 @@ func TestAStoredEventGoesOutAsItWouldHave(t *testing.T) {
 		}
 	}
 	observations := map[string]*Observation{
-		"an answer":             observation(grpcStatus(0), inferenceHeader("5")),
+		"a response":            observation(grpcStatus(0), inferenceHeader("5")),
 		"a request":             observation(ofRequest),
 		"a request's failure":   observation(ofRequest, brokenOff),
-		"an answer's failure":   observation(status(500), ofSize(5)),
+		"a response's failure":  observation(status(500), ofSize(5)),
 		"a large request":       observation(ofRequest, ofSize(maxBytes+1)),
-		"a large answer":        observation(ofSize(1 << 40)),
+		"a large response":      observation(ofSize(1 << 40)),
 		"an encoded request":    observation(ofRequest, contentEncoding("compress")),
-		"an encoded answer":     observation(contentEncoding("lzma")),
+		"an encoded response":   observation(contentEncoding("lzma")),
 		"a stream":              observation(contentType("text/event-stream")),
 		"a tunnel":              observation(ofTunnel),
 		"a loop":                observation(ofLoop),

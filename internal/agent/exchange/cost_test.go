@@ -53,7 +53,7 @@ func costOf(tb testing.TB, size int, path string) (*Pipeline, *promptSink, func(
 	r := httptest.NewRequest(http.MethodPost, path, nil)
 	r.ContentLength = int64(size)
 	r.Header.Set("Content-Type", "application/json")
-	answer := http.Header{"Content-Type": {"application/json"}}
+	response := http.Header{"Content-Type": {"application/json"}}
 	return p, sink, func() {
 		watching, _ := p.Begin(r, nil)
 		if watching == nil {
@@ -65,7 +65,7 @@ func costOf(tb testing.TB, size int, path string) (*Pipeline, *promptSink, func(
 			rest = rest[len(chunk):]
 		}
 		watching.RequestDone()
-		watching.ResponseHead(http.StatusOK, answer, int64(size))
+		watching.ResponseHead(http.StatusOK, response, int64(size))
 		for rest := body; len(rest) > 0; {
 			chunk := rest[:min(len(rest), 32<<10)]
 			watching.ResponseBytes(chunk)

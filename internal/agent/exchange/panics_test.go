@@ -52,10 +52,10 @@ func TestAPanicCostsAnEventAndNoMore(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		// Each of these makes something panic.
-		settings                    func(*Settings)
-		request                     func(*http.Request)
-		beforeRequest, beforeAnswer func(*watcher)
-		want                        uint64
+		settings                      func(*Settings)
+		request                       func(*http.Request)
+		beforeRequest, beforeResponse func(*watcher)
+		want                          uint64
 	}{
 		{name: "as a side is observed", settings: func(s *Settings) {
 			s.Attributes = func() []metadata.Attribute { panic("a payload") }
@@ -63,7 +63,7 @@ func TestAPanicCostsAnEventAndNoMore(t *testing.T) {
 		{name: "as an event is built", beforeRequest: func(r *watcher) { r.exchange = nil }, want: 2},
 		{name: "before there is a watcher", request: func(r *http.Request) { r.URL = nil }, want: 2},
 		{name: "as the request's body flows", beforeRequest: func(r *watcher) { r.request.kept = new(capture.Recorder) }, want: 2},
-		{name: "as the answer's body flows", beforeAnswer: func(r *watcher) { r.response.kept = new(capture.Recorder) }, want: 1},
+		{name: "as the response's body flows", beforeResponse: func(r *watcher) { r.response.kept = new(capture.Recorder) }, want: 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			sink := new(takingSink)
@@ -91,7 +91,7 @@ func TestAPanicCostsAnEventAndNoMore(t *testing.T) {
 			defer running.Wait()
 			defer stop()
 
-			exchange(p, test.request, test.beforeRequest, test.beforeAnswer)
+			exchange(p, test.request, test.beforeRequest, test.beforeResponse)
 			for !p.Empty() {
 				time.Sleep(time.Millisecond)
 			}
@@ -124,7 +124,7 @@ func TestAPanicCostsAnEventAndNoMore(t *testing.T) {
 }
 
 // exchange makes one exchange, with changes to it on its way.
-func exchange(p *Pipeline, request func(*http.Request), beforeRequest, beforeAnswer func(*watcher)) {
+func exchange(p *Pipeline, request func(*http.Request), beforeRequest, beforeResponse func(*watcher)) {
 	r := httptest.NewRequest(http.MethodPost, "/v1/models/m:predict", strings.NewReader("{}"))
 	if request != nil {
 		request(r)
@@ -140,8 +140,8 @@ func exchange(p *Pipeline, request func(*http.Request), beforeRequest, beforeAns
 	watching.RequestBytes([]byte("{}"))
 	watching.RequestDone()
 	watching.ResponseHead(http.StatusOK, http.Header{}, 2)
-	if beforeAnswer != nil {
-		beforeAnswer(inner)
+	if beforeResponse != nil {
+		beforeResponse(inner)
 	}
 	watching.ResponseBytes([]byte("{}"))
 	watching.ResponseDone()
@@ -152,10 +152,10 @@ func exchange(p *Pipeline, request func(*http.Request), beforeRequest, beforeAns
 // while a panic is counted.
 func TestWhatIsLostCountsOnce(t *testing.T) {
 	for name, goOn := range map[string]func(*watcher){
-		"the request ends": func(r *watcher) { r.RequestBytes([]byte("{}")); r.RequestDone() },
-		"the answer flows": func(r *watcher) { r.ResponseHead(http.StatusOK, http.Header{}, -1); r.ResponseBytes([]byte("{}")) },
-		"it ends":          func(r *watcher) { r.End(nil) },
-		"a tunnel ends":    func(r *watcher) { r.TunnelOpened(); r.End(nil) },
+		"the request ends":   func(r *watcher) { r.RequestBytes([]byte("{}")); r.RequestDone() },
+		"the response flows": func(r *watcher) { r.ResponseHead(http.StatusOK, http.Header{}, -1); r.ResponseBytes([]byte("{}")) },
+		"it ends":            func(r *watcher) { r.End(nil) },
+		"a tunnel ends":      func(r *watcher) { r.TunnelOpened(); r.End(nil) },
 		"it turns out to be a probe": func(r *watcher) {
 			r.ifEmpty = ledger.SkipProbe
 			r.RequestDone()

@@ -342,7 +342,7 @@ func (r *watcher) TunnelBytes(fromClient, fromModel int) {
 	})
 }
 
-func (r *watcher) Unanswered(status int) {
+func (r *watcher) NoResponse(status int) {
 	r.ResponseHead(status, nil, 0)
 	r.ResponseDone()
 }

@@ -18,9 +18,9 @@ import (
 	"github.com/sidenote-dev/sidenote/internal/agent/http1"
 )
 
-// answered returns a connection whose peer has sent some bytes, and has closed it
+// responded returns a connection whose peer has sent some bytes, and has closed it
 // or not.
-func answered(t *testing.T, text string, closes bool) *http1.Conn {
+func responded(t *testing.T, text string, closes bool) *http1.Conn {
 	t.Helper()
 	pool, accept := socket(t)
 	conn := get(t, pool)
@@ -38,7 +38,7 @@ func answered(t *testing.T, text string, closes bool) *http1.Conn {
 }
 
 func TestInterimResponsesComeBeforeTheFinalOne(t *testing.T) {
-	conn := answered(t, "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 202 Accepted\r\nContent-Length: 2\r\n\r\nok", false)
+	conn := responded(t, "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 202 Accepted\r\nContent-Length: 2\r\n\r\nok", false)
 	for _, want := range []struct {
 		status  int
 		interim bool
@@ -65,7 +65,7 @@ func TestAHeadIsBoundedAndABodyIsNot(t *testing.T) {
 	for name, text := range map[string]string{
 		"a header": "HTTP/1.1 202 X\r\n" + long, "a status line": "HTTP/1.1 202 " + long, "interim responses": interim,
 	} {
-		conn := answered(t, text, true)
+		conn := responded(t, text, true)
 		response, err := conn.ReadResponse(nil)
 		for err == nil && http1.Interim(response) {
 			response, err = conn.ReadResponse(nil)
@@ -75,7 +75,7 @@ func TestAHeadIsBoundedAndABodyIsNot(t *testing.T) {
 		}
 	}
 	const length = 10 * maxHeadBytes
-	conn := answered(t, fmt.Sprintf("HTTP/1.1 202 X\r\nContent-Length: %d\r\n\r\n%s", length, strings.Repeat("y", length)), false)
+	conn := responded(t, fmt.Sprintf("HTTP/1.1 202 X\r\nContent-Length: %d\r\n\r\n%s", length, strings.Repeat("y", length)), false)
 	response, err := conn.ReadResponse(nil)
 	if err != nil {
 		t.Fatal(err)
@@ -88,15 +88,15 @@ func TestAHeadIsBoundedAndABodyIsNot(t *testing.T) {
 // TestTheEndBeforeAResponseIsToldApart from that within a response, and from a
 // deadline.
 func TestTheEndBeforeAResponseIsToldApart(t *testing.T) {
-	if _, err := answered(t, "", true).ReadResponse(nil); !errors.Is(err, http1.ErrNoResponse) {
+	if _, err := responded(t, "", true).ReadResponse(nil); !errors.Is(err, http1.ErrNoResponse) {
 		t.Errorf("nothing: %v", err)
 	}
 	for _, text := range []string{"H", "HTTP/1.1 202 Accepted\r\nX"} {
-		if _, err := answered(t, text, true).ReadResponse(nil); err == nil || errors.Is(err, http1.ErrNoResponse) {
+		if _, err := responded(t, text, true).ReadResponse(nil); err == nil || errors.Is(err, http1.ErrNoResponse) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
-	late := answered(t, "", false)
+	late := responded(t, "", false)
 	if err := late.SetDeadline(time.Now()); err != nil {
 		t.Fatal(err)
 	}

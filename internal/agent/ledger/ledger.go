@@ -67,7 +67,7 @@ const (
 	SkipProbe SkipReason = "probe"
 	// SkipPath: logger.paths doesn't select the path.
 	SkipPath SkipReason = "path"
-	// SkipOverload: max-exchanges requests were in flight. The agent answered with
+	// SkipOverload: max-exchanges requests were in flight. The agent responded with
 	// 503, and the model didn't get the request.
 	SkipOverload SkipReason = "overload"
 )

@@ -42,7 +42,7 @@ type Metrics struct {
 	duration   metric.Float64Histogram
 	attempts   metric.Int64Counter
 	refused    metric.Int64Counter
-	unanswered metric.Int64Counter
+	noResponse metric.Int64Counter
 	overhead   metric.Float64Histogram
 	// labels has *labels for each name of a sink.
 	labels sync.Map
@@ -86,7 +86,7 @@ func (m *Metrics) makeInstruments(meter metric.Meter) error {
 	m.duration = i.histogram("sidenote.delivery.duration", deliveryBounds)
 	m.attempts = i.sum("sidenote.delivery.attempts")
 	m.refused = i.sum("sidenote.delivery.refused_addresses")
-	m.unanswered = i.sum("sidenote.exchanges.unanswered")
+	m.noResponse = i.sum("sidenote.exchanges.unanswered")
 	m.overhead = i.histogram("sidenote.proxy.overhead", overheadBounds)
 	return i.err
 }
@@ -147,9 +147,9 @@ func (m *Metrics) RefusedAddress(class string) {
 	m.refused.Add(context.Background(), 1, metric.WithAttributes(attribute.String("class", class)))
 }
 
-// Unanswered records an exchange without a response of the model.
-func (m *Metrics) Unanswered(cause string) {
-	m.unanswered.Add(context.Background(), 1, metric.WithAttributes(attribute.String("cause", cause)))
+// NoResponse records an exchange without a response of the model.
+func (m *Metrics) NoResponse(cause string) {
+	m.noResponse.Add(context.Background(), 1, metric.WithAttributes(attribute.String("cause", cause)))
 }
 
 // Overhead records what the agent itself added to an exchange.

@@ -32,7 +32,7 @@ func (d dial) readFirst(ctx context.Context, network, address string) (net.Conn,
 }
 
 // readFirst is a connection of HTTP/1.1, which net/http's transport reads all
-// the time. HTTP/2 answers what it reads, so there a write must not wait.
+// the time. HTTP/2 responds to what it reads, so there a write must not wait.
 type readFirst struct {
 	net.Conn
 	drain sync.Once

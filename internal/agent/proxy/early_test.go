@@ -44,10 +44,10 @@ func newProxy(t *testing.T, model string) (*proxy.Handler, string) {
 // fails, and only then is the response seen.
 type resetConnection struct {
 	net.Conn
-	answer *strings.Reader
-	failed chan struct{}
-	once   sync.Once
-	head   bool
+	response *strings.Reader
+	failed   chan struct{}
+	once     sync.Once
+	head     bool
 }
 
 func (c *resetConnection) Write(p []byte) (int, error) {
@@ -64,15 +64,15 @@ func (c *resetConnection) Write(p []byte) (int, error) {
 
 func (c *resetConnection) Read(p []byte) (int, error) {
 	<-c.failed
-	return c.answer.Read(p)
+	return c.response.Read(p)
 }
 
 func (c *resetConnection) Close() error { return nil }
 
-// TestTheAnswerOfAResetConnectionIsRead, and without one the exchange ends as
+// TestResponseOfAResetConnectionIsRead, and without one the exchange ends as
 // one that the model broke off.
-func TestTheAnswerOfAResetConnectionIsRead(t *testing.T) {
-	for name, answer := range map[string]string{
+func TestResponseOfAResetConnectionIsRead(t *testing.T) {
+	for name, response := range map[string]string{
 		"with a length":       "HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 21\r\n\r\n" + tooLarge,
 		"in chunks":           "HTTP/1.1 413 Too Large\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n15\r\n" + tooLarge + "\r\n0\r\n\r\n",
 		"up to the end":       "HTTP/1.1 413 Too Large\r\n\r\n" + tooLarge,
@@ -84,7 +84,7 @@ func TestTheAnswerOfAResetConnectionIsRead(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			handler, address := newProxy(t, "model")
 			handler.DialBy(func(context.Context, string, string) (net.Conn, error) {
-				return &resetConnection{answer: strings.NewReader(answer), failed: make(chan struct{})}, nil
+				return &resetConnection{response: strings.NewReader(response), failed: make(chan struct{})}, nil
 			})
 			got, err := http.Post("http://"+address+"/v1/models/m:predict", "application/json", io.MultiReader(strings.NewReader(strings.Repeat("x", 1<<20))))
 			defer http.DefaultClient.CloseIdleConnections()
@@ -93,7 +93,7 @@ func TestTheAnswerOfAResetConnectionIsRead(t *testing.T) {
 				defer got.Body.Close()
 				body, err = io.ReadAll(got.Body)
 			}
-			broken := !strings.Contains(answer, tooLarge) || strings.Contains(answer, "22")
+			broken := !strings.Contains(response, tooLarge) || strings.Contains(response, "22")
 			switch {
 			case broken && err == nil:
 				t.Errorf("the client got %s with %q", got.Status, body)
@@ -104,9 +104,9 @@ func TestTheAnswerOfAResetConnectionIsRead(t *testing.T) {
 	}
 }
 
-// TestAnEarlyAnswerReachesTheClient: a model that responds at once, and leaves
+// TestEarlyResponseReachesTheClient: a model that responds at once, and leaves
 // the body of the request unread, is seen through the agent as without it.
-func TestAnEarlyAnswerReachesTheClient(t *testing.T) {
+func TestEarlyResponseReachesTheClient(t *testing.T) {
 	const exchanges, atOnce = 60, 4
 	for name, model := range map[string]string{
 		"a model that closes at once":           closingModel(t, false),
@@ -152,7 +152,7 @@ func serveLoopback(t *testing.T, handler http.HandlerFunc) string {
 	return server.Listener.Addr().String()
 }
 
-// closingModel reads the head of a request, answers and closes. Where it
+// closingModel reads the head of a request, responds and closes. Where it
 // lingers it reads some of the body first, as common servers do.
 func closingModel(t *testing.T, lingers bool) string {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -202,11 +202,11 @@ func postRaw(address string, size int) error {
 		fmt.Fprintf(connection, "POST /v1/models/m:predict HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", size)
 		_, _ = io.CopyN(connection, zeros{}, int64(size))
 	})
-	answer, err := http.ReadResponse(bufio.NewReader(connection), nil)
+	response, err := http.ReadResponse(bufio.NewReader(connection), nil)
 	if err != nil {
 		return err
 	}
-	return isTooLarge(answer)
+	return isTooLarge(response)
 }
 
 type zeros struct{}
@@ -219,19 +219,19 @@ func http2Poster(t *testing.T) func(string, int) error {
 	t.Cleanup(transport.CloseIdleConnections)
 	client := &http.Client{Transport: transport}
 	return func(address string, size int) error {
-		answer, err := client.Post("http://"+address+"/v1/models/m:predict", "application/json", io.LimitReader(zeros{}, int64(size)))
+		response, err := client.Post("http://"+address+"/v1/models/m:predict", "application/json", io.LimitReader(zeros{}, int64(size)))
 		if err != nil {
 			return err
 		}
-		return isTooLarge(answer)
+		return isTooLarge(response)
 	}
 }
 
-func isTooLarge(answer *http.Response) error {
-	defer answer.Body.Close()
-	body, err := io.ReadAll(answer.Body)
-	if err == nil && (answer.StatusCode != http.StatusRequestEntityTooLarge || string(body) != tooLarge) {
-		err = errors.New(answer.Status + " " + string(body))
+func isTooLarge(response *http.Response) error {
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err == nil && (response.StatusCode != http.StatusRequestEntityTooLarge || string(body) != tooLarge) {
+		err = errors.New(response.Status + " " + string(body))
 	}
 	return err
 }

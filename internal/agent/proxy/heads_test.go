@@ -168,8 +168,8 @@ func TestTheWindowsOfHTTP2(t *testing.T) {
 	failed := make(chan struct{})
 	go func() {
 		defer close(failed)
-		if answer, err := asking.RoundTrip(asked); err == nil {
-			answer.Body.Close()
+		if response, err := asking.RoundTrip(asked); err == nil {
+			response.Body.Close()
 		}
 	}()
 	model, err := models.Accept()

@@ -125,14 +125,14 @@ func mayRepeat(r *http.Request, err error) bool {
 }
 
 func (in *inline) exchangeOn(conn *http1.Conn, r *http.Request, target string) (*http.Response, error) {
-	a := &answer{pool: in.pool, conn: conn}
+	a := &response{pool: in.pool, conn: conn}
 	// The client may leave.
 	a.unbind = context.AfterFunc(r.Context(), func() { conn.Close() })
 	conn.AllowHead()
 	unsent := a.outgoing.send(conn, r, target)
 	// A model that responded and closed the connection is heard, although it has not
 	// taken all of the request.
-	res, err := readAnswer(conn, r)
+	res, err := readResponse(conn, r)
 	if err != nil {
 		a.end(false)
 		return nil, errors.Join(unsent, err)
@@ -146,8 +146,8 @@ func (in *inline) exchangeOn(conn *http1.Conn, r *http.Request, target string) (
 	return res, nil
 }
 
-// readAnswer reads the head of the response, and passes on the interim ones before.
-func readAnswer(conn *http1.Conn, r *http.Request) (*http.Response, error) {
+// readResponse reads the head of the response, and passes on the interim ones before.
+func readResponse(conn *http1.Conn, r *http.Request) (*http.Response, error) {
 	trace := httptrace.ContextClientTrace(r.Context())
 	for {
 		res, err := conn.ReadResponse(r)
@@ -169,8 +169,8 @@ func readAnswer(conn *http1.Conn, r *http.Request) (*http.Response, error) {
 	}
 }
 
-// answer is the body of a response, whose end gives the connection back.
-type answer struct {
+// response is the body of a response, whose end gives the connection back.
+type response struct {
 	io.ReadCloser
 	pool *http1.Pool
 	conn *http1.Conn
@@ -184,7 +184,7 @@ type answer struct {
 	over error
 }
 
-func (a *answer) Read(p []byte) (int, error) {
+func (a *response) Read(p []byte) (int, error) {
 	if a.over != nil {
 		return 0, a.over
 	}
@@ -197,7 +197,7 @@ func (a *answer) Read(p []byte) (int, error) {
 }
 
 // Close before the end closes the connection, too: the rest may be long.
-func (a *answer) Close() error {
+func (a *response) Close() error {
 	if a.over == nil {
 		a.over = http.ErrBodyReadAfterClose
 		a.end(false)
@@ -206,7 +206,7 @@ func (a *answer) Close() error {
 }
 
 // end is called once. Whole says that the response was read to its end.
-func (a *answer) end(whole bool) {
+func (a *response) end(whole bool) {
 	if a.unbind() && whole && a.kept && a.outgoing.sent.Load() {
 		a.pool.Put(a.conn)
 	} else {

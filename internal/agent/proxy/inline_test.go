@@ -106,8 +106,8 @@ func TestTheHeadOfARequestIsTheTransports(t *testing.T) {
 				}
 				var waiting sync.WaitGroup
 				waiting.Go(func() {
-					if answer, err := exchange(request); err == nil {
-						answer.Body.Close()
+					if response, err := exchange(request); err == nil {
+						response.Body.Close()
 					}
 				})
 				accepted, reader := m.accept()
@@ -206,8 +206,8 @@ func TestNothingOfAShortRequestIsHeldBack(t *testing.T) {
 		m.reads(model, part)
 	}
 	write(t, connection, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n")
-	answer := bufio.NewReader(client)
-	head, err := http.ReadResponse(answer, nil)
+	response := bufio.NewReader(client)
+	head, err := http.ReadResponse(response, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -233,12 +233,12 @@ func TestAModelThatReadsNothingIsHeard(t *testing.T) {
 	write(t, client, fmt.Sprintf("POST /p HTTP/1.1\r\nHost: m\r\nContent-Length: %d\r\n\r\n%s", shortBody, strings.Repeat("x", shortBody)))
 	connection, _ := m.accept()
 	write(t, connection, "HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno")
-	answer, err := http.ReadResponse(bufio.NewReader(client), nil)
+	response, err := http.ReadResponse(bufio.NewReader(client), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if body, err := io.ReadAll(answer.Body); answer.StatusCode != http.StatusRequestEntityTooLarge || string(body) != "no" || err != nil {
-		t.Errorf("got %s with %q, %v", answer.Status, body, err)
+	if body, err := io.ReadAll(response.Body); response.StatusCode != http.StatusRequestEntityTooLarge || string(body) != "no" || err != nil {
+		t.Errorf("got %s with %q, %v", response.Status, body, err)
 	}
 }
 
@@ -268,12 +268,12 @@ func TestAStaleConnectionIsNotTheClientsMatter(t *testing.T) {
 			if test.header != "" {
 				request.Header.Set(test.header, "1")
 			}
-			answer, err := in.exchange(request, "/")
+			response, err := in.exchange(request, "/")
 			if err != nil {
 				return err
 			}
-			_, err = io.Copy(io.Discard, answer.Body)
-			return errors.Join(err, answer.Body.Close())
+			_, err = io.Copy(io.Discard, response.Body)
+			return errors.Join(err, response.Body.Close())
 		}
 		done := make(chan struct{})
 		go func() {
@@ -311,12 +311,12 @@ func TestAStaleConnectionIsNotTheClientsMatter(t *testing.T) {
 	}
 }
 
-// TestAConnectionIsUsedAgainAfterAWholeAnswerOnly.
-func TestAConnectionIsUsedAgainAfterAWholeAnswerOnly(t *testing.T) {
+// TestConnectionIsReusedOnlyAfterACompleteResponse.
+func TestConnectionIsReusedOnlyAfterACompleteResponse(t *testing.T) {
 	for name, test := range map[string]struct {
-		answer string
-		method string
-		again  bool
+		response string
+		method   string
+		again    bool
 	}{
 		"a length":        {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", "GET", true},
 		"chunks":          {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-T: 1\r\n\r\n", "GET", true},
@@ -344,18 +344,18 @@ func TestAConnectionIsUsedAgainAfterAWholeAnswerOnly(t *testing.T) {
 			go func() {
 				defer close(done)
 				accepted, _ := m.accept()
-				_, _ = io.WriteString(accepted, test.answer)
+				_, _ = io.WriteString(accepted, test.response)
 			}()
-			answer, err := in.exchange(request, "/")
+			response, err := in.exchange(request, "/")
 			if err != nil {
 				t.Fatal(err)
 			}
-			body, err := io.ReadAll(answer.Body)
-			if want := strings.Contains(test.answer, "\r\nok") && test.method != "HEAD"; err != nil || (string(body) == "ok") != want {
+			body, err := io.ReadAll(response.Body)
+			if want := strings.Contains(test.response, "\r\nok") && test.method != "HEAD"; err != nil || (string(body) == "ok") != want {
 				t.Errorf("the body is %q, %v", body, err)
 			}
-			if strings.HasPrefix(name, "interim") != (interim == 1) || name == "chunks" && answer.Trailer.Get("X-T") != "1" {
-				t.Errorf("%d interim answers, trailer %v", interim, answer.Trailer)
+			if strings.HasPrefix(name, "interim") != (interim == 1) || name == "chunks" && response.Trailer.Get("X-T") != "1" {
+				t.Errorf("%d interim responses, trailer %v", interim, response.Trailer)
 			}
 			<-done
 			conn, err := in.pool.Get(t.Context())

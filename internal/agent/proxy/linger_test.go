@@ -15,33 +15,33 @@ import (
 	"time"
 )
 
-// openAnswer is a watcher of a response that may be whole, or is evidently not.
-type openAnswer struct {
+// openResponse is a watcher of a response that may be whole, or is evidently not.
+type openResponse struct {
 	Watcher
 	whole bool
 }
 
-func (o openAnswer) ResponseMayBeWhole() bool { return o.whole }
+func (o openResponse) ResponseMayBeWhole() bool { return o.whole }
 
-// pipeModel answers with what a test writes, until it is told that its client
+// pipeModel responds with what a test writes, until it is told that its client
 // has left.
 type pipeModel struct {
-	answer *io.PipeWriter
-	body   *io.PipeReader
+	response *io.PipeWriter
+	body     *io.PipeReader
 	// told is when the model was told.
 	told chan time.Time
 }
 
 func newPipeModel() *pipeModel {
 	m := &pipeModel{told: make(chan time.Time, 1)}
-	m.body, m.answer = io.Pipe()
+	m.body, m.response = io.Pipe()
 	return m
 }
 
 func (m *pipeModel) RoundTrip(r *http.Request) (*http.Response, error) {
 	context.AfterFunc(r.Context(), func() {
 		m.told <- time.Now()
-		m.answer.CloseWithError(context.Canceled)
+		m.response.CloseWithError(context.Canceled)
 	})
 	return &http.Response{Body: m.body}, nil
 }
@@ -60,8 +60,8 @@ func TestAModelIsToldThatItsClientLeft(t *testing.T) {
 		toldAfter time.Duration
 		ends      bool
 	}{
-		{name: "an answer that is not whole", toldAfter: 0},
-		{name: "an answer that is not whole, at a write", closed: true, toldAfter: 0},
+		{name: "a response that is not whole", toldAfter: 0},
+		{name: "a response that is not whole, at a write", closed: true, toldAfter: 0},
 		{name: "one that may be, and the model ends it", whole: true, says: func(w *io.PipeWriter) { w.Close() }, toldAfter: 300 * time.Millisecond, ends: true},
 		{name: "the same, at a write", whole: true, closed: true, says: func(w *io.PipeWriter) { w.Close() }, toldAfter: 300 * time.Millisecond, ends: true},
 		{name: "one that may be, and the model goes on", whole: true, says: func(w *io.PipeWriter) { _, _ = io.WriteString(w, "more") }, toldAfter: 300 * time.Millisecond},
@@ -73,7 +73,7 @@ func TestAModelIsToldThatItsClientLeft(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				model := newPipeModel()
 				client, leave := context.WithCancel(t.Context())
-				l := &linger{RoundTripper: model, watcher: openAnswer{whole: test.whole}, overhead: new(overhead)}
+				l := &linger{RoundTripper: model, watcher: openResponse{whole: test.whole}, overhead: new(overhead)}
 				request, err := http.NewRequestWithContext(client, http.MethodPost, "http://model", nil)
 				if err != nil {
 					t.Fatal(err)
@@ -86,7 +86,7 @@ func TestAModelIsToldThatItsClientLeft(t *testing.T) {
 				if test.says != nil {
 					go func() {
 						time.Sleep(300 * time.Millisecond)
-						test.says(model.answer)
+						test.says(model.response)
 					}()
 				}
 				ended := false
@@ -98,7 +98,7 @@ func TestAModelIsToldThatItsClientLeft(t *testing.T) {
 					leave()
 					_, err = io.Copy(io.Discard, body)
 					if test.ends != (err == nil) || err != nil && !errors.Is(err, context.Canceled) {
-						t.Errorf("reading the answer: %v", err)
+						t.Errorf("reading the response: %v", err)
 					}
 				}
 				if err := body.Close(); err != nil {
@@ -108,7 +108,7 @@ func TestAModelIsToldThatItsClientLeft(t *testing.T) {
 					t.Errorf("told after %s, want %s", got, test.toldAfter)
 				}
 				if ended != test.ends {
-					t.Errorf("the answer ended: %v", ended)
+					t.Errorf("the response ended: %v", ended)
 				}
 			})
 		})

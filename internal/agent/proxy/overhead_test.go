@@ -28,7 +28,7 @@ func (slowRecorder) ResponseMayBeWhole() bool             { return false }
 func (slowRecorder) ResponseDone()                        { time.Sleep(32 * time.Millisecond) }
 func (slowRecorder) TunnelOpened()                        {}
 func (slowRecorder) TunnelBytes(int, int)                 {}
-func (slowRecorder) Unanswered(int)                       {}
+func (slowRecorder) NoResponse(int)                       {}
 func (slowRecorder) End(http.Header)                      { time.Sleep(64 * time.Millisecond) }
 
 // slowly sleeps before it reads a byte at a time.
@@ -81,8 +81,8 @@ func TestOverheadIsTheAgentsOwn(t *testing.T) {
 	})
 }
 
-// TestOverheadIsOfAnswersAlone: what the model broke off says nothing.
-func TestOverheadIsOfAnswersAlone(t *testing.T) {
+// TestOverheadCountsResponsesOnly: what the model broke off says nothing.
+func TestOverheadCountsResponsesOnly(t *testing.T) {
 	handler := New(&url.URL{Scheme: "http", Host: "model"}, func(*http.Request) (Watcher, http.Header) { return slowRecorder{}, nil }, func(ErrorClass) {})
 	handler.OnOverhead = func(added time.Duration) { t.Errorf("told %s", added) }
 	handler.proxy.Transport = modelFunc(func(*http.Request) (*http.Response, error) { return nil, io.ErrUnexpectedEOF })

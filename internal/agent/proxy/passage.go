@@ -28,10 +28,10 @@ type passage struct {
 	unread   unread
 	overhead overhead
 	linger   linger
-	// answer is the model's, once its head is there.
-	answer      *http.Response
-	requestBody watchedBody
-	answerBody  responseBody
+	// response is the model's, once its head is there.
+	response     *http.Response
+	requestBody  watchedBody
+	responseBody responseBody
 }
 
 // pass passes an exchange through.
@@ -39,7 +39,7 @@ func (h *Handler) pass(w http.ResponseWriter, r *http.Request) {
 	p := &passage{handler: h, client: w, request: r, proxy: h.proxy}
 	p.overhead.start()
 	p.watcher, p.extra = h.Begin(r)
-	p.proxy.Rewrite, p.proxy.ModifyResponse, p.proxy.ErrorHandler = p.rewrite, p.relay, p.unanswered
+	p.proxy.Rewrite, p.proxy.ModifyResponse, p.proxy.ErrorHandler = p.rewrite, p.relay, p.noResponse
 	if p.watcher != nil {
 		p.linger = linger{RoundTripper: h.proxy.Transport, watcher: p.watcher, overhead: &p.overhead}
 		p.proxy.Transport = &p.linger
@@ -98,18 +98,18 @@ func (p *passage) relay(res *http.Response) error {
 		watchTunnel(p.request, res, p.watcher)
 		return nil
 	}
-	p.answer = res
+	p.response = res
 	p.watcher.ResponseHead(res.StatusCode, res.Header, res.ContentLength)
-	p.answerBody = responseBody{
+	p.responseBody = responseBody{
 		watchedBody: watchedBody{res.Body, p.watcher, Watcher.ResponseBytes, Watcher.ResponseDone, &p.overhead},
 		linger:      &p.linger,
 	}
-	res.Body = &p.answerBody
+	res.Body = &p.responseBody
 	return nil
 }
 
-// unanswered is called where the model gave no response.
-func (p *passage) unanswered(w http.ResponseWriter, r *http.Request, err error) {
+// noResponse is called where the model gave no response.
+func (p *passage) noResponse(w http.ResponseWriter, r *http.Request, err error) {
 	class := classify(r, err)
 	p.handler.OnError(class)
 	if class != ErrorUnreachable {
@@ -118,7 +118,7 @@ func (p *passage) unanswered(w http.ResponseWriter, r *http.Request, err error) 
 		panic(http.ErrAbortHandler)
 	}
 	if p.watcher != nil {
-		p.watcher.Unanswered(http.StatusBadGateway)
+		p.watcher.NoResponse(http.StatusBadGateway)
 	}
 	p.unread.endConnection(w)
 	// As queue-proxy, which would meet the same error without the agent.
@@ -127,11 +127,11 @@ func (p *passage) unanswered(w http.ResponseWriter, r *http.Request, err error) 
 
 func (p *passage) end() {
 	var trailer http.Header
-	if p.answer != nil {
-		trailer = p.answer.Trailer
+	if p.response != nil {
+		trailer = p.response.Trailer
 	}
 	p.watcher.End(trailer)
-	if p.answer != nil && p.handler.OnOverhead != nil {
+	if p.response != nil && p.handler.OnOverhead != nil {
 		p.overhead.stop()
 		p.handler.OnOverhead(p.overhead.total())
 	}

@@ -43,8 +43,8 @@ type Watcher interface {
 	TunnelOpened()
 	// TunnelBytes counts what went through the tunnel. It may still follow End.
 	TunnelBytes(fromClient, fromModel int)
-	// Unanswered says that the agent had to answer with this status itself.
-	Unanswered(status int)
+	// NoResponse says that the agent had to respond with this status itself.
+	NoResponse(status int)
 	// End says that the exchange is over, with the response's trailer.
 	End(trailer http.Header)
 }
@@ -59,7 +59,7 @@ type Handler struct {
 	// OnOverhead may be told what the agent itself added to an exchange that a
 	// watcher watched and the model responded, as overhead says.
 	OnOverhead func(added time.Duration)
-	// onRefused is called for an exchange that was answered with 503, because there was
+	// onRefused is called for an exchange that got 503, because there was
 	// no room for it.
 	onRefused func()
 
@@ -116,7 +116,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.active.Add(1)
 	defer h.active.Add(-1)
 	if r.ProtoMajor == 1 {
-		// A model may answer while it still reads. Unsupported only by test
+		// A model may respond while it still reads. Unsupported only by test
 		// recorders.
 		_ = http.NewResponseController(w).EnableFullDuplex()
 	}
@@ -188,7 +188,7 @@ func NewServer(handler http.Handler, errorLog *log.Logger) *http.Server {
 		ConnState:   nextHead,
 		// As queue-proxy's own.
 		ReadHeaderTimeout: time.Minute,
-		// "OPTIONS *" is the model's to answer, too.
+		// "OPTIONS *" is for the model, too.
 		DisableGeneralOptionsHandler: true,
 		// No IdleTimeout: the caller closes first, or a request that it sends
 		// on a connection that we just closed is lost.

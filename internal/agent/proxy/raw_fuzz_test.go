@@ -74,26 +74,26 @@ func FuzzRawHTTP(f *testing.F) {
 		if strings.Contains(strings.ToLower(raw), "http/1.0") || strings.Contains(strings.ToLower(raw), "pri * http/2") {
 			t.Skip("the agent speaks HTTP/1.1 to a model, and HTTP/2 is another test's")
 		}
-		wantAnswers := converse(t, direct, raw)
+		wantResponses := converse(t, direct, raw)
 		want := model.forget()
-		gotAnswers := converse(t, through, raw)
+		gotResponses := converse(t, through, raw)
 		got := model.forget()
 		if !slices.Equal(got, want) {
 			t.Errorf("of %q\nthe model saw  %q\nwithout agent  %q", raw, got, want)
 		}
-		if !slices.Equal(gotAnswers, wantAnswers) {
-			t.Errorf("of %q\nthe client got %q\nwithout agent  %q", raw, gotAnswers, wantAnswers)
+		if !slices.Equal(gotResponses, wantResponses) {
+			t.Errorf("of %q\nthe client got %q\nwithout agent  %q", raw, gotResponses, wantResponses)
 		}
 	})
 }
 
-// witness is a model that keeps what it sees, and answers by it.
+// witness is a model that keeps what it sees, and responds with it.
 type witness struct {
 	mu   sync.Mutex
 	seen []string
 }
 
-func (w *witness) ServeHTTP(answer http.ResponseWriter, r *http.Request) {
+func (w *witness) ServeHTTP(response http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		// A request that breaks off gets no response, and nobody knows how much of
@@ -104,11 +104,11 @@ func (w *witness) ServeHTTP(answer http.ResponseWriter, r *http.Request) {
 	w.mu.Lock()
 	w.seen = append(w.seen, seen)
 	w.mu.Unlock()
-	answer.Header().Set("X-Seen", fmt.Sprint(len(seen)))
+	response.Header().Set("X-Seen", fmt.Sprint(len(seen)))
 	if len(body)%2 == 1 {
-		answer.WriteHeader(http.StatusTeapot)
+		response.WriteHeader(http.StatusTeapot)
 	}
-	_, _ = answer.Write(body)
+	_, _ = response.Write(body)
 }
 
 // validOf leaves out the trailers whose name no header may have. net/http reads
@@ -203,30 +203,30 @@ func converse(t *testing.T, address, raw string) []string {
 	writing.Go(func() { _, _ = io.WriteString(connection, raw) })
 	input := bufio.NewReader(impatient{connection})
 	methods := methodsOf(raw)
-	var answers []string
+	var responses []string
 	for {
 		// A response to HEAD has no body, whatever its head says.
 		request := new(http.Request)
 		if len(methods) > 0 {
 			request.Method = methods[0]
 		}
-		answer, err := http.ReadResponse(input, request)
+		response, err := http.ReadResponse(input, request)
 		if err != nil {
 			if errors.Is(err, errSilent) {
-				answers = append(answers, "silence")
+				responses = append(responses, "silence")
 			}
-			return answers
+			return responses
 		}
-		if answer.StatusCode >= 200 && len(methods) > 0 {
+		if response.StatusCode >= 200 && len(methods) > 0 {
 			methods = methods[1:]
 		}
-		body, err := io.ReadAll(answer.Body)
-		if answer.ContentLength < 0 && len(answer.TransferEncoding) == 0 && request.Method != http.MethodHead {
+		body, err := io.ReadAll(response.Body)
+		if response.ContentLength < 0 && len(response.TransferEncoding) == 0 && request.Method != http.MethodHead {
 			// It ends with the connection. Where the server hasn't read all that
 			// came, that is a reset or not, as it happens.
 			err = nil
 		}
-		answers = append(answers, fmt.Sprintf("%d %s %q %v", answer.StatusCode, endToEnd(answer.Header), body, err != nil))
+		responses = append(responses, fmt.Sprintf("%d %s %q %v", response.StatusCode, endToEnd(response.Header), body, err != nil))
 	}
 }
 
@@ -293,5 +293,5 @@ func (reader) ResponseDone()                         {}
 func (reader) ResponseMayBeWhole() bool              { return true }
 func (reader) TunnelOpened()                         {}
 func (reader) TunnelBytes(fromClient, fromModel int) {}
-func (reader) Unanswered(int)                        {}
+func (reader) NoResponse(int)                        {}
 func (reader) End(http.Header)                       {}

@@ -64,7 +64,7 @@ func partOf(r *http.Request) int64 {
 	return 1 + int64(head/headShare)
 }
 
-// refuse answers a request for which there is no room.
+// refuse responds to a request for which there is no room.
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request) {
 	h.onRefused()
 	w.Header().Set("Retry-After", retryAfter)

@@ -34,18 +34,18 @@ func TestWhoeverIsAloneFindsRoom(t *testing.T) {
 	}
 	for range 2 {
 		if status := ask(); status != http.StatusOK || refused != 0 {
-			t.Errorf("alone it is answered with %d, and %d are refused", status, refused)
+			t.Errorf("alone it gets %d, and %d are refused", status, refused)
 		}
 	}
 	if !h.room.enter(1) {
 		t.Fatal("there is no room for an ordinary exchange")
 	}
 	if status := ask(); status != http.StatusServiceUnavailable || refused != 1 {
-		t.Errorf("beside another it is answered with %d, and %d are refused", status, refused)
+		t.Errorf("beside another it gets %d, and %d are refused", status, refused)
 	}
 	h.room.leave(1)
 	if status := ask(); status != http.StatusOK {
-		t.Errorf("alone again it is answered with %d", status)
+		t.Errorf("alone again it gets %d", status)
 	}
 }
 
@@ -79,10 +79,10 @@ func TestALongHeadCountsAsSeveralExchanges(t *testing.T) {
 	agenttest.Eventually(t, "one is under way", func() bool { return h.Active() == 1 })
 	go ask()
 	if got := <-statuses; got != "503" {
-		t.Errorf("the second is answered with %s", got)
+		t.Errorf("the second gets %s", got)
 	}
 	close(goOn)
 	if got := <-statuses; got != "200" {
-		t.Errorf("the first is answered with %s", got)
+		t.Errorf("the first gets %s", got)
 	}
 }

@@ -76,12 +76,12 @@ func TestAnUnreadBodyEndsTheConnection(t *testing.T) {
 			defer client.Close()
 			fmt.Fprintf(client, "POST /v1/models/m:predict HTTP/1.1\r\nHost: m\r\n%s", body)
 			reader := bufio.NewReader(client)
-			answer := readAnswer(t, reader)
-			if answer.StatusCode != http.StatusBadGateway || !answer.Close {
-				t.Errorf("the client got %s, and is told that the connection ends: %v", answer.Status, answer.Close)
+			response := readResponse(t, reader)
+			if response.StatusCode != http.StatusBadGateway || !response.Close {
+				t.Errorf("the client got %s, and is told that the connection ends: %v", response.Status, response.Close)
 			}
 			if rest, err := io.ReadAll(reader); err != nil || len(rest) > 0 {
-				t.Errorf("after the answer came %q, %v", rest, err)
+				t.Errorf("after the response came %q, %v", rest, err)
 			}
 			if text := said.String(); text != "" {
 				t.Errorf("the server says %s", text)
@@ -109,8 +109,8 @@ func TestTheRestOfABodyIsNoRequest(t *testing.T) {
 			defer client.Close()
 			fmt.Fprintf(client, "POST /first HTTP/1.1\r\nHost: m\r\n%s%s", framing.head, begin)
 			reader := bufio.NewReader(client)
-			if answer := readAnswer(t, reader); answer.StatusCode != http.StatusUnauthorized || !answer.Close {
-				t.Errorf("the client got %s, and is told that the connection ends: %v", answer.Status, answer.Close)
+			if response := readResponse(t, reader); response.StatusCode != http.StatusUnauthorized || !response.Close {
+				t.Errorf("the client got %s, and is told that the connection ends: %v", response.Status, response.Close)
 			}
 			fmt.Fprint(client, rest, framing.end)
 			_ = client.(*net.TCPConn).CloseWrite()
@@ -126,17 +126,17 @@ func TestTheRestOfABodyIsNoRequest(t *testing.T) {
 	}
 }
 
-func readAnswer(t *testing.T, reader *bufio.Reader) *http.Response {
+func readResponse(t *testing.T, reader *bufio.Reader) *http.Response {
 	t.Helper()
-	answer, err := http.ReadResponse(reader, nil)
+	response, err := http.ReadResponse(reader, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer answer.Body.Close()
-	if _, err := io.Copy(io.Discard, answer.Body); err != nil {
+	defer response.Body.Close()
+	if _, err := io.Copy(io.Discard, response.Body); err != nil {
 		t.Fatal(err)
 	}
-	return answer
+	return response
 }
 
 // newEarlyModel returns the address of a model that responds as soon as it has a

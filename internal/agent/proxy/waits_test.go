@@ -40,26 +40,26 @@ const (
 // sinkState is how a sink does when an exchange begins, and goes on.
 type sinkState struct {
 	name string
-	// answer and letters are what becomes of an attempt at the sink, and at its
+	// response and letters are what becomes of an attempt at the sink, and at its
 	// dead letter sink.
-	answer, letters answer
+	response, letters response
 	// closes says that the sink has failed before, and is left alone.
 	closes bool
 	// ended says that nothing is delivered, or built, any more.
 	ended bool
-	// hangingSpool says that the disk for what overflows doesn't answer.
+	// hangingSpool says that the disk for what overflows doesn't respond.
 	hangingSpool bool
 }
 
-type answer func(ctx context.Context) delivery.Result
+type response func(ctx context.Context) delivery.Result
 
-func answers(result delivery.Result) answer {
+func responds(result delivery.Result) response {
 	return func(context.Context) delivery.Result { return result }
 }
 
 func hangs(ctx context.Context) delivery.Result {
 	<-ctx.Done()
-	return delivery.NoAnswer
+	return delivery.NoResponse
 }
 
 // slow takes an event after longer than any exchange lasts.
@@ -68,20 +68,20 @@ func slow(ctx context.Context) delivery.Result {
 	case <-time.After(time.Minute):
 		return delivery.Result{Status: http.StatusAccepted}
 	case <-ctx.Done():
-		return delivery.NoAnswer
+		return delivery.NoResponse
 	}
 }
 
 var sinkStates = []sinkState{
-	{name: "accepting", answer: answers(delivery.Result{Status: http.StatusAccepted})},
-	{name: "refusing connections", answer: answers(delivery.NoAnswer)},
-	{name: "refusing events", answer: answers(delivery.Result{Status: http.StatusBadRequest})},
-	{name: "hanging", answer: hangs},
-	{name: "slow", answer: slow},
-	{name: "left alone", answer: answers(delivery.Result{Status: http.StatusServiceUnavailable, RetryAfter: 20 * time.Second}), closes: true},
-	{name: "with a dead letter sink that hangs", answer: answers(delivery.Result{Status: http.StatusBadRequest}), letters: hangs},
-	{name: "with a spool that hangs", answer: hangs, hangingSpool: true},
-	{name: "ended", answer: answers(delivery.Result{Status: http.StatusAccepted}), ended: true},
+	{name: "accepting", response: responds(delivery.Result{Status: http.StatusAccepted})},
+	{name: "refusing connections", response: responds(delivery.NoResponse)},
+	{name: "refusing events", response: responds(delivery.Result{Status: http.StatusBadRequest})},
+	{name: "hanging", response: hangs},
+	{name: "slow", response: slow},
+	{name: "left alone", response: responds(delivery.Result{Status: http.StatusServiceUnavailable, RetryAfter: 20 * time.Second}), closes: true},
+	{name: "with a dead letter sink that hangs", response: responds(delivery.Result{Status: http.StatusBadRequest}), letters: hangs},
+	{name: "with a spool that hangs", response: hangs, hangingSpool: true},
+	{name: "ended", response: responds(delivery.Result{Status: http.StatusAccepted}), ended: true},
 }
 
 // queueFill is what waits when an exchange begins.
@@ -146,10 +146,10 @@ var exchangeKinds = []struct {
 	{"bodies over the cap", func(t *testing.T, c *http.Client) { echo(t, c, "/", bytes.NewReader(make([]byte, 300_000))) }},
 	{"a model's error", func(t *testing.T, c *http.Client) { echo(t, c, "/error", strings.NewReader("{}")) }},
 	{"a model that breaks off", func(t *testing.T, c *http.Client) {
-		answer, err := c.Post("http://model/abort", "application/json", strings.NewReader("{}"))
+		response, err := c.Post("http://model/abort", "application/json", strings.NewReader("{}"))
 		if err == nil {
-			_, err = io.Copy(io.Discard, answer.Body)
-			answer.Body.Close()
+			_, err = io.Copy(io.Discard, response.Body)
+			response.Body.Close()
 		}
 		if err == nil {
 			t.Error("the client doesn't see that the model broke off")
@@ -166,15 +166,15 @@ var exchangeKinds = []struct {
 
 func echo(t *testing.T, c *http.Client, path string, body io.Reader) {
 	var sent bytes.Buffer
-	answer, err := c.Post("http://model"+path, "application/json", io.TeeReader(body, &sent))
+	response, err := c.Post("http://model"+path, "application/json", io.TeeReader(body, &sent))
 	if err != nil {
 		t.Error("post:", err)
 		return
 	}
-	defer answer.Body.Close()
-	got, err := io.ReadAll(answer.Body)
-	if err != nil || !bytes.Equal(got, sent.Bytes()) || (answer.StatusCode == http.StatusOK) != (path == "/") {
-		t.Errorf("the client got %d with %d bytes of %d: %v", answer.StatusCode, len(got), sent.Len(), err)
+	defer response.Body.Close()
+	got, err := io.ReadAll(response.Body)
+	if err != nil || !bytes.Equal(got, sent.Bytes()) || (response.StatusCode == http.StatusOK) != (path == "/") {
+		t.Errorf("the client got %d with %d bytes of %d: %v", response.StatusCode, len(got), sent.Len(), err)
 	}
 }
 
@@ -199,10 +199,10 @@ type stage struct {
 }
 
 // sender is a sink as it responds.
-type sender struct{ answer answer }
+type sender struct{ response response }
 
 func (s sender) Send(ctx context.Context, _ *event.Event, _ uint64) delivery.Result {
-	return s.answer(ctx)
+	return s.response(ctx)
 }
 
 func newStage(t *testing.T, state sinkState, fill queueFill) *stage {
@@ -218,18 +218,18 @@ func newStage(t *testing.T, state sinkState, fill queueFill) *stage {
 	if state.letters != nil {
 		options.DeadLetters = &delivery.DeadLetterOptions{Sender: sender{state.letters}, Destination: func() string { return "http://sink" }, BeginAttempt: noSpans}
 	}
-	answered := make(chan struct{})
+	responded := make(chan struct{})
 	if state.hangingSpool {
 		options.Spool = &delivery.SpoolOptions{
 			Open: func() (delivery.SpoolDirectory, error) {
-				<-answered
+				<-responded
 				return nil, errors.New("the disk is gone")
 			},
 			QueueBytes: sinkBytes / 4, WindowBytes: sinkBytes / 4,
 			Reserve: func(int64) (func(), bool) { return nil, false },
 		}
 	}
-	sink := delivery.NewSink("default", sender{state.answer}, options)
+	sink := delivery.NewSink("default", sender{state.response}, options)
 	budget := capture.NewBudget(budgetBytes)
 	builder := &event.Builder{
 		Identity:        event.Identity{Source: "m-predictor-default", AgentInstance: "i"},
@@ -245,7 +245,7 @@ func newStage(t *testing.T, state sinkState, fill queueFill) *stage {
 
 	fillQueue(t, sink, budget, builder, fill)
 	runDelivery(t, sink, pipeline, state, fill)
-	t.Cleanup(func() { close(answered) })
+	t.Cleanup(func() { close(responded) })
 
 	listener := newMemoryListener()
 	target := serve(t, http.HandlerFunc(model))

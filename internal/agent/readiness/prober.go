@@ -26,7 +26,7 @@ import (
 
 const (
 	maxRedirects     = 10
-	maxAnswerBytes   = 10 << 10
+	maxResponseBytes = 10 << 10
 	userAgent        = "sidenote-agent/probe"
 	lowestSuccess    = http.StatusOK
 	lowestFailure    = http.StatusBadRequest
@@ -121,14 +121,14 @@ func (p *prober) get(ctx context.Context, get *agentconfig.HTTPGet) error {
 			request.Header.Set(name, byDefault)
 		}
 	}
-	answer, err := p.client.Do(request)
+	response, err := p.client.Do(request)
 	if err != nil {
 		return fmt.Errorf("asking: %w", err)
 	}
-	defer answer.Body.Close()
-	_, _ = io.Copy(io.Discard, io.LimitReader(answer.Body, maxAnswerBytes))
-	if answer.StatusCode < lowestSuccess || answer.StatusCode >= lowestFailure {
-		return fmt.Errorf("the model responded with status %d", answer.StatusCode)
+	defer response.Body.Close()
+	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, maxResponseBytes))
+	if response.StatusCode < lowestSuccess || response.StatusCode >= lowestFailure {
+		return fmt.Errorf("the model responded with status %d", response.StatusCode)
 	}
 	return nil
 }
@@ -146,11 +146,11 @@ func (p *prober) askHealth(ctx context.Context, probe *agentconfig.GRPC) error {
 	if probe.Service != nil {
 		request.Service = *probe.Service
 	}
-	answer, err := grpc_health_v1.NewHealthClient(connection).Check(ctx, request)
+	response, err := grpc_health_v1.NewHealthClient(connection).Check(ctx, request)
 	if err != nil {
 		return fmt.Errorf("asking: %w", err)
 	}
-	if answer.GetStatus() != grpc_health_v1.HealthCheckResponse_SERVING {
+	if response.GetStatus() != grpc_health_v1.HealthCheckResponse_SERVING {
 		return errors.New("the model is not serving")
 	}
 	return nil

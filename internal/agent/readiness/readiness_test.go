@@ -288,7 +288,7 @@ func TestAProbeThatPanicsHasFailed(t *testing.T) {
 		checker.run = func(context.Context, *agentconfig.Probe) error {
 			if first {
 				first = false
-				panic("the model's answer")
+				panic("the model's response")
 			}
 			return nil
 		}

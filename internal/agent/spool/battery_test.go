@@ -277,7 +277,7 @@ func (b *battery) crashAfterCrash(seed uint64) error {
 
 const failingActions = 30
 
-// faults are what a filesystem may answer to an operation.
+// faults are what a filesystem may return for an operation.
 var faults = map[string]error{
 	"EIO": syscall.EIO, "ENOSPC": syscall.ENOSPC, "EROFS": syscall.EROFS, "a short write": errShortWrite,
 }
@@ -294,10 +294,10 @@ func TestEveryFailingOperation(t *testing.T) {
 			if err := dry.run(workload(base), failingActions); err != nil {
 				t.Fatal(err)
 			}
-			for fault, answer := range faults {
+			for fault, response := range faults {
 				for at := 1 + int(base%stride); at <= dry.filesystem.operations; at += stride {
 					for _, lasting := range []bool{false, true} {
-						if err := (&battery{options: options}).failing(base, at, answer, lasting); err != nil {
+						if err := (&battery{options: options}).failing(base, at, response, lasting); err != nil {
 							t.Fatalf("%s at operation %d, lasting: %t: %v", fault, at, lasting, err)
 						}
 					}
@@ -307,16 +307,16 @@ func TestEveryFailingOperation(t *testing.T) {
 	}
 }
 
-func (b *battery) failing(seed uint64, at int, answer error, lasting bool) error {
+func (b *battery) failing(seed uint64, at int, response error, lasting bool) error {
 	w := b.world()
 	failed := operation{}
 	w.filesystem.fault = func(op operation) error {
 		hit := op.index == at || lasting && op.index > at
-		if !hit || errors.Is(answer, errShortWrite) && op.kind != opWrite {
+		if !hit || errors.Is(response, errShortWrite) && op.kind != opWrite {
 			return nil
 		}
 		failed = op
-		return answer
+		return response
 	}
 	if err := w.run(workload(seed), failingActions); err != nil {
 		return fmt.Errorf("%s: %w", failed.kind, err)

@@ -88,14 +88,14 @@ func (s *stage) Send(ctx context.Context, e *event.Event, sequence uint64) deliv
 	parsed, err := binding.ToEvent(ctx, cehttp.NewMessage(message.Header, io.NopCloser(message.Body())))
 	if err != nil {
 		s.t.Error(err)
-		return delivery.NoAnswer
+		return delivery.NoResponse
 	}
 	s.mu.Lock()
 	status := s.status(*parsed)
 	s.mu.Unlock()
 	if status == 0 {
 		<-ctx.Done()
-		return delivery.NoAnswer
+		return delivery.NoResponse
 	}
 	if status == http.StatusAccepted {
 		s.take(*parsed)
@@ -119,7 +119,7 @@ func (s *stage) take(e cloudevents.Event) {
 	}
 }
 
-func (s *stage) answers(status func(cloudevents.Event) int) {
+func (s *stage) responds(status func(cloudevents.Event) int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.status = status
@@ -248,7 +248,7 @@ func TestTheLastWordTellsWhatWasSkipped(t *testing.T) {
 func TestTheFinalFiguresAreTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
-		s.answers(func(e cloudevents.Event) int {
+		s.responds(func(e cloudevents.Event) int {
 			if e.Type() == receiver.LedgerType {
 				return http.StatusAccepted
 			}
@@ -256,7 +256,7 @@ func TestTheFinalFiguresAreTold(t *testing.T) {
 		})
 		s.observe(1)
 		pass(1)
-		s.answers(func(e cloudevents.Event) int {
+		s.responds(func(e cloudevents.Event) int {
 			if e.Type() == receiver.LedgerType {
 				return http.StatusAccepted
 			}
@@ -276,10 +276,10 @@ func TestAStatementThatIsLostIsMadeAgain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newStage(t)
-				s.answers(func(cloudevents.Event) int { return status })
+				s.responds(func(cloudevents.Event) int { return status })
 				s.observe(1)
 				pass(15)
-				s.answers(taking)
+				s.responds(taking)
 				pass(15)
 				report := s.report()
 				told := s.told()
@@ -304,7 +304,7 @@ func TestAStatementThatIsLostIsMadeAgain(t *testing.T) {
 func TestNoMoreThanTwoStatementsWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
-		s.answers(func(cloudevents.Event) int { return 0 })
+		s.responds(func(cloudevents.Event) int { return 0 })
 		s.observe(100)
 		for range 9 {
 			s.observe(1)
@@ -326,7 +326,7 @@ func TestNoMoreThanTwoStatementsWait(t *testing.T) {
 func TestTheLastStatementIsTheLastEvent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
-		s.answers(func(cloudevents.Event) int { return http.StatusServiceUnavailable })
+		s.responds(func(cloudevents.Event) int { return http.StatusServiceUnavailable })
 		s.observe(1)
 		for range 20 {
 			s.observe(1)
@@ -334,7 +334,7 @@ func TestTheLastStatementIsTheLastEvent(t *testing.T) {
 		pass(0)
 		s.sink.OldestFirst()
 		s.issuer.Close()
-		s.answers(taking)
+		s.responds(taking)
 		s.issuer.Close()
 		s.issuer.Issue()
 		pass(2)

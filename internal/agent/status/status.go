@@ -3,7 +3,7 @@ Copyright 2026 The Sidenote Authors
 SPDX-License-Identifier: Apache-2.0
 */
 
-// Package status has what an agent says of itself: /status answers with a
+// Package status has what an agent says of itself: /status responds with a
 // Status, and the metrics observe one.
 package status
 

@@ -240,7 +240,7 @@ func TestAnAttemptIsBelowItsEventAndSaysHowItEnded(t *testing.T) {
 		"delivered":        {delivery.Result{Status: 202}, "202", "", ""},
 		"refused":          {delivery.Result{Status: 400}, "400", "400", ""},
 		"failed again":     {delivery.Result{Status: 503}, "503", "503", "2"},
-		"no response":      {delivery.NoAnswer, "", "unanswered", ""},
+		"no response":      {delivery.NoResponse, "", "unanswered", ""},
 		"no wire form":     {delivery.Result{Unsendable: true}, "", "invalid", ""},
 		"no address":       {delivery.Result{NoAddress: true}, "", "nosink", ""},
 		"a forbidden sink": {delivery.Result{Refused: delivery.AddressLoopback}, "", "address", ""},

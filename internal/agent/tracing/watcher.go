@@ -33,14 +33,14 @@ type watcher struct {
 	proxy.Watcher
 	exchange *Exchange
 	status   int
-	// answered says that the status is the model's, done that its whole response
+	// responded says that the status is the model's, done that its whole response
 	// was there.
-	answered, done bool
+	responded, done bool
 }
 
 func (r *watcher) ResponseHead(status int, header http.Header, contentLength int64) {
 	r.Watcher.ResponseHead(status, header, contentLength)
-	r.status, r.answered = status, true
+	r.status, r.responded = status, true
 }
 
 func (r *watcher) ResponseDone() {
@@ -50,11 +50,11 @@ func (r *watcher) ResponseDone() {
 
 func (r *watcher) TunnelOpened() {
 	r.Watcher.TunnelOpened()
-	r.status, r.answered, r.done = http.StatusSwitchingProtocols, true, true
+	r.status, r.responded, r.done = http.StatusSwitchingProtocols, true, true
 }
 
-func (r *watcher) Unanswered(status int) {
-	r.Watcher.Unanswered(status)
+func (r *watcher) NoResponse(status int) {
+	r.Watcher.NoResponse(status)
 	r.status, r.done = status, true
 }
 
@@ -62,7 +62,7 @@ func (r *watcher) End(trailer http.Header) {
 	r.Watcher.End(trailer)
 	failure := ""
 	switch {
-	case r.done && !r.answered:
+	case r.done && !r.responded:
 		failure = string(proxy.ErrorUnreachable)
 	case !r.done && r.exchange.request.Err() != nil:
 		failure = string(proxy.ErrorCanceled)
@@ -70,7 +70,7 @@ func (r *watcher) End(trailer http.Header) {
 		failure = string(proxy.ErrorBroken)
 	}
 	clientStatus := r.status
-	if !r.answered {
+	if !r.responded {
 		clientStatus = 0
 	}
 	end(r.exchange.client, clientStatus, http.StatusBadRequest, failure)
@@ -108,5 +108,5 @@ func (nobody) ResponseMayBeWhole() bool             { return false }
 func (nobody) ResponseDone()                        {}
 func (nobody) TunnelOpened()                        {}
 func (nobody) TunnelBytes(int, int)                 {}
-func (nobody) Unanswered(int)                       {}
+func (nobody) NoResponse(int)                       {}
 func (nobody) End(http.Header)                      {}

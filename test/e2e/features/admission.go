@@ -30,7 +30,7 @@ import (
 type fields = map[string]any
 
 // refusals are objects that a user may well write, each with what the API
-// server's answer has to say: where the mistake is and what to write instead.
+// server's response has to say: where the mistake is and what to write instead.
 var refusals = map[string]struct {
 	// metadata and predictor replace what the seed's example has.
 	metadata, predictor, spec fields
@@ -223,7 +223,7 @@ func Admission() *feature.Feature {
 				}
 				for _, text := range refusal.says {
 					if !strings.Contains(err.Error(), text) {
-						t.Errorf("the answer lacks %q: %v", text, err)
+						t.Errorf("the response lacks %q: %v", text, err)
 					}
 				}
 			})

@@ -79,7 +79,7 @@ func awaitTraffic(ctx context.Context, t feature.T, name, want string) {
 	})
 }
 
-// Transformer is that a transformer answers for the whole InferenceService, calls
+// Transformer is that a transformer responds for the whole InferenceService, calls
 // the predictor and sends events of its own, and that it goes without a trace.
 func Transformer() *feature.Feature {
 	const service, all = "transformed", "every-event"
@@ -101,7 +101,7 @@ func Transformer() *feature.Feature {
 		}
 		defer response.Body.Close()
 		if got := response.Header.Get("X-Transformed"); response.StatusCode != http.StatusOK || got != service {
-			t.Errorf("the answer is %s, transformed by %q", response.Status, got)
+			t.Errorf("the response is %s, transformed by %q", response.Status, got)
 		}
 		for component, attribute := range map[string][2]string{"transformer": {"stage", "pre"}, "predictor": {"team", "ai-platform"}} {
 			eventually(ctx, t, "events of the "+component, func(ctx context.Context) error {
@@ -128,7 +128,7 @@ func Transformer() *feature.Feature {
 			return predict(ctx, ingress.NewHTTPClient(), url, newRequestID())
 		})
 	})
-	f.Assert("without the transformer the predictor answers", func(ctx context.Context, t feature.T) {
+	f.Assert("without the transformer the predictor responds", func(ctx context.Context, t feature.T) {
 		if err := inferenceservice.Update(ctx, service, func(is *v1beta1.InferenceService) { is.Spec.Transformer = nil }); err != nil {
 			t.Fatal(err)
 		}
@@ -140,7 +140,7 @@ func Transformer() *feature.Feature {
 			}
 			return nil
 		})
-		answers(service)(ctx, t)
+		responds(service)(ctx, t)
 		awaitRevisions(ctx, t, service, 1)
 	})
 	return f

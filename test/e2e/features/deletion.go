@@ -45,7 +45,7 @@ func Deletion() *feature.Feature {
 		eventually(ctx, t, "everything of it to be gone", func(ctx context.Context) error { return gone(ctx, service) })
 		status, _, err := post(ctx, ingress.NewHTTPClient(), model, "/v1/models/m:predict", instances, nil)
 		if err == nil && status == http.StatusOK {
-			t.Errorf("the model still answers at %s", model)
+			t.Errorf("the model still responds at %s", model)
 		}
 		predictOnce(ctx, t, other)
 	})

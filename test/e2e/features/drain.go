@@ -46,7 +46,7 @@ func DrainWithoutASink() *feature.Feature {
 	f.Setup("there is an InferenceService that sends to it", func(ctx context.Context, t feature.T) {
 		inferenceservice.Install(service, draining, inferenceservice.WithLogger(map[string]any{"url": urlOf(ctx, at)}))(ctx, t)
 	})
-	f.Requirement("the InferenceService answers", answers(service))
+	f.Requirement("the InferenceService responds", responds(service))
 	f.Assert("the ledger closes, with what is left dropped for shutdown", func(ctx context.Context, t feature.T) {
 		predictAtOnce(ctx, t, service, predictionsBeforeTheEnd)
 		// Only now: a pod from before may have been scaled away meanwhile.
@@ -75,7 +75,7 @@ func DrainWithALateSink() *feature.Feature {
 		url := "http://" + network.GetServiceHostname(door, environment.FromContext(ctx).Namespace())
 		inferenceservice.Install(service, draining, inferenceservice.WithLogger(map[string]any{"url": url}))(ctx, t)
 	})
-	f.Requirement("the InferenceService answers", answers(service))
+	f.Requirement("the InferenceService responds", responds(service))
 	f.Assert("every event arrives, and the ledger closes", func(ctx context.Context, t feature.T) {
 		predictAtOnce(ctx, t, service, predictionsBeforeTheEnd)
 		// Only now: a pod from before may have been scaled away meanwhile.

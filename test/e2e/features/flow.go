@@ -43,17 +43,17 @@ func addService(f *feature.Feature, name string, options ...inferenceservice.Opt
 		broker.IsReady(defaultBroker)(ctx, t)
 		inferenceservice.Install(name, options...)(ctx, t)
 	})
-	f.Requirement("the InferenceService "+name+" answers", answers(name))
+	f.Requirement("the InferenceService "+name+" responds", responds(name))
 }
 
-// answers waits until an InferenceService is ready and the ingress has heard
-// of it: one that doesn't probe its own routes, as Traefik, answers 404 for a
+// responds waits until an InferenceService is ready and the ingress has heard
+// of it: one that doesn't probe its own routes, as Traefik, responds with 404 for a
 // moment after Ready.
-func answers(name string) feature.StepFn {
+func responds(name string) feature.StepFn {
 	return func(ctx context.Context, t feature.T) {
 		inferenceservice.IsReady(name)(ctx, t)
 		client := ingress.NewHTTPClient()
-		eventually(ctx, t, "an answer of "+name, func(ctx context.Context) error {
+		eventually(ctx, t, "a response of "+name, func(ctx context.Context) error {
 			model, err := modelURL(ctx, name)
 			if err != nil {
 				return err

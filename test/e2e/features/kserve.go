@@ -79,7 +79,7 @@ func KServeComponents() *feature.Feature {
 		{custom, instances, map[string]string{kserve.Predictor: instances}},
 		{transformed, texts, map[string]string{kserve.Transformer: texts, kserve.Predictor: instances}},
 	} {
-		f.Requirement(c.service+" answers", kserveAnswers(c.service, c.body))
+		f.Requirement(c.service+" responds", kserveAnswers(c.service, c.body))
 		f.Assert("each component of "+c.service+" gives a request and a response event", func(ctx context.Context, t feature.T) {
 			for component := range c.sent {
 				askUntilSeen(ctx, t, c.service, c.body, team, subscriber.WithSource(kserve.ServiceName(c.service, component)))
@@ -106,7 +106,7 @@ func KServeNow() *feature.Feature {
 	addBroker(f)
 	addSubscriber(f, team, exact("team", team))
 	f.Setup("there is an InferenceService", inOrder(include, kserve.Install(service, owned(team), kserve.WithModelFormat())))
-	f.Requirement("it answers", kserveAnswers(service, instances))
+	f.Requirement("it responds", kserveAnswers(service, instances))
 	f.Assert("it gets the agent in one Revision, and is what it was when the binding is gone", func(ctx context.Context, t feature.T) {
 		before := templateOf(ctx, t, child)
 		haveRevisions(ctx, t, child, 1)
@@ -145,7 +145,7 @@ func KServeCanary() *feature.Feature {
 	f.Setup("there is an InferenceService", inOrder(include, kserve.Install(service, kserve.WithModelFormat(), kserve.WithAnnotations(map[string]string{
 		"team": team, "owner": "ml-ops", "serving.kserve.io/enable-tag-routing": "true",
 	}))))
-	f.Requirement("it answers", kserveAnswers(service, instances))
+	f.Requirement("it responds", kserveAnswers(service, instances))
 	f.Assert("the binding waits for the canary, and all traffic gives events once it is the canary's", func(ctx context.Context, t feature.T) {
 		bindKServe(v1alpha1.RolloutOnNextChange)(ctx, t)
 		awaitSubject(ctx, t, payloads, child, v1alpha1.SubjectWaiting, "")
@@ -165,7 +165,7 @@ func KServeCanary() *feature.Feature {
 		latest, previous := tagURL(ctx, t, child, "latest"), tagURL(ctx, t, child, "prev")
 		askAtUntilSeen(ctx, t, latest, instances, team)
 		unseen := newRequestID()
-		eventually(ctx, t, "an answer of the previous Revision", func(ctx context.Context) error {
+		eventually(ctx, t, "a response of the previous Revision", func(ctx context.Context) error {
 			return ask(ctx, previous, instances, unseen)
 		})
 		seen := newRequestID()
@@ -202,8 +202,8 @@ func KServeUpdate() *feature.Feature {
 	f.Setup("there are a binding and two InferenceServices", inOrder(include, bindKServe(v1alpha1.RolloutOnNextChange),
 		kserve.Install(service, owned(before), kserve.WithModelFormat()),
 		kserve.Install(other, owned(before), kserve.WithContainer())))
-	f.Requirement("it answers", kserveAnswers(service, instances))
-	f.Requirement("the other answers", kserveAnswers(other, instances))
+	f.Requirement("it responds", kserveAnswers(service, instances))
+	f.Requirement("the other responds", kserveAnswers(other, instances))
 	f.Assert("a changed annotation gives one Revision, whose events carry it, and a deletion leaves nothing", func(ctx context.Context, t feature.T) {
 		askUntilSeen(ctx, t, service, instances, before, subscriber.WithSource(child))
 		if err := kserve.Annotate(ctx, service, "team", after); err != nil {
@@ -266,7 +266,7 @@ func KServeNotIncluded() *feature.Feature {
 	addBroker(f)
 	f.Setup("there are a binding and an InferenceService", inOrder(bindKServe(v1alpha1.RolloutNow),
 		kserve.Install(service, owned("x"), kserve.WithModelFormat())))
-	f.Requirement("it answers", kserveAnswers(service, instances))
+	f.Requirement("it responds", kserveAnswers(service, instances))
 	f.Assert("its template has no agent, and the binding says why", func(ctx context.Context, t feature.T) {
 		awaitSubject(ctx, t, payloads, child, v1alpha1.SubjectNotBound, "NamespaceNotIncluded")
 		awaitAgent(ctx, t, child, false)
@@ -280,7 +280,7 @@ func KServeNotIncluded() *feature.Feature {
 func kserveAnswers(name, body string) feature.StepFn {
 	return func(ctx context.Context, t feature.T) {
 		kserve.IsReady(name)(ctx, t)
-		eventually(ctx, t, "an answer of "+name, func(ctx context.Context) error {
+		eventually(ctx, t, "a response of "+name, func(ctx context.Context) error {
 			url, err := kserve.URL(ctx, name)
 			if err != nil {
 				return err
@@ -290,15 +290,15 @@ func kserveAnswers(name, body string) feature.StepFn {
 	}
 }
 
-// ask sends a request and gives an error for any other answer than the
+// ask sends a request and gives an error for any other response than the
 // documented one.
 func ask(ctx context.Context, url *apis.URL, body, requestID string) error {
-	status, answer, err := post(ctx, ingress.NewHTTPClient(), url, "/v1/models/m:predict", body, map[string]string{requestIDHeader: requestID})
+	status, response, err := post(ctx, ingress.NewHTTPClient(), url, "/v1/models/m:predict", body, map[string]string{requestIDHeader: requestID})
 	if err != nil {
 		return err
 	}
-	if status != http.StatusOK || strings.TrimSpace(answer) != predictions {
-		return fmt.Errorf("%s answered %d %q", url, status, answer)
+	if status != http.StatusOK || strings.TrimSpace(response) != predictions {
+		return fmt.Errorf("%s responded with %d %q", url, status, response)
 	}
 	return nil
 }

@@ -39,8 +39,8 @@ func SteadyKServe() *feature.Feature {
 	f.Setup("there are a binding and two InferenceServices", inOrder(include, bindKServe(v1alpha1.RolloutNow),
 		kserve.Install(steady, owned("x"), kserve.WithTransformer(), kserve.WithModelFormat()),
 		kserve.Install(probe, owned("x"), kserve.WithContainer())))
-	f.Requirement("it answers", kserveAnswers(steady, texts))
-	f.Requirement("the other answers", kserveAnswers(probe, instances))
+	f.Requirement("it responds", kserveAnswers(steady, texts))
+	f.Requirement("the other responds", kserveAnswers(probe, instances))
 	f.Assert("they have agents", func(ctx context.Context, t feature.T) {
 		for _, child := range append(steadyChildren(), kserve.ServiceName(probe, kserve.Predictor)) {
 			awaitAgent(ctx, t, child, true)

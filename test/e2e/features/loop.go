@@ -31,32 +31,32 @@ func LoopGuard() *feature.Feature {
 	addTrigger(f, shadow, inferenceservice.AsReference(shadow), "/v1/models/m:predict", exact("type", requestType))
 	f.Assert("it predicts once for each request event, and sends only loop events of that", func(ctx context.Context, t feature.T) {
 		predictUntilSeen(ctx, t, front, all)
-		eventually(ctx, t, "an answer of the model behind the Trigger", func(ctx context.Context) error {
+		eventually(ctx, t, "a response of the model behind the Trigger", func(ctx context.Context) error {
 			predictOnce(ctx, t, front)
-			if len(answersAt(ctx, all)) == 0 {
+			if len(responsesAt(ctx, all)) == 0 {
 				return fmt.Errorf("there is none")
 			}
 			return nil
 		})
-		// From here on the Trigger loses nothing: each request gives one answer.
+		// From here on the Trigger loses nothing: each request gives one response.
 		const more = 5
-		answersBefore := len(answersAt(ctx, all))
+		responsesBefore := len(responsesAt(ctx, all))
 		// The predictions that waited for the model to be ready came from no event.
 		directBefore, _ := directAndLooped(sentBy(ctx, all, shadow))
 		for range more {
 			eventsOf(ctx, t, front, all, requestType, responseType)
 		}
-		eventually(ctx, t, "an answer to each request", func(ctx context.Context) error {
-			if answers := len(answersAt(ctx, all)); answers < answersBefore+2*more {
-				return fmt.Errorf("there are %d, want %d or more", answers, answersBefore+2*more)
+		eventually(ctx, t, "a response to each request", func(ctx context.Context) error {
+			if responses := len(responsesAt(ctx, all)); responses < responsesBefore+2*more {
+				return fmt.Errorf("there are %d, want %d or more", responses, responsesBefore+2*more)
 			}
 			return nil
 		})
 		eventsOf(ctx, t, front, all, requestType, responseType)
 		direct, looped := directAndLooped(sentBy(ctx, all, shadow))
 		requests := len(subscriber.Events(ctx, all, subscriber.WithType(requestType)))
-		if answers := len(answersAt(ctx, all)); answers > requests {
-			t.Errorf("the model behind the Trigger answered %d times to %d requests", answers, requests)
+		if responses := len(responsesAt(ctx, all)); responses > requests {
+			t.Errorf("the model behind the Trigger responded %d times to %d requests", responses, requests)
 		}
 		if len(direct) != len(directBefore) {
 			t.Errorf("the model behind the Trigger sent %v", direct[len(directBefore):])
@@ -79,8 +79,8 @@ func LoopGuard() *feature.Feature {
 	return f
 }
 
-// answersAt returns the events by which the test model answers an event.
-func answersAt(ctx context.Context, at string) []cloudevents.Event {
+// responsesAt returns the events by which the test model responds to an event.
+func responsesAt(ctx context.Context, at string) []cloudevents.Event {
 	return subscriber.Events(ctx, at, subscriber.WithType("dev.sidenote.test.prediction"))
 }
 

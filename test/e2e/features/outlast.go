@@ -216,16 +216,16 @@ func (c calls) stream(ctx context.Context, t feature.T, requestID string) *call 
 	return &call{stream}
 }
 
-// exchange sends a message and awaits its answer.
+// exchange sends a message and awaits its response.
 func (c *call) exchange(t feature.T) {
 	if err := c.Send(documentedCall()); err != nil {
 		t.Fatal("sending through the stream:", err)
 	}
-	answer, err := c.Recv()
+	response, err := c.Recv()
 	if err != nil {
 		t.Fatal("the stream was cut:", err)
 	}
-	checkAnswer(t, answer.GetInferResponse())
+	checkResponse(t, response.GetInferResponse())
 }
 
 func (c *call) end(t feature.T) {

@@ -32,9 +32,9 @@ func Paths() *feature.Feature {
 		var unseen []string
 		for path, body := range map[string]string{"/v1/models/internal:predict": instances, "/v2/models/m/infer": tensor} {
 			requestID := newRequestID()
-			status, answer, err := post(ctx, client, model, path, body, map[string]string{requestIDHeader: requestID})
+			status, response, err := post(ctx, client, model, path, body, map[string]string{requestIDHeader: requestID})
 			if err != nil || status != http.StatusOK {
-				t.Fatalf("%s answered %d %q, %v", path, status, answer, err)
+				t.Fatalf("%s responded with %d %q, %v", path, status, response, err)
 			}
 			unseen = append(unseen, requestID)
 		}

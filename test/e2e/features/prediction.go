@@ -23,7 +23,7 @@ import (
 )
 
 // instances is the request that the test model documents, and predictions is
-// its answer.
+// its response.
 const (
 	instances   = `{"instances": [[1, 1], [-1, -1]]}`
 	predictions = `{"predictions":[0.8,0.2]}`
@@ -48,7 +48,7 @@ func modelURL(ctx context.Context, name string) (*apis.URL, error) {
 }
 
 // predict sends the documented request to a model, through the ingress, and
-// gives an error for any other answer than the documented one.
+// gives an error for any other response than the documented one.
 func predict(ctx context.Context, client *http.Client, model *apis.URL, requestID string) error {
 	return predictWith(ctx, client, model, map[string]string{requestIDHeader: requestID})
 }
@@ -59,23 +59,23 @@ func predictWith(ctx context.Context, client *http.Client, model *apis.URL, head
 		return err
 	}
 	if status != http.StatusOK || strings.TrimSpace(body) != predictions {
-		return fmt.Errorf("the model answered %d %q", status, body)
+		return fmt.Errorf("the model responded with %d %q", status, body)
 	}
 	return nil
 }
 
-// post sends JSON to a path of a model and reads the whole answer.
+// post sends JSON to a path of a model and reads the whole response.
 func post(ctx context.Context, client *http.Client, model *apis.URL, path, body string, headers map[string]string) (int, string, error) {
 	response, err := open(ctx, client, model, path, body, headers)
 	if err != nil {
 		return 0, "", err
 	}
 	defer response.Body.Close()
-	answer, err := io.ReadAll(response.Body)
-	return response.StatusCode, string(answer), err
+	reply, err := io.ReadAll(response.Body)
+	return response.StatusCode, string(reply), err
 }
 
-// open sends JSON to a path of a model. The caller closes the answer's body.
+// open sends JSON to a path of a model. The caller closes the response's body.
 func open(ctx context.Context, client *http.Client, model *apis.URL, path, body string, headers map[string]string) (*http.Response, error) {
 	target := *model
 	target.Path = path
@@ -91,7 +91,7 @@ func open(ctx context.Context, client *http.Client, model *apis.URL, path, body 
 }
 
 // predictOnce sends one prediction to an InferenceService and fails the step
-// where the model doesn't answer it as documented. It gives the exchange's
+// where the model doesn't respond to it as documented. It gives the exchange's
 // name.
 func predictOnce(ctx context.Context, t feature.T, name string) string {
 	model, err := modelURL(ctx, name)

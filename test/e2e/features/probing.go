@@ -32,7 +32,7 @@ func MultiContainerProbing() *feature.Feature {
 	f := feature.NewFeatureNamed("multi-container-probing")
 	sink := inferenceservice.WithLogger(map[string]any{"url": "http://elsewhere.example"})
 	f.Setup("there is an InferenceService from before", inferenceservice.Install(existing, sink))
-	f.Requirement("it answers", answers(existing))
+	f.Requirement("it responds", responds(existing))
 	f.Assert("the kubelet runs the probes, and a switch makes no Revision", func(ctx context.Context, t feature.T) {
 		restore := setConfigIn(ctx, t, servingNamespace, servingFeatures, "multi-container-probing", "enabled")
 		probe := func(path string, port any) fields {
@@ -53,7 +53,7 @@ func MultiContainerProbing() *feature.Feature {
 			inferenceservice.WithEnv("MODEL_LOAD_DELAY", "1h"),
 			inferenceservice.WithContainer("startupProbe", hopeless))(ctx, t)
 
-		answers(starts)(ctx, t)
+		responds(starts)(ctx, t)
 		container, err := containerOf(onlyPod(ctx, t, starts), model)
 		if err != nil {
 			t.Fatal(err)
@@ -95,7 +95,7 @@ func MultiContainerProbing() *feature.Feature {
 			return nil
 		})
 		for _, service := range []string{existing, starts} {
-			answers(service)(ctx, t)
+			responds(service)(ctx, t)
 			awaitRevisions(ctx, t, service, 1)
 		}
 
@@ -117,7 +117,7 @@ func MultiContainerProbing() *feature.Feature {
 		predictOnce(ctx, t, starts)
 		awaitRevisions(ctx, t, starts, 1)
 		change(func(container *corev1.Container) { container.LivenessProbe, container.StartupProbe = nil, nil })
-		answers(starts)(ctx, t)
+		responds(starts)(ctx, t)
 		awaitRevisions(ctx, t, starts, 2)
 	})
 	return f

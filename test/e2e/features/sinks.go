@@ -49,7 +49,7 @@ func addDirectService(f *feature.Feature, service, at string, logger map[string]
 		maps.Copy(fields, logger)
 		inferenceservice.Install(service, append(options, inferenceservice.WithLogger(fields))...)(ctx, t)
 	})
-	f.Requirement("the InferenceService "+service+" answers", answers(service))
+	f.Requirement("the InferenceService "+service+" responds", responds(service))
 }
 
 func urlOf(ctx context.Context, subscriber string) string {
@@ -73,7 +73,7 @@ func DeadLetter() *feature.Feature {
 			},
 		}))(ctx, t)
 	})
-	f.Requirement("the InferenceService answers", answers(service))
+	f.Requirement("the InferenceService responds", responds(service))
 	f.Assert("every event arrives as a dead letter", func(ctx context.Context, t feature.T) {
 		predictUntilSeen(ctx, t, service, at)
 		events := eventsOf(ctx, t, service, at, requestType, responseType)
@@ -103,7 +103,7 @@ func SinkKnativeService() *feature.Feature {
 		"sink": map[string]any{"ref": map[string]string{"apiVersion": "serving.knative.dev/v1", "kind": "Service", "name": sink}},
 	})))
 	f.Requirement("the Knative Service is ready", relay.IsReady(sink))
-	f.Requirement("the InferenceService answers", answers(service))
+	f.Requirement("the InferenceService responds", responds(service))
 	f.Assert("the events arrive through it", func(ctx context.Context, t feature.T) {
 		predictUntilSeen(ctx, t, service, at)
 		if err := oneExchange(eventsOf(ctx, t, service, at, requestType, responseType)); err != nil {
@@ -120,7 +120,7 @@ func MissingBroker() *feature.Feature {
 	f := feature.NewFeatureNamed("a Broker that comes later")
 	f.Setup("there is a subscriber", subscriber.Install(at))
 	f.Setup("there is an InferenceService", inferenceservice.Install(service))
-	f.Requirement("the InferenceService answers", answers(service))
+	f.Requirement("the InferenceService responds", responds(service))
 	f.Assert("the model serves without it, and its events flow once it is there", func(ctx context.Context, t feature.T) {
 		for range 3 {
 			predictOnce(ctx, t, service)

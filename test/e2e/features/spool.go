@@ -41,7 +41,7 @@ func Spool() *feature.Feature {
 				"spool": map[string]any{"sizeLimit": "64Mi"},
 			}))(ctx, t)
 	})
-	f.Requirement("the InferenceService answers", answers(service))
+	f.Requirement("the InferenceService responds", responds(service))
 	f.Assert("what was spooled before the crash arrives after it", func(ctx context.Context, t feature.T) {
 		for range predictionsBeforeTheEnd {
 			predictOnce(ctx, t, service)
@@ -97,12 +97,12 @@ type agentStatus struct {
 
 // statusOf asks a pod's agent, through the API server.
 func statusOf(ctx context.Context, pod corev1.Pod) (status agentStatus, err error) {
-	answer, err := kubeclient.Get(ctx).CoreV1().Pods(pod.Namespace).
+	response, err := kubeclient.Get(ctx).CoreV1().Pods(pod.Namespace).
 		ProxyGet("http", pod.Name, strconv.Itoa(int(v1beta1.AgentAdminPort)), "/status", nil).DoRaw(ctx)
 	if err != nil {
 		return status, err
 	}
-	return status, json.Unmarshal(answer, &status)
+	return status, json.Unmarshal(response, &status)
 }
 
 // crashAgent ends a pod's agent without a warning. Its image has no shell, and

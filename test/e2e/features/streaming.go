@@ -103,12 +103,12 @@ func GRPC() *feature.Feature {
 		requestID := newRequestID()
 		call := documentedCall()
 		var trailer metadata.MD
-		answer, err := calls.client.ModelInfer(
+		reply, err := calls.client.ModelInfer(
 			metadata.AppendToOutgoingContext(ctx, requestIDHeader, requestID, "X-Model-Trailer", "x-cost=3"), call, grpc.Trailer(&trailer))
 		if err != nil {
 			t.Fatal(err)
 		}
-		checkAnswer(t, answer)
+		checkResponse(t, reply)
 		if !slices.Equal(trailer.Get("x-cost"), []string{"3"}) {
 			t.Errorf("the trailers are %v", trailer)
 		}
@@ -116,12 +116,12 @@ func GRPC() *feature.Feature {
 		awaitTypes(ctx, t, all, requestID, []string{requestType, responseType})
 		request := subscriber.Events(ctx, all, ofExchange(requestID), subscriber.WithType(requestType))[0]
 		response := subscriber.Events(ctx, all, ofExchange(requestID), subscriber.WithType(responseType))[0]
-		gotCall, gotAnswer := new(openinference.ModelInferRequest), new(openinference.ModelInferResponse)
+		gotCall, gotResponse := new(openinference.ModelInferRequest), new(openinference.ModelInferResponse)
 		if err := errors.Join(
 			proto.Unmarshal(request.Data(), gotCall),
-			proto.Unmarshal(response.Data(), gotAnswer),
+			proto.Unmarshal(response.Data(), gotResponse),
 			expect("the request event carries the call", proto.Equal(gotCall, call), true),
-			expect("the response event carries the answer", proto.Equal(gotAnswer, answer), true),
+			expect("the response event carries the response", proto.Equal(gotResponse, reply), true),
 			expect("datacontenttype", response.DataContentType(), "application/protobuf"),
 			expect("subject", response.Subject(), method),
 			expect("grpcstatus", subscriber.Attribute(response, "grpcstatus"), "0"),
@@ -146,7 +146,7 @@ func GRPC() *feature.Feature {
 		ctx, cancel := context.WithTimeout(ctx, time.Minute)
 		defer cancel()
 		stream := calls.stream(ctx, t, requestID)
-		// Each answer is awaited before the next request is sent, so nothing
+		// Each response is awaited before the next request is sent, so nothing
 		// between client and model may wait for a stream's end.
 		for range 3 {
 			stream.exchange(t)
@@ -167,8 +167,8 @@ func documentedCall() *openinference.ModelInferRequest {
 	}
 }
 
-func checkAnswer(t feature.T, answer *openinference.ModelInferResponse) {
-	if len(answer.GetOutputs()) != 1 || !slices.Equal(answer.GetOutputs()[0].GetContents().GetFp64Contents(), []float64{0.8, 0.2}) {
-		t.Errorf("the model answered %v", answer)
+func checkResponse(t feature.T, response *openinference.ModelInferResponse) {
+	if len(response.GetOutputs()) != 1 || !slices.Equal(response.GetOutputs()[0].GetContents().GetFp64Contents(), []float64{0.8, 0.2}) {
+		t.Errorf("the model responded with %v", response)
 	}
 }

@@ -74,7 +74,7 @@ func LimitRange() *feature.Feature {
 		}); err != nil {
 			t.Fatal(err)
 		}
-		answers(exceeds)(ctx, t)
+		responds(exceeds)(ctx, t)
 		predictUntilSeen(ctx, t, exceeds, all)
 	})
 	return f
@@ -116,7 +116,7 @@ func RootPod() *feature.Feature {
 		inferenceservice.Install(service,
 			inferenceservice.WithPredictor("securityContext", map[string]any{"runAsUser": 0}),
 			inferenceservice.WithLogger(map[string]any{"url": urlOf(ctx, all)}))(ctx, t)
-		answers(service)(ctx, t)
+		responds(service)(ctx, t)
 		predictUntilSeen(ctx, t, service, all)
 		restore()
 		predictOnce(ctx, t, service)
@@ -144,7 +144,7 @@ func NoWebhookSaw() *feature.Feature {
 				"url": urlOf(ctx, all), "mode": mode, "maxPayloadBytes": 0, "metadataAnnotations": []string{"team", "owner"},
 			}))(ctx, t)
 	})
-	f.Requirement("the InferenceService answers", answers(service))
+	f.Requirement("the InferenceService responds", responds(service))
 	f.Assert("the model serves and logs, and a condition names the fields", func(ctx context.Context, t feature.T) {
 		eventually(ctx, t, "LoggerValid to name the fields", func(ctx context.Context) error {
 			return conditionSays(ctx, service, v1beta1.LoggerValid, "",

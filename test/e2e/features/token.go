@@ -22,7 +22,7 @@ func NoTokenForTheAPI() *feature.Feature {
 	f := feature.NewFeatureNamed("no token for the Kubernetes API")
 	f.Setup("there is an InferenceService", inferenceservice.Install(service,
 		inferenceservice.WithPredictor("minReplicas", 1), inferenceservice.WithLogger(map[string]any{"url": "http://nowhere.example"})))
-	f.Requirement("the InferenceService answers", answers(service))
+	f.Requirement("the InferenceService responds", responds(service))
 	f.Assert("the agent has an empty volume in its place", func(ctx context.Context, t feature.T) {
 		pod := onlyPod(ctx, t, service)
 		empty, tokens := make(map[string]bool), make(map[string]bool)

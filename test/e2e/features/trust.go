@@ -80,7 +80,7 @@ func addFront(f *feature.Feature, front, at, service string, logger func(context
 		tlsfront.Install(front, at, authority)(ctx, t)
 		inferenceservice.Install(service, append(options, inferenceservice.WithLogger(logger(ctx, authority)))...)(ctx, t)
 	})
-	f.Requirement("the InferenceService answers", answers(service))
+	f.Requirement("the InferenceService responds", responds(service))
 }
 
 // trustBundle reads and writes the ConfigMaps of Eventing's namespace, where a

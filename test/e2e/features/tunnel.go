@@ -86,11 +86,11 @@ func converse(ctx context.Context, model *apis.URL, requestID string, messages [
 		return err
 	}
 	for _, message := range messages {
-		var answer string
-		if err := errors.Join(websocket.Message.Send(connection, message), websocket.Message.Receive(connection, &answer)); err != nil {
+		var response string
+		if err := errors.Join(websocket.Message.Send(connection, message), websocket.Message.Receive(connection, &response)); err != nil {
 			return err
 		}
-		if err := expect("what came back", answer, message); err != nil {
+		if err := expect("what came back", response, message); err != nil {
 			return err
 		}
 	}

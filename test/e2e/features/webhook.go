@@ -73,7 +73,7 @@ func WithoutTheWebhook() *feature.Feature {
 		defer func(ctx context.Context) {
 			scale(ctx, 2)
 			// A replica is ready some time before the Service's address leads to it.
-			eventually(ctx, t, "the webhook to answer", func(ctx context.Context) error {
+			eventually(ctx, t, "the webhook to respond", func(ctx context.Context) error {
 				_, err := inferenceServices(ctx).Create(ctx, example("dry-run", nil, nil, nil), metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 				return err
 			})

@@ -17,19 +17,19 @@ import (
 func post(t *testing.T, address, contentType, body string) (int, string) {
 	t.Helper()
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	answered, err := client.Post("http://"+address, contentType, strings.NewReader(body))
+	response, err := client.Post("http://"+address, contentType, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer answered.Body.Close()
-	content, err := io.ReadAll(answered.Body)
+	defer response.Body.Close()
+	content, err := io.ReadAll(response.Body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return answered.StatusCode, string(content)
+	return response.StatusCode, string(content)
 }
 
-func TestTheModelAnswersWithAsMuch(t *testing.T) {
+func TestModelRespondsWithAsMuch(t *testing.T) {
 	m, err := NewModel()
 	if err != nil {
 		t.Fatal(err)
@@ -72,7 +72,7 @@ func TestADeadSinkRefuses(t *testing.T) {
 	}
 }
 
-func TestAHangingSinkReadsAndNeverAnswers(t *testing.T) {
+func TestHangingSinkReadsAndNeverResponds(t *testing.T) {
 	s, err := NewSink(Hanging)
 	if err != nil {
 		t.Fatal(err)
@@ -86,8 +86,8 @@ func TestAHangingSinkReadsAndNeverAnswers(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Close()
-	if answer, _ := io.ReadAll(connection); len(answer) > 0 || s.Events() > 0 {
-		t.Errorf("answered %q, %d events", answer, s.Events())
+	if response, _ := io.ReadAll(connection); len(response) > 0 || s.Events() > 0 {
+		t.Errorf("responded with %q, %d events", response, s.Events())
 	}
 }
 

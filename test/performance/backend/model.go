@@ -13,19 +13,19 @@ import (
 	"github.com/sidenote-dev/sidenote/test/performance/wire"
 )
 
-// Model answers each request over HTTP/1.1 with a body as long as the request's.
+// Model responds to each request over HTTP/1.1 with a body as long as the request's.
 type Model struct {
 	server *server
 	mu     sync.RWMutex
-	// answers are made once for each length.
-	answers map[int64][]byte
+	// responses are made once for each length.
+	responses map[int64][]byte
 }
 
 // NewModel starts a model.
 func NewModel() (*Model, error) {
-	m := &Model{answers: make(map[int64][]byte)}
+	m := &Model{responses: make(map[int64][]byte)}
 	var err error
-	if m.server, err = serve(m.answer); err != nil {
+	if m.server, err = serve(m.response); err != nil {
 		return nil, fmt.Errorf("starting a model: %w", err)
 	}
 	return m, nil
@@ -37,17 +37,17 @@ func (m *Model) Address() string { return m.server.address() }
 // Close ends it.
 func (m *Model) Close() { m.server.close() }
 
-func (m *Model) answer(_ *wire.Head, body int64) []byte {
+func (m *Model) response(_ *wire.Head, body int64) []byte {
 	m.mu.RLock()
-	answer := m.answers[body]
+	response := m.responses[body]
 	m.mu.RUnlock()
-	if answer != nil {
-		return answer
+	if response != nil {
+		return response
 	}
-	answer = append(fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", body),
+	response = append(fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", body),
 		load.Body(int(body))...)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.answers[body] = answer
-	return answer
+	m.responses[body] = response
+	return response
 }

@@ -20,23 +20,23 @@ import (
 
 const (
 	readBuffer = 64 << 10
-	// idleTimeout is longer than a round of all arms, and answerTimeout bounds
-	// one answer.
-	idleTimeout   = 10 * time.Minute
-	answerTimeout = 20 * time.Second
+	// idleTimeout is longer than a round of all arms, and responseTimeout bounds
+	// one response.
+	idleTimeout     = 10 * time.Minute
+	responseTimeout = 20 * time.Second
 	// maxConnections bounds what a measured process can have open with one
 	// server.
 	maxConnections = 4096
 )
 
-// answerer gives the bytes of the answer to a message, or nil to leave it
-// unanswered until the server is closed.
-type answerer func(head *wire.Head, body int64) []byte
+// responseMaker gives the bytes of the response to a message, or nil to leave it
+// without a response until the server is closed.
+type responseMaker func(head *wire.Head, body int64) []byte
 
 // server serves HTTP/1.1 on the loopback.
 type server struct {
 	listener net.Listener
-	answer   answerer
+	response responseMaker
 	group    sync.WaitGroup
 	// ending is closed by close.
 	ending chan struct{}
@@ -45,12 +45,12 @@ type server struct {
 	connections map[net.Conn]bool
 }
 
-func serve(answer answerer) (*server, error) {
+func serve(response responseMaker) (*server, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("listening: %w", err)
 	}
-	s := &server{listener: listener, answer: answer, ending: make(chan struct{}), connections: make(map[net.Conn]bool)}
+	s := &server{listener: listener, response: response, ending: make(chan struct{}), connections: make(map[net.Conn]bool)}
 	s.group.Go(func() {
 		for {
 			connection, err := listener.Accept()
@@ -71,7 +71,7 @@ func serve(answer answerer) (*server, error) {
 
 func (s *server) address() string { return s.listener.Addr().String() }
 
-// converse answers until the connection ends.
+// converse responds until the connection ends.
 func (s *server) converse(connection net.Conn) {
 	from := bufio.NewReaderSize(connection, readBuffer)
 	var head wire.Head
@@ -84,13 +84,13 @@ func (s *server) converse(connection net.Conn) {
 		if err != nil {
 			return
 		}
-		answer := s.answer(&head, body)
-		if answer == nil {
+		response := s.response(&head, body)
+		if response == nil {
 			<-s.ending
 			return
 		}
-		_ = connection.SetDeadline(time.Now().Add(answerTimeout))
-		if _, err := connection.Write(answer); err != nil {
+		_ = connection.SetDeadline(time.Now().Add(responseTimeout))
+		if _, err := connection.Write(response); err != nil {
 			return
 		}
 	}

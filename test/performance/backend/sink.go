@@ -26,7 +26,7 @@ const (
 	Slow Manner = "slow"
 	// Dead refuses connections.
 	Dead Manner = "dead"
-	// Hanging takes events in and never answers.
+	// Hanging takes events in and never responds.
 	Hanging Manner = "hanging"
 )
 

@@ -40,7 +40,7 @@ func NewStreams() (*Streams, error) {
 	mux.HandleFunc("POST "+load.PredictPath, predict)
 	mux.HandleFunc("POST "+load.GeneratePath, generate)
 	mux.HandleFunc("GET "+load.EchoPath, echo)
-	s := &Streams{listener: listener, server: &http.Server{Handler: mux, Protocols: new(http.Protocols), IdleTimeout: idleTimeout, ReadHeaderTimeout: answerTimeout}}
+	s := &Streams{listener: listener, server: &http.Server{Handler: mux, Protocols: new(http.Protocols), IdleTimeout: idleTimeout, ReadHeaderTimeout: responseTimeout}}
 	s.server.Protocols.SetHTTP1(true)
 	s.server.Protocols.SetUnencryptedHTTP2(true)
 	go func() { _ = s.server.Serve(listener) }()
@@ -126,7 +126,7 @@ type inferrer struct {
 	openinference.UnimplementedGRPCInferenceServiceServer
 }
 
-// ModelInfer answers with the tensors of the request.
+// ModelInfer responds with the tensors of the request.
 func (inferrer) ModelInfer(_ context.Context, r *openinference.ModelInferRequest) (*openinference.ModelInferResponse, error) {
 	return &openinference.ModelInferResponse{ModelName: r.GetModelName(), RawOutputContents: r.GetRawInputContents()}, nil
 }

@@ -53,9 +53,9 @@ func server(handler http.Handler) *http.Server {
 	return s
 }
 
-// fullDuplex has the server leave the request's body alone when the answer
+// fullDuplex has the server leave the request's body alone when the response
 // begins. Otherwise it may close the body under the transport, which then breaks
-// off the answer (https://go.dev/issue/40747).
+// off the response (https://go.dev/issue/40747).
 func fullDuplex(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ProtoMajor == 1 {

@@ -41,11 +41,11 @@ func NewGRPC(address string, size, count int) ([]Sender, error) {
 func (u *unaryCall) Exchange() error {
 	ctx, cancel := context.WithTimeout(context.Background(), exchangeTimeout)
 	defer cancel()
-	answer, err := u.client.ModelInfer(ctx, u.request)
+	response, err := u.client.ModelInfer(ctx, u.request)
 	if err != nil {
 		return fmt.Errorf("making a call: %w", err)
 	}
-	if got, want := len(answer.GetRawOutputContents()[0]), len(u.request.GetRawInputContents()[0]); got != want {
+	if got, want := len(response.GetRawOutputContents()[0]), len(u.request.GetRawInputContents()[0]); got != want {
 		return fmt.Errorf("got a tensor of %d bytes, want %d", got, want)
 	}
 	return nil

@@ -31,13 +31,13 @@ type http1 struct {
 	length     int64
 }
 
-// NewHTTP1 returns a sender over HTTP/1.1. An answer is right where it is as long
+// NewHTTP1 returns a sender over HTTP/1.1. A response is right where it is as long
 // as the request.
 func NewHTTP1(address string, body []byte) (Sender, error) {
 	return newHTTP1(address, PredictPath, body, int64(len(body)))
 }
 
-// newHTTP1 returns a sender of requests whose answers have a length.
+// newHTTP1 returns a sender of requests whose responses have a length.
 func newHTTP1(address, path string, body []byte, length int64) (Sender, error) {
 	connection, err := net.DialTimeout("tcp", address, exchangeTimeout)
 	if err != nil {
@@ -66,16 +66,16 @@ func (h *http1) Exchange() error {
 		return fmt.Errorf("sending a request: %w", err)
 	}
 	if err := wire.ReadHead(h.from, &h.head); err != nil {
-		return fmt.Errorf("reading an answer: %w", err)
+		return fmt.Errorf("reading a response: %w", err)
 	}
 	length, err := wire.DiscardBody(h.from, &h.head)
 	if err != nil {
-		return fmt.Errorf("reading an answer: %w", err)
+		return fmt.Errorf("reading a response: %w", err)
 	}
 	return check(h.head.Status(), length, h.length)
 }
 
-// check says whether an answer is the model's.
+// check says whether a response is the model's.
 func check(status int, length, want int64) error {
 	if status != http.StatusOK || length != want {
 		return fmt.Errorf("got status %d and %d bytes, want 200 and %d", status, length, want)

@@ -41,16 +41,16 @@ func (h *http2) Exchange() error {
 		return fmt.Errorf("making a request: %w", err)
 	}
 	request.Header.Set("Content-Type", "application/json")
-	answered, err := h.transport.RoundTrip(request)
+	response, err := h.transport.RoundTrip(request)
 	if err != nil {
 		return fmt.Errorf("making an exchange: %w", err)
 	}
-	defer answered.Body.Close()
-	length, err := io.Copy(io.Discard, answered.Body)
+	defer response.Body.Close()
+	length, err := io.Copy(io.Discard, response.Body)
 	if err != nil {
-		return fmt.Errorf("reading an answer: %w", err)
+		return fmt.Errorf("reading a response: %w", err)
 	}
-	return check(answered.StatusCode, length, int64(len(h.body)))
+	return check(response.StatusCode, length, int64(len(h.body)))
 }
 
 func (h *http2) Close() { h.transport.CloseIdleConnections() }

@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// script is a sender that answers as it is told.
+// script is a sender that responds as it is told.
 type script struct{ exchange func() error }
 
 func (s script) Exchange() error { return s.exchange() }

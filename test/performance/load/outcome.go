@@ -9,7 +9,7 @@ import "time"
 
 // Sender makes exchanges on a connection of its own, one after the other.
 type Sender interface {
-	// Exchange makes one, and checks the answer.
+	// Exchange makes one, and checks the response.
 	Exchange() error
 	Close()
 }

@@ -25,7 +25,7 @@ var arms = []arm{
 	{Name: "Sidenote again", What: "the same, to show the noise"},
 	{Name: "constant", What: "the enricher with constant annotations, to show what the enricher itself costs", lookup: "constant"},
 	{Name: "informer", What: "the enricher reads the cache of a watch", lookup: "informer"},
-	{Name: "GET, cached", What: "the enricher asks for each event, and lets the API server answer from its cache (resourceVersion=0)", lookup: "get-cached"},
+	{Name: "GET, cached", What: "the enricher asks for each event, and lets the API server respond from its cache (resourceVersion=0)", lookup: "get-cached"},
 	{Name: "GET", What: "the enricher asks for each event, as clients do by default", lookup: "get"},
 }
 

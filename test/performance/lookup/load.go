@@ -50,7 +50,7 @@ func newLoad(ctx context.Context, url, prefix string, body []byte, begin func(id
 	return senders
 }
 
-// Exchange makes one exchange, and checks the answer.
+// Exchange makes one exchange, and checks the response.
 func (n *numbered) Exchange() error {
 	asked, err := http.NewRequestWithContext(n.ctx, http.MethodPost, n.url, bytes.NewReader(n.body))
 	if err != nil {
@@ -60,17 +60,17 @@ func (n *numbered) Exchange() error {
 	asked.Header.Set("Content-Type", "application/json")
 	asked.Header.Set("X-Request-Id", id)
 	n.begin(id)
-	answered, err := n.client.Do(asked)
+	response, err := n.client.Do(asked)
 	if err != nil {
 		return fmt.Errorf("asking the model: %w", err)
 	}
-	defer answered.Body.Close()
-	got, err := io.Copy(io.Discard, answered.Body)
+	defer response.Body.Close()
+	got, err := io.Copy(io.Discard, response.Body)
 	if err != nil {
-		return fmt.Errorf("reading an answer: %w", err)
+		return fmt.Errorf("reading a response: %w", err)
 	}
-	if answered.StatusCode != http.StatusOK || got != int64(len(n.body)) {
-		return fmt.Errorf("got status %d and %d bytes, want 200 and %d", answered.StatusCode, got, len(n.body))
+	if response.StatusCode != http.StatusOK || got != int64(len(n.body)) {
+		return fmt.Errorf("got status %d and %d bytes, want 200 and %d", response.StatusCode, got, len(n.body))
 	}
 	return nil
 }

@@ -5,7 +5,7 @@ SPDX-License-Identifier: Apache-2.0
 
 // Lookup measures what it costs to look up the annotations of an InferenceService
 // for each event, beside Sidenote's agent, which has them: the time from the
-// model's answer to the event's arrival at the sink, and the requests that a real
+// model's response to the event's arrival at the sink, and the requests that a real
 // kube-apiserver counts.
 //
 //	go run ./test/performance/lookup                   # make bench-lookup

@@ -92,7 +92,7 @@ func markdown(r result) string {
 	for _, a := range r.Arms {
 		fmt.Fprintf(&b, "- %s: %s.\n", a.Name, a.What)
 	}
-	latencyTable(&b, r, "the response's event, from the model's sending its answer to the arrival at the sink", func(f figures) quantiles { return f.Response })
+	latencyTable(&b, r, "the response's event, from the model's sending its response to the arrival at the sink", func(f figures) quantiles { return f.Response })
 	latencyTable(&b, r, "the request's event, from the client's sending its request to the arrival at the sink", func(f figures) quantiles { return f.Request })
 	first := r.Arms[0]
 	b.WriteString("\n| arm | requests to the API server for each event | requests at start and end of its process | API server's CPU, µs an event | etcd's | own | own anonymous memory, MiB | generator late at p99, µs |\n|---|---|---|---|---|---|---|---|\n")

@@ -24,7 +24,7 @@ const (
 	// repeated, at most maxRepeats times.
 	maxLateness = 2 * time.Millisecond
 	maxRepeats  = 2
-	// bodyBytes is the length of requests and answers.
+	// bodyBytes is the length of requests and responses.
 	bodyBytes = 1 << 10
 )
 
@@ -40,7 +40,7 @@ type bench struct {
 
 // figures are those of one arm in one round. Times are in microseconds.
 type figures struct {
-	// Response is from the model's sending its answer to the arrival of the
+	// Response is from the model's sending its response to the arrival of the
 	// response's event, and Request from the client's sending its request to the
 	// arrival of the request's event.
 	Response quantiles `json:"response"`
@@ -144,7 +144,7 @@ func (b *bench) measure(ctx context.Context, p *process.Process, url string) (fi
 		return figures{}, nil, err
 	}
 	var f figures
-	answered, err := t.delays(response)
+	responded, err := t.delays(response)
 	if err != nil {
 		return figures{}, nil, err
 	}
@@ -152,8 +152,8 @@ func (b *bench) measure(ctx context.Context, p *process.Process, url string) (fi
 	if err != nil {
 		return figures{}, nil, err
 	}
-	f.Response, f.Request, f.Lateness = quantilesOf(answered), quantilesOf(asked), quantilesOf(lateness)
-	f.Events = len(answered) + len(asked)
+	f.Response, f.Request, f.Lateness = quantilesOf(responded), quantilesOf(asked), quantilesOf(lateness)
+	f.Events = len(responded) + len(asked)
 	f.UnderLoad = after.since(before)
 	each := func(i int) float64 { return microseconds(usedThen[i]-used[i]) / float64(f.Events) }
 	f.APIServer, f.Etcd, f.Own = each(0), each(1), each(2)

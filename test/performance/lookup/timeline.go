@@ -28,7 +28,7 @@ const (
 type timeline struct {
 	mu sync.Mutex
 	// sent are when the client sent the request, and when the model sent the
-	// answer, which both are one write. arrivals are when the sink had the event.
+	// response, which both are one write. arrivals are when the sink had the event.
 	sent, arrivals [2]map[string]time.Time
 	// odd is the first event that isn't as it should be.
 	odd error
@@ -116,10 +116,10 @@ type peers struct {
 	now *timeline
 }
 
-func startPeers(answer []byte) (*peers, error) {
+func startPeers(response []byte) (*peers, error) {
 	p := new(peers)
 	var err error
-	if p.model, p.modelURL, err = listen(func(w http.ResponseWriter, r *http.Request) { p.predict(w, r, answer) }); err != nil {
+	if p.model, p.modelURL, err = listen(func(w http.ResponseWriter, r *http.Request) { p.predict(w, r, response) }); err != nil {
 		return nil, err
 	}
 	if p.sink, p.sinkURL, err = listen(p.take); err != nil {
@@ -148,14 +148,14 @@ func (p *peers) current() *timeline {
 	return p.now
 }
 
-// predict answers with a small body, in one write after the handler's end.
-func (p *peers) predict(w http.ResponseWriter, r *http.Request, answer []byte) {
+// predict responds with a small body, in one write after the handler's end.
+func (p *peers) predict(w http.ResponseWriter, r *http.Request, reply []byte) {
 	if _, err := io.Copy(io.Discard, r.Body); err != nil {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
 	p.current().sends(response, r.Header.Get("X-Request-Id"), time.Now())
-	_, _ = w.Write(answer)
+	_, _ = w.Write(reply)
 }
 
 func (p *peers) take(w http.ResponseWriter, r *http.Request) {

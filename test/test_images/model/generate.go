@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// generateStream answers {"text_input": "…"} by a server-sent event for each
+// generateStream responds to {"text_input": "…"} by a server-sent event for each
 // of its words, so that a stream has as many messages as its client asks for.
 func (m *model) generateStream(w http.ResponseWriter, r *http.Request) {
 	var request struct {

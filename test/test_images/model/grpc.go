@@ -55,13 +55,13 @@ func (s *inferenceService) ModelInfer(_ context.Context, request *openinference.
 	return infer(request)
 }
 
-// ModelStreamInfer answers each request of the stream as it comes.
+// ModelStreamInfer responds to each request of the stream as it comes.
 func (s *inferenceService) ModelStreamInfer(stream grpc.BidiStreamingServer[openinference.ModelInferRequest, openinference.ModelStreamInferResponse]) error {
 	asked, err := wishesOf(stream.Context())
 	if err != nil {
 		return err
 	}
-	for answered := 0; ; answered++ {
+	for responded := 0; ; responded++ {
 		request, err := stream.Recv()
 		if errors.Is(err, io.EOF) {
 			return nil
@@ -69,21 +69,21 @@ func (s *inferenceService) ModelStreamInfer(stream grpc.BidiStreamingServer[open
 		if err != nil {
 			return err
 		}
-		if answered > 0 && !sleep(stream.Context(), asked.delay) {
+		if responded > 0 && !sleep(stream.Context(), asked.delay) {
 			return stream.Context().Err()
 		}
 		response, err := infer(request)
-		answer := &openinference.ModelStreamInferResponse{InferResponse: response}
+		reply := &openinference.ModelStreamInferResponse{InferResponse: response}
 		if err != nil {
-			answer.ErrorMessage = status.Convert(err).Message()
+			reply.ErrorMessage = status.Convert(err).Message()
 		}
-		if err := stream.Send(answer); err != nil {
+		if err := stream.Send(reply); err != nil {
 			return err
 		}
 	}
 }
 
-// infer answers in the form that the request has: raw contents by raw ones.
+// infer responds in the form that the request has: raw contents by raw ones.
 func infer(request *openinference.ModelInferRequest) (*openinference.ModelInferResponse, error) {
 	if len(request.GetInputs()) == 0 {
 		return nil, status.Error(codes.InvalidArgument, "inputs: at least one tensor is needed")

@@ -15,7 +15,7 @@ SPDX-License-Identifier: Apache-2.0
 //	grpc.health.v1.Health                  gRPC health
 //
 // and the protocols' health and metadata paths. Every model name is served.
-// A V1 request that is itself a CloudEvent in binary mode is answered by one,
+// A V1 request that is itself a CloudEvent in binary mode gets one,
 // of type dev.sidenote.test.prediction, so that a Trigger may name the model
 // as its subscriber.
 //
@@ -24,18 +24,18 @@ SPDX-License-Identifier: Apache-2.0
 //	PORT                where to listen, 8080
 //	MODEL_LISTEN_DELAY  a duration without a listener, as of a large import
 //	MODEL_LOAD_DELAY    a duration after that with everything but liveness
-//	                    answered by 503 (gRPC: UNAVAILABLE), as of large weights
+//	                    responded with 503 (gRPC: UNAVAILABLE), as of large weights
 //	MODEL_DIR           a folder in which something must be, as of a storage
 //	                    initializer; without it there are no files
 //
-// A request says how it is answered, by headers that are gRPC metadata alike:
+// A request selects its response by headers that are gRPC metadata alike:
 //
-//	X-Model-Delay    a duration to wait before the answer, and in a stream
+//	X-Model-Delay    a duration to wait before the response, and in a stream
 //	                 before each message
-//	X-Model-Status   the HTTP status (gRPC: the code) to answer with
+//	X-Model-Status   the HTTP status (gRPC: the code) to respond with
 //	X-Model-Abort    the number of body bytes after which to break off
 //	X-Model-Trailer  name=value, to be sent as a trailer
-//	X-Model-Echo     "true": answer with the request's own body and
+//	X-Model-Echo     "true": respond with the request's own body and
 //	                 Content-Type, on any path
 //
 // Each request is logged as a JSON line with its method, path and status.

@@ -26,7 +26,7 @@ import (
 	"github.com/sidenote-dev/sidenote/test/openinference"
 )
 
-// model answers all protocols. It refuses predictions until load is called.
+// model responds to all protocols. It refuses predictions until load is called.
 type model struct {
 	log    *slog.Logger
 	loaded atomic.Bool

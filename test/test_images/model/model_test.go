@@ -110,7 +110,7 @@ func TestREST(t *testing.T) {
 			response := post(t, server.URL+test.path, test.body)
 			body := read(t, response)
 			if response.StatusCode != test.status || !strings.Contains(body, test.want) {
-				t.Errorf("answered %d %s, want %d with %s", response.StatusCode, body, test.status, test.want)
+				t.Errorf("responded with %d %s, want %d with %s", response.StatusCode, body, test.status, test.want)
 			}
 		})
 	}
@@ -125,7 +125,7 @@ func TestBinaryTensors(t *testing.T) {
 	body := read(t, response)
 	length, err := strconv.Atoi(response.Header.Get(jsonLengthHeader))
 	if err != nil || length > len(body) {
-		t.Fatalf("answered %d %q with %v", response.StatusCode, body, response.Header)
+		t.Fatalf("responded with %d %q with %v", response.StatusCode, body, response.Header)
 	}
 	predictions, err := decodeTensor("FP64", []byte(body[length:]))
 	if err != nil || !slices.Equal(predictions, []float64{0.8, 0.2}) {
@@ -134,7 +134,7 @@ func TestBinaryTensors(t *testing.T) {
 
 	response = post(t, server.URL+"/v2/models/m/infer", head+raw[:16], jsonLengthHeader, strconv.Itoa(len(head)))
 	if response.StatusCode != http.StatusBadRequest {
-		t.Errorf("a tensor that is cut was answered by %d", response.StatusCode)
+		t.Errorf("a tensor that is cut got %d", response.StatusCode)
 	}
 }
 
@@ -148,7 +148,7 @@ func TestLoading(t *testing.T) {
 		}
 		response.Body.Close()
 		if response.StatusCode != want {
-			t.Errorf("%s answered %d while loading, want %d", path, response.StatusCode, want)
+			t.Errorf("%s responded with %d while loading, want %d", path, response.StatusCode, want)
 		}
 	}
 }
@@ -159,7 +159,7 @@ func TestWishes(t *testing.T) {
 
 	t.Run("a status", func(t *testing.T) {
 		if response := post(t, predict, documented, "X-Model-Status", "503"); response.StatusCode != 503 {
-			t.Errorf("answered %d", response.StatusCode)
+			t.Errorf("responded with %d", response.StatusCode)
 		}
 	})
 	t.Run("an abort", func(t *testing.T) {
@@ -179,17 +179,17 @@ func TestWishes(t *testing.T) {
 	t.Run("an echo", func(t *testing.T) {
 		response := post(t, server.URL+"/any/path", "bytes", "X-Model-Echo", "true", "Content-Type", "text/x")
 		if body := read(t, response); body != "bytes" || response.Header.Get("Content-Type") != "text/x" {
-			t.Errorf("answered %q as %q", body, response.Header.Get("Content-Type"))
+			t.Errorf("responded with %q as %q", body, response.Header.Get("Content-Type"))
 		}
 	})
 	t.Run("an unreadable delay", func(t *testing.T) {
 		if response := post(t, predict, documented, "X-Model-Delay", "soon"); response.StatusCode != 400 {
-			t.Errorf("answered %d", response.StatusCode)
+			t.Errorf("responded with %d", response.StatusCode)
 		}
 	})
 }
 
-func TestACloudEventIsAnsweredByOne(t *testing.T) {
+func TestCloudEventGetsACloudEvent(t *testing.T) {
 	_, server := start(t)
 	response := post(t, server.URL+"/v1/models/m:predict", documented, "Ce-Specversion", "1.0", "Ce-Id", "1")
 	if response.Header.Get("Ce-Type") != predictionEventType || response.Header.Get("Ce-Id") == "" {
@@ -247,24 +247,24 @@ func TestGRPC(t *testing.T) {
 	want := []float64{0.8, 0.2}
 
 	t.Run("predicts", func(t *testing.T) {
-		answer, err := client.ModelInfer(t.Context(), documentedCall())
-		if got := answer.GetOutputs()[0].GetContents().GetFp64Contents(); err != nil || !slices.Equal(got, want) {
+		response, err := client.ModelInfer(t.Context(), documentedCall())
+		if got := response.GetOutputs()[0].GetContents().GetFp64Contents(); err != nil || !slices.Equal(got, want) {
 			t.Errorf("predicted %v, %v", got, err)
 		}
 	})
-	t.Run("answers raw contents by raw ones", func(t *testing.T) {
+	t.Run("responds to raw contents with raw ones", func(t *testing.T) {
 		call := documentedCall()
 		call.Inputs[0].Contents = nil
 		call.RawInputContents = [][]byte{encodeFP64([]float64{1, 1, -1, -1})}
-		answer, err := client.ModelInfer(t.Context(), call)
+		response, err := client.ModelInfer(t.Context(), call)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := decodeTensor("FP64", answer.GetRawOutputContents()[0]); err != nil || !slices.Equal(got, want) {
+		if got, err := decodeTensor("FP64", response.GetRawOutputContents()[0]); err != nil || !slices.Equal(got, want) {
 			t.Errorf("predicted %v, %v", got, err)
 		}
 	})
-	t.Run("answers a stream message by message", func(t *testing.T) {
+	t.Run("responds to a stream message by message", func(t *testing.T) {
 		stream, err := client.ModelStreamInfer(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -273,8 +273,8 @@ func TestGRPC(t *testing.T) {
 			if err := stream.Send(documentedCall()); err != nil {
 				t.Fatal(err)
 			}
-			answer, err := stream.Recv()
-			if got := answer.GetInferResponse().GetOutputs()[0].GetContents().GetFp64Contents(); err != nil || !slices.Equal(got, want) {
+			response, err := stream.Recv()
+			if got := response.GetInferResponse().GetOutputs()[0].GetContents().GetFp64Contents(); err != nil || !slices.Equal(got, want) {
 				t.Errorf("predicted %v, %v", got, err)
 			}
 		}
@@ -303,9 +303,9 @@ func TestGRPC(t *testing.T) {
 		}
 	})
 	t.Run("says that it serves", func(t *testing.T) {
-		answer, err := healthpb.NewHealthClient(connection).Check(t.Context(), &healthpb.HealthCheckRequest{})
-		if err != nil || answer.GetStatus() != healthpb.HealthCheckResponse_SERVING {
-			t.Errorf("said %v, %v", answer.GetStatus(), err)
+		response, err := healthpb.NewHealthClient(connection).Check(t.Context(), &healthpb.HealthCheckRequest{})
+		if err != nil || response.GetStatus() != healthpb.HealthCheckResponse_SERVING {
+			t.Errorf("said %v, %v", response.GetStatus(), err)
 		}
 	})
 }
@@ -318,12 +318,12 @@ func TestAWebSocketGivesEachMessageBack(t *testing.T) {
 	}
 	defer connection.Close()
 	for _, message := range []string{"hello", "again"} {
-		var answer string
-		if err := errors.Join(websocket.Message.Send(connection, message), websocket.Message.Receive(connection, &answer)); err != nil {
+		var response string
+		if err := errors.Join(websocket.Message.Send(connection, message), websocket.Message.Receive(connection, &response)); err != nil {
 			t.Fatal(err)
 		}
-		if answer != message {
-			t.Errorf("%q came back as %q", message, answer)
+		if response != message {
+			t.Errorf("%q came back as %q", message, response)
 		}
 	}
 }

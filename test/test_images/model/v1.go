@@ -14,14 +14,14 @@ import (
 	"github.com/google/uuid"
 )
 
-// predictionEventType is the type of the CloudEvent that answers a CloudEvent.
+// predictionEventType is the type of the CloudEvent that responds to a CloudEvent.
 const predictionEventType = "dev.sidenote.test.prediction"
 
 func (m *model) v1Metadata(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, map[string]any{"name": r.PathValue("name"), "ready": true})
 }
 
-// v1Predict answers {"instances": [[…], …]} by {"predictions": […]}.
+// v1Predict responds to {"instances": [[…], …]} by {"predictions": […]}.
 func (m *model) v1Predict(w http.ResponseWriter, r *http.Request) {
 	name, verb, _ := strings.Cut(r.PathValue("call"), ":")
 	if verb != "predict" {

@@ -79,7 +79,7 @@ func (m *model) v2Metadata(w http.ResponseWriter, r *http.Request) {
 }
 
 // v2Infer takes the first input as the instances, a tensor of two dimensions,
-// as JSON or as bytes behind the JSON, and answers in the form asked for.
+// as JSON or as bytes behind the JSON, and responds in the form asked for.
 func (m *model) v2Infer(w http.ResponseWriter, r *http.Request) {
 	request, instances, err := readInferRequest(r)
 	if err != nil {

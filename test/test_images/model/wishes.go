@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// wishes is how a request asks to be answered.
+// wishes is how a request selects its response.
 type wishes struct {
 	delay        time.Duration
 	status       int
@@ -54,7 +54,7 @@ func readWishes(get func(string) string) (wishes, error) {
 	return asked, nil
 }
 
-// serveAsWished answers a REST request in the way that its headers ask for.
+// serveAsWished responds to a REST request in the way that its headers ask for.
 func (m *model) serveAsWished(w http.ResponseWriter, r *http.Request) {
 	asked, err := readWishes(r.Header.Get)
 	if err != nil {

@@ -87,7 +87,7 @@ func (s *InferenceServiceSpec) Components() []ComponentType {
 	return slices.DeleteFunc(ComponentTypes(), func(component ComponentType) bool { return s.Component(component) == nil })
 }
 
-// Front returns the component that answers for the whole InferenceService.
+// Front returns the component that responds for the whole InferenceService.
 func (s *InferenceServiceSpec) Front() ComponentType {
 	if s.Transformer != nil {
 		return TransformerComponent

@@ -347,7 +347,7 @@ type InferenceServiceStatus struct {
 	duckv1.Status `json:",inline"`
 
 	// URL is the address for clients, of a host with the name of the
-	// InferenceService. The transformer answers there, or else the predictor. As long
+	// InferenceService. The transformer responds there, or else the predictor. As long
 	// as RouteReady is not true, it is the address of that component.
 	// +optional
 	URL *apis.URL `json:"url,omitempty"`

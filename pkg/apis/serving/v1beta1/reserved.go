@@ -15,7 +15,7 @@ const (
 	ReservedNamePrefix = "sidenote-"
 	// AgentPort is where the agent serves the model.
 	AgentPort int32 = agentconfig.DefaultPort
-	// AgentAdminPort is where the agent answers readiness and metrics.
+	// AgentAdminPort is where the agent serves readiness and metrics.
 	AgentAdminPort int32 = agentconfig.DefaultAdminPort
 )
 

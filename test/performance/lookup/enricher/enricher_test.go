@@ -31,7 +31,7 @@ import (
 
 var owned = []metadata.Attribute{{Name: "owner", Value: "ml-ops"}, {Name: "team", Value: "KI-Plattform ü"}}
 
-// build builds the event of an answer, as the agent would with attributes.
+// build builds the event of a response, as the agent would with attributes.
 func build(t *testing.T, attributes []metadata.Attribute) *event.Event {
 	t.Helper()
 	builder := event.Builder{
@@ -105,9 +105,9 @@ func (s *sinkOf) Accept(item *delivery.Item) func() {
 
 func TestEachEventIsLookedUp(t *testing.T) {
 	to := new(sinkOf)
-	answers := make(chan error, 3)
+	responses := make(chan error, 3)
 	s := &enrichingSink{Sink: to, lookup: func(context.Context) ([]metadata.Attribute, error) {
-		return owned, <-answers
+		return owned, <-responses
 	}}
 	released := 0
 	for range 3 {
@@ -116,9 +116,9 @@ func TestEachEventIsLookedUp(t *testing.T) {
 	if len(to.items) > 0 {
 		t.Error("an event went on without its annotations")
 	}
-	answers <- nil
-	answers <- errors.New("the API server is away")
-	answers <- nil
+	responses <- nil
+	responses <- errors.New("the API server is away")
+	responses <- nil
 	s.group.Wait()
 	if len(to.items) != 2 || released != 1 {
 		t.Fatalf("%d events went on, and %d were given up", len(to.items), released)

@@ -66,7 +66,7 @@ func (s lookupSettings) sources() []metadata.Source {
 }
 
 // newLookup returns a lookup by its manner: "constant" looks nothing up, "get"
-// asks the API server each time, "get-cached" lets the API server answer from
+// asks the API server each time, "get-cached" lets the API server respond from
 // its own cache, and "informer" watches the InferenceService.
 func newLookup(ctx context.Context, group *sync.WaitGroup, s lookupSettings) (lookup, error) {
 	switch s.manner {

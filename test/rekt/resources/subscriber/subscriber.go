@@ -39,12 +39,12 @@ func receive(_ context.Context, environment map[string]string) error {
 	return nil
 }
 
-// Refusing lets a subscriber answer every event with a status.
+// Refusing lets a subscriber respond to every event with a status.
 func Refusing(status int) eventshub.EventsHubOption {
 	const every = 1 << 30
-	drop, answer := eventshub.DropFirstN(every), eventshub.DropEventsResponseCode(status)
+	drop, response := eventshub.DropFirstN(every), eventshub.DropEventsResponseCode(status)
 	return func(ctx context.Context, environment map[string]string) error {
-		return errors.Join(drop(ctx, environment), answer(ctx, environment))
+		return errors.Join(drop(ctx, environment), response(ctx, environment))
 	}
 }
 
