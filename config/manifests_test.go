@@ -83,7 +83,7 @@ func TestEveryObjectSaysWhoseItIs(t *testing.T) {
 	}
 }
 
-func TestExamplesAreWhatTheirChecksumsSay(t *testing.T) {
+func TestChecksumsOfExamples(t *testing.T) {
 	for _, configMap := range of[corev1.ConfigMap](t, "ConfigMap") {
 		example, found := configMap.Data[configmap.ExampleKey]
 		if !found {

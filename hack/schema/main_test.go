@@ -329,7 +329,7 @@ func TestTheInstalledLoggerBinding(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoDefinitionIsSaid(t *testing.T) {
+func TestInvalidDefinitionIsAnError(t *testing.T) {
 	for input, want := range map[string]string{
 		"":           "did controller-gen fail?",
 		"\tno: yaml": "not YAML",

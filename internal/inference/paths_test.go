@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-func TestWhatIsInferenceByDefault(t *testing.T) {
+func TestDefaultPaths(t *testing.T) {
 	for request, want := range map[string]Verdict{
 		"POST /v1/models/m:predict":               Inference,
 		"POST /v2/models/m/infer":                 Inference,
@@ -152,7 +152,7 @@ func TestPatternsSayWhatIsInference(t *testing.T) {
 	}
 }
 
-func TestAWrongPatternSaysWhatToWrite(t *testing.T) {
+func TestInvalidPatternErrorHasTheRemedy(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                             "must begin with / or *",
 		"v1/models":                    "must begin with / or *",

@@ -116,7 +116,7 @@ func readByTheAgent(t *testing.T, is *v1beta1.InferenceService, applied Applied)
 
 // What the agent would refuse is left out, the rest holds, and the status can
 // say what was left out.
-func TestWhatTheAgentWouldRefuseIsLeftOut(t *testing.T) {
+func TestInvalidArgumentsAreOmitted(t *testing.T) {
 	long := strings.Repeat("x", 200_000)
 	for what, test := range map[string]struct {
 		logger, container string
@@ -234,7 +234,7 @@ func TestAModelOnTheAgentsPortServesAlone(t *testing.T) {
 }
 
 // An object that was never admitted has no defaults.
-func TestWhatNoWebhookDefaulted(t *testing.T) {
+func TestObjectWithoutDefaulting(t *testing.T) {
 	is := unseen(t, `{metadataAnnotations: [team], spool: {sizeLimit: 1Gi}}`, "", map[string]string{"team": "a"})
 	read := readByTheAgent(t, is, platform(is))
 	if read == nil || read.Mode != "all" || read.Target.Host != "127.0.0.1:8080" {

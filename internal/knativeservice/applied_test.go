@@ -177,7 +177,7 @@ func TestAnotherCollectorRollsNone(t *testing.T) {
 	}
 }
 
-func TestBehindNamesWhatANewTemplateWouldHave(t *testing.T) {
+func TestBehindNamesTheDifferences(t *testing.T) {
 	now := func(change func(*Desired)) Desired {
 		desired := Desired{Agent: agentSettings(), Sink: DesiredSink{Destination: broker("default"), ByDefault: true, Address: addressOf("default")}}
 		change(&desired)
@@ -249,7 +249,7 @@ func hashOf(is *v1beta1.InferenceService) string {
 	return OwnerHash(predictor(is), inForceFor(is).Metadata)
 }
 
-func TestTheOwnersHashChangesWithWhatReachesTheTemplate(t *testing.T) {
+func TestOwnersHashCoversTheTemplate(t *testing.T) {
 	for what, test := range map[string]struct {
 		before Option
 		change Option
@@ -375,7 +375,7 @@ func TestTheRecordSurvives(t *testing.T) {
 
 // A destination that can't be recorded is no sink: it makes no template anew,
 // and never reaches the encoder, which would panic.
-func TestADestinationThatCannotBeRecordedIsNoSink(t *testing.T) {
+func TestInvalidDestinationIsNotASink(t *testing.T) {
 	is := defaulted(Seed())
 	query := &apis.URL{RawQuery: "q=\U000F0000"}
 	absolute := &apis.URL{Scheme: "http", Host: "h", Path: "/", RawQuery: query.RawQuery}
@@ -408,7 +408,7 @@ func TestADestinationThatCannotBeRecordedIsNoSink(t *testing.T) {
 	}
 }
 
-func TestTakeOverChangesOnlyWhatIsOurs(t *testing.T) {
+func TestTakeOverChangesOnlyOurFields(t *testing.T) {
 	type lists = map[string]string
 	desired := func(annotations, labels lists) *servingv1.Service {
 		service := &servingv1.Service{}

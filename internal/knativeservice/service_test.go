@@ -309,7 +309,7 @@ func TestProbesGoWhereTheyCanRun(t *testing.T) {
 	}
 }
 
-func TestWhatTheLoggerSaysReachesTheAgent(t *testing.T) {
+func TestLoggerSettingsReachTheAgent(t *testing.T) {
 	arguments := argumentsOf(t, Seed(WithLogger(
 		WithMode(v1beta1.LogResponse), WithEvents("response", "response.failure"),
 		WithContentMode(v1beta1.ContentModeBinary), WithMaxPayloadBytes(1000))))

@@ -64,7 +64,7 @@ func TestTrustBundlesBecomeOne(t *testing.T) {
 	}
 }
 
-func TestWhatRunningAgentsGetOfTheirSinks(t *testing.T) {
+func TestRunningAgentsGetTheirSinksAddresses(t *testing.T) {
 	is := defaulted(Seed())
 	older := func(name string) *AppliedSink { return &AppliedSink{Destination: broker(name)} }
 	sink := func(name string) *AppliedSink { return &AppliedSink{Destination: broker(name), Key: name} }

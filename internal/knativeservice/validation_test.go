@@ -34,7 +34,7 @@ func withFeatures(t *testing.T, features map[string]string) context.Context {
 	return servingconfig.ToContext(t.Context(), &servingconfig.Config{Features: parsed})
 }
 
-func TestWhatServingRefusesIsSaidOfTheInferenceService(t *testing.T) {
+func TestServingsRefusalNamesTheField(t *testing.T) {
 	probe := func(handler corev1.ProbeHandler) *corev1.Probe { return &corev1.Probe{ProbeHandler: handler} }
 	http := probe(corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/", Port: intstr.FromInt32(8080)}})
 	exec := probe(corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: []string{"true"}}})
@@ -143,7 +143,7 @@ func TestWhatServingRefusesIsSaidOfTheInferenceService(t *testing.T) {
 	}
 }
 
-func TestWhatServingTakesIsTaken(t *testing.T) {
+func TestFieldsThatServingSupportsAreAdmitted(t *testing.T) {
 	probe := func(handler corev1.ProbeHandler) *corev1.Probe { return &corev1.Probe{ProbeHandler: handler} }
 	for what, is := range map[string]*v1beta1.InferenceService{
 		"the seed's example":     Seed(),
@@ -177,7 +177,7 @@ func TestWhatServingTakesIsTaken(t *testing.T) {
 
 // What this release refuses and an earlier one took is warned of in an update
 // of something else, and so is what it hid until it is mended.
-func TestAnUpdateOfWhatAnEarlierReleaseTookIsTaken(t *testing.T) {
+func TestUpdateOfAnEarlierReleasesObjectIsAdmitted(t *testing.T) {
 	startup := WithModel(func(c *corev1.Container) {
 		c.StartupProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{Port: intstr.FromInt32(8080)}}}
 	})

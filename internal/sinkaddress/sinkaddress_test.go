@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-func TestWhatTheFileSays(t *testing.T) {
+func TestAddressFileContent(t *testing.T) {
 	const broker = "http://broker-ingress.knative-eventing.svc.cluster.local/models/default"
 	for content, want := range map[string]struct {
 		url, audience, says string

@@ -105,7 +105,7 @@ func TestValidateBoundsAllTogether(t *testing.T) {
 	}
 }
 
-func TestAcceptLeavesOutWhatCannotGo(t *testing.T) {
+func TestAcceptOmitsInvalidAttributes(t *testing.T) {
 	long := strings.Repeat("x", MaxValueBytes)
 	for what, test := range map[string]struct {
 		given, want []Attribute

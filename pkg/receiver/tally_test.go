@@ -60,8 +60,8 @@ func reportOf(t *testing.T, tally *Tally, name Stream) Report {
 	return report
 }
 
-// TestWhatTheAgentSaysExplainsTheGaps, or some of them.
-func TestWhatTheAgentSaysExplainsTheGaps(t *testing.T) {
+// TestLedgerEventsExplainGaps, or some of them.
+func TestLedgerEventsExplainGaps(t *testing.T) {
 	statement := ledger.Statement{
 		Sink: "default", Sequence: 10, Counts: ledger.Counts{Observed: 10, Delivered: 5, Dropped: map[ledger.Reason]uint64{ledger.ReasonBudget: 1, ledger.ReasonRejected: 1}, DeadLettered: 1, Pending: 2},
 	}
@@ -128,7 +128,7 @@ func TestOnlyTheFinalLedgerEventEndsAStream(t *testing.T) {
 	}
 }
 
-func TestWhatCantBeCountedIsSaid(t *testing.T) {
+func TestInvalidEventIsAnError(t *testing.T) {
 	foreign := event.New()
 	foreign.SetSource("x")
 	foreign.SetType(LedgerType)

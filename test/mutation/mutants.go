@@ -297,7 +297,7 @@ var mutants = []mutant{
 	{
 		"the remedy of a refused Knative Service", "internal/reconciler/inferenceservice/apply.go",
 		`return fmt.Errorf("%w; %w", refusal, violations)`, "return refusal",
-		reconcilerTests, "TestAProbeThatServingTakesNoMoreIsSaid",
+		reconcilerTests, "TestProbeThatServingRefusesIsReported",
 	},
 	{
 		"the agent of a template that its owner leaves", "internal/binding/admission.go",

@@ -96,8 +96,8 @@ func TestALeaseKeepsTheBufferOfItsEvent(t *testing.T) {
 	}
 }
 
-// TestABufferThatIsLeftIsNotUsedAgain: after a panic somebody may still read it.
-func TestABufferThatIsLeftIsNotUsedAgain(t *testing.T) {
+// TestAbandonedBufferIsNotReused: after a panic somebody may still read it.
+func TestAbandonedBufferIsNotReused(t *testing.T) {
 	budget := NewBudget(1 << 20)
 	lease := budget.Lease()
 	data, _ := lease.extend(nil, 1000)

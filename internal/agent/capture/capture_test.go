@@ -136,8 +136,8 @@ func TestTheBudgetIsNeverExceededAndAlwaysReturned(t *testing.T) {
 	}
 }
 
-// TestWhatIsHandedOverIsNoBodysAnyMore, and is given back nevertheless.
-func TestWhatIsHandedOverIsNoBodysAnyMore(t *testing.T) {
+// TestHandedOverBufferHasNoOwner, and is given back nevertheless.
+func TestHandedOverBufferHasNoOwner(t *testing.T) {
 	budget := NewBudget(100)
 	assert := func(when string, used, captured int64) {
 		t.Helper()

@@ -138,8 +138,8 @@ func TestNamesLoopback(t *testing.T) {
 	}
 }
 
-// TestADialIsJudgedByWhatANameResolvesTo, and nothing is sent before.
-func TestADialIsJudgedByWhatANameResolvesTo(t *testing.T) {
+// TestDialChecksTheResolvedAddress, and nothing is sent before.
+func TestDialChecksTheResolvedAddress(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

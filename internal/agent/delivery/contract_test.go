@@ -236,7 +236,7 @@ func TestEachSinkResponse(t *testing.T) {
 	}
 }
 
-func TestASinkOnARefusedAddressGetsNothingAndItIsTold(t *testing.T) {
+func TestSinkAtAForbiddenAddressGetsNothing(t *testing.T) {
 	sink := newRawSink(t, func(_ int, w io.Writer) { status(202)(w) })
 	for _, host := range []string{"localhost", "127.0.0.1"} {
 		target := *sink.url
@@ -252,9 +252,9 @@ func TestASinkOnARefusedAddressGetsNothingAndItIsTold(t *testing.T) {
 	}
 }
 
-// TestARefusedNameIsNotAskedForWithEachEvent, for a name server has enough to
+// TestForbiddenNameIsNotResolvedForEachEvent, for a name server has enough to
 // do.
-func TestARefusedNameIsNotAskedForWithEachEvent(t *testing.T) {
+func TestForbiddenNameIsNotResolvedForEachEvent(t *testing.T) {
 	told := 0
 	sender, err := delivery.NewHTTPSender(delivery.HTTPOptions{
 		URL: &url.URL{Scheme: "http", Host: "localhost:1"}, OnRefused: func(delivery.AddressClass) { told++ },
@@ -319,7 +319,7 @@ func TestANewAuthorityIsTrustedWithoutARestart(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoCertificateIsRefusedAtTheStart(t *testing.T) {
+func TestInvalidCertificateIsRefusedAtTheStart(t *testing.T) {
 	target := &url.URL{Scheme: "https", Host: "sink"}
 	for name, options := range map[string]delivery.HTTPOptions{
 		"as text":             {URL: target, CACerts: []byte("none")},
@@ -335,8 +335,8 @@ func TestWhatIsNoCertificateIsRefusedAtTheStart(t *testing.T) {
 	}
 }
 
-// TestWhatADeadLetterSays is what Eventing's own dispatcher would.
-func TestWhatADeadLetterSays(t *testing.T) {
+// TestDeadLetterAttributes is what Eventing's own dispatcher would.
+func TestDeadLetterAttributes(t *testing.T) {
 	body := strings.Repeat("\x00<é>\r\n", 1000)
 	for name, test := range map[string]struct {
 		failure    event.Failure

@@ -97,9 +97,9 @@ func eventOf(t testing.TB, bytes int) *event.Event {
 	return built
 }
 
-// TestWhatAnAttemptAllocates, with the event's wire form. The body is never
+// TestAllocationsOfAnAttempt, with the event's wire form. The body is never
 // copied, so its size doesn't count.
-func TestWhatAnAttemptAllocates(t *testing.T) {
+func TestAllocationsOfAnAttempt(t *testing.T) {
 	// Under the race detector, a sync.Pool drops a part of what it is given.
 	const most, mostBytes, runs = 20, 16 << 10, 100
 	for _, bytes := range []int{1 << 10, 64 << 10} {

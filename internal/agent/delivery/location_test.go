@@ -210,7 +210,7 @@ func TestTheFileIsLookedAtNowAndThen(t *testing.T) {
 	}
 }
 
-func TestAFileThatCannotBeUsedLeavesTheLastGoodAddress(t *testing.T) {
+func TestInvalidAddressFileKeepsTheLastValidAddress(t *testing.T) {
 	sink := newPlace(t, (*httptest.Server).Start)
 	l := newLocated(t, nil)
 	l.says(at(sink, ""))

@@ -125,9 +125,9 @@ func TestASpooledEventThatPanicsDoesNotComeBack(t *testing.T) {
 	})
 }
 
-// TestAnEventThatPanicsOnItsWayToTheDiskIsGivenUp: an item without an event
+// TestEventThatPanicsWhileSpoolingIsDropped: an item without an event
 // can't be written.
-func TestAnEventThatPanicsOnItsWayToTheDiskIsGivenUp(t *testing.T) {
+func TestEventThatPanicsWhileSpoolingIsDropped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		directory := t.TempDir()
 		told := newTold()

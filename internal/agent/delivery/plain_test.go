@@ -197,9 +197,9 @@ func TestAResponseBeforeTheEndOfTheRequest(t *testing.T) {
 	}
 }
 
-// TestWhatEndsAConnection, and what doesn't: the response to the first event
+// TestConnectionEnds, and what doesn't: the response to the first event
 // decides whether the second goes out on the same one.
-func TestWhatEndsAConnection(t *testing.T) {
+func TestConnectionEnds(t *testing.T) {
 	const chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 	long := strings.Repeat("x", maxResponseBytes)
 	for name, test := range map[string]struct {

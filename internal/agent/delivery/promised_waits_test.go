@@ -26,8 +26,8 @@ func TestTheRetryAfterOfEachAttemptCounts(t *testing.T) {
 	}
 }
 
-// TestARefusedNameIsAskedForAgain after 10 s, and not before.
-func TestARefusedNameIsAskedForAgain(t *testing.T) {
+// TestForbiddenNameIsResolvedAgain after 10 s, and not before.
+func TestForbiddenNameIsResolvedAgain(t *testing.T) {
 	now := time.Now()
 	sender := new(HTTPSender)
 	sender.noResponse(nil, &refusedAddressError{class: AddressMetadata}, now)

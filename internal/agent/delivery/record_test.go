@@ -44,8 +44,8 @@ func back(record spool.Record, recovered bool) spool.Spooled {
 	return spool.Spooled{Record: record, Sequence: 5, Recovered: recovered}
 }
 
-// TestWhatAnItemHasGoneThroughSurvivesTheDisk, so that retries and poison do.
-func TestWhatAnItemHasGoneThroughSurvivesTheDisk(t *testing.T) {
+// TestRetryStateSurvivesTheDisk, so that retries and poison do.
+func TestRetryStateSurvivesTheDisk(t *testing.T) {
 	now := time.Date(2026, 11, 22, 12, 0, 0, 3, time.UTC)
 	for _, recovered := range []bool{false, true} {
 		for _, notBefore := range []time.Time{{}, now.Add(time.Minute)} {

@@ -77,9 +77,9 @@ func TestABodyShowsItsEnd(t *testing.T) {
 	}
 }
 
-// TestWhatIsNotThereIsNotJudged: a body over the cap shows no document, while a
+// TestMissingFiguresAreNotJudged: a body over the cap shows no document, while a
 // stream was read as it flowed.
-func TestWhatIsNotThereIsNotJudged(t *testing.T) {
+func TestMissingFiguresAreNotJudged(t *testing.T) {
 	coding := Coding{ContentType: "application/json"}
 	if Ended(coding, Body{Data: []byte("{}"), Size: 5}, NewServerSent(coding), maxBytes) {
 		t.Error("half of a body is a document")

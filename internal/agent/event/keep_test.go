@@ -17,9 +17,9 @@ import (
 // TestMain finds goroutines that outlive the tests.
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// TestWhatIsKeptGivesTheSameEvent as the whole head would, at every length
+// TestStoredEventIsTheSame as the whole head would, at every length
 // around the bounds.
-func TestWhatIsKeptGivesTheSameEvent(t *testing.T) {
+func TestStoredEventIsTheSame(t *testing.T) {
 	builder := Builder{Identity: Identity{Source: "m", AgentInstance: "i"}, ContentMode: agentconfig.ContentModeAuto, MaxPayloadBytes: maxBytes}
 	const parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 	for name, make := range map[string]func(text string) (Exchange, Coding){

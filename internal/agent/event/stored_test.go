@@ -258,9 +258,9 @@ func TestAStoredContentTypeIsPrintable(t *testing.T) {
 	}
 }
 
-// TestWhatIsNoStoredEventIsRefused: every prefix of one, and every byte of one
+// TestInvalidStoredEventIsRefused: every prefix of one, and every byte of one
 // changed, is an error or another event, never a panic.
-func TestWhatIsNoStoredEventIsRefused(t *testing.T) {
+func TestInvalidStoredEventIsRefused(t *testing.T) {
 	e := build(t, agentconfig.ContentModeAuto, observation(grpcStatus(3)))
 	_, whole := stored(t, e)
 	attributes := len(whole) - len(e.Data())

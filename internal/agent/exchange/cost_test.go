@@ -76,9 +76,9 @@ func costOf(tb testing.TB, size int, path string) (*Pipeline, *promptSink, func(
 	}
 }
 
-// TestWhatAnExchangeAllocates bounds the allocations of one exchange, with a
+// TestAllocationsOfAnExchange bounds the allocations of one exchange, with a
 // margin over what there are: with the race detector there are a few more.
-func TestWhatAnExchangeAllocates(t *testing.T) {
+func TestAllocationsOfAnExchange(t *testing.T) {
 	const runs = 200
 	for _, test := range []struct {
 		name, path string

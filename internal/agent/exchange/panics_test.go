@@ -148,9 +148,9 @@ func exchange(p *Pipeline, request func(*http.Request), beforeRequest, beforeRes
 	watching.End(nil)
 }
 
-// TestWhatIsLostCountsOnce: the other direction of an exchange may be at work
+// TestLossIsCountedOnce: the other direction of an exchange may be at work
 // while a panic is counted.
-func TestWhatIsLostCountsOnce(t *testing.T) {
+func TestLossIsCountedOnce(t *testing.T) {
 	for name, goOn := range map[string]func(*watcher){
 		"the request ends":   func(r *watcher) { r.RequestBytes([]byte("{}")); r.RequestDone() },
 		"the response flows": func(r *watcher) { r.ResponseHead(http.StatusOK, http.Header{}, -1); r.ResponseBytes([]byte("{}")) },
@@ -187,9 +187,9 @@ func TestWhatIsLostCountsOnce(t *testing.T) {
 	}
 }
 
-// TestWhatWasObservedIsNotGivenBack by a panic that follows: the events are the
+// TestObservedLeaseIsKept by a panic that follows: the events are the
 // pipeline's, which counts what they hold.
-func TestWhatWasObservedIsNotGivenBack(t *testing.T) {
+func TestObservedLeaseIsKept(t *testing.T) {
 	for name, end := range map[string]func(*watcher){
 		"a tunnel": func(r *watcher) { r.RequestDone(); r.TunnelOpened(); r.End(nil) },
 		"two sides": func(r *watcher) {

@@ -114,7 +114,7 @@ func TestIdleConnectionsEndAtTheirTimeout(t *testing.T) {
 	})
 }
 
-func TestAnOldConnectionIsNotUsedAgain(t *testing.T) {
+func TestOldConnectionIsNotReused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const age, jitter = 5 * time.Minute, time.Minute
 		pool := http1.NewPool(http1.Options{Dial: pipes(), MaxIdle: 9, IdleTimeout: time.Hour, MaxAge: age, AgeJitter: jitter})
@@ -137,7 +137,7 @@ func TestAnOldConnectionIsNotUsedAgain(t *testing.T) {
 	})
 }
 
-func TestCloseIdleClosesWhatIsIdle(t *testing.T) {
+func TestCloseIdleClosesIdleConnections(t *testing.T) {
 	pool := http1.NewPool(http1.Options{Dial: pipes(), MaxIdle: 9, IdleTimeout: time.Minute})
 	idle, used := get(t, pool), get(t, pool)
 	pool.Put(idle)
@@ -187,9 +187,9 @@ func socket(t *testing.T) (pool *http1.Pool, accept func() net.Conn) {
 	}
 }
 
-// TestAConnectionThatItsPeerHasEndedIsNotUsedAgain, nor one on which it has
+// TestClosedConnectionIsNotReused, nor one on which it has
 // sent something that nobody asked for.
-func TestAConnectionThatItsPeerHasEndedIsNotUsedAgain(t *testing.T) {
+func TestClosedConnectionIsNotReused(t *testing.T) {
 	for name, act := range map[string]func(peer *net.TCPConn) error{
 		"closed": func(peer *net.TCPConn) error { return peer.Close() },
 		"reset": func(peer *net.TCPConn) error {

@@ -59,7 +59,7 @@ func TestInterimResponsesComeBeforeTheFinalOne(t *testing.T) {
 	}
 }
 
-func TestAHeadIsBoundedAndABodyIsNot(t *testing.T) {
+func TestHeadIsBoundedButBodyIsNot(t *testing.T) {
 	long := "X: " + strings.Repeat("y", maxHeadBytes) + "\r\n\r\n"
 	interim := strings.Repeat("HTTP/1.1 102 Processing\r\n\r\n", maxHeadBytes/20)
 	for name, text := range map[string]string{
@@ -85,9 +85,9 @@ func TestAHeadIsBoundedAndABodyIsNot(t *testing.T) {
 	}
 }
 
-// TestTheEndBeforeAResponseIsToldApart from that within a response, and from a
+// TestConnectionEndBeforeAResponseHasItsOwnError from that within a response, and from a
 // deadline.
-func TestTheEndBeforeAResponseIsToldApart(t *testing.T) {
+func TestConnectionEndBeforeAResponseHasItsOwnError(t *testing.T) {
 	if _, err := responded(t, "", true).ReadResponse(nil); !errors.Is(err, http1.ErrNoResponse) {
 		t.Errorf("nothing: %v", err)
 	}

@@ -242,8 +242,8 @@ func TestAModelThatReadsNothingIsHeard(t *testing.T) {
 	}
 }
 
-// TestAStaleConnectionIsNotTheClientsMatter where the request may be sent again.
-func TestAStaleConnectionIsNotTheClientsMatter(t *testing.T) {
+// TestStaleConnectionIsHiddenFromTheClient where the request may be sent again.
+func TestStaleConnectionIsHiddenFromTheClient(t *testing.T) {
 	for _, test := range []struct {
 		method, body, header string
 		again                bool

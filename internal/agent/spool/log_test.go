@@ -157,7 +157,7 @@ func TestRecoveredRecordsThatMakeRoomAreCounted(t *testing.T) {
 	next(t, log, 10)
 }
 
-func TestWhatIsRefusedIsCounted(t *testing.T) {
+func TestRefusedExchangesAreCounted(t *testing.T) {
 	log := open(t, newMemoryFilesystem(), Options{Limit: MinLimit, SegmentBytes: blockBytes, DropNewest: true})
 	outcomes := log.Append([]Record{recordOf(1, 10), recordOf(2, MinLimit), recordOf(3, 90<<10), recordOf(4, 60<<10), recordOf(5, 10)})
 	for i, want := range []error{nil, ErrTooLarge, nil, ErrFull, nil} {
@@ -174,7 +174,7 @@ func TestWhatIsRefusedIsCounted(t *testing.T) {
 	}
 }
 
-func TestAFailedWriteIsGivenBackAndTheNextOneGoesOn(t *testing.T) {
+func TestFailedWriteIsReturnedAndTheNextSucceeds(t *testing.T) {
 	for _, synced := range []bool{false, true} {
 		filesystem := newMemoryFilesystem()
 		log := open(t, filesystem, Options{Limit: 1 << 20, Sync: synced})
@@ -206,7 +206,7 @@ func TestAFailedWriteIsGivenBackAndTheNextOneGoesOn(t *testing.T) {
 	}
 }
 
-func TestAFullDiskTakesWhatItHasRoomFor(t *testing.T) {
+func TestFullDiskAcceptsWhatFits(t *testing.T) {
 	filesystem := newMemoryFilesystem()
 	filesystem.capacity = 100 << 10
 	w := &world{filesystem: filesystem, witness: newWitness(), options: Options{Limit: 1 << 20}, open: openLog}

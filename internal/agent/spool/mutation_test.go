@@ -56,7 +56,7 @@ func (h *hasty) Stats() Stats {
 }
 
 // A battery that passes shows something only if it fails for what is broken.
-func TestTheBatteryFindsWhatIsBroken(t *testing.T) {
+func TestBatteryFindsFaults(t *testing.T) {
 	broken := map[string]battery{
 		"a sync that does nothing": {
 			options:      variants["synced, roomy"],

@@ -163,8 +163,8 @@ func (s *stage) report() receiver.Report {
 	return reports[0]
 }
 
-// TestAStatementSaysWhatTheAccountSays, with itself.
-func TestAStatementSaysWhatTheAccountSays(t *testing.T) {
+// TestStatementMatchesTheAccount, with itself.
+func TestStatementMatchesTheAccount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
 		started := time.Now().UTC()
@@ -187,8 +187,8 @@ func TestAStatementSaysWhatTheAccountSays(t *testing.T) {
 	})
 }
 
-// TestNothingIsToldWithoutNews, and a statement is none.
-func TestNothingIsToldWithoutNews(t *testing.T) {
+// TestNoLedgerEventWithoutNews, and a statement is none.
+func TestNoLedgerEventWithoutNews(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
 		pass(5)
@@ -208,8 +208,8 @@ func TestNothingIsToldWithoutNews(t *testing.T) {
 	})
 }
 
-// TestWhatIsSkippedIsNews, though nothing is observed. Probes are none.
-func TestWhatIsSkippedIsNews(t *testing.T) {
+// TestSkipCausesALedgerEvent, though nothing is observed. Probes are none.
+func TestSkipCausesALedgerEvent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
 		skips := s.issuer.settings.Skips
@@ -231,8 +231,8 @@ func TestWhatIsSkippedIsNews(t *testing.T) {
 	})
 }
 
-// TestTheLastWordTellsWhatWasSkipped by an agent that sent nothing.
-func TestTheLastWordTellsWhatWasSkipped(t *testing.T) {
+// TestFinalLedgerEventCountsSkips by an agent that sent nothing.
+func TestFinalLedgerEventCountsSkips(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
 		s.issuer.settings.Skips.SkipEvent("stream")
@@ -244,8 +244,8 @@ func TestTheLastWordTellsWhatWasSkipped(t *testing.T) {
 	})
 }
 
-// TestTheFinalFiguresAreTold, though nothing is observed any more.
-func TestTheFinalFiguresAreTold(t *testing.T) {
+// TestFinalLedgerEventHasTheFinalCounts, though nothing is observed any more.
+func TestFinalLedgerEventHasTheFinalCounts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
 		s.responds(func(e cloudevents.Event) int {

@@ -232,7 +232,7 @@ func eventIn(t *testing.T, traceParent string) *event.Event {
 	return built
 }
 
-func TestAnAttemptIsBelowItsEventAndSaysHowItEnded(t *testing.T) {
+func TestAttemptSpanHasItsParentAndResult(t *testing.T) {
 	for name, test := range map[string]struct {
 		result                 delivery.Result
 		status, failure, again string

@@ -61,7 +61,7 @@ func TestTheCacheOfAConfigMapIsBounded(t *testing.T) {
 	}
 }
 
-func TestAFingerprintTellsWhatChanged(t *testing.T) {
+func TestFingerprintShowsTheChange(t *testing.T) {
 	labels := map[string]string{serving.ComponentLabelKey: "predictor"}
 	desired := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Data: map[string]string{"a": "1", "b": "2"}}
 	for what, test := range map[string]struct {

@@ -78,7 +78,7 @@ func TestAForeignAudienceGetsNoToken(t *testing.T) {
 	w.assertSaid(v1beta1.SinkResolved, isTrue, "", "")
 }
 
-func TestAnAudienceOfTheOwnersNeedsTheClustersLeave(t *testing.T) {
+func TestOwnersAudienceMustBeAllowed(t *testing.T) {
 	withAudience := WithLogger(func(logger *v1beta1.LoggerSpec) {
 		WithURL("https://collector.example")(logger)
 		logger.Sink = &duckv1.Destination{URI: logger.URL, Audience: ptr.String("collector")}

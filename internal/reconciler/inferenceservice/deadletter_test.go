@@ -72,7 +72,7 @@ func TestTheSinkAndTheModelServeWithoutTheDeadLetterSink(t *testing.T) {
 	}
 }
 
-func TestADeadLetterSinkThatIsTheServiceItselfGetsNothing(t *testing.T) {
+func TestDeadLetterSinkMustNotBeTheService(t *testing.T) {
 	w := running(t, WithLogger(WithDeadLetterURI("http://my-model-predictor-default.models.svc.cluster.local/in")))
 	w.assertSaid(v1beta1.DeadLetterSinkResolved, isFalse, "SinkIsSelf", "name another sink")
 	w.assertSaid(v1beta1.SinkResolved, isTrue, "", "")

@@ -57,7 +57,7 @@ func TestADeniedAnnotationLeavesLiveMetadataAtOnce(t *testing.T) {
 }
 
 // What no webhook has seen must not get through either.
-func TestANewObjectWithADeniedAnnotationSendsNoneOfIt(t *testing.T) {
+func TestDeniedAnnotationOfANewObjectIsNotSent(t *testing.T) {
 	w := running(t, WithAnnotation("example.com/api-key", "hunter2"), WithLogger(WithMetadataAnnotations("team", "example.com/api-key")))
 	if w.sends("apikey=hunter2") || !w.sends("team=ai-platform") {
 		t.Errorf("arguments: %q", w.arguments())

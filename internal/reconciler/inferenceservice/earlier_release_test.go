@@ -143,7 +143,7 @@ func movingSinks(r *rand.Rand, w *world) {
 
 // An upgrade makes no Revision, nor does whatever the platform changes later.
 // After the owner's own change even sinks may move.
-func TestAnUpgradeFromTheEarlierReleaseRollsNothing(t *testing.T) {
+func TestUpgradeCreatesNoRevision(t *testing.T) {
 	directories, err := os.ReadDir(earlierRelease)
 	if err != nil || len(directories) < 10 {
 		t.Fatalf("%d directories, %v", len(directories), err)

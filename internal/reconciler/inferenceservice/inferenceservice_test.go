@@ -123,7 +123,7 @@ func TestNothingIsWrittenWhereNothingChanged(t *testing.T) {
 
 // An object that no webhook saw may say anything: the agent starts, the rest of
 // what it says holds, and a condition names what doesn't.
-func TestWhatNoWebhookSawIsSaid(t *testing.T) {
+func TestUnvalidatedFieldsAreReported(t *testing.T) {
 	w := running(t)
 	w.assertSaid(v1beta1.LoggerValid, isTrue, "", "")
 	unseen := w.is().DeepCopy()
@@ -210,7 +210,7 @@ func TestAnEarlierReleasesHashRollsNone(t *testing.T) {
 	}
 }
 
-func TestWhatTheOwnerChangesRollsOneRevision(t *testing.T) {
+func TestOwnersChangeCreatesOneRevision(t *testing.T) {
 	for what, test := range map[string]struct {
 		change    Option
 		revisions int64
@@ -245,7 +245,7 @@ func TestWhatTheOwnerChangesRollsOneRevision(t *testing.T) {
 	}
 }
 
-func TestWhatThePlatformChangesRollsNoneAndIsSaid(t *testing.T) {
+func TestPlatformChangeCreatesNoRevision(t *testing.T) {
 	for what, test := range map[string]struct {
 		change func(*world)
 		behind string
@@ -289,7 +289,7 @@ func TestWhatThePlatformChangesRollsNoneAndIsSaid(t *testing.T) {
 
 // docs/operations.md says so. The cluster in memory has Serving's own
 // validation.
-func TestAnAnnotationForTheTemplateBringsTheAgentUpToDate(t *testing.T) {
+func TestTemplateAnnotationUpdatesTheAgent(t *testing.T) {
 	w := running(t)
 	w.config.Agent.Image = "agent:v2"
 	w.assertWritten(w.settle(), "status")
@@ -303,7 +303,7 @@ func TestAnAnnotationForTheTemplateBringsTheAgentUpToDate(t *testing.T) {
 
 // A wrong image of the agent, once mended, heals every service that rolled
 // with it, and no other.
-func TestAFailedTemplateGetsTheMendedAgentAtOnce(t *testing.T) {
+func TestFailedTemplateGetsTheCurrentAgentAtOnce(t *testing.T) {
 	w := running(t)
 	w.config.Agent.Image = "agent:mistyped"
 	w.owner(WithImage("model:v2"))
@@ -358,7 +358,7 @@ func TestATemplateOfAnOlderControllerStays(t *testing.T) {
 	}
 }
 
-func TestWhatSomebodyElseChangesIsReverted(t *testing.T) {
+func TestForeignChangeIsReverted(t *testing.T) {
 	w := running(t)
 	before := w.service().DeepCopy()
 	w.change(func(service *servingv1.Service) { service.Spec.Template.Spec.Containers[0].Image = "miner" })
@@ -391,7 +391,7 @@ func TestWhatSomebodyElseChangesIsReverted(t *testing.T) {
 	}
 }
 
-func TestWhatServingSaysIsTakenOverWithoutAWrite(t *testing.T) {
+func TestServingsStatusIsCopiedWithoutAWrite(t *testing.T) {
 	w := running(t)
 	w.change(func(service *servingv1.Service) {
 		service.Status.Conditions = duckv1.Conditions{{Type: apis.ConditionReady, Status: isFalse, Reason: "RevisionFailed", Message: "no image"}}
@@ -418,7 +418,7 @@ func TestAKnativeServiceOfSomebodyElseStaysTheirs(t *testing.T) {
 	}
 }
 
-func TestServingsRefusalIsSaid(t *testing.T) {
+func TestServingsRefusalIsReported(t *testing.T) {
 	const message = `admission webhook "validation.webhook.serving.knative.dev" denied the request: 100% no`
 	w := newWorld(t, Seed())
 	w.appear(brokers, "default", ingress("default"))
@@ -443,7 +443,7 @@ func TestServingsRefusalIsSaid(t *testing.T) {
 
 // Such a URL was admitted by an earlier release, and no webhook sees the cluster's
 // default in an InferenceService.
-func TestAURLThatMustBePercentEncodedIsSaidByItsField(t *testing.T) {
+func TestURLWithInvalidCharactersIsReportedByField(t *testing.T) {
 	odd := func() *apis.URL { return &apis.URL{Scheme: "http", Host: "sink.example", RawQuery: "q=a b\u00e9"} }
 	for field, test := range map[string]struct {
 		option    Option
@@ -477,7 +477,7 @@ func TestAURLThatMustBePercentEncodedIsSaidByItsField(t *testing.T) {
 
 // Serving takes a probe of a model behind an agent only with a feature of its
 // own, which may be switched off again.
-func TestAProbeThatServingTakesNoMoreIsSaid(t *testing.T) {
+func TestProbeThatServingRefusesIsReported(t *testing.T) {
 	probe := &corev1.Probe{ProbeHandler: corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{}}}
 	w := newWorld(t, Seed(WithModel(func(c *corev1.Container) { c.LivenessProbe, c.StartupProbe = probe, probe })))
 	w.appear(brokers, "default", ingress("default"))
@@ -585,7 +585,7 @@ func TestTheModelServesWithoutItsSink(t *testing.T) {
 	}
 }
 
-func TestASinkThatTheOwnerNoLongerNamesGetsNothing(t *testing.T) {
+func TestReplacedSinkGetsNothing(t *testing.T) {
 	w := running(t)
 	w.owner(WithLogger(WithBroker("missing")))
 	w.settle()
@@ -706,7 +706,7 @@ func (w *world) configMap() *corev1.ConfigMap {
 	return stored.(*corev1.ConfigMap)
 }
 
-func TestAConfigMapOfSomebodyElseStaysTheirsAndTheModelServes(t *testing.T) {
+func TestForeignConfigMapIsKept(t *testing.T) {
 	for what, options := range map[string][]Option{
 		"live metadata": {WithLogger(WithRefresh(v1beta1.RefreshLive))},
 		"by Revision":   nil,
@@ -758,7 +758,7 @@ func TestWithoutTheLoggerNothingOfItStays(t *testing.T) {
 	}
 }
 
-func TestAListedAnnotationThatIsMissingIsSaidOnce(t *testing.T) {
+func TestMissingAnnotationIsReportedOnce(t *testing.T) {
 	w := running(t)
 	w.owner(WithoutAnnotation("team"))
 	w.settle()
@@ -789,7 +789,7 @@ func TestABrokenRecordIsMadeAnew(t *testing.T) {
 	}
 }
 
-func TestWhatIsBeingDeletedIsLeftAlone(t *testing.T) {
+func TestDeletedObjectIsLeftAlone(t *testing.T) {
 	w := running(t)
 	w.owner(WithDeletion(), WithImage("model:v2"))
 	w.assertWritten(w.settle())

@@ -84,7 +84,7 @@ func TestASinkThatMovesRollsNothing(t *testing.T) {
 }
 
 // The audience of the channel behind a Channel isn't known before OIDC is on.
-func TestATokenThatTheTemplateLacksIsSaid(t *testing.T) {
+func TestMissingTokenIsReported(t *testing.T) {
 	channels := schema.GroupVersionResource{Group: "messaging.knative.dev", Version: "v1", Resource: "channels"}
 	w := newWorld(t, Seed(WithLogger(WithSinkRef("messaging.knative.dev/v1", "Channel", Namespace, "a"))))
 	w.appear(channels, "a", ingress("a"))
@@ -243,7 +243,7 @@ func TestAUriBesideARefThatCannotBeRecordedRollsNothing(t *testing.T) {
 
 // Until the Revision of another sink is ready, pods of the one before serve, and
 // so they keep the authorities and the address of their sink.
-func TestARevisionThatStillServesKeepsWhatItReads(t *testing.T) {
+func TestServingRevisionKeepsItsConfigMaps(t *testing.T) {
 	authority := Authority("eventing", 0)
 	for what, earlier := range map[string]bool{"a template of this controller": false, "a template of an older one": true} {
 		t.Run(what, func(t *testing.T) {

@@ -90,7 +90,7 @@ func (w *world) ownTrust() string {
 	return authorities
 }
 
-func TestATrustBundleThatIsLeftOutIsSaidOnce(t *testing.T) {
+func TestOmittedTrustBundleIsReportedOnce(t *testing.T) {
 	w := running(t)
 	w.put(w.bundles, TrustBundle("knative-eventing", "good", map[string]string{"ca.crt": Authority("good", 0)}))
 	w.settle()

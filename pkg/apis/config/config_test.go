@@ -126,7 +126,7 @@ func TestTheMemorysDivisionHolds(t *testing.T) {
 	}
 }
 
-func TestWhatAgentsExport(t *testing.T) {
+func TestExportSettings(t *testing.T) {
 	for what, test := range map[string]struct {
 		data map[string]string
 		want Observability
@@ -206,7 +206,7 @@ func TestUnreadableConfigMapsAreRefused(t *testing.T) {
 	}
 }
 
-func TestTheDenyListHasWhatHoldsCredentials(t *testing.T) {
+func TestDenyListCoversCredentials(t *testing.T) {
 	for key, denied := range map[string]bool{
 		"kubectl.kubernetes.io/last-applied-configuration": true,
 		"example.com/apikey":             true,

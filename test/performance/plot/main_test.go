@@ -44,7 +44,7 @@ func TestAChartBecomesAPicture(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoChartIsAnError(t *testing.T) {
+func TestInvalidChartIsAnError(t *testing.T) {
 	charts := filepath.Join(t.TempDir(), "charts.json")
 	if err := os.WriteFile(charts, []byte(`{}`), 0o600); err != nil {
 		t.Fatal(err)

@@ -7,7 +7,7 @@ package report
 
 import "testing"
 
-func TestChartsHaveWhatWasMeasured(t *testing.T) {
+func TestChartsShowTheMeasurements(t *testing.T) {
 	charts := Charts(goalResult())
 	names := make(map[string]Chart)
 	for _, chart := range charts {

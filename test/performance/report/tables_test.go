@@ -18,7 +18,7 @@ func TestTableLinesUpAndLeavesEmptyColumnsOut(t *testing.T) {
 	}
 }
 
-func TestGoalTableSaysWhatWasReached(t *testing.T) {
+func TestGoalTableShowsReachedGoals(t *testing.T) {
 	got := GoalTable(Judge(goalResult(), Goals()))
 	for _, want := range []string{
 		"| CPU, 1 KB, both events          | ≤ 1.00   | 1.15     | 1.10 to 1.20      | 0.97             | miss (milestone 1.20) reached |",

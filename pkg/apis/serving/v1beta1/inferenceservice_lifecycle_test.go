@@ -101,7 +101,7 @@ func TestReadyFollowsTheKnativeService(t *testing.T) {
 }
 
 // An object may have any number of fields that are ignored, of any length.
-func TestWhatIsIgnoredIsSaidInABoundedMessage(t *testing.T) {
+func TestMessageOfIgnoredFieldsIsBounded(t *testing.T) {
 	var status v1beta1.InferenceServiceStatus
 	status.MarkIgnored(nil)
 	if got := said(&status, v1beta1.LoggerValid); got != "True" {
@@ -123,7 +123,7 @@ func TestWhatIsIgnoredIsSaidInABoundedMessage(t *testing.T) {
 	}
 }
 
-func TestTheStatusTakesOverWhatServingSays(t *testing.T) {
+func TestStatusCopiesServingsConditions(t *testing.T) {
 	url := apis.HTTP("my-model-predictor-default.models.example.com")
 	address := &duckv1.Addressable{URL: apis.HTTP("my-model-predictor-default.models.svc.cluster.local")}
 	var status v1beta1.InferenceServiceStatus

@@ -79,7 +79,7 @@ func backoff(policy eventingduckv1.BackoffPolicyType) *eventingduckv1.BackoffPol
 
 func format(format eventingduckv1.FormatType) *eventingduckv1.FormatType { return &format }
 
-func TestWhatServesIsAdmitted(t *testing.T) {
+func TestValidObjectIsAdmitted(t *testing.T) {
 	for what, is := range map[string]*v1beta1.InferenceService{
 		"the seed's example":                 Seed(),
 		"an image alone":                     InferenceService("my-model"),
@@ -126,7 +126,7 @@ func TestWhatServesIsAdmitted(t *testing.T) {
 	}
 }
 
-func TestWhatCannotServeIsRefusedWithTheFieldAndTheRemedy(t *testing.T) {
+func TestInvalidObjectIsRefusedWithFieldAndRemedy(t *testing.T) {
 	const containers, logger, annotations = "spec.predictor.containers", "spec.predictor.logger", "metadata.annotations"
 	model := corev1.Container{Name: "model", Image: Image, Ports: []corev1.ContainerPort{{ContainerPort: 8080}}}
 	sidecar := func(change func(*corev1.Container)) Option {
@@ -696,7 +696,7 @@ func TestTheClusterDecidesWhichAnnotationsAreDenied(t *testing.T) {
 		refused(`denies "TEAM": list another annotation`, "spec.predictor.logger.metadataAnnotations[0]"))
 }
 
-func TestABodyMustFitInWhatAnAgentHolds(t *testing.T) {
+func TestMaxPayloadBytesMustFitIntoTheBuffer(t *testing.T) {
 	ctx := config.ToContext(t.Context(), &config.Config{Agent: &config.Agent{BufferBytes: 1000}, Logger: &config.Logger{}})
 	assertRefused(t, asCreated(ctx, Seed(WithLogger(WithMaxPayloadBytes(500)))))
 	assertRefused(t, asCreated(ctx, Seed(WithLogger(WithMaxPayloadBytes(501)))),
@@ -747,7 +747,7 @@ func TestAShortTimeoutWithALoggerIsWarnedOf(t *testing.T) {
 	assertRefused(t, errs.Filter(apis.WarningLevel), refused("write at least 45", "spec.predictor.timeout"))
 }
 
-func TestAnUpdateIsRefusedOnlyForWhatItBringsIn(t *testing.T) {
+func TestUpdateIsRefusedOnlyForNewViolations(t *testing.T) {
 	withUnknown := func(fields ...string) Option {
 		return WithPredictor(func(predictor *v1beta1.PredictorSpec) { predictor.Unknown = fields })
 	}
@@ -818,7 +818,7 @@ func TestAnUpdateNamesOnlyTheNewOfLikeViolations(t *testing.T) {
 	assertRefused(t, errs.Filter(apis.WarningLevel), refused("give the model server as containers", "spec.predictor.sklearn"))
 }
 
-func TestWhatServingSaysIsAskedOnlyOfWhatWeTake(t *testing.T) {
+func TestServingValidatesOnlySupportedFields(t *testing.T) {
 	asked := 0
 	ctx := v1beta1.WithChildValidation(t.Context(), func(context.Context, *v1beta1.InferenceService) *apis.FieldError {
 		asked++
@@ -842,7 +842,7 @@ func TestWhatServingSaysIsAskedOnlyOfWhatWeTake(t *testing.T) {
 
 // Of an object that has a violation of ours Serving is not asked. Who mends that
 // must not be refused for what Serving has said of the object all along.
-func TestAMendedViolationBringsNoOtherToLight(t *testing.T) {
+func TestFixedViolationRevealsNoOther(t *testing.T) {
 	ctx := v1beta1.WithChildValidation(t.Context(), func(context.Context, *v1beta1.InferenceService) *apis.FieldError {
 		return apis.ErrGeneric("Serving says no", "spec.predictor.nodeSelector")
 	})
@@ -867,7 +867,7 @@ func TestDeletionAndStatusUpdatesAreNeverRefused(t *testing.T) {
 }
 
 // The reconciler mounts no token for it either.
-func TestAnAudienceThatIsNotTheSinksNeedsTheClustersLeave(t *testing.T) {
+func TestForeignAudienceMustBeAllowed(t *testing.T) {
 	const logger = "spec.predictor.logger"
 	with := func(destination duckv1.Destination) *v1beta1.InferenceService {
 		return Seed(WithLogger(func(l *v1beta1.LoggerSpec) {

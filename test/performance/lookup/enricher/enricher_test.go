@@ -79,7 +79,7 @@ func TestAnEnrichedEventIsTheOneThatTheAgentBuilds(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoStoredEventIsRefused(t *testing.T) {
+func TestInvalidStoredEventIsRefused(t *testing.T) {
 	stored, _ := build(t, nil).Stored(nil)
 	for length := range 40 {
 		if _, err := extensionCount(stored[:length]); err == nil {
@@ -203,7 +203,7 @@ func TestAGETAsksEachTime(t *testing.T) {
 	}
 }
 
-func TestConstantsAskNobody(t *testing.T) {
+func TestConstantsMakeNoRequest(t *testing.T) {
 	look, err := newLookup(t.Context(), new(sync.WaitGroup), lookupSettings{manner: "constant", constant: []string{"team=a", "owner=b=c"}})
 	if err != nil {
 		t.Fatal(err)
