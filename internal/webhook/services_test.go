@@ -117,7 +117,7 @@ func (a apiServer) admit(old, updated *unstructured.Unstructured, dryRun bool) *
 	if old != nil {
 		request.Operation, request.OldObject.Raw = admissionv1.Update, raw(a.T, old)
 	}
-	return a.response(request)
+	return a.reply(request)
 }
 
 func (a apiServer) reply(request *admissionv1.AdmissionRequest) *unstructured.Unstructured {

@@ -54,7 +54,7 @@ func addServices(f *feature.Feature, names []string, steps ...feature.StepFn) {
 	addBroker(f)
 	f.Setup("there are a LoggerBinding and Knative Services", inOrder(append([]feature.StepFn{include, broker.IsReady(defaultBroker)}, steps...)...))
 	for _, name := range names {
-		f.Requirement("the Knative Service "+name+" responds", responds(name))
+		f.Requirement("the Knative Service "+name+" responds", serviceResponds(name))
 	}
 }
 
@@ -65,8 +65,8 @@ func binds(options ...loggerbinding.Option) feature.StepFn {
 	}
 }
 
-// responds waits until a Knative Service is ready and the ingress knows it.
-func responds(name string) feature.StepFn {
+// serviceResponds waits until a Knative Service is ready and the ingress knows it.
+func serviceResponds(name string) feature.StepFn {
 	return func(ctx context.Context, t feature.T) {
 		knativeservice.IsReady(name)(ctx, t)
 		client := ingress.NewHTTPClient()
@@ -167,7 +167,7 @@ func BoundService() *feature.Feature {
 			t.Fatal(err)
 		}
 		awaitServiceRevisions(ctx, t, name, 2)
-		responds(name)(ctx, t)
+		serviceResponds(name)(ctx, t)
 		after, err := knativeservice.Get(ctx, name)
 		if err != nil {
 			t.Fatal(err)
@@ -233,7 +233,7 @@ func BindAndUnbind() *feature.Feature {
 			return nil
 		})
 		awaitServiceRevisions(ctx, t, name, 3)
-		responds(name)(ctx, t)
+		serviceResponds(name)(ctx, t)
 		load.awaitMore(ctx, t, 200)
 	})
 	return f
@@ -259,7 +259,7 @@ func BindOnNextChange() *feature.Feature {
 			t.Fatal(err)
 		}
 		awaitServiceRevisions(ctx, t, name, 2)
-		responds(name)(ctx, t)
+		serviceResponds(name)(ctx, t)
 		awaitSubject(ctx, t, payloads, name, v1alpha1.SubjectBound, "")
 		sendsEvents(ctx, t, name, at, map[string]string{"team": "ai-platform"})
 		for _, event := range subscriber.Events(ctx, at) {
@@ -347,7 +347,7 @@ func NamedRevision() *feature.Feature {
 			t.Fatal(err)
 		}
 		awaitServiceRevisions(ctx, t, name, 2)
-		responds(name)(ctx, t)
+		serviceResponds(name)(ctx, t)
 		sendsEvents(ctx, t, name, at, map[string]string{"team": "ai-platform", "revision": name + "-b"})
 		awaitSubject(ctx, t, payloads, name, v1alpha1.SubjectBound, "")
 	})
