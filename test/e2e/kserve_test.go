@@ -13,13 +13,12 @@ import (
 	"knative.dev/reconciler-test/pkg/feature"
 
 	"github.com/sidenote-dev/sidenote/test/e2e/features"
-	"github.com/sidenote-dev/sidenote/test/rekt/resources/kserve"
 )
 
 // TestKServeSteadyControlPlane runs first and alone: its features change the
 // control plane and KServe's.
 func TestKServeSteadyControlPlane(t *testing.T) {
-	ctx, env := newEnvironment(t, kserve.TransformerPackage)
+	ctx, env := newEnvironment(t)
 	for _, f := range []*feature.Feature{
 		features.SteadyKServe(),
 		features.TenReconcilesOfKServe(),
@@ -44,7 +43,7 @@ func TestKServe(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			ctx, env := newEnvironment(t, kserve.TransformerPackage)
+			ctx, env := newEnvironment(t)
 			env.Test(ctx, t, f)
 		})
 	}

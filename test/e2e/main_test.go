@@ -64,15 +64,14 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-// newEnvironment makes a namespace for a test, and the images of the packages
-// that it needs beyond those of all tests. The namespace is deleted when the
-// test succeeds, and kept for a look otherwise.
-func newEnvironment(t *testing.T, packages ...string) (context.Context, environment.Environment) {
-	packages = append(packages, "knative.dev/reconciler-test/cmd/eventshub", inferenceservice.ModelPackage, tlsfront.Package, features.CrashPackage)
+// newEnvironment makes a namespace for a test, and the images. The namespace is
+// deleted when the test succeeds, and kept for a look otherwise.
+func newEnvironment(t *testing.T) (context.Context, environment.Environment) {
 	options := []environment.EnvOpts{
 		environment.WithTestLogger(t),
 		environment.WithPollTimings(pollInterval, pollTimeout),
-		environment.RegisterPackage(packages...),
+		environment.RegisterPackage("knative.dev/reconciler-test/cmd/eventshub",
+			inferenceservice.ModelPackage, inferenceservice.TransformerPackage, tlsfront.Package, features.CrashPackage),
 		knative.WithKnativeNamespace("knative-eventing"),
 		knative.WithLoggingConfig,
 		knative.WithObservabilityConfig,

@@ -30,9 +30,6 @@ import (
 	"github.com/sidenote-dev/sidenote/test/rekt/resources/inferenceservice"
 )
 
-// TransformerPackage is the main package of the test transformer.
-const TransformerPackage = "github.com/sidenote-dev/sidenote/test/test_images/transformer"
-
 // InferenceServiceLabel is the label that KServe gives to the Knative Services
 // of an InferenceService; its value is the InferenceService's name.
 const InferenceServiceLabel = "serving.kserve.io/inferenceservice"
@@ -87,7 +84,7 @@ func WithContainer() Option {
 func WithTransformer() Option {
 	return func(o *object) {
 		o.spec[Transformer] = map[string]any{"containers": []any{map[string]any{
-			"name": "kserve-container", "image": "ko://" + TransformerPackage,
+			"name": "kserve-container", "image": "ko://" + inferenceservice.TransformerPackage,
 		}}}
 	}
 }
