@@ -325,6 +325,22 @@ func TestPlan(t *testing.T) {
 			rollout: v1alpha1.RolloutNow, services: []string{"a"}, settled: true,
 			want: planned{Subjects: []string{"a Bound"}},
 		},
+		"a token that is no longer permitted": {
+			rollout: v1alpha1.RolloutOnNextChange, services: []string{"a", "b"},
+			change: func(in *inputs) {
+				audience := "elsewhere"
+				in.platform.Logger.AllowedAudiences = []string{audience}
+				in.live.Sink.Address.Audience = &audience
+				in.reconcile()
+				in.owner("a", image("model:v2"))
+				in.platform.Logger.AllowedAudiences = nil
+			},
+			want: planned{
+				ConfigMaps: []string{"write a-logger-trust", "write b-logger-trust"},
+				Services:   []string{"bind a"}, Subjects: []string{"a Bound", "b Waiting NextChange"},
+				Conditions: map[apis.ConditionType]string{v1alpha1.SubjectsBound: waiting()[v1alpha1.SubjectsBound], v1alpha1.SinkResolved: "AudienceRefused"},
+			},
+		},
 		"another logger, Now": {
 			rollout: v1alpha1.RolloutNow, services: []string{"a"}, settled: true,
 			change: func(in *inputs) { in.b.Spec.Logger.Mode = v1beta1.LogRequest },

@@ -29,6 +29,9 @@ type subject struct {
 	template *servingv1.RevisionTemplateSpec
 	// injected is the record of template, or nil if that has no agent.
 	injected *binding.Record
+	// revoked says that the agent has a token that it may not have. It loses it at
+	// once, whatever the rollout is: the token is somebody else's credential.
+	revoked bool
 	// chosen says that template is written now.
 	chosen bool
 
@@ -98,7 +101,8 @@ func (s *subject) follow(b *v1alpha1.LoggerBinding, namespaceIncluded bool, plat
 	s.expect(b, platform)
 	if s.record != nil {
 		s.applied = &s.record.Applied
-		if s.record.LoggerHash == binding.LoggerHash(s.service, b) {
+		_, s.revoked = knativeservice.WithoutForeignAudiences(s.applied, s.desired, platform.Logger.AllowedAudiences)
+		if !s.revoked && s.record.LoggerHash == binding.LoggerHash(s.service, b) {
 			s.status.State = v1alpha1.SubjectBound
 			return
 		}
