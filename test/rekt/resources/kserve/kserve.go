@@ -11,7 +11,6 @@ package kserve
 import (
 	"context"
 	"embed"
-	"encoding/json"
 	"fmt"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -27,6 +26,7 @@ import (
 	"knative.dev/reconciler-test/pkg/k8s"
 	"knative.dev/reconciler-test/pkg/manifest"
 
+	"github.com/sidenote-dev/sidenote/test/rekt/flow"
 	"github.com/sidenote-dev/sidenote/test/rekt/resources/inferenceservice"
 )
 
@@ -102,16 +102,8 @@ func Install(name string, options ...Option) feature.StepFn {
 		option(o)
 	}
 	return func(ctx context.Context, t feature.T) {
-		annotations, err := json.Marshal(o.annotations)
-		if err != nil {
-			t.Fatal(err)
-		}
-		spec, err := json.Marshal(o.spec)
-		if err != nil {
-			t.Fatal(err)
-		}
 		if _, err := manifest.InstallYamlFS(ctx, templates, map[string]any{
-			"name": name, "annotations": string(annotations), "spec": string(spec),
+			"name": name, "annotations": flow.Style(t, o.annotations), "spec": flow.Style(t, o.spec),
 		}); err != nil {
 			t.Fatal(err)
 		}
