@@ -245,6 +245,7 @@ func (a *Agent) Do(method, path string, header http.Header, body io.Reader) (*ht
 func (a *Agent) Post(path, body string) (int, string) {
 	a.t.Helper()
 	response, content := a.Do(http.MethodPost, path, http.Header{"Content-Type": {"application/json"}}, strings.NewReader(body))
+	defer response.Body.Close()
 	return response.StatusCode, content
 }
 

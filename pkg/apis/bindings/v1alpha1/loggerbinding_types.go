@@ -147,6 +147,8 @@ type LoggerStatus struct {
 // SubjectState says how far a Knative Service follows a binding.
 type SubjectState string
 
+// The states of a subject. docs/reference/loggerbinding.md is generated from
+// their comments.
 const (
 	// SubjectBound: the template has the agent that the binding describes.
 	SubjectBound SubjectState = "Bound"
