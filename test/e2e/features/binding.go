@@ -130,14 +130,17 @@ func revisionsOf(ctx context.Context, name string) ([]string, error) {
 	return names, nil
 }
 
-// haveRevisions fails the step unless a Knative Service had so many Revisions
-// by now.
-func haveRevisions(ctx context.Context, t feature.T, name string, want int) {
-	revisions, err := revisionsOf(ctx, name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(revisions) != want {
-		t.Fatalf("%s has the Revisions %v, want %d", name, revisions, want)
-	}
+// awaitServiceRevisions waits until a Knative Service has that many Revisions, and
+// fails the step if it has more.
+func awaitServiceRevisions(ctx context.Context, t feature.T, name string, want int) {
+	eventually(ctx, t, "the Revisions of "+name, func(ctx context.Context) error {
+		revisions, err := revisionsOf(ctx, name)
+		if err != nil {
+			return err
+		}
+		if len(revisions) > want {
+			t.Fatalf("%s has the Revisions %v, want %d", name, revisions, want)
+		}
+		return expect("their number", len(revisions), want)
+	})
 }

@@ -16,6 +16,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"knative.dev/eventing/test/rekt/resources/broker"
 	"knative.dev/pkg/apis"
 	"knative.dev/pkg/injection/clients/dynamicclient"
@@ -115,21 +116,6 @@ func sendsEvents(ctx context.Context, t feature.T, name, at string, attributes m
 	})
 }
 
-// awaitServiceRevisions waits until a Knative Service has that many Revisions, and
-// fails the step if it has more.
-func awaitServiceRevisions(ctx context.Context, t feature.T, name string, want int) {
-	eventually(ctx, t, "the Revisions of "+name, func(ctx context.Context) error {
-		revisions, err := revisionsOf(ctx, name)
-		if err != nil {
-			return err
-		}
-		if len(revisions) > want {
-			t.Fatalf("%s has the Revisions %v, want %d", name, revisions, want)
-		}
-		return expect("their number", len(revisions), want)
-	})
-}
-
 // BoundService is that a Knative Service which a binding selects gets the agent
 // with its first Revision, and keeps it through its owner's changes.
 func BoundService() *feature.Feature {
@@ -179,21 +165,49 @@ func BoundService() *feature.Feature {
 		awaitServiceRevisions(ctx, t, name, 2)
 	}
 	apply := func(ctx context.Context, t feature.T) {
-		client := dynamicclient.Get(ctx).Resource(knativeservice.GVR()).Namespace(environment.FromContext(ctx).Namespace())
-		live, err := client.Get(ctx, name, metav1.GetOptions{})
+		live, err := knativeservice.Get(ctx, name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		applied := live.DeepCopy()
-		applied.SetManagedFields(nil)
-		applied.SetResourceVersion("")
-		delete(applied.Object, "status")
-		if _, err := client.Apply(ctx, name, applied, metav1.ApplyOptions{FieldManager: "user", Force: true}); err != nil {
+		manifest := &unstructured.Unstructured{Object: fields{
+			"apiVersion": servingv1.SchemeGroupVersion.String(), "kind": "Service",
+			"metadata": fields{"name": name},
+			"spec": fields{"template": fields{"spec": fields{"containers": []any{fields{
+				"image": live.Spec.Template.Spec.Containers[0].Image,
+				"ports": []any{fields{"containerPort": int64(8080)}},
+				"env":   []any{fields{"name": "EDITED", "value": "yes"}},
+			}}}}},
+		}}
+		client := dynamicclient.Get(ctx).Resource(knativeservice.GVR()).Namespace(environment.FromContext(ctx).Namespace())
+		if _, err := client.Apply(ctx, name, manifest, metav1.ApplyOptions{FieldManager: "user", Force: true}); err != nil {
 			t.Fatal(err)
 		}
 		awaitServiceRevisions(ctx, t, name, 2)
+		awaitAgent(ctx, t, name, true)
 	}
-	f.Assert("its events have team and owner, and only an edit makes a Revision", inOrder(sends, sameAgain, edit, apply))
+	// kn looks for the container with the port.
+	byKn := func(ctx context.Context, t feature.T) {
+		if err := knativeservice.Update(ctx, name, func(service *servingv1.Service) {
+			served := slices.IndexFunc(service.Spec.Template.Spec.Containers, func(c corev1.Container) bool { return len(c.Ports) > 0 })
+			container := &service.Spec.Template.Spec.Containers[served]
+			container.Env = append(container.Env, corev1.EnvVar{Name: "BY_KN", Value: "yes"})
+		}); err != nil {
+			t.Fatal(err)
+		}
+		awaitServiceRevisions(ctx, t, name, 3)
+		serviceResponds(name)(ctx, t)
+		service, err := knativeservice.Get(ctx, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, container := range service.Spec.Template.Spec.Containers {
+			has := slices.Contains(container.Env, corev1.EnvVar{Name: "BY_KN", Value: "yes"})
+			if err := expect("the variable in "+container.Name, has, !isAgent(container)); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	f.Assert("its events have team and owner, and only an edit makes a Revision", inOrder(sends, sameAgain, edit, apply, byKn))
 	return f
 }
 
@@ -279,8 +293,12 @@ func BoundTemplates() *feature.Feature {
 	var names []string
 	steps := []feature.StepFn{binds()}
 	for name, options := range map[string][]knativeservice.Option{
-		"named":              {knativeservice.WithContainer("name", "model")},
-		"no-port":            {knativeservice.WithContainer("ports", nil)},
+		"named":   {knativeservice.WithContainer("name", "model")},
+		"no-port": {knativeservice.WithContainer("ports", nil)},
+		"grpc": {
+			knativeservice.WithContainer("ports", []map[string]any{{"name": "h2c", "containerPort": 8080}}),
+			knativeservice.WithContainer("readinessProbe", map[string]any{"grpc": map[string]any{"port": 8080}}),
+		},
 		"h2c":                {knativeservice.WithContainer("ports", []map[string]any{{"name": "h2c", "containerPort": 8080}})},
 		"tcp":                {knativeservice.WithContainer("readinessProbe", map[string]any{"tcpSocket": map[string]any{"port": 0}})},
 		"sidecar":            {knativeservice.WithSidecar("beside", "8090")},

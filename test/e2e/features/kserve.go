@@ -90,7 +90,7 @@ func KServeComponents() *feature.Feature {
 					t.Error(err)
 				}
 				awaitSubject(ctx, t, payloads, kserve.ServiceName(c.service, component), v1alpha1.SubjectBound, "")
-				haveRevisions(ctx, t, kserve.ServiceName(c.service, component), 1)
+				awaitServiceRevisions(ctx, t, kserve.ServiceName(c.service, component), 1)
 			}
 		})
 	}
@@ -109,7 +109,7 @@ func KServeNow() *feature.Feature {
 	f.Requirement("it responds", kserveAnswers(service, instances))
 	f.Assert("it gets the agent in one Revision, and is what it was when the binding is gone", func(ctx context.Context, t feature.T) {
 		before := templateOf(ctx, t, child)
-		haveRevisions(ctx, t, child, 1)
+		awaitServiceRevisions(ctx, t, child, 1)
 		bindKServe(v1alpha1.RolloutNow)(ctx, t)
 		awaitAgent(ctx, t, child, true)
 		askUntilSeen(ctx, t, service, instances, team)
@@ -117,7 +117,7 @@ func KServeNow() *feature.Feature {
 			t.Error(err)
 		}
 		awaitSubject(ctx, t, payloads, child, v1alpha1.SubjectBound, "")
-		haveRevisions(ctx, t, child, 2)
+		awaitServiceRevisions(ctx, t, child, 2)
 
 		if err := loggerbinding.Delete(ctx, payloads); err != nil {
 			t.Fatal(err)
@@ -128,7 +128,7 @@ func KServeNow() *feature.Feature {
 		}
 		eventually(ctx, t, "the ConfigMaps of its agent to be gone", func(ctx context.Context) error { return withoutConfigMaps(ctx, child) })
 		kserveAnswers(service, instances)(ctx, t)
-		haveRevisions(ctx, t, child, 3)
+		awaitServiceRevisions(ctx, t, child, 3)
 	})
 	return f
 }
@@ -149,7 +149,7 @@ func KServeCanary() *feature.Feature {
 	f.Assert("the binding waits for the canary, and all traffic gives events once it is the canary's", func(ctx context.Context, t feature.T) {
 		bindKServe(v1alpha1.RolloutOnNextChange)(ctx, t)
 		awaitSubject(ctx, t, payloads, child, v1alpha1.SubjectWaiting, "")
-		haveRevisions(ctx, t, child, 1)
+		awaitServiceRevisions(ctx, t, child, 1)
 
 		// The canary has the agent, and the previous Revision has not.
 		if err := kserve.Update(ctx, service, func(service *unstructured.Unstructured) error {
@@ -161,7 +161,7 @@ func KServeCanary() *feature.Feature {
 			t.Fatal(err)
 		}
 		awaitAgent(ctx, t, child, true)
-		haveRevisions(ctx, t, child, 2)
+		awaitServiceRevisions(ctx, t, child, 2)
 		latest, previous := tagURL(ctx, t, child, "latest"), tagURL(ctx, t, child, "prev")
 		askAtUntilSeen(ctx, t, latest, instances, team)
 		unseen := newRequestID()
@@ -184,7 +184,7 @@ func KServeCanary() *feature.Feature {
 			t.Fatal(err)
 		}
 		awaitAllTraffic(ctx, t, service, latest, team)
-		haveRevisions(ctx, t, child, 2)
+		awaitServiceRevisions(ctx, t, child, 2)
 	})
 	return f
 }
@@ -211,7 +211,7 @@ func KServeUpdate() *feature.Feature {
 		}
 		askUntilSeen(ctx, t, service, instances, after, subscriber.WithSource(child))
 		awaitAgent(ctx, t, child, true)
-		haveRevisions(ctx, t, child, 2)
+		awaitServiceRevisions(ctx, t, child, 2)
 
 		if err := kserve.Delete(ctx, service); err != nil {
 			t.Fatal(err)
@@ -229,7 +229,7 @@ func KServeUpdate() *feature.Feature {
 			return withoutConfigMaps(ctx, child)
 		})
 		askUntilSeen(ctx, t, other, instances, before, subscriber.WithSource(kserve.ServiceName(other, kserve.Predictor)))
-		haveRevisions(ctx, t, kserve.ServiceName(other, kserve.Predictor), 1)
+		awaitServiceRevisions(ctx, t, kserve.ServiceName(other, kserve.Predictor), 1)
 	})
 	return f
 }
@@ -252,7 +252,7 @@ func KServeLogger() *feature.Feature {
 		if len(knative.Spec.Template.Spec.Containers) != 1 {
 			t.Errorf("its containers are %v", knative.Spec.Template.Spec.Containers)
 		}
-		haveRevisions(ctx, t, child, 1)
+		awaitServiceRevisions(ctx, t, child, 1)
 	})
 	return f
 }
@@ -270,7 +270,7 @@ func KServeNotIncluded() *feature.Feature {
 	f.Assert("its template has no agent, and the binding says why", func(ctx context.Context, t feature.T) {
 		awaitSubject(ctx, t, payloads, child, v1alpha1.SubjectNotBound, "NamespaceNotIncluded")
 		awaitAgent(ctx, t, child, false)
-		haveRevisions(ctx, t, child, 1)
+		awaitServiceRevisions(ctx, t, child, 1)
 	})
 	return f
 }

@@ -45,7 +45,7 @@ func SteadyKServe() *feature.Feature {
 		for _, child := range append(steadyChildren(), kserve.ServiceName(probe, kserve.Predictor)) {
 			awaitAgent(ctx, t, child, true)
 			awaitSubject(ctx, t, payloads, child, v1alpha1.SubjectBound, "")
-			haveRevisions(ctx, t, child, 1)
+			awaitServiceRevisions(ctx, t, child, 1)
 		}
 	})
 	return f
@@ -115,7 +115,7 @@ func OneRevisionForTheOwnerOfKServe() *feature.Feature {
 		}
 		reconcileTenTimes(ctx, t)
 		for _, child := range steadyChildren() {
-			haveRevisions(ctx, t, child, 2)
+			awaitServiceRevisions(ctx, t, child, 2)
 		}
 	})
 	return f
@@ -146,7 +146,7 @@ func keepsKServe(ctx context.Context, t feature.T) func() {
 			if err := expect("generation", after.Generation, generation); err != nil {
 				t.Fatalf("%s was changed: %v, by %v", child, err, after.ManagedFields)
 			}
-			haveRevisions(ctx, t, child, 1)
+			awaitServiceRevisions(ctx, t, child, 1)
 		}
 	}
 }
