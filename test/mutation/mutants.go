@@ -291,7 +291,7 @@ var mutants = []mutant{
 	},
 	{
 		"the hash that says whether a bound template is due", "internal/reconciler/loggerbinding/subject.go",
-		"if !s.revoked && s.record.LoggerHash == binding.LoggerHash(s.service, b) {", "if false {",
+		"if !s.atOnce && s.record.LoggerHash == binding.LoggerHash(s.service, b) {", "if false {",
 		bindingReconcilerTests, "TestReconcilesRestartsAndUpgradesMakeNoRevision",
 	},
 	{

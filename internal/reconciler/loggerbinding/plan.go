@@ -201,7 +201,7 @@ func report(b *v1alpha1.LoggerBinding, subjects []*subject, platform Platform, s
 			continue
 		}
 		bound++
-		if differences := knativeservice.Behind(s.bare().Spec.Containers, *s.applied, s.desired); len(differences) > 0 {
+		if differences := s.behind(); len(differences) > 0 {
 			behind = append(behind, s.service.Name+": "+strings.Join(differences, ", "))
 		}
 		if knativeservice.LacksToken(s.applied.Sink, &s.desired.Sink) != "" {

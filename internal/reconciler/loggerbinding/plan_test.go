@@ -113,6 +113,16 @@ func (in *inputs) ready(names ...string) {
 	}
 }
 
+// fails has the latest Revision of a Knative Service fail.
+func (in *inputs) fails(name string) {
+	service := in.service(name)
+	service.Status.ObservedGeneration = service.Generation
+	service.Status.Conditions = duckv1.Conditions{
+		{Type: servingv1.ServiceConditionConfigurationsReady, Status: corev1.ConditionFalse},
+		{Type: servingv1.ServiceConditionReady, Status: corev1.ConditionFalse},
+	}
+}
+
 // owner has the owner of a Knative Service change its template, which passes
 // admission.
 func (in *inputs) owner(name string, change func(*servingv1.RevisionTemplateSpec)) {
@@ -323,6 +333,25 @@ func TestPlan(t *testing.T) {
 		},
 		"unchanged": {
 			rollout: v1alpha1.RolloutNow, services: []string{"a"}, settled: true,
+			want: planned{Subjects: []string{"a Bound"}},
+		},
+		"a failed Revision with an outdated agent": {
+			rollout: v1alpha1.RolloutOnNextChange, services: []string{"a"},
+			change: func(in *inputs) {
+				in.reconcile()
+				in.owner("a", image("model:v2"))
+				in.fails("a")
+				in.platform.Agent.Image = "agent:v2"
+			},
+			want: planned{Services: []string{"bind a"}, Subjects: []string{"a Bound"}},
+		},
+		"a failed Revision with the present agent": {
+			rollout: v1alpha1.RolloutOnNextChange, services: []string{"a"},
+			change: func(in *inputs) {
+				in.reconcile()
+				in.owner("a", image("model:v2"))
+				in.fails("a")
+			},
 			want: planned{Subjects: []string{"a Bound"}},
 		},
 		"a token that is no longer permitted": {

@@ -20,15 +20,17 @@ import (
 // A rollout that breaks Knative Services stops after as many.
 const maxUnready = 3
 
-// rollOut chooses the subjects that get their new template now: those that may not
-// keep their token, and all if the rollout is Now. It waits for those that have
+// rollOut chooses the subjects that get their new template now: those that get it
+// at once, and some of all if the rollout is Now. It waits for those that have
 // theirs and aren't ready yet.
 func rollOut(subjects []*subject, live Live, isNow bool) (changes []ServiceChange) {
 	unready := leftUnready(live)
 	var due []*subject
 	for _, s := range subjects {
 		switch {
-		case s.template != nil && (isNow || s.revoked):
+		case s.template != nil && s.atOnce:
+			changes = append(changes, s.choose())
+		case s.template != nil && isNow:
 			due = append(due, s)
 		case s.status.State == v1alpha1.SubjectBound && !s.service.IsReady():
 			unready = append(unready, s.service.Name)

@@ -29,9 +29,11 @@ type subject struct {
 	template *servingv1.RevisionTemplateSpec
 	// injected is the record of template, or nil if that has no agent.
 	injected *binding.Record
-	// revoked says that the agent has a token that it may not have. It loses it at
-	// once, whatever the rollout is: the token is somebody else's credential.
-	revoked bool
+	// atOnce says that template is written now, whatever the rollout is. Either the
+	// agent has a token that it may not have, which is somebody else's credential. Or
+	// the latest Revision failed with an agent that is outdated: it serves nobody, and
+	// a corrected image may be what it needs.
+	atOnce bool
 	// chosen says that template is written now.
 	chosen bool
 
@@ -101,8 +103,9 @@ func (s *subject) follow(b *v1alpha1.LoggerBinding, namespaceIncluded bool, plat
 	s.expect(b, platform)
 	if s.record != nil {
 		s.applied = &s.record.Applied
-		_, s.revoked = knativeservice.WithoutForeignAudiences(s.applied, s.desired, platform.Logger.AllowedAudiences)
-		if !s.revoked && s.record.LoggerHash == binding.LoggerHash(s.service, b) {
+		_, revoked := knativeservice.WithoutForeignAudiences(s.applied, s.desired, platform.Logger.AllowedAudiences)
+		s.atOnce = revoked || (knativeservice.Failed(s.service) && len(s.behind()) > 0)
+		if !s.atOnce && s.record.LoggerHash == binding.LoggerHash(s.service, b) {
 			s.status.State = v1alpha1.SubjectBound
 			return
 		}
@@ -167,6 +170,11 @@ func (s *subject) notBound(reason v1alpha1.SubjectReason, message string) {
 // bare returns the live template without the agent.
 func (s *subject) bare() *servingv1.RevisionTemplateSpec {
 	return binding.Without(&s.service.Spec.Template)
+}
+
+// behind names the differences between the agent of the template and a new one.
+func (s *subject) behind() []string {
+	return knativeservice.Behind(s.bare().Spec.Containers, *s.applied, s.desired)
 }
 
 func (s *subject) isLeaving() bool { return s.status.State == v1alpha1.SubjectUnbinding }
