@@ -38,7 +38,7 @@ func TestSteadyControlPlane(t *testing.T) {
 }
 
 func TestFeatures(t *testing.T) {
-	for name, f := range map[string]*feature.Feature{
+	runTogether(t, map[string]*feature.Feature{
 		"Example":                features.Example(),
 		"TwoServices":            features.TwoServices(),
 		"MetadataValues":         features.MetadataValues(),
@@ -57,8 +57,6 @@ func TestFeatures(t *testing.T) {
 		"LoopGuard":              features.LoopGuard(),
 		"Rollout":                features.Rollout(),
 		"LiveMetadata":           features.LiveMetadata(),
-		"Canary":                 features.Canary(),
-		"Transformer":            features.Transformer(),
 		"ColdStart":              features.ColdStart(),
 		"Deletion":               features.Deletion(),
 		"ServerSentEvents":       features.ServerSentEvents(),
@@ -71,15 +69,28 @@ func TestFeatures(t *testing.T) {
 		"LimitRange":             features.LimitRange(),
 		"RootModel":              features.RootModel(),
 		"NoWebhookSaw":           features.NoWebhookSaw(),
-		"BoundService":           features.BoundService(),
-		"BindAndUnbind":          features.BindAndUnbind(),
-		"BindOnNextChange":       features.BindOnNextChange(),
-		"BoundTemplates":         features.BoundTemplates(),
-		"NotBound":               features.NotBound(),
-		"NamedRevision":          features.NamedRevision(),
-		"BoundFromZero":          features.BoundFromZero(),
-		"BoundLiveMetadata":      features.BoundLiveMetadata(),
-	} {
+	})
+}
+
+// TestBindings runs after TestFeatures: the pods of both together ask for more
+// CPU than a node of two cores has.
+func TestBindings(t *testing.T) {
+	runTogether(t, map[string]*feature.Feature{
+		"Canary":            features.Canary(),
+		"Transformer":       features.Transformer(),
+		"BoundService":      features.BoundService(),
+		"BindAndUnbind":     features.BindAndUnbind(),
+		"BindOnNextChange":  features.BindOnNextChange(),
+		"BoundTemplates":    features.BoundTemplates(),
+		"NotBound":          features.NotBound(),
+		"NamedRevision":     features.NamedRevision(),
+		"BoundFromZero":     features.BoundFromZero(),
+		"BoundLiveMetadata": features.BoundLiveMetadata(),
+	})
+}
+
+func runTogether(t *testing.T, together map[string]*feature.Feature) {
+	for name, f := range together {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			ctx, env := newEnvironment(t)

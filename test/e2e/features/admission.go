@@ -114,11 +114,13 @@ var refusals = map[string]struct {
 	},
 	"a model format": {
 		predictor: fields{"sklearn": fields{"storageUri": "gs://bucket"}},
-		says:      []string{"spec.predictor.sklearn", "not supported yet", "containers"},
+		says:      []string{"spec.predictor.sklearn", "use KServe with a LoggerBinding", "containers"},
 	},
-	"a transformer": {
-		spec: fields{"transformer": fields{"containers": []any{fields{"image": "a"}}}},
-		says: []string{"spec.transformer", "not supported yet"},
+	"a transformer's mode": {
+		spec: fields{"transformer": fields{
+			"containers": []any{fields{"image": "registry.example/transformer"}}, "logger": fields{"mode": "both"},
+		}},
+		says: []string{"spec.transformer.logger.mode", `write one of "all"`},
 	},
 	"a misspelt field of the predictor": {
 		predictor: fields{"minreplicas": 1},

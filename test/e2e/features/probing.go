@@ -112,7 +112,7 @@ func MultiContainerProbing() *feature.Feature {
 		})
 		eventually(ctx, t, "PredictorReady to name the probe and the feature", func(ctx context.Context) error {
 			return conditionSays(ctx, starts, v1beta1.PredictorReady, "ServiceNotWritten",
-				"spec.predictor.containers[0].livenessProbe", "have multi-container-probing set to enabled")
+				"spec.predictor.containers[0].livenessProbe", "set multi-container-probing to enabled")
 		})
 		predictOnce(ctx, t, starts)
 		awaitRevisions(ctx, t, starts, 1)
