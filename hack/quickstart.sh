@@ -14,6 +14,8 @@ set -o errexit -o nounset -o pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source hack/environment.sh
 
+# KServe's kind has the same short name.
+readonly kind=inferenceservices.serving.kubeflow.org
 readonly namespace=sidenote-quickstart
 readonly model=my-model
 readonly path=/v1/models/my-model:predict
@@ -33,8 +35,8 @@ apply_sample() {
   kubectl -n "$namespace" wait deployment --all --for=condition=Available --timeout=180s
   kubectl -n "$namespace" wait broker --all --for=condition=Ready --timeout=180s
   kubectl -n "$namespace" wait trigger --all --for=condition=Ready --timeout=180s
-  kubectl -n "$namespace" wait "isvc/$model" --for=condition=Ready --timeout=300s ||
-    fail "the model is not ready: $(kubectl -n "$namespace" get isvc "$model" -o jsonpath='{.status.conditions[?(@.type=="Ready")].message}')"
+  kubectl -n "$namespace" wait "$kind/$model" --for=condition=Ready --timeout=300s ||
+    fail "the model is not ready: $(kubectl -n "$namespace" get "$kind" "$model" -o jsonpath='{.status.conditions[?(@.type=="Ready")].message}')"
 }
 
 forward_pid=
@@ -46,7 +48,7 @@ trap stop_forward EXIT
 # resolve or reach that, past the ingress to the Revision's own Service.
 find_way() {
   local url
-  url=$(kubectl -n "$namespace" get isvc "$model" -o jsonpath='{.status.url}')
+  url=$(kubectl -n "$namespace" get "$kind" "$model" -o jsonpath='{.status.url}')
   if [[ -n ${SIDENOTE_INGRESS:-} ]]; then
     way=(-H "Host: ${url#*://}" "$SIDENOTE_INGRESS$path")
     return
@@ -58,7 +60,7 @@ find_way() {
   echo "$url can't be reached from here; forwarding a port instead. (To go through the"
   echo "ingress, set SIDENOTE_INGRESS to its address, as http://127.0.0.1:8080.)"
   local revision port=8081
-  revision=$(kubectl -n "$namespace" get isvc "$model" -o jsonpath='{.status.components.predictor.latestReadyRevision}')
+  revision=$(kubectl -n "$namespace" get "$kind" "$model" -o jsonpath='{.status.components.predictor.latestReadyRevision}')
   kubectl -n "$namespace" wait pod -l "serving.knative.dev/revision=$revision" --for=condition=Ready --timeout=1s >/dev/null ||
     fail "the model is scaled to zero, and this can't wake it: set SIDENOTE_INGRESS, or delete the InferenceService and try again"
   kubectl -n "$namespace" port-forward "service/$revision-private" "$port:80" >/dev/null &
@@ -83,7 +85,7 @@ show_events() {
   for _ in {1..20}; do
     sleep 1 # --since-time counts in seconds
     since=$(date -u +%Y-%m-%dT%H:%M:%SZ)
-    answer=$(predict) || fail "the prediction failed: see kubectl -n $namespace describe isvc $model"
+    answer=$(predict) || fail "the prediction failed: see kubectl -n $namespace describe $kind $model"
     for _ in {1..3}; do
       sleep 1
       events=$(events_since ai-platform "$since")
@@ -98,21 +100,21 @@ show_events() {
       fi
     done
   done
-  fail "no events came: see kubectl -n $namespace describe isvc $model"
+  fail "no events came: see kubectl -n $namespace describe $kind $model"
 }
 
 show_next() {
   say 'Try next'
   own_cluster || echo '  eval "$(go -C hack/cluster run . env)"'
   cat <<EOF
-  kubectl -n $namespace get isvc
+  kubectl -n $namespace get $kind
   kubectl -n $namespace logs -f deployment/fraud-detection &
-  kubectl -n $namespace annotate isvc $model team=fraud-detection --overwrite
+  kubectl -n $namespace annotate $kind $model team=fraud-detection --overwrite
   kubectl -n $namespace get revisions   # the changed annotation rolls a second one
 EOF
   if [[ -n $forward_pid ]]; then
     cat <<EOF
-  revision=\$(kubectl -n $namespace get isvc $model -o jsonpath='{.status.components.predictor.latestReadyRevision}')
+  revision=\$(kubectl -n $namespace get $kind $model -o jsonpath='{.status.components.predictor.latestReadyRevision}')
   kubectl -n $namespace port-forward "service/\$revision-private" 8082:80 &
 EOF
     way=("http://127.0.0.1:8082$path")
