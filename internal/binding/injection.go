@@ -128,7 +128,7 @@ func desiredSinks(service *servingv1.Service, binding *v1alpha1.LoggerBinding, p
 		}
 		return sink
 	}
-	switch logger := loggerOf(binding); {
+	switch logger := LoggerOf(binding); {
 	case logger.Sink != nil:
 		sink = desired(*logger.Sink, found.Sink)
 	case logger.URL != nil:
@@ -137,7 +137,7 @@ func desiredSinks(service *servingv1.Service, binding *v1alpha1.LoggerBinding, p
 		sink = desired(platform.Logger.DefaultSink, found.Sink)
 		sink.ByDefault = true
 	}
-	if delivery := loggerOf(binding).Delivery; delivery != nil && delivery.DeadLetterSink != nil {
+	if delivery := LoggerOf(binding).Delivery; delivery != nil && delivery.DeadLetterSink != nil {
 		letters := desired(*delivery.DeadLetterSink, found.DeadLetterSink)
 		deadLetterSink = &letters
 	}

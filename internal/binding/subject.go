@@ -35,7 +35,7 @@ func SubjectOf(service *servingv1.Service, binding *v1alpha1.LoggerBinding) knat
 	subject := knativeservice.Subject{
 		Namespace: service.Namespace, Service: service.Name,
 		InferenceService: service.Name, Component: v1beta1.PredictorComponent,
-		Logger:      loggerOf(binding),
+		Logger:      LoggerOf(binding),
 		LoggerField: "spec.logger", ContainersField: "spec.template.spec.containers",
 		MetadataName: MetadataName(service.Name), TrustName: TrustName(service.Name),
 		ConfigMapLabels: map[string]string{bindings.ServiceLabelKey: service.Name},
@@ -61,9 +61,9 @@ func MetadataName(service string) string { return kmeta.ChildName(service, "-log
 // authorities of the sinks of a Knative Service.
 func TrustName(service string) string { return kmeta.ChildName(service, "-logger-trust") }
 
-// loggerOf returns the logger of a binding with its defaults, which no webhook may
+// LoggerOf returns the logger of a binding with its defaults, which no webhook may
 // have set.
-func loggerOf(binding *v1alpha1.LoggerBinding) *v1beta1.LoggerSpec {
+func LoggerOf(binding *v1alpha1.LoggerBinding) *v1beta1.LoggerSpec {
 	logger := binding.Spec.Logger.DeepCopy()
 	if logger == nil {
 		logger = &v1beta1.LoggerSpec{}
@@ -81,7 +81,7 @@ func MetadataOf(service *servingv1.Service, binding *v1alpha1.LoggerBinding, den
 	if service.Labels[kserveInferenceServiceLabelKey] != "" {
 		annotations = service.Spec.Template.Annotations
 	}
-	return knativeservice.SelectMetadata(annotations, loggerOf(binding), denylist)
+	return knativeservice.SelectMetadata(annotations, LoggerOf(binding), denylist)
 }
 
 // LoggerHash names what the binding asks of the agent of a Knative Service: the

@@ -18,7 +18,6 @@ import (
 	"knative.dev/pkg/configmap"
 	"knative.dev/pkg/controller"
 	"knative.dev/pkg/logging"
-	"knative.dev/pkg/reconciler"
 	"knative.dev/pkg/resolver"
 	servingclient "knative.dev/serving/pkg/client/injection/client"
 	serviceinformer "knative.dev/serving/pkg/client/injection/informers/serving/v1/service"
@@ -39,17 +38,6 @@ import (
 // informers. Of what somebody else gives that label a fingerprint is held in
 // memory.
 const ConfigMapSelector = bindings.ServiceLabelKey
-
-// stores give the configuration of Sidenote and of Knative Serving.
-type stores []reconciler.ConfigStore
-
-// ToContext implements reconciler.ConfigStore.
-func (s stores) ToContext(ctx context.Context) context.Context {
-	for _, store := range s {
-		ctx = store.ToContext(ctx)
-	}
-	return ctx
-}
 
 // NewController makes the controller, and has it woken by what it depends on.
 func NewController(ctx context.Context, watcher configmap.Watcher) *controller.Impl {
@@ -78,7 +66,7 @@ func NewController(ctx context.Context, watcher configmap.Watcher) *controller.I
 		resync := func(string, any) { impl.GlobalResync(loggerBindings.Informer()) }
 		store := config.NewStore(logging.FromContext(ctx).Named("config-store"), resync)
 		store.WatchConfigs(watcher)
-		return controller.Options{ConfigStore: stores{store, knativeconfig.FollowServing(ctx, resync)}}
+		return controller.Options{ConfigStore: knativeconfig.Stores{store, knativeconfig.FollowServing(ctx, resync)}}
 	})
 	r.resolver = resolver.NewURIResolverFromTracker(ctx, impl.Tracker)
 	var err error

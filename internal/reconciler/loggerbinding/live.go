@@ -21,28 +21,16 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/apis/bindings"
 	"github.com/sidenote-dev/sidenote/pkg/apis/bindings/v1alpha1"
 	"github.com/sidenote-dev/sidenote/pkg/apis/config"
-	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
 )
 
 const loggerPath = "spec.logger"
 
 func sinkOf(b *v1alpha1.LoggerBinding, cluster *config.Logger) *sinks.Sink {
-	return sinks.Of(b.Namespace, loggerOf(b), loggerPath, cluster)
+	return sinks.Of(b.Namespace, binding.LoggerOf(b), loggerPath, cluster)
 }
 
 func deadLetterSinkOf(b *v1alpha1.LoggerBinding) *sinks.Sink {
-	return sinks.DeadLetterOf(b.Namespace, loggerOf(b), loggerPath)
-}
-
-// loggerOf returns the logger of a binding with its defaults. An object that no
-// webhook saw may have none.
-func loggerOf(b *v1alpha1.LoggerBinding) *v1beta1.LoggerSpec {
-	logger := b.Spec.Logger.DeepCopy()
-	if logger == nil {
-		logger = new(v1beta1.LoggerSpec)
-	}
-	logger.SetDefaults(context.Background())
-	return logger
+	return sinks.DeadLetterOf(b.Namespace, binding.LoggerOf(b), loggerPath)
 }
 
 // platform reads the configuration that all bindings share.

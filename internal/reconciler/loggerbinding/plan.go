@@ -96,7 +96,7 @@ type ServiceChange struct {
 // arguments unchanged.
 func Plan(b *v1alpha1.LoggerBinding, live Live, platform Platform) Changes {
 	b = b.DeepCopy()
-	b.Spec.Logger = loggerOf(b)
+	b.Spec.Logger = binding.LoggerOf(b)
 	unresolved := planSinks(b, live, platform, &b.Status)
 	// The addresses are those of this generation.
 	b.Status.ObservedGeneration = b.Generation
