@@ -72,9 +72,9 @@ func TestFeatures(t *testing.T) {
 	})
 }
 
-// TestBindings runs after TestFeatures: the pods of both together ask for more
+// TestComponentsAndBindings runs after TestFeatures: the pods of both together ask for more
 // CPU than a node of two cores has.
-func TestBindings(t *testing.T) {
+func TestComponentsAndBindings(t *testing.T) {
 	runTogether(t, map[string]*feature.Feature{
 		"Canary":            features.Canary(),
 		"Transformer":       features.Transformer(),

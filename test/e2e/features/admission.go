@@ -200,7 +200,7 @@ var refusals = map[string]struct {
 // apply sends an object to the API server.
 type apply func(context.Context, dynamic.ResourceInterface, *unstructured.Unstructured) error
 
-// Admission is that the API server refuses a mistake with the field and the
+// Admission tests that the API server refuses a mistake with the field and the
 // remedy, and takes the seed's example, whichever way it is applied.
 func Admission() *feature.Feature {
 	f := feature.NewFeatureNamed("admission")

@@ -116,7 +116,7 @@ func sendsEvents(ctx context.Context, t feature.T, name, at string, attributes m
 	})
 }
 
-// BoundService is that a Knative Service which a binding selects gets the agent
+// BoundService tests that a Knative Service which a binding selects gets the agent
 // with its first Revision, and keeps it through its owner's changes.
 func BoundService() *feature.Feature {
 	const name, at = "bound", "team-events"
@@ -179,11 +179,15 @@ func BoundService() *feature.Feature {
 			}}}}},
 		}}
 		client := dynamicclient.Get(ctx).Resource(knativeservice.GVR()).Namespace(environment.FromContext(ctx).Namespace())
-		if _, err := client.Apply(ctx, name, manifest, metav1.ApplyOptions{FieldManager: "user", Force: true}); err != nil {
+		applied, err := client.Apply(ctx, name, manifest, metav1.ApplyOptions{FieldManager: "user", Force: true})
+		if err != nil {
 			t.Fatal(err)
 		}
-		awaitServiceRevisions(ctx, t, name, 2)
+		if err := expect("generation", applied.GetGeneration(), live.Generation); err != nil {
+			t.Error(err)
+		}
 		awaitAgent(ctx, t, name, true)
+		awaitServiceRevisions(ctx, t, name, 2)
 	}
 	// kn looks for the container with the port.
 	byKn := func(ctx context.Context, t feature.T) {
@@ -211,7 +215,7 @@ func BoundService() *feature.Feature {
 	return f
 }
 
-// BindAndUnbind is that a running Knative Service gets the agent at once where the
+// BindAndUnbind tests that a running Knative Service gets the agent at once where the
 // binding asks for it, and its own template back when the binding is deleted,
 // without a failed request.
 func BindAndUnbind() *feature.Feature {
@@ -253,7 +257,7 @@ func BindAndUnbind() *feature.Feature {
 	return f
 }
 
-// BindOnNextChange is that a running Knative Service keeps its Revision until its
+// BindOnNextChange tests that a running Knative Service keeps its Revision until its
 // owner changes the template, and that the binding's status says so.
 func BindOnNextChange() *feature.Feature {
 	const name, at = "patient", "every-event"
@@ -285,7 +289,7 @@ func BindOnNextChange() *feature.Feature {
 	return f
 }
 
-// BoundTemplates is that Knative Services of many shapes get the agent and serve.
+// BoundTemplates tests that Knative Services of many shapes get the agent and serve.
 func BoundTemplates() *feature.Feature {
 	const at = "every-event"
 	f := feature.NewFeatureNamed("a LoggerBinding and templates of many shapes")
@@ -315,7 +319,7 @@ func BoundTemplates() *feature.Feature {
 	return f
 }
 
-// NotBound is that a Knative Service which can't have the agent serves without
+// NotBound tests that a Knative Service which can't have the agent serves without
 // it, and that the binding's status says why.
 func NotBound() *feature.Feature {
 	f := feature.NewFeatureNamed("Knative Services that can't be bound")
@@ -347,7 +351,7 @@ func NotBound() *feature.Feature {
 	return f
 }
 
-// NamedRevision is that a Knative Service whose owner names its Revisions gets the
+// NamedRevision tests that a Knative Service whose owner names its Revisions gets the
 // agent with a new name, and waits until then.
 func NamedRevision() *feature.Feature {
 	const name, at = "named-revision", "every-event"
@@ -372,7 +376,7 @@ func NamedRevision() *feature.Feature {
 	return f
 }
 
-// BoundFromZero is that requests to a bound model without a pod wait for it.
+// BoundFromZero tests that requests to a bound model without a pod wait for it.
 func BoundFromZero() *feature.Feature {
 	const name, at = "from-zero", "every-event"
 	f := feature.NewFeatureNamed("a bound Knative Service scaled from zero")
@@ -397,7 +401,7 @@ func BoundFromZero() *feature.Feature {
 	return f
 }
 
-// BoundLiveMetadata is that under metadataRefresh Live a changed annotation of the
+// BoundLiveMetadata tests that under metadataRefresh Live a changed annotation of the
 // Knative Service reaches the running agents, without a Revision.
 func BoundLiveMetadata() *feature.Feature {
 	const name, at = "bound-live", "every-event"
@@ -418,7 +422,7 @@ func BoundLiveMetadata() *feature.Feature {
 	return f
 }
 
-// SteadyBinding is that a bound Knative Service is written by nobody: through ten
+// SteadyBinding tests that a bound Knative Service is written by nobody: through ten
 // changes of an annotation that its template lacks, restarts of controller and
 // webhook, a new image of the agent and a new default sink. Nothing else may run
 // beside it.

@@ -19,7 +19,7 @@ import (
 	"github.com/sidenote-dev/sidenote/test/rekt/resources/inferenceservice"
 )
 
-// ColdStart is that requests to a model without a pod wait for it, however
+// ColdStart tests that requests to a model without a pod wait for it, however
 // slow it is: once until it listens, once until its own readiness probe
 // succeeds.
 func ColdStart() *feature.Feature {

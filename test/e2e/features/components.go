@@ -24,7 +24,7 @@ import (
 	"github.com/sidenote-dev/sidenote/test/rekt/resources/subscriber"
 )
 
-// Canary is that canaryTrafficPercent divides the traffic between two Revisions,
+// Canary tests that canaryTrafficPercent divides the traffic between two Revisions,
 // promotes and rolls back, and makes no Revision.
 func Canary() *feature.Feature {
 	const service = "canary"
@@ -79,7 +79,7 @@ func awaitTraffic(ctx context.Context, t feature.T, name, want string) {
 	})
 }
 
-// Transformer is that a transformer responds for the whole InferenceService, calls
+// Transformer tests that a transformer responds for the whole InferenceService, calls
 // the predictor and sends events of its own, and that it goes without a trace.
 func Transformer() *feature.Feature {
 	const service, all = "transformed", "every-event"

@@ -22,7 +22,7 @@ import (
 	"github.com/sidenote-dev/sidenote/test/rekt/resources/inferenceservice"
 )
 
-// Deletion is that nothing of an InferenceService is left when it is deleted,
+// Deletion tests that nothing of an InferenceService is left when it is deleted,
 // and nothing of another one is touched.
 func Deletion() *feature.Feature {
 	const service, other = "going", "staying"

@@ -37,7 +37,7 @@ var draining = inferenceservice.WithAnnotations(map[string]string{
 // predictionsBeforeTheEnd are made while the sink takes nothing.
 const predictionsBeforeTheEnd = 5
 
-// DrainWithoutASink is that a pod that ends with its sink down tells what
+// DrainWithoutASink tests that a pod that ends with its sink down tells what
 // became of every event.
 func DrainWithoutASink() *feature.Feature {
 	const service, at = "drains-in-vain", "refusing"
@@ -64,7 +64,7 @@ func DrainWithoutASink() *feature.Feature {
 	return f
 }
 
-// DrainWithALateSink is that a pod that ends delivers what it still has once
+// DrainWithALateSink tests that a pod that ends delivers what it still has once
 // its sink takes it.
 func DrainWithALateSink() *feature.Feature {
 	const service, at, door = "drains", "every-event", "door"

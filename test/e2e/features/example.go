@@ -78,7 +78,7 @@ func oneExchange(events []cloudevents.Event) error {
 	return expect("statuscode of the response event", subscriber.Attribute(response, "statuscode"), "200")
 }
 
-// TwoServices is that each of two models' subscribers gets the events of its
+// TwoServices tests that each of two models' subscribers gets the events of its
 // own model.
 func TwoServices() *feature.Feature {
 	teams := map[string]string{"pricing": "sales", "scoring": "risk"}
@@ -109,7 +109,7 @@ func TwoServices() *feature.Feature {
 	return f
 }
 
-// MetadataValues is that values survive whatever characters they have, so
+// MetadataValues tests that values survive whatever characters they have, so
 // that a Trigger matches what the owner wrote.
 func MetadataValues() *feature.Feature {
 	const service, all, region = "unicode", "every-event", "one-region"

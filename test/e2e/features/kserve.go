@@ -58,7 +58,7 @@ func owned(team string) kserve.Option {
 	return kserve.WithAnnotations(map[string]string{"team": team, "owner": "ml-ops"})
 }
 
-// KServeComponents is that InferenceServices of KServe, which know nothing of
+// KServeComponents tests that InferenceServices of KServe, which know nothing of
 // Sidenote, send the events of each of their components: of a model format that
 // a runtime serves, of a custom container, of a transformer and its predictor.
 func KServeComponents() *feature.Feature {
@@ -97,7 +97,7 @@ func KServeComponents() *feature.Feature {
 	return f
 }
 
-// KServeNow is that a running InferenceService of KServe gets the agent by one
+// KServeNow tests that a running InferenceService of KServe gets the agent by one
 // binding, in one Revision, and is what it was before when the binding is gone.
 func KServeNow() *feature.Feature {
 	const service, team = "running", "ai-platform"
@@ -133,7 +133,7 @@ func KServeNow() *feature.Feature {
 	return f
 }
 
-// KServeCanary is that a canary of KServe splits the traffic between a Revision
+// KServeCanary tests that a canary of KServe splits the traffic between a Revision
 // from before the binding and one with the agent, and that the events are those
 // of the latter alone until all traffic is its.
 func KServeCanary() *feature.Feature {
@@ -189,7 +189,7 @@ func KServeCanary() *feature.Feature {
 	return f
 }
 
-// KServeUpdate is that the owner's change of an annotation gives one Revision,
+// KServeUpdate tests that the owner's change of an annotation gives one Revision,
 // whose events carry it, and that a deletion leaves nothing of the agent and
 // nothing changed at another InferenceService.
 func KServeUpdate() *feature.Feature {
@@ -234,7 +234,7 @@ func KServeUpdate() *feature.Feature {
 	return f
 }
 
-// KServeLogger is that an InferenceService with KServe's own logger keeps it,
+// KServeLogger tests that an InferenceService with KServe's own logger keeps it,
 // and that the binding says why it has no agent.
 func KServeLogger() *feature.Feature {
 	const service = "own-logger"
@@ -257,7 +257,7 @@ func KServeLogger() *feature.Feature {
 	return f
 }
 
-// KServeNotIncluded is that a namespace without the label keeps its services as
+// KServeNotIncluded tests that a namespace without the label keeps its services as
 // they are, and that the binding says so.
 func KServeNotIncluded() *feature.Feature {
 	const service = "not-included"

@@ -51,7 +51,7 @@ func SteadyKServe() *feature.Feature {
 	return f
 }
 
-// TenReconcilesOfKServe is that KServe's controller and ours agree on what a
+// TenReconcilesOfKServe tests that KServe's controller and ours agree on what a
 // template is: ten reconciles of KServe's, and a restart of each controller.
 func TenReconcilesOfKServe() *feature.Feature {
 	f := feature.NewFeatureNamed("ten reconciles of KServe's and restarts of both controllers")
@@ -70,7 +70,7 @@ func TenReconcilesOfKServe() *feature.Feature {
 	return f
 }
 
-// NewAgentUnderKServe is that a new agent's image and a new default sink wait
+// NewAgentUnderKServe tests that a new agent's image and a new default sink wait
 // for the owner's own change, however often KServe reconciles.
 func NewAgentUnderKServe() *feature.Feature {
 	f := feature.NewFeatureNamed("a new agent image and a new default sink under KServe")
@@ -92,7 +92,7 @@ func NewAgentUnderKServe() *feature.Feature {
 	return f
 }
 
-// OneRevisionForTheOwnerOfKServe is that the owner's change gives exactly one
+// OneRevisionForTheOwnerOfKServe tests that the owner's change gives exactly one
 // more Revision: had any feature before it made one, there would be more.
 func OneRevisionForTheOwnerOfKServe() *feature.Feature {
 	f := feature.NewFeatureNamed("a changed annotation of KServe's InferenceService after all that")

@@ -18,7 +18,7 @@ import (
 
 const loopType = "io.kubeflow.serving.inference.loop"
 
-// LoopGuard is that a model which subscribes to the events of a Broker, and
+// LoopGuard tests that a model which subscribes to the events of a Broker, and
 // logs to the same Broker, doesn't feed itself, and that its exchanges are still
 // logged.
 func LoopGuard() *feature.Feature {

@@ -14,7 +14,7 @@ import (
 	"github.com/sidenote-dev/sidenote/test/rekt/resources/subscriber"
 )
 
-// Modes is that a logger sends the side of the exchange that its mode says,
+// Modes tests that a logger sends the side of the exchange that its mode says,
 // and nothing where there is no logger.
 func Modes() *feature.Feature {
 	const all, silent = "every-event", "silent"

@@ -34,7 +34,7 @@ import (
 // the rest of the stream. The kubelet kills what is left at its end.
 const longTimeout = 300
 
-// StreamThroughRollout is that a stream of more than a minute goes on while a
+// StreamThroughRollout tests that a stream of more than a minute goes on while a
 // new Revision takes the old one's place.
 func StreamThroughRollout() *feature.Feature {
 	const service, all = "streams-on", "every-event"
@@ -92,7 +92,7 @@ func StreamThroughRollout() *feature.Feature {
 	return f
 }
 
-// StreamThroughScaleDown is that a stream outlasts the end of its pod: it goes
+// StreamThroughScaleDown tests that a stream outlasts the end of its pod: it goes
 // on for as long as its client wants, more than half a minute after SIGTERM.
 func StreamThroughScaleDown() *feature.Feature {
 	const service, all = "shrinks", "every-event"

@@ -15,7 +15,7 @@ import (
 	"github.com/sidenote-dev/sidenote/test/rekt/resources/subscriber"
 )
 
-// Paths is that what is inference is its owner's to say: other paths are
+// Paths tests that what is inference is its owner's to say: other paths are
 // served, and give no event.
 func Paths() *feature.Feature {
 	const service, at = "by-path", "every-event"

@@ -20,7 +20,7 @@ import (
 	"knative.dev/reconciler-test/pkg/feature"
 )
 
-// ControllerPrivileges is that the API server refuses the controller's service
+// ControllerPrivileges tests that the API server refuses the controller's service
 // account every ConfigMap that isn't one of its own, although its role permits
 // them all.
 func ControllerPrivileges() *feature.Feature {

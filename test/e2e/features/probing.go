@@ -20,7 +20,7 @@ import (
 	"github.com/sidenote-dev/sidenote/test/rekt/resources/inferenceservice"
 )
 
-// MultiContainerProbing is that the kubelet runs the startup and liveness
+// MultiContainerProbing tests that the kubelet runs the startup and liveness
 // probes of a model if Serving's feature of that name is on, and that switching
 // it makes no Revision. With the feature off again Serving takes no update of a
 // model that has such a probe, and a condition says so. Serving replaces every

@@ -16,7 +16,7 @@ import (
 	"github.com/sidenote-dev/sidenote/test/rekt/resources/subscriber"
 )
 
-// Rollout is that a changed listed annotation gives one new Revision, whose
+// Rollout tests that a changed listed annotation gives one new Revision, whose
 // events carry it, and costs no request.
 func Rollout() *feature.Feature {
 	const service, all = "rolling", "every-event"
@@ -70,7 +70,7 @@ func awaitRollout(ctx context.Context, t feature.T, service string, before *v1be
 	})
 }
 
-// LiveMetadata is that under metadataRefresh Live a changed annotation
+// LiveMetadata tests that under metadataRefresh Live a changed annotation
 // reaches the running agents, without a new Revision.
 func LiveMetadata() *feature.Feature {
 	const service, all = "live", "every-event"

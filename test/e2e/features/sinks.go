@@ -26,7 +26,7 @@ import (
 	"github.com/sidenote-dev/sidenote/test/rekt/resources/subscriber"
 )
 
-// SinkURL is that events go to a url, without a Broker.
+// SinkURL tests that events go to a url, without a Broker.
 func SinkURL() *feature.Feature {
 	const service, at = "to-url", "direct"
 	f := feature.NewFeatureNamed("a url as the sink")
@@ -56,7 +56,7 @@ func urlOf(ctx context.Context, subscriber string) string {
 	return "http://" + network.GetServiceHostname(subscriber, environment.FromContext(ctx).Namespace())
 }
 
-// DeadLetter is that an event which the sink refuses goes to the dead letter
+// DeadLetter tests that an event which the sink refuses goes to the dead letter
 // sink whole, and says where it was refused and how.
 func DeadLetter() *feature.Feature {
 	const service, refusing, at = "refused", "refusing", "dead-letters"
@@ -92,7 +92,7 @@ func DeadLetter() *feature.Feature {
 	return f
 }
 
-// SinkKnativeService is that events go to a Knative Service that the sink
+// SinkKnativeService tests that events go to a Knative Service that the sink
 // refers to.
 func SinkKnativeService() *feature.Feature {
 	const service, at, sink = "to-service", "behind", "front"
@@ -113,7 +113,7 @@ func SinkKnativeService() *feature.Feature {
 	return f
 }
 
-// MissingBroker is that serving never depends on logging, and that a Broker
+// MissingBroker tests that serving never depends on logging, and that a Broker
 // which comes later is used by one Revision.
 func MissingBroker() *feature.Feature {
 	const service, at = "early", "every-event"

@@ -26,7 +26,7 @@ import (
 // CrashPackage is the main package of the image that crashes an agent.
 const CrashPackage = "github.com/sidenote-dev/sidenote/test/test_images/crash"
 
-// Spool is that events which wait for their sink on disk outlive a crash of
+// Spool tests that events which wait for their sink on disk outlive a crash of
 // the agent.
 func Spool() *feature.Feature {
 	const service, at, door = "spooling", "every-event", "door"

@@ -57,7 +57,7 @@ func SteadyService() *feature.Feature {
 	return f
 }
 
-// TenReconciles is that what changes nothing is written nowhere: ten changed
+// TenReconciles tests that what changes nothing is written nowhere: ten changed
 // annotations of a tool, and a restart of the controller.
 func TenReconciles() *feature.Feature {
 	f := feature.NewFeatureNamed("ten reconciles and a restart of the controller")
@@ -77,7 +77,7 @@ func TenReconciles() *feature.Feature {
 	return f
 }
 
-// NewAgentImage is that a new agent waits for the owner's own change.
+// NewAgentImage tests that a new agent waits for the owner's own change.
 func NewAgentImage() *feature.Feature {
 	f := feature.NewFeatureNamed("a new agent image")
 	f.Assert("it gives no Revision, and a condition says who is behind", func(ctx context.Context, t feature.T) {
@@ -97,7 +97,7 @@ func NewAgentImage() *feature.Feature {
 	return f
 }
 
-// NewDefaultSink is that a new default sink is for new services, and for the
+// NewDefaultSink tests that a new default sink is for new services, and for the
 // others when their owner changes them.
 func NewDefaultSink() *feature.Feature {
 	const newcomer, elsewhere = "newcomer", "http://elsewhere.example"
@@ -121,7 +121,7 @@ func NewDefaultSink() *feature.Feature {
 	return f
 }
 
-// OneRevisionForTheOwner is that the owner's change gives exactly one more
+// OneRevisionForTheOwner tests that the owner's change gives exactly one more
 // Revision: had any feature before it made one, there would be more.
 func OneRevisionForTheOwner() *feature.Feature {
 	f := feature.NewFeatureNamed("a listed annotation after all that")

@@ -27,7 +27,7 @@ import (
 	"github.com/sidenote-dev/sidenote/test/rekt/resources/subscriber"
 )
 
-// ServerSentEvents is that a stream passes message by message, and gives one
+// ServerSentEvents tests that a stream passes message by message, and gives one
 // event with all of it.
 func ServerSentEvents() *feature.Feature {
 	const service, all = "stories", "every-event"
@@ -85,7 +85,7 @@ func ServerSentEvents() *feature.Feature {
 	return f
 }
 
-// GRPC is that unary and streaming calls of a real client pass, with status,
+// GRPC tests that unary and streaming calls of a real client pass, with status,
 // messages and trailers, and give events with the bare messages.
 func GRPC() *feature.Feature {
 	const service, all = "calls", "every-event"

@@ -25,7 +25,7 @@ import (
 	"github.com/sidenote-dev/sidenote/test/rekt/resources/subscriber"
 )
 
-// LimitRange is that the default agent fits a namespace that allows a container
+// LimitRange tests that the default agent fits a namespace that allows a container
 // less than one CPU, and that the status of a service that does not fit says
 // what to change.
 func LimitRange() *feature.Feature {
@@ -80,7 +80,7 @@ func LimitRange() *feature.Feature {
 	return f
 }
 
-// RootModel is that a model which runs as root logs: the agent beside it still
+// RootModel tests that a model which runs as root logs: the agent beside it still
 // does not.
 func RootModel() *feature.Feature {
 	const service, all = "root", "every-event"
@@ -100,7 +100,7 @@ func RootModel() *feature.Feature {
 // fields of a pod it takes.
 const servingNamespace, servingFeatures = "knative-serving", "config-features"
 
-// RootPod is that a model logs in a pod whose user is root. Serving takes the
+// RootPod tests that a model logs in a pod whose user is root. Serving takes the
 // pod's user only with a feature of its own, so nothing else may run beside it.
 func RootPod() *feature.Feature {
 	const service, all = "root-pod", "every-event"
@@ -124,7 +124,7 @@ func RootPod() *feature.Feature {
 	return f
 }
 
-// NoWebhookSaw is that a model serves and logs whatever its logger says, where
+// NoWebhookSaw tests that a model serves and logs whatever its logger says, where
 // no webhook saw it: the agent is not given what it would refuse.
 func NoWebhookSaw() *feature.Feature {
 	const service, all, mode = "unseen", "every-event", "odd"

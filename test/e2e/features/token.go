@@ -14,7 +14,7 @@ import (
 	"github.com/sidenote-dev/sidenote/test/rekt/resources/inferenceservice"
 )
 
-// NoTokenForTheAPI is that Kubernetes mounts its token in the model's
+// NoTokenForTheAPI tests that Kubernetes mounts its token in the model's
 // container and not in the agent's. The agent's image has no shell to look for
 // one, so this looks at the pod that the API server admitted.
 func NoTokenForTheAPI() *feature.Feature {

@@ -22,7 +22,7 @@ import (
 	"github.com/sidenote-dev/sidenote/test/rekt/resources/tlsfront"
 )
 
-// SinkCACerts is that events go over TLS to a sink whose authority the sink's
+// SinkCACerts tests that events go over TLS to a sink whose authority the sink's
 // CACerts name.
 func SinkCACerts() *feature.Feature {
 	const service, at, front = "over-tls", "behind", "front"
@@ -39,7 +39,7 @@ func SinkCACerts() *feature.Feature {
 	return f
 }
 
-// TrustBundle is that an authority which only a trust bundle of the cluster
+// TrustBundle tests that an authority which only a trust bundle of the cluster
 // names reaches an agent that runs: what it couldn't send before arrives.
 func TrustBundle() *feature.Feature {
 	const service, at, front = "trusting", "behind", "front"

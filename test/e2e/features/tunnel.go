@@ -21,7 +21,7 @@ import (
 
 const tunnelType = "io.kubeflow.serving.inference.tunnel"
 
-// Tunnel is that a WebSocket passes, and gives one event when it ends, which
+// Tunnel tests that a WebSocket passes, and gives one event when it ends, which
 // says how much flowed and nothing of what.
 func Tunnel() *feature.Feature {
 	const service, at = "talking", "every-event"

@@ -25,7 +25,7 @@ import (
 
 const webhookDeployment = "webhook"
 
-// WithoutTheWebhook is that an InferenceService gets its status, and can be
+// WithoutTheWebhook tests that an InferenceService gets its status, and can be
 // deleted, while no replica of the webhook runs. Nothing else may run beside
 // it.
 func WithoutTheWebhook() *feature.Feature {
