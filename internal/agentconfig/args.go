@@ -19,7 +19,9 @@ func configArguments() []argument[Config] {
 }
 
 // sinkArguments are all arguments of a sink.
-func sinkArguments() []argument[Sink] { return slices.Concat(connectionArguments, deliveryArguments) }
+func sinkArguments() []argument[Sink] {
+	return slices.Concat(connectionArguments, contentArguments, deliveryArguments)
+}
 
 // Args returns the arguments that Parse reads as this configuration. They leave
 // out every field that is zero. The order is part of the contract: another one
@@ -32,6 +34,7 @@ func (c *Config) Args() []string {
 			line = append(line, "--"+sinkArgument+"="+value)
 		}
 		line = write(line, sink.prefix(), sink, connectionArguments)
+		line = write(line, sink.prefix(), sink, contentArguments)
 	}
 	line = write(line, "", c, anySinkArguments)
 	for i := range c.Sinks {

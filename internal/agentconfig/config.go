@@ -42,6 +42,11 @@ const (
 	// MinBufferBytes is the least of BufferBytes.
 	MinBufferBytes = 64 << 10
 
+	// MaxSamplingOneIn is the most of Sampling.OneIn.
+	MaxSamplingOneIn = 1_000_000
+	// GreatestMaxEventsPerSecond is the most of MaxEventsPerSecond.
+	GreatestMaxEventsPerSecond = 1_000_000
+
 	minLedgerInterval = time.Second
 	maxBytes          = 1 << 40
 	maxExchanges      = 1 << 30
@@ -71,6 +76,16 @@ type Config struct {
 	Component        string
 	Metadata         []metadata.Attribute
 	MetadataDir      string
+	// MetadataHeaders are the headers of a request whose values become attributes.
+	MetadataHeaders []HeaderSource
+	// DeniedValues are regular expressions. The value of a header that matches one
+	// becomes no attribute.
+	DeniedValues []string
+
+	Streams  Streams
+	Sampling Sampling
+	// MaxEventsPerSecond bounds the events; 0 is no bound.
+	MaxEventsPerSecond int64
 
 	MaxPayloadBytes int64
 	BufferBytes     int64
@@ -89,6 +104,21 @@ type Config struct {
 	TracesExport  telemetry.Traces
 }
 
+// HeaderSource says which header of a request gives the value of which attribute.
+type HeaderSource struct{ Attribute, Header string }
+
+// Sampling says which exchanges give events. The zero value selects all.
+type Sampling struct {
+	// Percent is the share of the exchanges, above 0 and up to 100, and OneIn selects
+	// one of so many. At most one of them is not 0.
+	Percent float64
+	OneIn   int64
+	// KeepFailures and KeepSlowerThan select further exchanges, which failed or took
+	// longer. A KeepSlowerThan of 0 selects none.
+	KeepFailures   bool
+	KeepSlowerThan time.Duration
+}
+
 // setDefaults sets every field with a default but ReadinessProbe, which
 // follows from Target.
 func (c *Config) setDefaults() {
@@ -101,6 +131,7 @@ func (c *Config) setDefaults() {
 		c.Events = DefaultKinds()
 	}
 	c.ContentMode = cmp.Or(c.ContentMode, ContentModeAuto)
+	c.Streams = cmp.Or(c.Streams, StreamFrames)
 	c.Source = cmp.Or(c.Source, defaultSource)
 	c.MaxPayloadBytes = cmp.Or(c.MaxPayloadBytes, DefaultMaxPayloadBytes)
 	c.BufferBytes = cmp.Or(c.BufferBytes, defaultBufferBytes)
@@ -110,6 +141,11 @@ func (c *Config) setDefaults() {
 	c.MetricsExport.Protocol = cmp.Or(c.MetricsExport.Protocol, telemetry.Prometheus)
 	c.TracesExport.Protocol = cmp.Or(c.TracesExport.Protocol, telemetry.None)
 	for i := range c.Sinks {
-		c.Sinks[i].setDefaults(DefaultSinkName)
+		sink := &c.Sinks[i]
+		sink.setDefaults(DefaultSinkName)
+		sink.Mode = cmp.Or(sink.Mode, c.Mode)
+		if len(sink.Events) == 0 {
+			sink.Events = c.Events
+		}
 	}
 }

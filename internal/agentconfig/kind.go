@@ -83,6 +83,31 @@ const (
 // Modes lists the modes.
 func Modes() []Mode { return []Mode{ModeAll, ModeRequest, ModeResponse} }
 
+// Profile says which types, ids and attributes events have.
+type Profile string
+
+// The profiles.
+const (
+	ProfileSidenote Profile = "sidenote"
+	ProfileKServe   Profile = "kserve"
+)
+
+// Profiles lists the profiles.
+func Profiles() []Profile { return []Profile{ProfileSidenote, ProfileKServe} }
+
+// Streams says which data a stream event has.
+type Streams string
+
+// The data of a stream event: the frames as the model sent them, or the merged
+// response.
+const (
+	StreamFrames Streams = "frames"
+	StreamMerged Streams = "merged"
+)
+
+// StreamForms lists the forms of a stream event's data.
+func StreamForms() []Streams { return []Streams{StreamFrames, StreamMerged} }
+
 // ContentMode says how an event goes into an HTTP message (CloudEvents HTTP
 // protocol binding, section 3).
 type ContentMode string

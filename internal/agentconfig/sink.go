@@ -42,6 +42,18 @@ type Sink struct {
 	// TokenAudience is the token's audience. With an AddressFile, the token is
 	// sent only while the file has this audience.
 	TokenAudience string
+	// BasicAuthDir has the files username and password for the sink.
+	BasicAuthDir string
+
+	// Mode and Events say what the sink gets. By default they are those of the
+	// Config.
+	Mode   Mode
+	Events []Kind
+	// Profile is the form of the events for the sink.
+	Profile Profile
+	// Filter selects events: the JSON of a filter of a Knative Trigger. Empty selects
+	// all.
+	Filter string
 
 	// Schedule says how often and when a failed event is tried again.
 	Schedule Schedule
@@ -72,6 +84,7 @@ func (s *Sink) Stdout() bool { return s.URL == nil && s.AddressFile == "" }
 
 func (s *Sink) setDefaults(name string) {
 	s.Name = cmp.Or(s.Name, name)
+	s.Profile = cmp.Or(s.Profile, ProfileSidenote)
 	s.Timeout = cmp.Or(s.Timeout, defaultTimeout)
 	s.RetryAfterMax = cmp.Or(s.RetryAfterMax, new(DefaultRetryAfterMax))
 	if s.DeadLetter != nil {
@@ -94,6 +107,19 @@ var connectionArguments = []argument[Sink]{
 		field(func(s *Sink) *string { return &s.TokenFile }, anyText)},
 	{"token-audience", "AUDIENCE", "audience of the token. With address-file, the token is sent only while the file has this audience",
 		field(func(s *Sink) *string { return &s.TokenAudience }, anyText)},
+	{"basic-auth-dir", "DIR", "directory with the files username and password, for basic authentication. The agent reads them again when they change, and sends them only over https or to a host of the cluster",
+		field(func(s *Sink) *string { return &s.BasicAuthDir }, anyText)},
+}
+
+// contentArguments say what a sink gets.
+var contentArguments = []argument[Sink]{
+	{"mode", "MODE", "as --mode, for this sink (default: the value of --mode)",
+		field(func(s *Sink) *Mode { return &s.Mode }, choice("mode", Modes()))},
+	{"events", "LIST", "as --events, for this sink (default: the value of --events)", kindsOf(func(s *Sink) *[]Kind { return &s.Events })},
+	{"profile", "PROFILE", "form of the events: sidenote, or kserve, which subscribers of KServe's logger understand",
+		field(func(s *Sink) *Profile { return &s.Profile }, choice("profile", Profiles()))},
+	{"filter", "JSON", "selects events: a filter of a Knative Trigger, with one of exact, prefix, suffix, all, any, not and cesql",
+		field(func(s *Sink) *string { return &s.Filter }, anyText)},
 }
 
 // anySinkArguments are of all sinks together. Args writes them between the

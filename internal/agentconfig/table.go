@@ -69,6 +69,19 @@ func within[T, P any](at func(*T) **P, of codec[P]) codec[T] {
 	}
 }
 
+// kindsOf is the codec of a list of kinds.
+func kindsOf[T any](at func(*T) *[]Kind) codec[T] {
+	return codec[T]{
+		read: func(t *T, s string) (err error) { *at(t), err = ParseKinds(s); return err },
+		write: func(t *T) []string {
+			if kinds := *at(t); len(kinds) > 0 {
+				return []string{FormatKinds(kinds)}
+			}
+			return nil
+		},
+	}
+}
+
 // The tables, in the order in which Args writes them: the sinks stand between
 // the two.
 var (
@@ -89,19 +102,23 @@ var (
 			field(func(c *Config) *string { return &c.Component }, attributeValue)},
 		{"mode", "MODE", "sides of an exchange that are sent: all, request or response",
 			field(func(c *Config) *Mode { return &c.Mode }, choice("mode", Modes()))},
-		{"events", "LIST", "kinds of events that are sent, of " + join(Kinds(), ", "), codec[Config]{
-			func(c *Config, s string) (err error) { c.Events, err = ParseKinds(s); return err },
-			func(c *Config) []string {
-				if len(c.Events) == 0 {
-					return nil
-				}
-				return []string{FormatKinds(c.Events)}
-			},
-		}},
+		{"events", "LIST", "kinds of events that are sent, of " + join(Kinds(), ", "), kindsOf(func(c *Config) *[]Kind { return &c.Events })},
 		{"paths", "PATTERN", "pattern that selects inference requests by path. May be given several times. * matches any characters, and a leading ! excludes paths. Without it, every path is inference, except health probes, requests for metadata and metrics scrapes", codec[Config]{
 			func(c *Config, s string) error { return c.Paths.Add(s) },
 			func(c *Config) []string { return c.Paths.Patterns() },
 		}},
+		{"streams", "FORM", "data of a stream event: frames, the frames as the model sent them, or merged, the merged response of the OpenAI and Anthropic APIs",
+			field(func(c *Config) *Streams { return &c.Streams }, choice("form", StreamForms()))},
+		{"sampling-percent", "PERCENT", "share of the exchanges that give events, above 0 and up to 100 (default 100)",
+			field(func(c *Config) *float64 { return &c.Sampling.Percent }, percent)},
+		{"sampling-one-in", "NUMBER", "selects one of so many exchanges. Must not be combined with --sampling-percent",
+			field(func(c *Config) *int64 { return &c.Sampling.OneIn }, integer[int64]("number", 1, MaxSamplingOneIn))},
+		{"keep-failures", "BOOL", "whether exchanges that fail give events although sampling doesn't select them: true or false (default false)",
+			field(func(c *Config) *bool { return &c.Sampling.KeepFailures }, boolean)},
+		{"keep-slower-than", "DURATION", "exchanges that take longer give events although sampling doesn't select them",
+			field(func(c *Config) *time.Duration { return &c.Sampling.KeepSlowerThan }, durationFrom(time.Nanosecond))},
+		{"max-events-per-second", "NUMBER", "upper bound of the events in a second. Further events are dropped and counted",
+			field(func(c *Config) *int64 { return &c.MaxEventsPerSecond }, integer[int64]("number", 1, GreatestMaxEventsPerSecond))},
 		{"content-mode", "MODE", "encoding of events: binary, structured, or auto, which is binary if headers can carry the attributes unchanged",
 			field(func(c *Config) *ContentMode { return &c.ContentMode }, choice("content mode", ContentModes()))},
 		{"max-payload-bytes", "BYTES", "largest body that an event carries",
@@ -155,6 +172,26 @@ var (
 		}},
 		{"metadata-dir", "DIR", "directory that the agent watches for a file " + metadata.FileName + ", a flat JSON object of attribute to value. It replaces --metadata",
 			field(func(c *Config) *string { return &c.MetadataDir }, anyText)},
+		{"metadata-header", "ATTRIBUTE=HEADER", "attribute of both events of an exchange, with the value of a header of the request. May be given several times", codec[Config]{
+			func(c *Config, s string) error {
+				source, err := parseHeaderSource(s)
+				c.MetadataHeaders = append(c.MetadataHeaders, source)
+				return err
+			},
+			func(c *Config) (values []string) {
+				for _, source := range c.MetadataHeaders {
+					values = append(values, source.Attribute+"="+source.Header)
+				}
+				return values
+			},
+		}},
+		{"denied-value", "PATTERN", "regular expression of values that never become attributes by --metadata-header. May be given several times", codec[Config]{
+			func(c *Config, s string) error {
+				c.DeniedValues = append(c.DeniedValues, s)
+				return checkPattern(s)
+			},
+			func(c *Config) []string { return c.DeniedValues },
+		}},
 		{"log-level", "LEVEL", "debug, info, warn or error (default info). Logs go to stderr",
 			field(func(c *Config) *zapcore.Level { return &c.LogLevel }, logLevel)},
 	}

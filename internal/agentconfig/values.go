@@ -92,6 +92,7 @@ var (
 	// dropNewest says which events a full spool drops.
 	dropNewest = oneOfTwo("oldest", "newest")
 	rate       = text[float64]{parseRate, func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }}
+	percent    = text[float64]{parsePercent, func(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }}
 	logLevel   = text[zapcore.Level]{parseLevel, zapcore.Level.String}
 
 	domainPattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$`)
@@ -119,6 +120,29 @@ func parseRate(s string) (float64, error) {
 		return 0, fmt.Errorf("invalid rate %q: must be a number from 0 to 1", s)
 	}
 	return v, nil
+}
+
+func parsePercent(s string) (float64, error) {
+	v, err := strconv.ParseFloat(s, 64)
+	if err != nil || !(v > 0 && v <= 100) {
+		return 0, fmt.Errorf("invalid percentage %q: must be a number above 0 and up to 100", s)
+	}
+	return v, nil
+}
+
+func parseHeaderSource(s string) (HeaderSource, error) {
+	attribute, header, found := strings.Cut(s, "=")
+	if !found {
+		return HeaderSource{}, errors.New("missing \"=\": write attribute=header")
+	}
+	return HeaderSource{Attribute: attribute, Header: header}, nil
+}
+
+func checkPattern(s string) error {
+	if _, err := regexp.Compile(s); err != nil {
+		return fmt.Errorf("invalid pattern: must be a regular expression: %w", err)
+	}
+	return nil
 }
 
 func parseLevel(s string) (zapcore.Level, error) {

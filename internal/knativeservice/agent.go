@@ -217,6 +217,8 @@ func draftAgent(subject Subject, owner int, port corev1.ContainerPort, readiness
 		c.ContentMode = agentconfig.ContentMode(logger.ContentMode)
 		return nil
 	})
+	draft.addOfLogger("streams", func(c *agentconfig.Config) error { c.Streams = agentconfig.Streams(logger.Streams); return nil })
+	draft.addSampling(logger)
 	draft.addBudget(logger, settings)
 	draft.addProbes(readiness, startup, applied.MultiContainerProbing)
 	if applied.Sink != nil {

@@ -7,16 +7,12 @@ package v1beta1
 
 import (
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	eventingduckv1 "knative.dev/eventing/pkg/apis/duck/v1"
 	"knative.dev/pkg/apis"
 	duckv1 "knative.dev/pkg/apis/duck/v1"
 	"knative.dev/pkg/kmeta"
-
-	"github.com/sidenote-dev/sidenote/internal/agentconfig"
 )
 
 // InferenceService runs a model on Knative Serving. With a logger, it sends
@@ -171,177 +167,6 @@ const (
 	ScaleByMemory      ScaleMetric = "memory"
 )
 
-// LoggerMode selects which sides of an exchange are sent: all, request or
-// response.
-type LoggerMode string
-
-// The modes of a logger.
-const (
-	LogAll      = LoggerMode(agentconfig.ModeAll)
-	LogRequest  = LoggerMode(agentconfig.ModeRequest)
-	LogResponse = LoggerMode(agentconfig.ModeResponse)
-)
-
-// MetadataRefresh selects how a changed annotation reaches the events: with a
-// new Revision, or live.
-type MetadataRefresh string
-
-const (
-	// RefreshByRevision creates a new Revision for each change of a listed
-	// annotation. The events of a Revision carry the values from its creation.
-	RefreshByRevision MetadataRefresh = "Revision"
-	// RefreshLive passes a change to the running agents, within about two
-	// minutes and without a new Revision.
-	RefreshLive MetadataRefresh = "Live"
-)
-
-// ContentMode selects how an event is encoded for HTTP (CloudEvents HTTP
-// protocol binding, section 3).
-type ContentMode string
-
-// The content modes of a logger.
-const (
-	// ContentModeAuto is binary if headers can carry every attribute unchanged,
-	// and structured otherwise.
-	ContentModeAuto       = ContentMode(agentconfig.ContentModeAuto)
-	ContentModeBinary     = ContentMode(agentconfig.ContentModeBinary)
-	ContentModeStructured = ContentMode(agentconfig.ContentModeStructured)
-)
-
-// LoggerSpec selects the events, their attributes and their sink.
-//
-// +kubebuilder:pruning:PreserveUnknownFields
-type LoggerSpec struct {
-	// Mode selects which sides of an exchange are sent: all, request or response.
-	// Events of the kinds tunnel, loop and ledger are sent in every mode.
-	// Default: all.
-	// +optional
-	Mode LoggerMode `json:"mode,omitempty"`
-	// Sink receives the events: an addressable object such as a Broker or a
-	// Knative Service (ref), or a URI. Default: the default-sink of the ConfigMap
-	// config-logger, which is the Broker "default" of the namespace. Must not be
-	// combined with url.
-	// +optional
-	Sink *duckv1.Destination `json:"sink,omitempty"`
-	// URL is the address that receives the events, as in KFServing. It is short
-	// for a sink with a uri. Must not be combined with sink.
-	// +optional
-	URL *apis.URL `json:"url,omitempty"`
-	// MetadataAnnotations lists keys of annotations of the InferenceService, or of
-	// the bound Knative Service. Each event carries the value of each as an
-	// attribute. The attribute's name is the part of the key after the last slash, in lower case, without characters
-	// other than a-z and 0-9; it must match ^[a-z][a-z0-9]{0,19}$. At most 32
-	// attributes together with metadata, 1 KiB in one value, 4 KiB in all.
-	// Default: none.
-	// +optional
-	// +listType=atomic
-	MetadataAnnotations []string `json:"metadataAnnotations,omitempty"`
-	// Metadata lists annotations like metadataAnnotations, with an explicit name
-	// of the attribute for each. Default: none.
-	// +optional
-	// +listType=atomic
-	Metadata []MetadataSource `json:"metadata,omitempty"`
-	// MetadataRefresh selects how a changed annotation reaches the events.
-	// Revision creates a new Revision. Live updates running agents within about
-	// two minutes and creates none. Default: Revision.
-	// +optional
-	MetadataRefresh MetadataRefresh `json:"metadataRefresh,omitempty"`
-	// Events lists the kinds of events that are sent: request, response, stream,
-	// request.failure, response.failure, request.oversize, response.oversize,
-	// request.encoded, response.encoded, tunnel, loop, ledger. Default: the kinds
-	// of complete exchanges, which are request, response, stream,
-	// request.oversize, response.oversize, request.encoded, response.encoded and
-	// loop.
-	// +optional
-	// +listType=atomic
-	Events []string `json:"events,omitempty"`
-	// Paths lists patterns that select the inference requests by path. * matches
-	// any characters, slashes included. A pattern with a leading ! excludes paths.
-	// Examples: /v1/models/*:predict, !/internal/*. At most 32 patterns of 256
-	// bytes each. Default, also with exclusions only: every path, except health
-	// probes, requests for metadata and metrics scrapes.
-	// +optional
-	// +listType=atomic
-	Paths []string `json:"paths,omitempty"`
-	// ContentMode selects how events are encoded: binary, structured, or auto,
-	// which is binary if headers can carry every attribute unchanged. Default:
-	// auto.
-	// +optional
-	ContentMode ContentMode `json:"contentMode,omitempty"`
-	// MaxPayloadBytes is the largest body in bytes that an event carries. A larger
-	// one gives an event with its size and hash. From 1 to 16777216, and at most
-	// half of the agent's buffer-bytes. Default: max-payload-bytes of the ConfigMap
-	// config-agent, which is 716800.
-	// +optional
-	MaxPayloadBytes *int64 `json:"maxPayloadBytes,omitempty"`
-
-	// Delivery sets retries, backoff, timeout and the dead letter sink. Its field
-	// format is not supported; use contentMode. Default: the agent retries an
-	// event for 10 minutes, or for an hour if it was spooled. Then it drops and
-	// counts the event.
-	// +optional
-	Delivery *eventingduckv1.DeliverySpec `json:"delivery,omitempty"`
-
-	// Spool adds a volume on which the agent keeps events while the sink is slow
-	// or unavailable. Default: none. Events that exceed the agent's memory budget
-	// are dropped and counted.
-	// +optional
-	Spool *SpoolSpec `json:"spool,omitempty"`
-
-	// Resources sets requests and limits of the agent's container: cpu, memory
-	// and ephemeral-storage. Each quantity replaces that of the ConfigMap
-	// config-agent. The agent's GOMEMLIMIT, buffer-bytes and max-exchanges are
-	// derived from a memory limit given here. Default: the settings of
-	// config-agent.
-	// +optional
-	Resources *corev1.ResourceRequirements `json:"resources,omitempty"`
-
-	// Unknown holds the fields that this version doesn't know, at any depth.
-	Unknown UnknownFields `json:"-"`
-}
-
-// SpoolOverflow selects which events a full spool drops.
-type SpoolOverflow string
-
-// The behaviours of a full spool.
-const (
-	// DropOldest drops the oldest events to make room for new ones.
-	DropOldest SpoolOverflow = "DropOldest"
-	// DropNewest accepts no event until there is room.
-	DropNewest SpoolOverflow = "DropNewest"
-)
-
-// SpoolSpec describes the spool's volume. It is an emptyDir, which survives a
-// crash of the agent and is deleted with the pod.
-type SpoolSpec struct {
-	// SizeLimit is the size of the volume, from 16Mi to 1Ti. The spool uses three
-	// quarters of it, because the kubelet evicts a pod whose volume exceeds its
-	// limit. Required.
-	// +optional
-	SizeLimit *resource.Quantity `json:"sizeLimit,omitempty"`
-	// WhenFull selects what is dropped when the spool is full. DropOldest drops
-	// the oldest events. DropNewest accepts no event until there is room.
-	// Default: DropOldest.
-	// +optional
-	WhenFull SpoolOverflow `json:"whenFull,omitempty"`
-	// Sync makes spooled events survive a power loss of the node: each group of
-	// events is synced to the disk. A crash of the agent doesn't need it.
-	// Default: false.
-	// +optional
-	Sync bool `json:"sync,omitempty"`
-}
-
-// MetadataSource names an annotation and the attribute that carries its value.
-type MetadataSource struct {
-	// Attribute is the name of the CloudEvents attribute. It must match
-	// ^[a-z][a-z0-9]{0,19}$. Names that CloudEvents, Knative or the event itself
-	// uses are refused. Required.
-	Attribute string `json:"attribute"`
-	// Annotation is the key of an annotation of the InferenceService, or of the
-	// bound Knative Service. Required.
-	Annotation string `json:"annotation"`
-}
-
 // InferenceServiceStatus is the observed state of an InferenceService.
 type InferenceServiceStatus struct {
 	duckv1.Status `json:",inline"`
@@ -422,33 +247,6 @@ type TrafficTarget struct {
 	// URL is the address of this Revision alone. Absent without a tag.
 	// +optional
 	URL *apis.URL `json:"url,omitempty"`
-}
-
-// LoggerStatus shows the logger settings that the running template has.
-type LoggerStatus struct {
-	// Mode shows which sides of an exchange are sent: all, request or response.
-	Mode LoggerMode `json:"mode"`
-	// SinkURI is the address of the sink. Absent if it has none; each event is
-	// then dropped and counted.
-	// +optional
-	SinkURI *apis.URL `json:"sinkURI,omitempty"`
-	// DeadLetterSinkURI is the address of the dead letter sink, which receives
-	// the events that the sink doesn't accept. Absent if there is none.
-	// +optional
-	DeadLetterSinkURI *apis.URL `json:"deadLetterSinkURI,omitempty"`
-	// Attributes lists the names of the metadata attributes that each event
-	// carries.
-	// +optional
-	// +listType=atomic
-	Attributes []string `json:"attributes,omitempty"`
-	// MissingAnnotations lists the annotations that the specification names and
-	// the object lacks.
-	// +optional
-	// +listType=atomic
-	MissingAnnotations []string `json:"missingAnnotations,omitempty"`
-	// AgentImage is the agent's image in the running template.
-	// +optional
-	AgentImage string `json:"agentImage,omitempty"`
 }
 
 // GetGroupVersionKind returns the type's group, version and kind.

@@ -59,10 +59,8 @@ var predictorAdvice = map[string]string{
 
 // loggerAdvice says what to write instead of a field of spec.predictor.logger.
 var loggerAdvice = map[string]string{
-	"annotations":     "write metadataAnnotations",
-	"metadataHeaders": adviceLater,
-	"storage":         adviceLater,
-	"sampling":        adviceLater,
+	"annotations": "write metadataAnnotations",
+	"storage":     adviceLater,
 }
 
 // Validate refuses every unknown field of a struct or of what is in it, and

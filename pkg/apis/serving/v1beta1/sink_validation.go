@@ -1,0 +1,136 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package v1beta1
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"knative.dev/pkg/apis"
+	duckv1 "knative.dev/pkg/apis/duck/v1"
+	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
+
+	"github.com/sidenote-dev/sidenote/pkg/apis/config"
+)
+
+// MaxURLBytes bounds the URL of a sink, which goes into an argument of the
+// agent and into annotations of the Knative Service.
+const MaxURLBytes = 4 << 10
+
+// ValidateURL says why a URL can't be passed on: it is too long, or has
+// characters for which Knative's JSON of it is none.
+func ValidateURL(url *apis.URL) error {
+	text := url.String()
+	if len(text) > MaxURLBytes {
+		return fmt.Errorf("it has %d bytes: write at most %d", len(text), MaxURLBytes)
+	}
+	if strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return errors.New("it has characters that a URL can't have: percent-encode them, as %20")
+	}
+	return nil
+}
+
+func (s *LoggerSpec) validateSink(ctx context.Context) *apis.FieldError {
+	if s.Sink != nil && s.URL != nil {
+		errs := apis.ErrMultipleOneOf("sink", "url")
+		errs.Details = "both specify the sink: remove one of them"
+		return errs
+	}
+	if s.Sink != nil {
+		return validateDestination(ctx, s.Sink).ViaField("sink")
+	}
+	return validateEndpoint(s.URL, "url")
+}
+
+func validateDestination(ctx context.Context, destination *duckv1.Destination) *apis.FieldError {
+	errs := destination.Validate(ctx)
+	switch {
+	case errs != nil || destination.URI == nil:
+	case destination.Ref == nil:
+		errs = validateEndpoint(destination.URI, "uri")
+	default:
+		errs = validateSendable(destination.URI, "uri")
+	}
+	if err := ValidateAddressable(destination.Ref); errs == nil && err != nil {
+		errs = apis.ErrInvalidValue(destination.Ref.Kind, "ref.kind", err.Error())
+	}
+	return errs.Also(validateAudience(destination, config.FromContextOrDefaults(ctx).Logger.AllowedAudiences))
+}
+
+// validateAudience refuses an audience that no token would be mounted for.
+func validateAudience(destination *duckv1.Destination, allowed []string) *apis.FieldError {
+	audience := destination.Audience
+	if audience == nil || *audience == "" || PermitsAudience(*destination, *audience, allowed) {
+		return nil
+	}
+	return apis.ErrInvalidValue(*audience, "audience", fmt.Sprintf(
+		"the sink gets a token for its own audience only: remove it, or add the audience to allowed-audiences of Sidenote's ConfigMap %s", config.LoggerConfigName))
+}
+
+func validateEndpoint(endpoint *apis.URL, field string) *apis.FieldError {
+	if endpoint == nil {
+		return nil
+	}
+	if err := validateSendable(endpoint, field); err != nil {
+		return err
+	}
+	if (endpoint.Scheme != "http" && endpoint.Scheme != "https") || endpoint.Host == "" {
+		return apis.ErrInvalidValue(endpoint.URL().Redacted(), field, "write an absolute URL with http or https, such as http://name.namespace.svc.cluster.local/path")
+	}
+	return nil
+}
+
+// validateSendable refuses what no request can carry, in a URL that may be
+// relative.
+func validateSendable(url *apis.URL, field string) *apis.FieldError {
+	if err := ValidateURL(url); err != nil {
+		// What it holds may be a secret.
+		return apis.ErrInvalidValue("a URL", field, err.Error())
+	}
+	if url.Fragment != "" {
+		return apis.ErrInvalidValue(url.URL().Redacted(), field, "a fragment is never sent: remove it")
+	}
+	if url.User != nil {
+		return apis.ErrInvalidValue(url.URL().Redacted(), field, "credentials in a URL would be visible in every pod's arguments: remove them")
+	}
+	return nil
+}
+
+// ValidateSinksAreNot refuses a sink or dead letter sink that is the service
+// itself, which would feed itself without end.
+func (s *LoggerSpec) ValidateSinksAreNot(isService func(*duckv1.KReference) bool, path string) (errs *apis.FieldError) {
+	refuse := func(who, field string, destination *duckv1.Destination) {
+		if destination == nil || destination.Ref == nil || !isService(destination.Ref) {
+			return
+		}
+		errs = errs.Also(&apis.FieldError{
+			Message: who + " is the service itself, which would receive its own events without end",
+			Paths:   []string{path + "." + field + ".ref"},
+			Details: "name another sink",
+		})
+	}
+	refuse("the sink", "sink", s.Sink)
+	if s.Delivery != nil {
+		refuse("the dead letter sink", "delivery.deadLetterSink", s.Delivery.DeadLetterSink)
+	}
+	return errs
+}
+
+// isReferredTo says whether a sink names the service or one of its components.
+func (is *InferenceService) isReferredTo(ref *duckv1.KReference) bool {
+	if is.Name == "" || (ref.Namespace != "" && ref.Namespace != is.Namespace) {
+		return false
+	}
+	kind := schema.FromAPIVersionAndKind(ref.APIVersion, ref.Kind).GroupKind()
+	return (kind == Kind("InferenceService") && ref.Name == is.Name) ||
+		(kind == servingv1.Kind("Service") && slices.ContainsFunc(is.Spec.Components(), func(component ComponentType) bool {
+			return ref.Name == is.ServiceName(component)
+		}))
+}
