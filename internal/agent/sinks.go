@@ -32,7 +32,7 @@ func (a *Agent) addSink(given *agentconfig.Config, sink agentconfig.Sink, enviro
 			FirstInFlight: firstInFlight,
 			MaxInFlight:   maxInFlight,
 			HangsAfter:    hangsAfter,
-			MaxBytes:      delivery.Share(given.BufferBytes-a.budget.Used(), len(given.Sinks)),
+			MaxBytes:      agentconfig.SinkShare(given.BufferBytes-a.budget.Used(), len(given.Sinks)),
 			Schedule:      sink.Schedule,
 			Random:        rand.Float64,
 		},

@@ -207,17 +207,3 @@ func TestTheLawHoldsWithDeadLetters(t *testing.T) {
 		})
 	}
 }
-
-// TestShare: whatever the others hold, each sink has its guaranteed part.
-func TestShare(t *testing.T) {
-	const budget = 1 << 20
-	if got := Share(budget, 1); got != budget {
-		t.Errorf("a sole sink may hold %d", got)
-	}
-	for sinks := 2; sinks <= 20; sinks++ {
-		left := int64(budget) - int64(sinks-1)*Share(budget, sinks)
-		if left < budget/int64(2*sinks) {
-			t.Errorf("of %d sinks, the others leave one %d bytes", sinks, left)
-		}
-	}
-}

@@ -5,18 +5,10 @@ SPDX-License-Identifier: Apache-2.0
 
 package delivery
 
-import "github.com/sidenote-dev/sidenote/internal/agent/spool"
-
-// Share is the most that one of several sinks may hold of a byte budget. What
-// the others may hold at the same time leaves each sink at least an equal part
-// of half the budget, so that a dead sink can't take what another needs.
-func Share(budget int64, sinks int) int64 {
-	if sinks < 2 {
-		return budget
-	}
-	guaranteed := budget / int64(2*sinks)
-	return (budget - guaranteed) / int64(sinks-1)
-}
+import (
+	"github.com/sidenote-dev/sidenote/internal/agent/spool"
+	"github.com/sidenote-dev/sidenote/internal/agentconfig"
+)
 
 // SpoolShare is what one spool takes of an agent's byte budget, reserved from
 // its start, so that nothing that a spool holds is beside the budget.
@@ -42,6 +34,6 @@ func ShareOfSpool(budget int64, spools int) SpoolShare {
 	}
 	each := budget / int64(spools)
 	share := SpoolShare{Queue: min(512<<10, each/64), Window: min(2<<20, each/16)}
-	share.Reserved = min(share.Queue+share.Window+spool.WorkingBytes, each/4)
+	share.Reserved = min(share.Queue+share.Window+spool.WorkingBytes, each/agentconfig.SpoolsPart)
 	return share
 }

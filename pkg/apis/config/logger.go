@@ -35,6 +35,11 @@ type Logger struct {
 	// AllowedAudiences are the audiences that a sink may ask a token for beside
 	// its own.
 	AllowedAudiences []string
+	// CrossNamespaceSinks says whether sinks may be in other namespaces.
+	CrossNamespaceSinks CrossNamespaceSinks
+	// AllowedURIHosts are patterns of the hosts that a sink by URI may have. None
+	// means all.
+	AllowedURIHosts []string
 }
 
 // NewLoggerFromConfigMap reads Logger, with a default for each absent key.
@@ -58,11 +63,15 @@ func NewLoggerFromConfigMap(configMap *corev1.ConfigMap) (*Logger, error) {
 			logger.AllowedAudiences = append(logger.AllowedAudiences, audience)
 		}
 	}
+	if err := logger.setSinkRules(configMap); err != nil {
+		return nil, err
+	}
 	return logger, nil
 }
 
 func defaultLogger() *Logger {
 	return &Logger{
+		CrossNamespaceSinks: CrossNamespaceAllowed,
 		DefaultSink: duckv1.Destination{
 			Ref: &duckv1.KReference{APIVersion: "eventing.knative.dev/v1", Kind: "Broker", Name: "default"},
 		},

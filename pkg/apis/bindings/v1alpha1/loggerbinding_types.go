@@ -142,6 +142,42 @@ type LoggerStatus struct {
 	// none.
 	// +optional
 	DeadLetterSink *duckv1.Addressable `json:"deadLetterSink,omitempty"`
+	// Sinks has the addresses of all sinks. Sink, sinkURI and deadLetterSink are
+	// absent if the specification lists sinks.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	Sinks []SinkStatus `json:"sinks,omitempty"`
+}
+
+// SinkStatus shows where a sink of a binding is.
+type SinkStatus struct {
+	// Name is the name of the sink; default if the specification lists none.
+	Name string `json:"name"`
+	// Sink is the address of the sink. Absent if it has none.
+	// +optional
+	Sink *duckv1.Addressable `json:"sink,omitempty"`
+	// DeadLetterSink is the address of its dead letter sink. Absent if there is
+	// none.
+	// +optional
+	DeadLetterSink *duckv1.Addressable `json:"deadLetterSink,omitempty"`
+}
+
+// Of returns where the sink of a name is.
+func (s *LoggerStatus) Of(name string) SinkStatus {
+	if s == nil {
+		return SinkStatus{Name: name}
+	}
+	for _, sink := range s.Sinks {
+		if sink.Name == name {
+			return sink
+		}
+	}
+	if name == v1beta1.DefaultSinkName {
+		// An earlier release wrote it.
+		return SinkStatus{name, s.Sink, s.DeadLetterSink}
+	}
+	return SinkStatus{Name: name}
 }
 
 // SubjectState says how far a Knative Service follows a binding.
@@ -180,6 +216,10 @@ type SubjectStatus struct {
 	// AgentImage is the agent's image in the template.
 	// +optional
 	AgentImage string `json:"agentImage,omitempty"`
+	// Identity is the subject of the tokens that the agent sends to sinks with an
+	// OIDC audience, which an EventPolicy names. Absent without such a sink.
+	// +optional
+	Identity string `json:"identity,omitempty"`
 }
 
 // GetGroupVersionKind returns the type's group, version and kind.

@@ -54,6 +54,7 @@ func (b *LoggerBinding) violations(ctx context.Context) *apis.FieldError {
 		missing.Details = "write {} for the defaults"
 		return errs.Also(missing)
 	}
+	ctx = apis.WithinParent(ctx, b.ObjectMeta)
 	// The annotations are those of the Knative Services, and are checked with each
 	// of them.
 	errs = errs.Also(logger.ValidateAt(ctx, loggerPath, nil))

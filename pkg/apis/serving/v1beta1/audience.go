@@ -6,6 +6,7 @@ SPDX-License-Identifier: Apache-2.0
 package v1beta1
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -53,6 +54,12 @@ func ExpectedAudience(destination duckv1.Destination) string {
 		return OwnAudience(destination)
 	}
 	return ""
+}
+
+// IdentityOf returns the subject of the tokens of a pod's service account. An empty
+// name is that of the default account.
+func IdentityOf(namespace, serviceAccount string) string {
+	return "system:serviceaccount:" + namespace + ":" + cmp.Or(serviceAccount, "default")
 }
 
 func audienceOf(group, kind, namespace, name string) string {

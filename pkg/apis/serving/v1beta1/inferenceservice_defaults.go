@@ -10,7 +10,9 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
+	eventingduckv1 "knative.dev/eventing/pkg/apis/duck/v1"
 	"knative.dev/pkg/apis"
+	duckv1 "knative.dev/pkg/apis/duck/v1"
 )
 
 const (
@@ -47,18 +49,26 @@ func (s *PredictorSpec) SetDefaults(ctx context.Context) {
 // SetDefaults makes the mode, the refresh, the spool's overflow and the sinks'
 // namespaces explicit.
 func (s *LoggerSpec) SetDefaults(ctx context.Context) {
-	s.Sink.SetDefaults(ctx)
-	if s.Delivery != nil {
-		s.Delivery.DeadLetterSink.SetDefaults(ctx)
-	}
-	if s.Spool != nil && s.Spool.WhenFull == "" {
-		s.Spool.WhenFull = DropOldest
+	setSinkDefaults(ctx, s.Sink, s.Delivery, s.Spool)
+	for i := range s.Sinks {
+		sink := &s.Sinks[i]
+		setSinkDefaults(ctx, sink.Sink, sink.Delivery, sink.Spool)
 	}
 	if s.Mode == "" {
 		s.Mode = LogAll
 	}
 	if s.MetadataRefresh == "" {
 		s.MetadataRefresh = RefreshByRevision
+	}
+}
+
+func setSinkDefaults(ctx context.Context, sink *duckv1.Destination, delivery *eventingduckv1.DeliverySpec, spool *SpoolSpec) {
+	sink.SetDefaults(ctx)
+	if delivery != nil {
+		delivery.DeadLetterSink.SetDefaults(ctx)
+	}
+	if spool != nil && spool.WhenFull == "" {
+		spool.WhenFull = DropOldest
 	}
 }
 

@@ -124,6 +124,7 @@ func (is *InferenceService) violations(ctx context.Context) *apis.FieldError {
 }
 
 func (is *InferenceService) violationsOfPredictor(ctx context.Context) *apis.FieldError {
+	ctx = apis.WithinParent(ctx, is.ObjectMeta)
 	errs := is.Spec.Predictor.validate(ctx).ViaField("spec", "predictor")
 	errs = errs.Also(is.validateScale())
 	if logger := is.Spec.Predictor.Logger; logger != nil {

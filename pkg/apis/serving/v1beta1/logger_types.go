@@ -339,6 +339,30 @@ type MetadataSource struct {
 	Value string `json:"value,omitempty"`
 }
 
+// SinkStatus shows where the events for a sink go.
+type SinkStatus struct {
+	// Name is the name of the sink; default if the specification lists none.
+	Name string `json:"name"`
+	// URI is the address of the sink. Absent if it has none; each event for it is
+	// then dropped and counted.
+	// +optional
+	URI *apis.URL `json:"uri,omitempty"`
+	// DeadLetterURI is the address of its dead letter sink. Absent if there is none.
+	// +optional
+	DeadLetterURI *apis.URL `json:"deadLetterURI,omitempty"`
+	// Audience is the OIDC audience of the token that the agent sends to the sink.
+	// Absent without a token.
+	// +optional
+	Audience string `json:"audience,omitempty"`
+	// DeadLetterAudience is the same for the dead letter sink.
+	// +optional
+	DeadLetterAudience string `json:"deadLetterAudience,omitempty"`
+	// Identity is the subject of these tokens, which an EventPolicy names:
+	// system:serviceaccount:NAMESPACE:NAME of the pod's service account.
+	// +optional
+	Identity string `json:"identity,omitempty"`
+}
+
 // LoggerStatus shows the logger settings that the running template has.
 type LoggerStatus struct {
 	// Mode shows which sides of an exchange are sent: all, request or response.
@@ -351,6 +375,12 @@ type LoggerStatus struct {
 	// the events that the sink doesn't accept. Absent if there is none.
 	// +optional
 	DeadLetterSinkURI *apis.URL `json:"deadLetterSinkURI,omitempty"`
+	// Sinks lists all sinks. SinkURI and deadLetterSinkURI are absent if the
+	// specification lists sinks.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	Sinks []SinkStatus `json:"sinks,omitempty"`
 	// Attributes lists the names of the metadata attributes that each event
 	// carries.
 	// +optional

@@ -46,7 +46,7 @@ func (s *LoggerSpec) validate(ctx context.Context, path string) *apis.FieldError
 	errs = errs.Also(validateOneOf(s.Mode, "mode", LogAll, LogRequest, LogResponse))
 	errs = errs.Also(validateOneOf(s.MetadataRefresh, "metadataRefresh", RefreshByRevision, RefreshLive))
 	errs = errs.Also(validateOneOf(s.ContentMode, "contentMode", ContentModeAuto, ContentModeBinary, ContentModeStructured))
-	errs = errs.Also(s.validateSink(ctx))
+	errs = errs.Also(s.validateSinks(ctx, path))
 	errs = errs.Also(validateDelivery(ctx, path, s.Delivery).ViaField("delivery"))
 	errs = errs.Also(s.Spool.validate().ViaField("spool"))
 	errs = errs.Also(validateOneOf(s.Profile, "profile", ProfileSidenote, ProfileKServe))
@@ -55,13 +55,13 @@ func (s *LoggerSpec) validate(ctx context.Context, path string) *apis.FieldError
 	errs = errs.Also(s.Auth.validate().ViaField("auth"))
 	errs = errs.Also(s.Sampling.validate().ViaField("sampling"))
 	errs = errs.Also(s.validateMaxEventsPerSecond())
-	errs = errs.Also(s.validateEvents())
+	errs = errs.Also(validateEvents(s.Events))
 	errs = errs.Also(s.validatePaths())
 	agent, resourceErrs := config.FromContextOrDefaults(ctx).Agent.WithResources(s.Resources)
 	if resourceErrs != nil {
 		return errs.Also(resourceErrs.ViaField("resources"))
 	}
-	return errs.Also(s.validateMaxPayloadBytes(path, agent))
+	return errs.Also(s.validateMaxPayloadBytes(path, agent)).Also(s.validateRoom(path, agent))
 }
 
 func (s *LoggerSpec) validateMaxPayloadBytes(path string, agent *config.Agent) *apis.FieldError {
@@ -78,8 +78,8 @@ func (s *LoggerSpec) validateMaxPayloadBytes(path string, agent *config.Agent) *
 	return nil
 }
 
-func (s *LoggerSpec) validateEvents() (errs *apis.FieldError) {
-	for i, kind := range s.Events {
+func validateEvents(kinds []string) (errs *apis.FieldError) {
+	for i, kind := range kinds {
 		if !slices.Contains(EventKinds, kind) {
 			violation := apis.ErrInvalidArrayValue(kind, "events", i)
 			violation.Details = "write one of " + quoted(EventKinds)

@@ -40,6 +40,7 @@ func DescribeReasons() []ReasonDescription {
 		reasons = append(reasons,
 			ReasonDescription{sink, "NotResolved", "the sink has no address"},
 			ReasonDescription{sink, "SinkNotAddressable", "objects of this kind are never a sink"},
+			ReasonDescription{sink, "SinkNotAllowed", "cross-namespace-sinks or allowed-uri-hosts of config-logger forbids the sink; its events are dropped and counted"},
 			ReasonDescription{sink, "SinkIsSelf", "the sink is the InferenceService itself"},
 			ReasonDescription{sink, "SinkUnusable", "the agent can't use the sink's address"},
 			ReasonDescription{sink, "AudienceRefused", "the sink asks for a token of an audience that the cluster doesn't permit; events go without a token"},
