@@ -65,7 +65,7 @@ func inject(bare *servingv1.Service, before *knativeservice.Applied, binding *v1
 		return Injection{}, obstacle
 	}
 	desired := DesiredOf(bare, binding, platform)
-	if desired.Sink.Refused {
+	if leadsBack(bare, binding, desired) {
 		return Injection{}, &Obstacle{v1alpha1.ReasonSinkIsSelf, "the sink is this Knative Service itself, which would receive its own events without end: name another sink, or don't select it"}
 	}
 	before, _ = knativeservice.WithoutForeignAudiences(before, desired, platform.Logger.AllowedAudiences)
@@ -94,33 +94,30 @@ func servingContext(service *servingv1.Service, platform Platform) context.Conte
 
 // DesiredOf returns what a new template gets from the platform.
 func DesiredOf(service *servingv1.Service, binding *v1alpha1.LoggerBinding, platform Platform) knativeservice.Desired {
-	sink, deadLetterSink := desiredSinks(service, binding, platform)
 	return knativeservice.Desired{
 		Agent: *platform.Agent, Observability: *platform.Observability,
 		MultiContainerProbing: platform.Serving.Features.MultiContainerProbing == servingconfig.Enabled,
 
-		Sink: sink, DeadLetterSink: deadLetterSink,
+		Sinks:    desiredSinks(service, binding, platform),
 		Metadata: MetadataOf(service, binding, platform.Logger.DeniedAnnotations).Attributes,
 	}
 }
 
 // desiredSinks returns the destinations of a binding, with the addresses that the
-// controller has found. A status of an earlier generation may have those of other
-// destinations. The dead letter sink is nil if none is named.
-func desiredSinks(service *servingv1.Service, binding *v1alpha1.LoggerBinding, platform Platform) (sink knativeservice.DesiredSink, deadLetterSink *knativeservice.DesiredSink) {
-	var found v1alpha1.LoggerStatus
-	if binding.Status.Logger != nil && binding.Status.ObservedGeneration == binding.Generation {
-		found = *binding.Status.Logger
-	}
-	desired := func(destination duckv1.Destination, address *duckv1.Addressable) knativeservice.DesiredSink {
+// controller has found.
+func desiredSinks(service *servingv1.Service, binding *v1alpha1.LoggerBinding, platform Platform) (sinks []knativeservice.DesiredPair) {
+	found := foundSinks(binding)
+	desired := func(destination duckv1.Destination, byDefault bool, address *duckv1.Addressable) knativeservice.DesiredSink {
 		destination = *destination.DeepCopy()
 		if destination.Ref != nil && destination.Ref.Namespace == "" {
 			destination.Ref.Namespace = binding.Namespace
 		}
-		sink := knativeservice.DesiredSink{Destination: destination}
+		sink := knativeservice.DesiredSink{Destination: destination, ByDefault: byDefault}
 		switch {
+		case !byDefault && platform.Logger.RefuseSink(destination, binding.Namespace) != nil:
+			sink.Refused = true
 		case address == nil || address.URL == nil:
-		case knativeservice.LeadsTo(address.URL, service.Name, service.Namespace, service.Status.URL):
+		case leadsTo(service, address):
 			// The Knative Service would receive its own events without end.
 			sink.Refused = true
 		default:
@@ -128,20 +125,42 @@ func desiredSinks(service *servingv1.Service, binding *v1alpha1.LoggerBinding, p
 		}
 		return sink
 	}
-	switch logger := LoggerOf(binding); {
-	case logger.Sink != nil:
-		sink = desired(*logger.Sink, found.Sink)
-	case logger.URL != nil:
-		sink = desired(duckv1.Destination{URI: logger.URL}, found.Sink)
-	default:
-		sink = desired(platform.Logger.DefaultSink, found.Sink)
-		sink.ByDefault = true
+	for _, named := range LoggerOf(binding).EffectiveSinks() {
+		addresses, pair := found.Of(named.Name), knativeservice.DesiredPair{Name: named.Name}
+		if destination := named.Destination(); destination != nil {
+			pair.Sink = desired(*destination, false, addresses.Sink)
+		} else {
+			pair.Sink = desired(platform.Logger.DefaultSink, true, addresses.Sink)
+		}
+		if destination := named.DeadLetterSink(); destination != nil {
+			letters := desired(*destination, false, addresses.DeadLetterSink)
+			pair.DeadLetterSink = &letters
+		}
+		sinks = append(sinks, pair)
 	}
-	if delivery := LoggerOf(binding).Delivery; delivery != nil && delivery.DeadLetterSink != nil {
-		letters := desired(*delivery.DeadLetterSink, found.DeadLetterSink)
-		deadLetterSink = &letters
+	return sinks
+}
+
+// foundSinks returns the addresses that the controller has found, or nil. A status
+// of an earlier generation may have those of other destinations.
+func foundSinks(binding *v1alpha1.LoggerBinding) *v1alpha1.LoggerStatus {
+	if binding.Status.ObservedGeneration != binding.Generation {
+		return nil
 	}
-	return sink, deadLetterSink
+	return binding.Status.Logger
+}
+
+// leadsBack reports whether a sink is the Knative Service itself.
+func leadsBack(service *servingv1.Service, binding *v1alpha1.LoggerBinding, desired knativeservice.Desired) bool {
+	found := foundSinks(binding)
+	return slices.ContainsFunc(desired.Sinks, func(p knativeservice.DesiredPair) bool {
+		address := found.Of(p.Name).Sink
+		return p.Sink.Refused && address != nil && address.URL != nil && leadsTo(service, address)
+	})
+}
+
+func leadsTo(service *servingv1.Service, address *duckv1.Addressable) bool {
+	return knativeservice.LeadsTo(address.URL, service.Name, service.Namespace, service.Status.URL)
 }
 
 // kserveAgentAnnotations say that KServe adds its own agent to the pods, which

@@ -8,6 +8,7 @@ package knativeservice
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strconv"
@@ -28,12 +29,7 @@ import (
 const (
 	metadataVolume    = v1beta1.ReservedNamePrefix + "metadata"
 	metadataDirectory = "/etc/sidenote/metadata"
-	tokenVolume       = v1beta1.ReservedNamePrefix + "sink-token"
-	tokenDirectory    = "/var/run/sidenote/sink"
 	tokenFile         = "token"
-
-	deadLetterTokenVolume    = v1beta1.ReservedNamePrefix + "dead-letter-token"
-	deadLetterTokenDirectory = "/var/run/sidenote/dead-letter"
 
 	// noTokenVolume is an empty one over the directory where Kubernetes mounts a
 	// token for its API. Kubernetes leaves out a container that mounts something
@@ -92,12 +88,7 @@ func Inject(pod *corev1.PodSpec, subject Subject, applied Applied) (original Ori
 			},
 		}})
 	}
-	mountToken(pod, &agent, tokenVolume, tokenDirectory, applied.Sink)
-	if applied.Sink != nil {
-		mountTrust(subject.TrustName, pod, &agent, applied)
-		mountToken(pod, &agent, deadLetterTokenVolume, deadLetterTokenDirectory, applied.DeadLetterSink)
-		mountSpool(pod, &agent, subject.Logger.Spool)
-	}
+	mountSinks(pod, &agent, subject, applied)
 	mount(pod, &agent, apiTokenDirectory, corev1.Volume{Name: noTokenVolume, VolumeSource: corev1.VolumeSource{
 		EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: resource.NewQuantity(noTokenVolumeBytes, resource.BinarySI)},
 	}})
@@ -168,13 +159,46 @@ func restricted() *corev1.SecurityContext {
 	}
 }
 
+// mountSinks gives the agent what it reads and writes for its sinks: kind by kind,
+// because another order would make a Revision.
+func mountSinks(pod *corev1.PodSpec, agent *corev1.Container, subject Subject, applied Applied) {
+	sinks := inTemplate(subject.Logger, applied)
+	for _, sink := range sinks {
+		mountToken(pod, agent, placeOfSink(sink.Name), sink.pair.Sink)
+	}
+	if len(sinks) > 0 {
+		mountTrust(subject.TrustName, pod, agent, applied)
+	}
+	for _, sink := range sinks {
+		mountToken(pod, agent, placeOfDeadLetterSink(sink.Name), sink.pair.DeadLetterSink)
+		mountAuth(pod, agent, sink.EffectiveSink)
+	}
+	mountSpools(pod, agent, sinks)
+}
+
+// templateSink is a sink of a logger that the template has.
+type templateSink struct {
+	v1beta1.EffectiveSink
+	pair AppliedPair
+}
+
+// inTemplate returns the sinks of a logger that the template has.
+func inTemplate(logger *v1beta1.LoggerSpec, applied Applied) (sinks []templateSink) {
+	for _, sink := range logger.EffectiveSinks() {
+		if pair := applied.Pair(sink.Name); pair.Sink != nil {
+			sinks = append(sinks, templateSink{sink, pair})
+		}
+	}
+	return sinks
+}
+
 // mountToken gives the agent a token for a sink that wants one.
-func mountToken(pod *corev1.PodSpec, agent *corev1.Container, volume, directory string, sink *AppliedSink) {
+func mountToken(pod *corev1.PodSpec, agent *corev1.Container, at place, sink *AppliedSink) {
 	audience := sink.audience()
 	if audience == "" {
 		return
 	}
-	mount(pod, agent, directory, corev1.Volume{Name: volume, VolumeSource: corev1.VolumeSource{
+	mount(pod, agent, at.tokenDirectory, corev1.Volume{Name: at.tokenVolume, VolumeSource: corev1.VolumeSource{
 		Projected: &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{{
 			ServiceAccountToken: &corev1.ServiceAccountTokenProjection{
 				Audience:          audience,
@@ -221,11 +245,17 @@ func draftAgent(subject Subject, owner int, port corev1.ContainerPort, readiness
 	draft.addSampling(logger)
 	draft.addBudget(logger, settings)
 	draft.addProbes(readiness, startup, applied.MultiContainerProbing)
-	if applied.Sink != nil {
-		draft.addSink(applied)
-		draft.addDelivery(logger.Delivery)
-		draft.addDeadLetterSink(applied.DeadLetterSink)
-		draft.addSpool(logger.Spool)
+	for _, sink := range inTemplate(logger, applied) {
+		draft.addSink(sink, applied)
+		draft.addContent(sink.EffectiveSink, logger)
+		draft.addAuth(sink.EffectiveSink)
+		draft.addDelivery(sink.EffectiveSink)
+		draft.addDeadLetterSink(sink)
+		draft.addSpool(sink.EffectiveSink)
+	}
+	unusable := logger.UnusableSinks()
+	for _, i := range slices.Sorted(maps.Keys(unusable)) {
+		draft.addOfLogger(fmt.Sprintf("sinks[%d].name", i), refuse(errors.New(unusable[i])))
 	}
 	draft.addOfLogger("metadataRefresh", func(c *agentconfig.Config) error {
 		switch refresh := logger.MetadataRefresh; refresh {
@@ -299,17 +329,20 @@ func (d *agentDraft) addProbes(readinessProbe, startupProbe *corev1.Probe, multi
 }
 
 // addSink adds where events go, and what is mounted for it.
-func (d *agentDraft) addSink(applied Applied) {
-	sink := applied.Sink
-	if url := sink.Address.URL; url != nil {
-		d.addOfLogger("sink", func(c *agentconfig.Config) error { c.Sinks = []agentconfig.Sink{{URL: url.URL()}}; return nil })
+func (d *agentDraft) addSink(sink templateSink, applied Applied) {
+	where, field := sink.pair.Sink, sink.Field("sink")
+	if url := where.Address.URL; url != nil {
+		d.addOfLogger(field, func(c *agentconfig.Config) error {
+			c.Sinks = append(c.Sinks, agentconfig.Sink{Name: sink.Name, URL: url.URL()})
+			return nil
+		})
 	}
-	d.addOfLogger("sink", func(c *agentconfig.Config) error {
-		if len(c.Sinks) == 0 && sink.Key != "" {
-			c.Sinks = make([]agentconfig.Sink, 1)
+	d.addOfLogger(field, func(c *agentconfig.Config) error {
+		if namedSink(c, sink.Name) == nil && where.Key != "" {
+			c.Sinks = append(c.Sinks, agentconfig.Sink{Name: sink.Name})
 		}
-		if len(c.Sinks) > 0 {
-			setFiles(&c.Sinks[0], sink, sinkTrustDirectory, sinkAddressFile, tokenDirectory)
+		if to := namedSink(c, sink.Name); to != nil {
+			setFiles(to, where, placeOfSink(sink.Name))
 		}
 		if domain, needed := clusterDomain(applied); needed {
 			c.ClusterDomain = domain
@@ -318,17 +351,51 @@ func (d *agentDraft) addSink(applied Applied) {
 	})
 }
 
+// namedSink returns the sink of a name, or nil.
+func namedSink(c *agentconfig.Config, name string) *agentconfig.Sink {
+	for i := range c.Sinks {
+		if c.Sinks[i].Name == name {
+			return &c.Sinks[i]
+		}
+	}
+	return nil
+}
+
 // setFiles names what is mounted for a sink.
-func setFiles(to *agentconfig.Sink, sink *AppliedSink, trustOf, addressFile, tokenOf string) {
-	to.CACertsDir = trustOf
+func setFiles(to *agentconfig.Sink, sink *AppliedSink, at place) {
+	to.CACertsDir = trustDirectory + "/" + at.trust
 	if sink.Key != "" {
-		to.AddressFile = trustDirectory + "/" + addressFile
+		to.AddressFile = trustDirectory + "/" + at.address
 	}
 	if audience := sink.audience(); audience != "" {
-		to.TokenFile = tokenOf + "/" + tokenFile
+		to.TokenFile = at.tokenDirectory + "/" + tokenFile
 		if sink.Key != "" {
 			to.TokenAudience = audience
 		}
+	}
+}
+
+// addContent adds what a sink gets, where it isn't what the logger says for all.
+func (d *agentDraft) addContent(sink v1beta1.EffectiveSink, logger *v1beta1.LoggerSpec) {
+	if sink.Mode != logger.Mode {
+		d.addOfSink(sink, "mode", func(s *agentconfig.Sink) error { s.Mode = agentconfig.Mode(sink.Mode); return nil })
+	}
+	if !slices.Equal(sink.Events, logger.Events) {
+		for i, text := range sink.Events {
+			d.addOfSink(sink, fmt.Sprintf("events[%d]", i), func(s *agentconfig.Sink) error {
+				kind, err := agentconfig.ParseKind(text)
+				if err == nil && !slices.Contains(s.Events, kind) {
+					s.Events = append(s.Events, kind)
+				}
+				return err
+			})
+		}
+	}
+	if sink.Profile != "" {
+		d.addOfSink(sink, "profile", func(s *agentconfig.Sink) error { s.Profile = agentconfig.Profile(sink.Profile); return nil })
+	}
+	if sink.Filter != nil {
+		d.addOfSink(sink, "filter", func(s *agentconfig.Sink) error { s.Filter = string(mustMarshal(sink.Filter)); return nil })
 	}
 }
 
@@ -336,6 +403,8 @@ func setFiles(to *agentconfig.Sink, sink *AppliedSink, trustOf, addressFile, tok
 // none that an agent would refuse: its default holds then.
 func clusterDomain(applied Applied) (domain string, needed bool) {
 	domain = strings.ToLower(strings.TrimSuffix(network.GetClusterDomainName(), "."))
-	sendsToken := applied.Sink.audience() != "" || applied.DeadLetterSink.audience() != ""
+	sendsToken := slices.ContainsFunc(applied.Sinks, func(p AppliedPair) bool {
+		return p.Sink.audience() != "" || p.DeadLetterSink.audience() != ""
+	})
 	return domain, sendsToken && len(validation.IsDNS1123Subdomain(domain)) == 0
 }

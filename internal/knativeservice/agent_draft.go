@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/sidenote-dev/sidenote/internal/agentconfig"
+	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
 )
 
 // maxArgumentBytes bounds one argument. Linux takes 128 KiB, and starts no
@@ -51,14 +52,15 @@ func (d *agentDraft) addOfModel(field string, apply func(*agentconfig.Config) er
 	d.add(d.modelField+"."+field, apply)
 }
 
-// addOfSink adds one that needs the sink. It is left out where the sink is,
-// which is said of the sink.
-func (d *agentDraft) addOfSink(field string, apply func(*agentconfig.Sink) error) {
-	d.addOfLogger(field, func(c *agentconfig.Config) error {
-		if len(c.Sinks) == 0 {
+// addOfSink adds one of a sink. It is left out where the sink is, which is said of
+// the sink.
+func (d *agentDraft) addOfSink(sink v1beta1.EffectiveSink, field string, apply func(*agentconfig.Sink) error) {
+	d.addOfLogger(sink.Field(field), func(c *agentconfig.Config) error {
+		to := namedSink(c, sink.Name)
+		if to == nil {
 			return nil
 		}
-		return apply(&c.Sinks[0])
+		return apply(to)
 	})
 }
 

@@ -50,7 +50,7 @@ func unseen(t *testing.T, logger, container string, annotations map[string]strin
 func platform(is *v1beta1.InferenceService) Applied {
 	applied := Applied{
 		Agent: agentSettings(),
-		Sink:  &AppliedSink{Destination: broker("default"), ByDefault: true, Address: *addressOf("default")},
+		Sinks: one(&AppliedSink{Destination: broker("default"), ByDefault: true, Address: *addressOf("default")}, nil),
 	}
 	applied.Metadata, _ = metadata.Select(is.Annotations, is.Spec.Predictor.Logger.MetadataSources())
 	return applied
@@ -60,11 +60,12 @@ func platform(is *v1beta1.InferenceService) Applied {
 // URL, or don't (nil): as an older controller wrote it, and as this one does.
 func platforms(is *v1beta1.InferenceService, destination duckv1.Destination, url *apis.URL) (all []Applied) {
 	older := platform(is)
-	older.Sink.Address.URL = url
+	sink := older.Sinks[0].Sink
+	sink.Address.URL = url
 	if url == nil {
-		older.Sink = nil
+		sink = nil
 	}
-	older.DeadLetterSink = older.Sink
+	older.Sinks = one(sink, sink)
 	all = append(all, older)
 	audience := "other"
 	for _, asked := range []*string{nil, &audience} {
@@ -73,13 +74,14 @@ func platforms(is *v1beta1.InferenceService, destination duckv1.Destination, url
 		if url != nil {
 			address = &duckv1.Addressable{URL: url, Audience: asked}
 		}
-		desired.Sink = DesiredSink{Destination: destination, Address: address}
+		sink := DesiredSink{Destination: destination, Address: address}
+		desired.Sinks = named(sink, nil)
 		all = append(all, Decide(nil, true, desired))
-		desired.DeadLetterSink = &DesiredSink{Destination: destination, Address: address}
+		desired.Sinks = named(sink, &DesiredSink{Destination: destination, Address: address})
 		all = append(all, Decide(nil, true, desired))
-		desired.DeadLetterSink = &DesiredSink{Destination: broker("letters")}
+		desired.Sinks = named(sink, &DesiredSink{Destination: broker("letters")})
 		all = append(all, Decide(nil, true, desired))
-		desired.Sink.Refused, desired.Sink.Address = true, nil
+		desired.Sinks[0].Sink.Refused, desired.Sinks[0].Sink.Address = true, nil
 		all = append(all, Decide(nil, true, desired), Decide(&older, true, desired))
 	}
 	return all
@@ -192,7 +194,7 @@ func TestInvalidArgumentsAreOmitted(t *testing.T) {
 func TestASinkThatTheAgentWouldRefuse(t *testing.T) {
 	is := unseen(t, `{delivery: {retry: 3}}`, "", nil)
 	applied := platform(is)
-	applied.Sink.Address.URL = &apis.URL{Scheme: "ftp", Host: "h"}
+	applied.Sinks[0].Sink.Address.URL = &apis.URL{Scheme: "ftp", Host: "h"}
 	if read := readByTheAgent(t, is, applied); len(read.Sinks) != 0 {
 		t.Errorf("sinks: %v", read.Sinks)
 	}
@@ -205,10 +207,10 @@ func TestASinkThatTheAgentWouldRefuse(t *testing.T) {
 // A sink may have no address yet: a file makes it, and its options count.
 func TestASinkWithoutAnAddressKeepsItsOptions(t *testing.T) {
 	is := unseen(t, `{mode: x, delivery: {retry: 3}, spool: {sizeLimit: 1Gi}}`, "", nil)
-	desired := Desired{Agent: agentSettings(), Sink: DesiredSink{Destination: broker("a")}, DeadLetterSink: &DesiredSink{Destination: broker("b")}}
+	desired := Desired{Agent: agentSettings(), Sinks: named(DesiredSink{Destination: broker("a")}, &DesiredSink{Destination: broker("b")})}
 	applied := Decide(nil, true, desired)
 	// It is refused, which must be said also where no URL makes the sink.
-	applied.DeadLetterSink.Address.URL = &apis.URL{Scheme: "ftp", Host: "h"}
+	applied.Sinks[0].DeadLetterSink.Address.URL = &apis.URL{Scheme: "ftp", Host: "h"}
 	read := readByTheAgent(t, is, applied)
 	if len(read.Sinks) != 1 || read.Sinks[0].URL != nil || read.Sinks[0].AddressFile == "" || *read.Sinks[0].Schedule.Retries != 3 ||
 		read.Sinks[0].Spool == nil || read.Sinks[0].DeadLetter == nil || read.Sinks[0].DeadLetter.AddressFile == "" {

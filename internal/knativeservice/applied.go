@@ -6,15 +6,12 @@ SPDX-License-Identifier: Apache-2.0
 package knativeservice
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
-	duckv1 "knative.dev/pkg/apis/duck/v1"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 
 	"github.com/sidenote-dev/sidenote/pkg/apis/config"
@@ -35,67 +32,14 @@ type Applied struct {
 	MultiContainerProbing bool `json:"multiContainerProbing,omitempty"`
 	// Observability is how the agent exports metrics and traces.
 	Observability config.Observability `json:"observability,omitzero"`
-	// Sink is the destination of events. If it is nil, each event is counted as
-	// dropped.
-	Sink *AppliedSink `json:"sink,omitempty"`
-	// DeadLetterSink is the destination of events that the sink refuses. If it is
-	// nil, they are counted as dropped.
-	DeadLetterSink *AppliedSink `json:"deadLetterSink,omitempty"`
+	// Sinks are the destinations of events, in the order of the logger. Without any,
+	// each event is counted as dropped. See MarshalJSON for their JSON.
+	Sinks []AppliedPair `json:"-"`
 	// Metadata are the attributes in the agent's arguments. With RefreshByRevision
 	// another value is the owner's change, so OwnerHash covers the values. With
 	// RefreshLive the ConfigMap carries them. An attribute that the cluster denies
 	// later stays until the owner's next change.
 	Metadata []metadata.Attribute `json:"metadata,omitempty"`
-}
-
-// AppliedSink is a destination of events in a template.
-type AppliedSink struct {
-	// Destination is the destination as the owner or the cluster wrote it, with a
-	// namespace.
-	Destination duckv1.Destination `json:"destination"`
-	// ByDefault says that the cluster's default named it, not the owner.
-	ByDefault bool `json:"byDefault,omitempty"`
-	// Address is the sink's address when the template was made. It is in the
-	// agent's arguments. It has no URL if the sink had no address, and never
-	// CACerts: MakeTrust carries them to running agents.
-	Address duckv1.Addressable `json:"address"`
-	// Key is in the names of the files with the sink's current address and
-	// CACerts, so that a Revision of another sink doesn't read them. It is empty in
-	// a template of a release without these files: there a new address of the sink
-	// makes a Revision.
-	Key string `json:"key,omitempty"`
-	// TokenAudience is the audience of the mounted token, or "" for none. In a
-	// template without Key it is Address.Audience.
-	TokenAudience string `json:"tokenAudience,omitempty"`
-}
-
-// audience returns the audience of the mounted token, or "".
-func (s *AppliedSink) audience() string {
-	switch {
-	case s == nil:
-		return ""
-	case s.Key == "" && s.Address.Audience != nil:
-		return *s.Address.Audience
-	default:
-		return s.TokenAudience
-	}
-}
-
-// withoutCACerts copies an address without its CACerts.
-func withoutCACerts(address *duckv1.Addressable) duckv1.Addressable {
-	without := *address.DeepCopy()
-	without.CACerts = nil
-	return without
-}
-
-// DesiredSink is the sink that the owner or the cluster's default names now.
-type DesiredSink struct {
-	Destination duckv1.Destination
-	ByDefault   bool
-	// Address is the resolved address, or nil if the destination has none.
-	Address *duckv1.Addressable
-	// Refused says that no event may go to the destination.
-	Refused bool
 }
 
 // Desired is the part of a new template that comes from the platform.
@@ -105,9 +49,8 @@ type Desired struct {
 	// MultiContainerProbing is whether Knative Serving's feature is on.
 	MultiContainerProbing bool
 
-	Sink DesiredSink
-	// DeadLetterSink is nil if none is named.
-	DeadLetterSink *DesiredSink
+	// Sinks are in the order of the logger.
+	Sinks []DesiredPair
 	// Metadata has none of the annotations that the cluster denies.
 	Metadata []metadata.Attribute
 }
@@ -121,10 +64,9 @@ func Decide(before *Applied, renew bool, desired Desired) Applied {
 		before, renew = &Applied{}, true
 	}
 	if !renew {
-		sink, letters := decideSink(before.Sink, &desired.Sink), decideSink(before.DeadLetterSink, desired.DeadLetterSink)
 		// A new Revision has the arguments of this controller, which an older agent
 		// may not know. So everything is brought up to date.
-		renew = !equality.Semantic.DeepEqual(before.Sink, sink) || !equality.Semantic.DeepEqual(before.DeadLetterSink, letters)
+		renew = !equality.Semantic.DeepEqual(before.Sinks, pairsOf(before, desired, decideSink))
 	}
 	if !renew {
 		return *before
@@ -132,119 +74,8 @@ func Decide(before *Applied, renew bool, desired Desired) Applied {
 	return Applied{
 		Agent: desired.Agent, Observability: desired.Observability, Metadata: desired.Metadata,
 		MultiContainerProbing: desired.MultiContainerProbing,
-		Sink:                  newSink(before.Sink, &desired.Sink), DeadLetterSink: newSink(before.DeadLetterSink, desired.DeadLetterSink),
+		Sinks:                 pairsOf(before, desired, newSink),
 	}
-}
-
-// decideSink returns the sink of a template that the owner left unchanged. If it
-// differs from before, the template is replaced. It stays if the agent reads the
-// sink's address from a file, if the address is the same, if the sink has no
-// address now, or if only the cluster's default changed.
-func decideSink(before *AppliedSink, desired *DesiredSink) *AppliedSink {
-	if desired == nil {
-		return nil
-	}
-	same := before != nil && equality.Semantic.DeepEqual(before.Destination, desired.Destination)
-	switch {
-	case before != nil && before.ByDefault && desired.ByDefault && !same, same && before.Key != "":
-		return before
-	case desired.Refused:
-		// Even if the sink has got events until now.
-		return nil
-	case desired.Address != nil && same && keepsAudience(before, *desired):
-		return before
-	case desired.Address != nil && isRecordable(desired.Destination):
-		return &AppliedSink{Destination: desired.Destination, ByDefault: desired.ByDefault, Address: withoutCACerts(desired.Address)}
-	case same:
-		return before
-	default:
-		return nil
-	}
-}
-
-// newSink returns the sink of a new template, whose agents read the sink's address
-// from a file. The arguments have the current address, or the last one of the
-// same destination.
-func newSink(before *AppliedSink, desired *DesiredSink) *AppliedSink {
-	if desired == nil || !isRecordable(desired.Destination) {
-		return nil
-	}
-	sink := &AppliedSink{
-		Destination: desired.Destination, ByDefault: desired.ByDefault,
-		Key: keyOf(desired.Destination), TokenAudience: v1beta1.ExpectedAudience(desired.Destination),
-	}
-	same := before != nil && equality.Semantic.DeepEqual(before.Destination, desired.Destination)
-	switch {
-	case desired.Refused:
-	case desired.Address != nil:
-		sink.Address = withoutCACerts(desired.Address)
-		if audience := sink.Address.Audience; audience != nil {
-			sink.TokenAudience = *audience
-		}
-	case same:
-		sink.Address = before.Address
-		if audience := before.audience(); audience != "" {
-			sink.TokenAudience = audience
-		}
-	}
-	sink.Address.Audience = nil
-	return sink
-}
-
-// isRecordable reports whether a destination has a JSON form of a bounded size.
-// A destination without one can't be a sink.
-func isRecordable(destination duckv1.Destination) bool {
-	return v1beta1.ValidateURL(destination.URI) == nil
-}
-
-// keyOf names a destination.
-func keyOf(destination duckv1.Destination) string {
-	sum := sha256.Sum256(mustMarshal(destination))
-	return hex.EncodeToString(sum[:4])
-}
-
-// keepsAudience reports whether the template differs from a new one only in its
-// token, and the owner wrote the audience of that token.
-func keepsAudience(before *AppliedSink, desired DesiredSink) bool {
-	audience := before.Address.Audience
-	if audience == nil || desired.Address.Audience != nil || desired.Destination.Audience == nil || *desired.Destination.Audience != *audience {
-		return false
-	}
-	address := withoutCACerts(desired.Address)
-	address.Audience = audience
-	return equality.Semantic.DeepEqual(address, before.Address)
-}
-
-// WithoutForeignAudiences removes the tokens that a sink's status asked for but
-// may not have, and reports whether there were any. Such a token is somebody
-// else's credential, so its template is replaced at once. An audience that the
-// owner wrote stays until the owner's next change.
-func WithoutForeignAudiences(applied *Applied, desired Desired, allowed []string) (*Applied, bool) {
-	if applied == nil {
-		return nil, false
-	}
-	without, changed := *applied, false
-	revoke := func(sink *AppliedSink, named *duckv1.Destination) *AppliedSink {
-		audience := sink.audience()
-		if audience == "" {
-			return sink
-		}
-		if v1beta1.PermitsAudience(sink.Destination, audience, allowed) ||
-			(named != nil && named.Audience != nil && *named.Audience == audience) {
-			return sink
-		}
-		changed = true
-		revoked := *sink
-		revoked.Address.Audience, revoked.TokenAudience = nil, ""
-		return &revoked
-	}
-	without.Sink = revoke(applied.Sink, &desired.Sink.Destination)
-	var letters *duckv1.Destination
-	if desired.DeadLetterSink != nil {
-		letters = &desired.DeadLetterSink.Destination
-	}
-	without.DeadLetterSink = revoke(applied.DeadLetterSink, letters)
-	return &without, changed
 }
 
 // Behind names the differences between a template and a new one. The containers
@@ -265,9 +96,11 @@ func Behind(containers []corev1.Container, applied Applied, desired Desired) []s
 	if applied.MultiContainerProbing != desired.MultiContainerProbing && needsMultiContainerProbing(containers) {
 		differences = append(differences, "setting of "+featureMultiContainerProbing)
 	}
-	if applied.Sink != nil && applied.Sink.ByDefault && desired.Sink.ByDefault &&
-		!equality.Semantic.DeepEqual(applied.Sink.Destination, desired.Sink.Destination) {
-		differences = append(differences, "default sink")
+	for _, pair := range desired.Sinks {
+		if sink := applied.Pair(pair.Name).Sink; sink != nil && sink.ByDefault && pair.Sink.ByDefault &&
+			!equality.Semantic.DeepEqual(sink.Destination, pair.Sink.Destination) {
+			differences = append(differences, "default sink")
+		}
 	}
 	return differences
 }
@@ -285,10 +118,12 @@ func LastApplied(service *servingv1.Service) (applied *Applied, ownerHash string
 	if err := json.Unmarshal([]byte(record), applied); err != nil {
 		return nil, ownerHash
 	}
-	for _, sink := range []*AppliedSink{applied.Sink, applied.DeadLetterSink} {
-		if sink != nil {
-			// An older template has them in its arguments.
-			sink.Address.CACerts = nil
+	for _, pair := range applied.Sinks {
+		for _, sink := range []*AppliedSink{pair.Sink, pair.DeadLetterSink} {
+			if sink != nil {
+				// An older template has them in its arguments.
+				sink.Address.CACerts = nil
+			}
 		}
 	}
 	return applied, ownerHash

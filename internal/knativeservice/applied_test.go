@@ -69,11 +69,11 @@ func TestWhichSinkHoldsForTheTemplate(t *testing.T) {
 			before = &Applied{}
 		}
 		if strings.Contains(row, " A, ") {
-			before.Sink = &AppliedSink{Destination: broker("A"), ByDefault: strings.Contains(row, "default"), Address: *addressOf("A")}
+			before.Sinks = one(&AppliedSink{Destination: broker("A"), ByDefault: strings.Contains(row, "default"), Address: *addressOf("A")}, nil)
 			if strings.HasPrefix(row, "live") {
-				before.Sink.Key, before.Sink.TokenAudience = keyOf(broker("A")), "before"
+				before.Sinks[0].Sink.Key, before.Sinks[0].Sink.TokenAudience = keyOf(broker("A")), "before"
 			} else {
-				before.Sink.Address.Audience = ptr.String("before")
+				before.Sinks[0].Sink.Address.Audience = ptr.String("before")
 			}
 		}
 		for i, cell := range cells {
@@ -99,9 +99,9 @@ func TestWhichSinkHoldsForTheTemplate(t *testing.T) {
 					want = fresh
 					want.Address, want.TokenAudience = *addressOf(name), "before"
 				case kept:
-					want = before.Sink
+					want = before.Sinks[0].Sink
 				}
-				got := Decide(before, strings.HasSuffix(row, "changed"), Desired{Sink: sink}).Sink
+				got := Decide(before, strings.HasSuffix(row, "changed"), Desired{Sinks: named(sink, nil)}).Sinks[0].Sink
 				if diff := cmp.Diff(want, got); diff != "" {
 					t.Errorf("(-%s, +got): %s", cell, diff)
 				}
@@ -122,12 +122,12 @@ func TestWhichAgentAndMetadataHoldForTheTemplate(t *testing.T) {
 		"a first template gets what there is":             {nil, false, newAgent, newMetadata},
 		"without the owner agent and metadata stay":       {&Applied{Agent: oldAgent, Metadata: oldMetadata}, false, oldAgent, oldMetadata},
 		"the owner's change brings everything up to date": {&Applied{Agent: oldAgent, Metadata: oldMetadata}, true, newAgent, newMetadata},
-		"a sink that goes brings everything up to date":   {&Applied{Agent: oldAgent, Metadata: oldMetadata, Sink: &AppliedSink{Destination: broker("a")}}, false, newAgent, newMetadata},
-		"so does a dead letter sink":                      {&Applied{Agent: oldAgent, Metadata: oldMetadata, DeadLetterSink: &AppliedSink{Destination: broker("a")}}, false, newAgent, newMetadata},
+		"a sink that goes brings everything up to date":   {&Applied{Agent: oldAgent, Metadata: oldMetadata, Sinks: one(&AppliedSink{Destination: broker("a")}, nil)}, false, newAgent, newMetadata},
+		"so does a dead letter sink":                      {&Applied{Agent: oldAgent, Metadata: oldMetadata, Sinks: one(nil, &AppliedSink{Destination: broker("a")})}, false, newAgent, newMetadata},
 	} {
 		t.Run(what, func(t *testing.T) {
 			got := Decide(test.before, test.ownerChanged, Desired{Agent: newAgent, Metadata: newMetadata})
-			got.Sink = nil
+			got.Sinks = nil
 			if diff := cmp.Diff(Applied{Agent: test.agent, Metadata: test.metadata}, got); diff != "" {
 				t.Errorf("(-want, +got): %s", diff)
 			}
@@ -179,7 +179,7 @@ func TestAnotherCollectorRollsNone(t *testing.T) {
 
 func TestBehindNamesTheDifferences(t *testing.T) {
 	now := func(change func(*Desired)) Desired {
-		desired := Desired{Agent: agentSettings(), Sink: DesiredSink{Destination: broker("default"), ByDefault: true, Address: addressOf("default")}}
+		desired := Desired{Agent: agentSettings(), Sinks: named(DesiredSink{Destination: broker("default"), ByDefault: true, Address: addressOf("default")}, nil)}
 		change(&desired)
 		return desired
 	}
@@ -194,11 +194,11 @@ func TestBehindNamesTheDifferences(t *testing.T) {
 		"another collector": {now(func(w *Desired) {
 			w.Observability.Metrics = telemetry.Metrics{Protocol: telemetry.GRPC, Endpoint: "http://collector:4317"}
 		}), []string{"metrics and traces"}},
-		"another default sink": {now(func(w *Desired) { w.Sink.Destination = broker("other") }), []string{"default sink"}},
-		"a sink that is down":  {now(func(w *Desired) { w.Sink.Address = nil }), nil},
+		"another default sink": {now(func(w *Desired) { w.Sinks[0].Sink.Destination = broker("other") }), []string{"default sink"}},
+		"a sink that is down":  {now(func(w *Desired) { w.Sinks[0].Sink.Address = nil }), nil},
 		"all of it": {
 			now(func(w *Desired) {
-				w.Agent.Image, w.Agent.GoMemoryLimit, w.Sink.Destination = "new", "1GiB", broker("other")
+				w.Agent.Image, w.Agent.GoMemoryLimit, w.Sinks[0].Sink.Destination = "new", "1GiB", broker("other")
 			}),
 			[]string{"agent image", "agent configuration", "default sink"},
 		},
@@ -227,7 +227,7 @@ func TestBehindNamesTheFeatureThatAProbeDependsOn(t *testing.T) {
 			is := Seed(test.option)
 			applied := inForceFor(defaulted(is.DeepCopy()))
 			desired := Desired{Agent: applied.Agent, MultiContainerProbing: on}
-			applied.Sink, applied.MultiContainerProbing = nil, !on
+			applied.Sinks, applied.MultiContainerProbing = nil, !on
 			if got := slices.Equal(Behind(is.Spec.Predictor.Containers, applied, desired), []string{"setting of multi-container-probing"}); got != test.behind {
 				t.Errorf("%s, with the feature on: %v, is behind: %v", what, on, got)
 			}
@@ -348,7 +348,7 @@ func TestEveryFieldOfThePredictorIsInTheOwnersHash(t *testing.T) {
 func TestTheRecordSurvives(t *testing.T) {
 	is := defaulted(Seed())
 	applied := inForceFor(is)
-	applied.Sink.Address.Audience = ptr.String("aud")
+	applied.Sinks[0].Sink.Address.Audience = ptr.String("aud")
 	got, hash := LastApplied(MakeService(predictor(is), "hash", applied))
 	if hash != "hash" {
 		t.Errorf("the hash is %q", hash)
@@ -388,11 +388,10 @@ func TestInvalidDestinationIsNotASink(t *testing.T) {
 	} {
 		for state, address := range map[string]*duckv1.Addressable{"unresolved": nil, "resolved": addressOf("default")} {
 			desired := Desired{Agent: agentSettings()}
-			desired.Sink = DesiredSink{Destination: destination, Address: address}
-			desired.DeadLetterSink = &DesiredSink{Destination: destination, Address: address}
+			desired.Sinks = named(DesiredSink{Destination: destination, Address: address}, &DesiredSink{Destination: destination, Address: address})
 			applied := Decide(nil, true, desired)
-			if applied.Sink != nil || applied.DeadLetterSink != nil {
-				t.Errorf("%s, %s: the sinks are %+v and %+v", what, state, applied.Sink, applied.DeadLetterSink)
+			if len(applied.Sinks) > 0 {
+				t.Errorf("%s, %s: the sinks are %+v", what, state, applied.Sinks)
 			}
 			service := MakeService(predictor(is), "hash", applied)
 			MakeTrust(predictor(is).Subject(), Trust{PEM: "x"}, applied, desired)
@@ -401,7 +400,7 @@ func TestInvalidDestinationIsNotASink(t *testing.T) {
 			if got := Decide(before, false, desired); !Holds(service, true, got) {
 				t.Errorf("%s, %s: another image of the agent makes a Revision: %+v", what, state, got)
 			}
-			if got := Decide(before, true, desired); got.Sink != nil || got.Agent.Image != "agent:v2" {
+			if got := Decide(before, true, desired); len(got.Sinks) > 0 || got.Agent.Image != "agent:v2" {
 				t.Errorf("%s, %s: the owner's change gives %+v", what, state, got)
 			}
 		}
@@ -501,7 +500,7 @@ func (c *cluster) desired(is *v1beta1.InferenceService) Desired {
 	if name := sink.Destination.Ref.Name; !c.down[name] {
 		sink.Address = addressOf(name)
 	}
-	return Desired{Agent: c.agent, Sink: sink, Metadata: attributes}
+	return Desired{Agent: c.agent, Sinks: named(sink, nil), Metadata: attributes}
 }
 
 // reconcile goes the reconciler's way through the pure decisions.
@@ -591,7 +590,7 @@ func TestOnlyTheOwnersChangeRollsARevision(t *testing.T) {
 				isOwners = OwnerHash(predictor(is), c.desired(is).Metadata) != hash
 				applied := c.reconcile(is)
 				// A template that has no sink gets the first that appears.
-				appeared := held.Sink == nil && applied.Sink != nil
+				appeared := len(held.Sinks) == 0 && len(applied.Sinks) > 0
 				if rolled := string(mustMarshal(c.live.Spec)) != before; rolled && !isOwners && !appeared {
 					t.Fatalf("under %s, seed %d: the platform rolled a Revision after %q: %s", refresh, seed, history, cmp.Diff(before, string(mustMarshal(c.live.Spec))))
 				}
@@ -599,10 +598,10 @@ func TestOnlyTheOwnersChangeRollsARevision(t *testing.T) {
 					continue
 				}
 				desired := c.desired(is)
-				if behind := Behind(is.Spec.Predictor.Containers, applied, desired); len(behind) > 0 && desired.Sink.Address != nil {
+				if behind := Behind(is.Spec.Predictor.Containers, applied, desired); len(behind) > 0 && desired.Sinks[0].Sink.Address != nil {
 					t.Fatalf("under %s, seed %d: still behind in %q after %q", refresh, seed, behind, history)
 				}
-				if desired.Sink.Address == nil {
+				if desired.Sinks[0].Sink.Address == nil {
 					continue
 				}
 				fresh := MakeService(predictor(is), "", Decide(nil, true, desired))

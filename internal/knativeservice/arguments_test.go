@@ -200,13 +200,14 @@ func TestTheAgentReadsWhatTheControllerWrites(t *testing.T) {
 			is.SetDefaults(t.Context())
 			applied := Applied{Agent: *config.FromContextOrDefaults(t.Context()).Agent, Metadata: attributes}
 			applied.Observability.Metrics = telemetry.Metrics{Protocol: telemetry.GRPC, Endpoint: "http://collector:4317"}
+			var sink, letters *AppliedSink
 			if test.sink != nil {
-				applied.Sink = &AppliedSink{Address: *test.sink}
+				sink = &AppliedSink{Address: *test.sink}
 			}
-
 			if test.letter != nil {
-				applied.DeadLetterSink = &AppliedSink{Address: *test.letter}
+				letters = &AppliedSink{Address: *test.letter}
 			}
+			applied.Sinks = one(sink, letters)
 
 			containers := MakeService(predictor(is), "", applied).Spec.Template.Spec.Containers
 			agent := containers[slices.IndexFunc(containers, func(c corev1.Container) bool { return c.Name == v1beta1.AgentContainerName })]

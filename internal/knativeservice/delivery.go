@@ -9,22 +9,21 @@ import (
 	"fmt"
 	"time"
 
-	eventingduckv1 "knative.dev/eventing/pkg/apis/duck/v1"
-
 	"github.com/sidenote-dev/sidenote/internal/agentconfig"
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
 )
 
-// addDelivery adds the settings of a delivery.
-func (d *agentDraft) addDelivery(delivery *eventingduckv1.DeliverySpec) {
+// addDelivery adds the settings of a sink's delivery.
+func (d *agentDraft) addDelivery(sink v1beta1.EffectiveSink) {
+	delivery := sink.Delivery
 	if delivery == nil {
 		return
 	}
 	if retry := delivery.Retry; retry != nil {
-		d.addOfSink("delivery.retry", func(s *agentconfig.Sink) error { s.Schedule.Retries = new(int(*retry)); return nil })
+		d.addOfSink(sink, "delivery.retry", func(s *agentconfig.Sink) error { s.Schedule.Retries = new(int(*retry)); return nil })
 	}
 	if policy := delivery.BackoffPolicy; policy != nil {
-		d.addOfSink("delivery.backoffPolicy", func(s *agentconfig.Sink) error {
+		d.addOfSink(sink, "delivery.backoffPolicy", func(s *agentconfig.Sink) error {
 			s.Schedule.Policy = agentconfig.BackoffPolicy(*policy)
 			return nil
 		})
@@ -33,7 +32,7 @@ func (d *agentDraft) addDelivery(delivery *eventingduckv1.DeliverySpec) {
 		if value == nil {
 			return
 		}
-		d.addOfSink("delivery."+field, func(s *agentconfig.Sink) error {
+		d.addOfSink(sink, "delivery."+field, func(s *agentconfig.Sink) error {
 			parsed, err := v1beta1.ParseDeliveryDuration(*value)
 			switch {
 			case err != nil:
@@ -50,24 +49,25 @@ func (d *agentDraft) addDelivery(delivery *eventingduckv1.DeliverySpec) {
 	duration("retryAfterMax", delivery.RetryAfterMax, 0, func(s *agentconfig.Sink, v time.Duration) { s.RetryAfterMax = &v })
 }
 
-// addDeadLetterSink adds the settings of a dead letter sink.
-func (d *agentDraft) addDeadLetterSink(sink *AppliedSink) {
-	if sink == nil {
+// addDeadLetterSink adds the settings of a sink's dead letter sink.
+func (d *agentDraft) addDeadLetterSink(sink templateSink) {
+	letters := sink.pair.DeadLetterSink
+	if letters == nil {
 		return
 	}
 	const field = "delivery.deadLetterSink"
-	if url := sink.Address.URL; url != nil {
-		d.addOfSink(field, func(s *agentconfig.Sink) error {
+	if url := letters.Address.URL; url != nil {
+		d.addOfSink(sink.EffectiveSink, field, func(s *agentconfig.Sink) error {
 			s.DeadLetter = &agentconfig.Sink{URL: url.URL()}
 			return nil
 		})
 	}
-	d.addOfSink(field, func(s *agentconfig.Sink) error {
-		if s.DeadLetter == nil && sink.Key != "" {
+	d.addOfSink(sink.EffectiveSink, field, func(s *agentconfig.Sink) error {
+		if s.DeadLetter == nil && letters.Key != "" {
 			s.DeadLetter = &agentconfig.Sink{}
 		}
 		if s.DeadLetter != nil {
-			setFiles(s.DeadLetter, sink, deadLetterTrustDirectory, deadLetterAddressFile, deadLetterTokenDirectory)
+			setFiles(s.DeadLetter, letters, placeOfDeadLetterSink(sink.Name))
 		}
 		return nil
 	})

@@ -79,7 +79,7 @@ func inForceFor(is *v1beta1.InferenceService) Applied {
 	}
 	return Applied{
 		Agent:    agentSettings(),
-		Sink:     &AppliedSink{Destination: broker("default"), ByDefault: true, Address: *addressOf("default")},
+		Sinks:    one(&AppliedSink{Destination: broker("default"), ByDefault: true, Address: *addressOf("default")}, nil),
 		Metadata: attributes,
 	}
 }
@@ -376,7 +376,7 @@ func expanded(argument string) string {
 func TestTheSinksAddressReachesTheAgentWhole(t *testing.T) {
 	is := defaulted(Seed())
 	applied := inForceFor(is)
-	applied.Sink.Address = duckv1.Addressable{
+	applied.Sinks[0].Sink.Address = duckv1.Addressable{
 		URL:      &apis.URL{Scheme: "https", Host: "broker.example", Path: "/a", RawQuery: "x=$(1)"},
 		Audience: ptr.String("eventing.knative.dev/broker/models/default"),
 	}
@@ -403,7 +403,7 @@ func TestTheSinksAddressReachesTheAgentWhole(t *testing.T) {
 		t.Errorf("mounts (-want, +got): %s", diff)
 	}
 
-	applied.Sink = nil
+	applied.Sinks = nil
 	if arguments := agentOf(t, MakeService(predictor(is), "", applied)).Args; hasArgument(arguments, "sink") {
 		t.Errorf("without a sink in force the agent has --sink=%s", valueOf(t, arguments, "sink"))
 	}
@@ -587,8 +587,10 @@ func TestBuildersDoNotChangeTheirInput(t *testing.T) {
 		filler.Fill(is)
 		filler.Fill(live)
 		filler.Fill(&applied)
-		if applied.Sink != nil && applied.Sink.Address.URL == nil {
-			applied.Sink.Address.URL = &apis.URL{}
+		for _, pair := range applied.Sinks {
+			if pair.Sink != nil && pair.Sink.Address.URL == nil {
+				pair.Sink.Address.URL = &apis.URL{}
+			}
 		}
 		inputs := func() string { return string(mustMarshal([]any{is, live, applied})) }
 		before := inputs()

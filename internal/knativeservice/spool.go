@@ -16,11 +16,6 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
 )
 
-const (
-	spoolVolume    = v1beta1.ReservedNamePrefix + "spool"
-	spoolDirectory = "/var/lib/sidenote/spool"
-)
-
 // logsAllowance is what an agent's log may take of its ephemeral storage,
 // beside a spool: the kubelet rotates it at 10 MiB, and keeps five, by default.
 var logsAllowance = resource.MustParse("64Mi")
@@ -36,23 +31,31 @@ func spoolSize(spool *v1beta1.SpoolSpec) *resource.Quantity {
 	return spool.SizeLimit
 }
 
-// mountSpool returns the agent the volume that its spool is on.
-func mountSpool(pod *corev1.PodSpec, agent *corev1.Container, spool *v1beta1.SpoolSpec) {
-	size := spoolSize(spool)
-	if size == nil {
-		return
+// mountSpools gives the agent the volumes that its spools are on.
+func mountSpools(pod *corev1.PodSpec, agent *corev1.Container, sinks []templateSink) {
+	var storage resource.Quantity
+	for _, sink := range sinks {
+		size := spoolSize(sink.Spool)
+		if size == nil {
+			continue
+		}
+		limit := size.DeepCopy()
+		if storage.IsZero() {
+			storage = size.DeepCopy()
+		} else {
+			storage.Add(*size)
+		}
+		volume, directory := spoolPlace(sink.Name)
+		pod.Volumes = append(pod.Volumes, corev1.Volume{Name: volume, VolumeSource: corev1.VolumeSource{
+			EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: &limit},
+		}})
+		agent.VolumeMounts = append(agent.VolumeMounts, corev1.VolumeMount{Name: volume, MountPath: directory})
 	}
-	limit := size.DeepCopy()
-	pod.Volumes = append(pod.Volumes, corev1.Volume{Name: spoolVolume, VolumeSource: corev1.VolumeSource{
-		EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: &limit},
-	}})
-	agent.VolumeMounts = append(agent.VolumeMounts, corev1.VolumeMount{Name: spoolVolume, MountPath: spoolDirectory})
-	if !limitsStorage(append(slices.Clone(pod.Containers), *agent)) {
+	if storage.IsZero() || !limitsStorage(append(slices.Clone(pod.Containers), *agent)) {
 		return
 	}
 	// The kubelet sums up the limits of those containers that have one, and
-	// evicts a pod whose volumes take more: the spool must count in the sum.
-	storage := size.DeepCopy()
+	// evicts a pod whose volumes take more: the spools must count in the sum.
 	storage.Add(logsAllowance)
 	for _, list := range []*corev1.ResourceList{&agent.Resources.Requests, &agent.Resources.Limits} {
 		if *list == nil {
@@ -73,23 +76,25 @@ func limitsStorage(containers []corev1.Container) bool {
 	return false
 }
 
-// addSpool adds the settings of a spool. Its limit is three quarters of the
+// addSpool adds the settings of a sink's spool. Its limit is three quarters of the
 // volume's, which a filesystem's own needs count in as well.
-func (d *agentDraft) addSpool(spool *v1beta1.SpoolSpec) {
+func (d *agentDraft) addSpool(sink v1beta1.EffectiveSink) {
+	spool := sink.Spool
 	if spool == nil {
 		return
 	}
-	d.addOfSink("spool", func(s *agentconfig.Sink) error {
+	_, directory := spoolPlace(sink.Name)
+	d.addOfSink(sink, "spool", func(s *agentconfig.Sink) error {
 		size := spoolSize(spool)
 		if size == nil {
 			return fmt.Errorf("its sizeLimit is missing or out of bounds: write from %s to %s", v1beta1.MinSpoolSize.String(), v1beta1.MaxSpoolSize.String())
 		}
 		s.Spool = &agentconfig.Spool{
-			Directory: spoolDirectory, Bytes: size.Value() / 4 * 3, DropNewest: spool.WhenFull == v1beta1.DropNewest, Sync: spool.Sync,
+			Directory: directory, Bytes: size.Value() / 4 * 3, DropNewest: spool.WhenFull == v1beta1.DropNewest, Sync: spool.Sync,
 		}
 		return nil
 	})
 	if spoolSize(spool) != nil && spool.WhenFull != v1beta1.DropNewest && spool.WhenFull != v1beta1.DropOldest {
-		d.addOfLogger("spool.whenFull", refuse(fmt.Errorf("%q is not supported: write %s or %s", spool.WhenFull, v1beta1.DropOldest, v1beta1.DropNewest)))
+		d.addOfLogger(sink.Field("spool.whenFull"), refuse(fmt.Errorf("%q is not supported: write %s or %s", spool.WhenFull, v1beta1.DropOldest, v1beta1.DropNewest)))
 	}
 }

@@ -61,7 +61,7 @@ func TestASpoolCountsWhereAnotherContainerLimitsStorage(t *testing.T) {
 
 func TestNoSpoolWhereItCannotBe(t *testing.T) {
 	none := map[string]func(*v1beta1.InferenceService, *Applied){
-		"without a sink":       func(_ *v1beta1.InferenceService, applied *Applied) { applied.Sink = nil },
+		"without a sink":       func(_ *v1beta1.InferenceService, applied *Applied) { applied.Sinks = nil },
 		"none asked for":       func(is *v1beta1.InferenceService, _ *Applied) { is.Spec.Predictor.Logger.Spool = nil },
 		"no size":              func(is *v1beta1.InferenceService, _ *Applied) { is.Spec.Predictor.Logger.Spool.SizeLimit = nil },
 		"too small a size":     func(is *v1beta1.InferenceService, _ *Applied) { is.Spec.Predictor.Logger.Spool.SizeLimit.Set(1) },

@@ -29,14 +29,8 @@ import (
 const (
 	trustVolume = v1beta1.ReservedNamePrefix + "trust"
 	// trustDirectory has a directory for each sink, with the cluster's
-	// authorities and the sink's own in it.
-	trustDirectory           = "/etc/sidenote/trust"
-	sinkTrustDirectory       = trustDirectory + "/sink"
-	deadLetterTrustDirectory = trustDirectory + "/dead-letter"
-
-	// sinkAddressFile and its like hold a sinkaddress.Address.
-	sinkAddressFile       = "sink-address"
-	deadLetterAddressFile = "dead-letter-address"
+	// authorities and the sink's own in it, and a file with its address.
+	trustDirectory = "/etc/sidenote/trust"
 
 	clusterTrustKey = "cluster.pem"
 	// sinkTrustKey and deadLetterTrustKey are those of a sink without Key.
@@ -172,9 +166,11 @@ func MakeTrust(subject Subject, cluster Trust, applied Applied, desired Desired)
 		}
 		switch reachOf(sink, desired) {
 		case reachKept:
-			kept = append(kept, trustKey)
-			if addressKey != "" {
-				kept = append(kept, addressKey)
+			for _, key := range []string{trustKey, addressKey} {
+				// Sinks with one destination have one key.
+				if key != "" && !slices.Contains(kept, key) {
+					kept = append(kept, key)
+				}
 			}
 			return
 		case reachNone:
@@ -194,8 +190,14 @@ func MakeTrust(subject Subject, cluster Trust, applied Applied, desired Desired)
 			configMap.Data[addressKey] = string(address.Marshal())
 		}
 	}
-	add(applied.Sink, &desired.Sink, sinkRole, sinkTrustKey)
-	add(applied.DeadLetterSink, desired.DeadLetterSink, deadLetterRole, deadLetterTrustKey)
+	for _, pair := range applied.Sinks {
+		named := desired.pair(pair.Name)
+		if named == nil {
+			named = &DesiredPair{}
+		}
+		add(pair.Sink, &named.Sink, sinkRole, sinkTrustKey)
+		add(pair.DeadLetterSink, named.DeadLetterSink, deadLetterRole, deadLetterTrustKey)
+	}
 	return configMap, kept
 }
 
@@ -261,11 +263,11 @@ func AppliedAddress(applied *AppliedSink, desired *DesiredSink, filed bool, last
 
 // AddressKeys returns the keys of the ConfigMap of MakeTrust with the addresses of
 // the sink and of the dead letter sink, or "" if there is none.
-func AddressKeys(applied Applied) (sink, deadLetterSink string) {
-	if s := applied.Sink; s != nil && s.Key != "" {
+func (p AppliedPair) AddressKeys() (sink, deadLetterSink string) {
+	if s := p.Sink; s != nil && s.Key != "" {
 		sink = keyedAddress(sinkRole, s)
 	}
-	if s := applied.DeadLetterSink; s != nil && s.Key != "" {
+	if s := p.DeadLetterSink; s != nil && s.Key != "" {
 		deadLetterSink = keyedAddress(deadLetterRole, s)
 	}
 	return sink, deadLetterSink
@@ -280,6 +282,15 @@ func LacksToken(applied *AppliedSink, desired *DesiredSink) string {
 	return *desired.Address.Audience
 }
 
+// SentAudience returns the audience of the token that the agent sends to a sink, or
+// "" if it sends none.
+func SentAudience(applied *AppliedSink, desired *DesiredSink) string {
+	if reachOf(applied, desired) != reachKnown || desired.Address.Audience == nil || *desired.Address.Audience != applied.audience() {
+		return ""
+	}
+	return applied.audience()
+}
+
 // mountTrust returns the agent the authorities and the addresses of its sinks,
 // whether there are any now or not: one that comes later must not change the
 // template.
@@ -287,7 +298,7 @@ func mountTrust(configMap string, pod *corev1.PodSpec, agent *corev1.Container, 
 	// Without the ConfigMap, and without any of its keys.
 	optional := ptr.Bool(true)
 	own := corev1.LocalObjectReference{Name: configMap}
-	if applied.Sink.Key == "" {
+	if applied.isOlder() {
 		mount(pod, agent, trustDirectory, corev1.Volume{Name: trustVolume, VolumeSource: corev1.VolumeSource{
 			ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: own, Optional: optional, Items: []corev1.KeyToPath{
 				{Key: clusterTrustKey, Path: "sink/cluster.pem"},
@@ -298,16 +309,24 @@ func mountTrust(configMap string, pod *corev1.PodSpec, agent *corev1.Container, 
 		}})
 		return
 	}
-	shared := []corev1.KeyToPath{{Key: clusterTrustKey, Path: "sink/cluster.pem"}}
-	items := []corev1.KeyToPath{
-		{Key: keyedTrust(sinkRole, applied.Sink), Path: "sink/own.pem"},
-		{Key: keyedAddress(sinkRole, applied.Sink), Path: sinkAddressFile},
-	}
-	if letters := applied.DeadLetterSink; letters != nil {
-		shared = append(shared, corev1.KeyToPath{Key: clusterTrustKey, Path: "dead-letter/cluster.pem"})
+	var shared, items []corev1.KeyToPath
+	add := func(role string, sink *AppliedSink, at place) {
+		shared = append(shared, corev1.KeyToPath{Key: clusterTrustKey, Path: at.trust + "/cluster.pem"})
 		items = append(items,
-			corev1.KeyToPath{Key: keyedTrust(deadLetterRole, letters), Path: "dead-letter/own.pem"},
-			corev1.KeyToPath{Key: keyedAddress(deadLetterRole, letters), Path: deadLetterAddressFile})
+			corev1.KeyToPath{Key: keyedTrust(role, sink), Path: at.trust + "/own.pem"},
+			corev1.KeyToPath{Key: keyedAddress(role, sink), Path: at.address})
+	}
+	for _, pair := range applied.Sinks {
+		if pair.Sink == nil {
+			continue
+		}
+		add(sinkRole, pair.Sink, placeOfSink(pair.Name))
+		if pair.DeadLetterSink != nil {
+			add(deadLetterRole, pair.DeadLetterSink, placeOfDeadLetterSink(pair.Name))
+		}
+	}
+	if len(items) == 0 {
+		return
 	}
 	mount(pod, agent, trustDirectory, corev1.Volume{Name: trustVolume, VolumeSource: corev1.VolumeSource{
 		// One volume, of which the kubelet changes all files at once.
@@ -316,4 +335,9 @@ func mountTrust(configMap string, pod *corev1.PodSpec, agent *corev1.Container, 
 			{ConfigMap: &corev1.ConfigMapProjection{LocalObjectReference: own, Optional: optional, Items: items}},
 		}},
 	}})
+}
+
+// isOlder reports whether a template is of a release without address files.
+func (a Applied) isOlder() bool {
+	return slices.ContainsFunc(a.Sinks, func(p AppliedPair) bool { return p.Sink != nil && p.Sink.Key == "" })
 }

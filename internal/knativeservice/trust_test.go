@@ -89,17 +89,17 @@ func TestRunningAgentsGetTheirSinksAddresses(t *testing.T) {
 		want    data
 		kept    []string
 	}{
-		"an address":                                {"C", Applied{Sink: sink("a")}, Desired{Sink: desired("a", "")}, data{"sink-a.json": at("a")}, nil},
-		"an audience":                               {"C", Applied{Sink: sink("a")}, Desired{Sink: asking}, data{"sink-a.json": `{"url":"` + addressOf("a").URL.String() + `","audience":"aud"}`}, nil},
-		"all of them":                               {"C", Applied{Sink: sink("a"), DeadLetterSink: sink("letters")}, Desired{Sink: desired("a", "A"), DeadLetterSink: &letters}, data{"sink-a.json": at("a"), "sink-a.pem": "A", "dead-letter-letters.json": at("letters"), "dead-letter-letters.pem": "L"}, nil},
-		"a sink that doesn't resolve now":           {"C", Applied{Sink: sink("a")}, Desired{Sink: unresolved}, data{}, []string{"sink-a.pem", "sink-a.json"}},
-		"a sink that must get nothing":              {"C", Applied{Sink: sink("a")}, Desired{Sink: refused}, data{"sink-a.json": "{}"}, nil},
-		"another default than the one in force":     {"C", Applied{Sink: sink("a")}, Desired{Sink: desired("b", "B")}, data{}, []string{"sink-a.pem", "sink-a.json"}},
-		"no sink in force":                          {"C", Applied{}, Desired{Sink: unresolved}, data{}, nil},
-		"an older template":                         {"C", Applied{Sink: older("a"), DeadLetterSink: older("letters")}, Desired{Sink: desired("a", "A"), DeadLetterSink: &letters}, data{"cluster.pem": "C", "sink.pem": "A", "dead-letter.pem": "L"}, nil},
-		"an older template, nothing to trust":       {"", Applied{Sink: older("a")}, Desired{Sink: desired("a", "")}, data{}, nil},
-		"an older template, a sink that is down":    {"C", Applied{Sink: older("a")}, Desired{Sink: unresolved}, data{"cluster.pem": "C"}, []string{"sink.pem"}},
-		"an older template, a sink that is refused": {"C", Applied{Sink: older("a")}, Desired{Sink: refused}, data{"cluster.pem": "C"}, nil},
+		"an address":                                {"C", Applied{Sinks: one(sink("a"), nil)}, Desired{Sinks: named(desired("a", ""), nil)}, data{"sink-a.json": at("a")}, nil},
+		"an audience":                               {"C", Applied{Sinks: one(sink("a"), nil)}, Desired{Sinks: named(asking, nil)}, data{"sink-a.json": `{"url":"` + addressOf("a").URL.String() + `","audience":"aud"}`}, nil},
+		"all of them":                               {"C", Applied{Sinks: one(sink("a"), sink("letters"))}, Desired{Sinks: named(desired("a", "A"), &letters)}, data{"sink-a.json": at("a"), "sink-a.pem": "A", "dead-letter-letters.json": at("letters"), "dead-letter-letters.pem": "L"}, nil},
+		"a sink that doesn't resolve now":           {"C", Applied{Sinks: one(sink("a"), nil)}, Desired{Sinks: named(unresolved, nil)}, data{}, []string{"sink-a.pem", "sink-a.json"}},
+		"a sink that must get nothing":              {"C", Applied{Sinks: one(sink("a"), nil)}, Desired{Sinks: named(refused, nil)}, data{"sink-a.json": "{}"}, nil},
+		"another default than the one in force":     {"C", Applied{Sinks: one(sink("a"), nil)}, Desired{Sinks: named(desired("b", "B"), nil)}, data{}, []string{"sink-a.pem", "sink-a.json"}},
+		"no sink in force":                          {"C", Applied{}, Desired{Sinks: named(unresolved, nil)}, data{}, nil},
+		"an older template":                         {"C", Applied{Sinks: one(older("a"), older("letters"))}, Desired{Sinks: named(desired("a", "A"), &letters)}, data{"cluster.pem": "C", "sink.pem": "A", "dead-letter.pem": "L"}, nil},
+		"an older template, nothing to trust":       {"", Applied{Sinks: one(older("a"), nil)}, Desired{Sinks: named(desired("a", ""), nil)}, data{}, nil},
+		"an older template, a sink that is down":    {"C", Applied{Sinks: one(older("a"), nil)}, Desired{Sinks: named(unresolved, nil)}, data{"cluster.pem": "C"}, []string{"sink.pem"}},
+		"an older template, a sink that is refused": {"C", Applied{Sinks: one(older("a"), nil)}, Desired{Sinks: named(refused, nil)}, data{"cluster.pem": "C"}, nil},
 	} {
 		made, kept := MakeTrust(predictor(is).Subject(), Trust{PEM: test.cluster}, test.applied, test.desired)
 		if diff := cmp.Diff(test.want, made.Data); diff != "" {
@@ -117,7 +117,7 @@ func TestTheTemplateHasNoAuthorities(t *testing.T) {
 	decide := func(caCerts string) Applied {
 		address := addressOf("default")
 		address.CACerts = &caCerts
-		return Decide(nil, false, Desired{Agent: agentSettings(), Sink: DesiredSink{Destination: broker("default"), Address: address}})
+		return Decide(nil, false, Desired{Agent: agentSettings(), Sinks: named(DesiredSink{Destination: broker("default"), Address: address}, nil)})
 	}
 	first, second := MakeService(predictor(is), "hash", decide("A")), MakeService(predictor(is), "hash", decide("B"))
 	if diff := cmp.Diff(first, second); diff != "" {
@@ -125,7 +125,7 @@ func TestTheTemplateHasNoAuthorities(t *testing.T) {
 	}
 	// Nor does a record from before that: what it was made from still holds.
 	old := decide("A")
-	old.Sink.Address.CACerts = ptr.String("A")
+	old.Sinks[0].Sink.Address.CACerts = ptr.String("A")
 	first.Annotations[serving.LastAppliedAnnotationKey] = string(mustMarshal(old))
 	if !Holds(first, true, decide("B")) {
 		t.Error("a record with authorities doesn't hold any more")

@@ -20,7 +20,7 @@ import (
 const (
 	// maxFingerprintKeys is more than the keys of our ConfigMaps, and
 	// maxFingerprintKeyBytes more than the bytes of such a key.
-	maxFingerprintKeys     = 16
+	maxFingerprintKeys     = 80
 	maxFingerprintKeyBytes = 64
 	// strangeKey stands for content that our ConfigMaps never have. No key of a
 	// ConfigMap has a slash.

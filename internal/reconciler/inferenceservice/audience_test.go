@@ -102,7 +102,9 @@ func TestATemplateWithAForeignAudienceIsReplacedAtOnce(t *testing.T) {
 	w := running(t)
 	w.appear(brokers, "default", asking("default", foreignAudience))
 	w.settle()
-	w.older(func(applied *knativeservice.Applied) { applied.Sink.Address.Audience = ptr.String(foreignAudience) })
+	w.older(func(applied *knativeservice.Applied) {
+		applied.Sinks[0].Sink.Address.Audience = ptr.String(foreignAudience)
+	})
 	if got := w.audience(sinkToken); got != foreignAudience {
 		t.Fatalf("the older template has a token for %q", got)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/sidenote-dev/sidenote/internal/knativeservice"
 	"github.com/sidenote-dev/sidenote/internal/reconciler/configmaps"
+	"github.com/sidenote-dev/sidenote/internal/reconciler/sinks"
 	"github.com/sidenote-dev/sidenote/pkg/apis/config"
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
 )
@@ -54,8 +55,7 @@ func (r *Reconciler) liveComponent(ctx context.Context, component knativeservice
 		return nil, err
 	}
 	if component.Spec.Logger != nil {
-		live.Sink = sinkOf(component, platform.Logger).Resolve(ctx, r.resolver, is)
-		live.DeadLetterSink = deadLetterSinkOf(component).Resolve(ctx, r.resolver, is)
+		live.Sinks = sinks.Resolve(ctx, sinksOf(component, platform.Logger), r.resolver, is)
 	}
 	return live, nil
 }

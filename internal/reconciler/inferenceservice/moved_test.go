@@ -256,8 +256,8 @@ func TestServingRevisionKeepsItsConfigMaps(t *testing.T) {
 			w.settle()
 			if earlier {
 				w.older(func(applied *knativeservice.Applied) {
-					applied.Sink.Address = ingress("default")
-					applied.Sink.Address.URL.Scheme = "https"
+					applied.Sinks[0].Sink.Address = ingress("default")
+					applied.Sinks[0].Sink.Address.URL.Scheme = "https"
 				})
 				w.settle()
 			}

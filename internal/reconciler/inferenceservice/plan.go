@@ -46,8 +46,8 @@ type LiveComponent struct {
 	Service *servingv1.Service
 	// Trust and Metadata are fingerprints of ConfigMaps.
 	Trust, Metadata *corev1.ConfigMap
-	// Sink and DeadLetterSink are the results of resolving the destinations.
-	Sink, DeadLetterSink sinks.Resolution
+	// Sinks are the results of resolving the destinations.
+	Sinks sinks.Resolutions
 }
 
 // Platform is the configuration that all InferenceServices share.
@@ -167,13 +167,13 @@ func (c *ComponentChange) remove(live LiveComponent, owned bool) []configmaps.Ch
 // all InferenceServices of the namespace share.
 func (c *ComponentChange) planWithLogger(live LiveComponent, platform Platform, shared []configmaps.Change) (configMaps []configmaps.Change, retryAfter time.Duration) {
 	status := &v1beta1.InferenceServiceStatus{Logger: lastLogger(&c.Of.Status, c.Type)}
-	sink, deadLetterSink := planSinks(c.Component, live, platform.Logger, status)
+	accepted := planSinks(c.Component, live, platform.Logger, status)
 	selection := knativeservice.SelectMetadata(c.Of.Annotations, c.Spec.Logger, platform.Logger.DeniedAnnotations)
 	desired := knativeservice.Desired{
 		Agent: *platform.Agent, Observability: *platform.Observability,
 		MultiContainerProbing: platform.MultiContainerProbing,
 
-		Sink: sink, DeadLetterSink: deadLetterSink, Metadata: selection.Attributes,
+		Sinks: accepted.Desired, Metadata: selection.Attributes,
 	}
 	applied, ownerUnchanged := planTemplate(c.Component, live.Service, selection.Listed, desired, platform.Logger.AllowedAudiences)
 	// Pods of another template keep what they read.
@@ -185,7 +185,7 @@ func (c *ComponentChange) planWithLogger(live LiveComponent, platform Platform, 
 	c.loggerBefore = status.DeepCopy()
 	c.sent = reportLogger(c.Component, status, applied, desired, live, selection)
 	c.logger = status
-	if sink.Address == nil || (deadLetterSink != nil && deadLetterSink.Address == nil) {
+	if accepted.Unresolved {
 		retryAfter = retryUnresolved
 	}
 	return configMaps, retryAfter

@@ -56,7 +56,16 @@ func (in *inputs) predictor() *LiveComponent { return in.live.Components[v1beta1
 
 func (in *inputs) sinkAt(path string) {
 	address := ingress(path)
-	in.predictor().Sink = sinks.Resolution{Address: &address}
+	in.resolve(sinks.Resolution{Address: &address})
+}
+
+// resolve is the result of resolving the sink.
+func (in *inputs) resolve(resolved sinks.Resolution) {
+	in.predictor().Sinks = sinks.Resolutions{v1beta1.DefaultSinkName: {Sink: resolved}}
+}
+
+func (in *inputs) resolved() sinks.Resolution {
+	return in.predictor().Sinks[v1beta1.DefaultSinkName].Sink
 }
 
 // owner changes the InferenceService as its owner does.
@@ -192,7 +201,7 @@ func TestPlan(t *testing.T) {
 		"new without an address of the sink": {
 			isNew: true,
 			change: func(_ *testing.T, in *inputs) {
-				in.predictor().Sink = sinks.Resolution{Err: errors.New("no such Broker")}
+				in.resolve(sinks.Resolution{Err: errors.New("no such Broker")})
 			},
 			want: planned{
 				Service:    "create",
@@ -291,7 +300,7 @@ func TestPlan(t *testing.T) {
 		},
 		"the sink disappears": {
 			change: func(_ *testing.T, in *inputs) {
-				in.predictor().Sink = sinks.Resolution{Err: errors.New("no such Broker")}
+				in.resolve(sinks.Resolution{Err: errors.New("no such Broker")})
 			},
 			want: planned{
 				Conditions: map[apis.ConditionType]string{v1beta1.SinkResolved: "NotResolved"},
@@ -301,23 +310,23 @@ func TestPlan(t *testing.T) {
 		},
 		"the sink comes back": {
 			change: func(t *testing.T, in *inputs) {
-				resolved := in.predictor().Sink
-				in.predictor().Sink = sinks.Resolution{Err: errors.New("no such Broker")}
+				resolved := in.resolved()
+				in.resolve(sinks.Resolution{Err: errors.New("no such Broker")})
 				in.applied(t)
-				in.predictor().Sink = resolved
+				in.resolve(resolved)
 			},
 			want: planned{Events: []string{"Normal SinkResolved"}},
 		},
 		"the sink asks for a token of its own": {
 			change: func(_ *testing.T, in *inputs) {
 				address := ingressWithAudience("default")
-				in.predictor().Sink.Address = &address
+				in.resolve(sinks.Resolution{Address: &address})
 			},
 			want: planned{ConfigMaps: []string{"write trust"}},
 		},
 		"the sink asks for a token of another": {
 			change: func(_ *testing.T, in *inputs) {
-				in.predictor().Sink.Address.Audience = ptr.String("https://kubernetes.default.svc")
+				in.resolved().Address.Audience = ptr.String("https://kubernetes.default.svc")
 			},
 			want: planned{
 				Conditions: map[apis.ConditionType]string{v1beta1.SinkResolved: "AudienceRefused"},
@@ -326,7 +335,7 @@ func TestPlan(t *testing.T) {
 		},
 		"the sink is the service itself": {
 			change: func(_ *testing.T, in *inputs) {
-				in.predictor().Sink.Address.URL = apis.HTTP("my-model-predictor-default.models.svc.cluster.local")
+				in.resolved().Address.URL = apis.HTTP("my-model-predictor-default.models.svc.cluster.local")
 			},
 			want: planned{
 				ConfigMaps: []string{"write trust"},
@@ -397,7 +406,9 @@ func TestPlan(t *testing.T) {
 			}
 			is, live, component := in.is.DeepCopy(), in.live, *in.predictor()
 			component.Service, component.Trust = component.Service.DeepCopy(), component.Trust.DeepCopy()
-			component.Sink.Address = component.Sink.Address.DeepCopy()
+			resolved := in.resolved()
+			resolved.Address = resolved.Address.DeepCopy()
+			component.Sinks = sinks.Resolutions{v1beta1.DefaultSinkName: {Sink: resolved}}
 			live.Components = map[v1beta1.ComponentType]*LiveComponent{v1beta1.PredictorComponent: &component}
 			if test.want.Conditions == nil {
 				test.want.Conditions = noConditions
@@ -418,7 +429,7 @@ func TestPlanWithoutTheServiceKeepsTheLoggersStatus(t *testing.T) {
 	in.applied(t)
 	in.platform.Agent.Image = "agent:v2"
 	in.owner(t, WithImage("model:v2"))
-	in.predictor().Sink = sinks.Resolution{Err: errors.New("no such Broker")}
+	in.resolve(sinks.Resolution{Err: errors.New("no such Broker")})
 
 	changes := Plan(in.is, in.live, in.platform)
 	if got := changes.Status().Logger.AgentImage; got != "agent:v2" {

@@ -16,35 +16,29 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
 )
 
-func sinkOf(component knativeservice.Component, cluster *config.Logger) *sinks.Sink {
+func sinksOf(component knativeservice.Component, cluster *config.Logger) []sinks.Pair {
 	return sinks.Of(component.Of.Namespace, component.Spec.Logger, component.Type.LoggerPath(), cluster)
 }
 
-func deadLetterSinkOf(component knativeservice.Component) *sinks.Sink {
-	return sinks.DeadLetterOf(component.Of.Namespace, component.Spec.Logger, component.Type.LoggerPath())
-}
-
 // planSinks returns the destinations with their addresses, and says in the status
-// whether they have one. The dead letter sink is nil if none is named.
-func planSinks(component knativeservice.Component, live LiveComponent, cluster *config.Logger, status *v1beta1.InferenceServiceStatus) (sink knativeservice.DesiredSink, deadLetterSink *knativeservice.DesiredSink) {
+// whether they have one.
+func planSinks(component knativeservice.Component, live LiveComponent, cluster *config.Logger, status *v1beta1.InferenceServiceStatus) sinks.Accepted {
 	isSelf := func(url *apis.URL) bool { return leadsBack(component.Of, url) }
-	named := sinkOf(component, cluster)
-	if reason, message := named.Accept(live.Sink, isSelf, cluster.AllowedAudiences); reason != "" {
-		status.MarkSinkNotResolved(reason, message)
+	accepted := sinks.Accept(sinksOf(component, cluster), live.Sinks, isSelf, cluster)
+	if problem := accepted.Sinks; problem.Reason != "" {
+		status.MarkSinkNotResolved(problem.Reason, problem.Message)
 	} else {
 		status.MarkSinkResolved()
 	}
-	letters := deadLetterSinkOf(component)
-	if letters == nil {
+	switch problem := accepted.DeadLetterSinks; {
+	case !accepted.HasDeadLetterSinks:
 		status.ClearDeadLetterSink()
-		return named.DesiredSink, nil
-	}
-	if reason, message := letters.Accept(live.DeadLetterSink, isSelf, cluster.AllowedAudiences); reason != "" {
-		status.MarkDeadLetterSinkNotResolved(reason, message)
-	} else {
+	case problem.Reason != "":
+		status.MarkDeadLetterSinkNotResolved(problem.Reason, problem.Message)
+	default:
 		status.MarkDeadLetterSinkResolved()
 	}
-	return named.DesiredSink, &letters.DesiredSink
+	return accepted
 }
 
 // leadsBack reports whether the address of a sink is that of the InferenceService

@@ -8,6 +8,7 @@ package inferenceservice
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"knative.dev/pkg/apis"
 
@@ -21,7 +22,7 @@ import (
 // they have the annotations' present values, otherwise those of the template. It
 // returns the attributes.
 func reportLogger(component knativeservice.Component, status *v1beta1.InferenceServiceStatus, applied knativeservice.Applied, desired knativeservice.Desired, live LiveComponent, selected knativeservice.Selection) (sent []metadata.Attribute) {
-	sent, is := applied.Metadata, component.Of
+	sent = applied.Metadata
 	if component.Spec.Logger.MetadataRefresh == v1beta1.RefreshLive {
 		sent = desired.Metadata
 	}
@@ -29,14 +30,12 @@ func reportLogger(component knativeservice.Component, status *v1beta1.InferenceS
 	if status.Logger != nil {
 		last = *status.Logger
 	}
-	sinkKey, deadLetterKey := knativeservice.AddressKeys(applied)
 	logger := &v1beta1.LoggerStatus{
 		Mode:               component.Spec.Logger.Mode,
 		MissingAnnotations: selected.Missing,
 		AgentImage:         applied.Agent.Image,
-		SinkURI:            knativeservice.AppliedAddress(applied.Sink, &desired.Sink, live.hasTrustKey(is, sinkKey), last.SinkURI).DeepCopy(),
-		DeadLetterSinkURI:  knativeservice.AppliedAddress(applied.DeadLetterSink, desired.DeadLetterSink, live.hasTrustKey(is, deadLetterKey), last.DeadLetterSinkURI).DeepCopy(),
 	}
+	reportSinks(component, logger, last, applied, desired, live)
 	for _, attribute := range sent {
 		logger.Attributes = append(logger.Attributes, attribute.Name)
 	}
@@ -50,7 +49,7 @@ func reportLogger(component knativeservice.Component, status *v1beta1.InferenceS
 	}
 	if reason := knativeservice.NoAgent(component); reason != "" {
 		status.MarkNotLogging("NoAgent", reason+"; until then no event is sent")
-	} else if logger.SinkURI == nil {
+	} else if !slices.ContainsFunc(logger.Sinks, func(s v1beta1.SinkStatus) bool { return s.URI != nil }) {
 		status.MarkNotLogging("NoSink", "no sink has had an address yet: the model serves, and its events are dropped and counted")
 	} else {
 		status.MarkLogging()
@@ -63,14 +62,57 @@ func reportLogger(component knativeservice.Component, status *v1beta1.InferenceS
 	return sent
 }
 
+// reportSinks says where the events for each sink go, and as whom the agent sends
+// them. Last is what the status said before.
+func reportSinks(component knativeservice.Component, logger *v1beta1.LoggerStatus, last v1beta1.LoggerStatus, applied knativeservice.Applied, desired knativeservice.Desired, live LiveComponent) {
+	before := make(map[string]v1beta1.SinkStatus)
+	if len(last.Sinks) == 0 {
+		// An earlier release wrote it.
+		before[v1beta1.DefaultSinkName] = v1beta1.SinkStatus{URI: last.SinkURI, DeadLetterURI: last.DeadLetterSinkURI}
+	}
+	for _, sink := range last.Sinks {
+		before[sink.Name] = sink
+	}
+	desired.Each(applied, func(has knativeservice.AppliedPair, named knativeservice.DesiredPair) {
+		key, deadLetterKey := has.AddressKeys()
+		sink := v1beta1.SinkStatus{
+			Name:          named.Name,
+			URI:           knativeservice.AppliedAddress(has.Sink, &named.Sink, live.hasTrustKey(component.Of, key), before[named.Name].URI).DeepCopy(),
+			DeadLetterURI: knativeservice.AppliedAddress(has.DeadLetterSink, named.DeadLetterSink, live.hasTrustKey(component.Of, deadLetterKey), before[named.Name].DeadLetterURI).DeepCopy(),
+		}
+		sink.Audience = knativeservice.SentAudience(has.Sink, &named.Sink)
+		sink.DeadLetterAudience = knativeservice.SentAudience(has.DeadLetterSink, named.DeadLetterSink)
+		if sink.Audience != "" || sink.DeadLetterAudience != "" {
+			sink.Identity = v1beta1.IdentityOf(component.Of.Namespace, component.Spec.ServiceAccountName)
+		}
+		logger.Sinks = append(logger.Sinks, sink)
+	})
+	if len(component.Spec.Logger.Sinks) == 0 && len(logger.Sinks) == 1 {
+		logger.SinkURI, logger.DeadLetterSinkURI = logger.Sinks[0].URI.DeepCopy(), logger.Sinks[0].DeadLetterURI.DeepCopy()
+	}
+}
+
 // reportTokens says that a sink asks for a token that the template doesn't mount.
 func reportTokens(status *v1beta1.InferenceServiceStatus, applied knativeservice.Applied, desired knativeservice.Desired) {
-	const reason, message = "TokenNotMounted", "the sink asks for a token for the audience %q, which the template doesn't have: events go out without a token, and a sink that requires one responds with 401; the next change of the specification adds it"
-	if audience := knativeservice.LacksToken(applied.Sink, &desired.Sink); audience != "" {
-		status.MarkSinkNotResolved(reason, fmt.Sprintf(message, audience))
+	const reason, message = "TokenNotMounted", "the sink%s asks for a token for the audience %q, which the template doesn't have: events go out without a token, and a sink that requires one responds with 401; the next change of the specification adds it"
+	var lacking, deadLetterLacking []string
+	desired.Each(applied, func(has knativeservice.AppliedPair, named knativeservice.DesiredPair) {
+		of := ""
+		if named.Name != v1beta1.DefaultSinkName {
+			of = fmt.Sprintf(" %q", named.Name)
+		}
+		if audience := knativeservice.LacksToken(has.Sink, &named.Sink); audience != "" {
+			lacking = append(lacking, fmt.Sprintf(message, of, audience))
+		}
+		if audience := knativeservice.LacksToken(has.DeadLetterSink, named.DeadLetterSink); audience != "" {
+			deadLetterLacking = append(deadLetterLacking, fmt.Sprintf(message, of, audience))
+		}
+	})
+	if len(lacking) > 0 {
+		status.MarkSinkNotResolved(reason, strings.Join(lacking, "; "))
 	}
-	if audience := knativeservice.LacksToken(applied.DeadLetterSink, desired.DeadLetterSink); audience != "" {
-		status.MarkDeadLetterSinkNotResolved(reason, fmt.Sprintf(message, audience))
+	if len(deadLetterLacking) > 0 {
+		status.MarkDeadLetterSinkNotResolved(reason, strings.Join(deadLetterLacking, "; "))
 	}
 }
 

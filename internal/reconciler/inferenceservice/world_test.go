@@ -494,9 +494,11 @@ func (w *world) older(change func(*knativeservice.Applied)) {
 	w.t.Helper()
 	w.change(func(service *servingv1.Service) {
 		applied, hash := knativeservice.LastApplied(service)
-		for _, sink := range []*knativeservice.AppliedSink{applied.Sink, applied.DeadLetterSink} {
-			if sink != nil {
-				sink.Key, sink.TokenAudience = "", ""
+		for _, pair := range applied.Sinks {
+			for _, sink := range []*knativeservice.AppliedSink{pair.Sink, pair.DeadLetterSink} {
+				if sink != nil {
+					sink.Key, sink.TokenAudience = "", ""
+				}
 			}
 		}
 		if change != nil {

@@ -25,12 +25,8 @@ import (
 
 const loggerPath = "spec.logger"
 
-func sinkOf(b *v1alpha1.LoggerBinding, cluster *config.Logger) *sinks.Sink {
+func sinksOf(b *v1alpha1.LoggerBinding, cluster *config.Logger) []sinks.Pair {
 	return sinks.Of(b.Namespace, binding.LoggerOf(b), loggerPath, cluster)
-}
-
-func deadLetterSinkOf(b *v1alpha1.LoggerBinding) *sinks.Sink {
-	return sinks.DeadLetterOf(b.Namespace, binding.LoggerOf(b), loggerPath)
 }
 
 // platform reads the configuration that all bindings share.
@@ -48,8 +44,7 @@ func (r *Reconciler) live(ctx context.Context, b *v1alpha1.LoggerBinding, platfo
 	if err != nil {
 		return Live{}, err
 	}
-	live.Sink = sinkOf(b, platform.Logger).Resolve(ctx, r.resolver, b)
-	live.DeadLetterSink = deadLetterSinkOf(b).Resolve(ctx, r.resolver, b)
+	live.Sinks = sinks.Resolve(ctx, sinksOf(b, platform.Logger), r.resolver, b)
 	return live, nil
 }
 

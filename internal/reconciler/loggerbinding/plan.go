@@ -22,6 +22,7 @@ import (
 	"github.com/sidenote-dev/sidenote/internal/reconciler/configmaps"
 	"github.com/sidenote-dev/sidenote/internal/reconciler/sinks"
 	"github.com/sidenote-dev/sidenote/pkg/apis/bindings/v1alpha1"
+	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
 )
 
 const (
@@ -52,8 +53,8 @@ type Live struct {
 	// NamespaceEnds says that the namespace is being deleted, with all that is in
 	// it.
 	NamespaceEnds bool
-	// Sink and DeadLetterSink are the results of resolving the destinations.
-	Sink, DeadLetterSink sinks.Resolution
+	// Sinks are the results of resolving the destinations.
+	Sinks sinks.Resolutions
 }
 
 // Platform is the configuration that all bindings share.
@@ -161,29 +162,35 @@ func PlanDeletion(namespace, name string, live Live, platform Platform) Changes 
 func planSinks(b *v1alpha1.LoggerBinding, live Live, platform Platform, status *v1alpha1.LoggerBindingStatus) (unresolved bool) {
 	// Which Knative Service a sink leads back to differs between them.
 	noSelf := func(*apis.URL) bool { return false }
-	allowed := platform.Logger.AllowedAudiences
-	status.Logger = &v1alpha1.LoggerStatus{}
-	sink := sinkOf(b, platform.Logger)
-	if reason, message := sink.Accept(live.Sink, noSelf, allowed); reason != "" {
-		status.MarkSinkNotResolved(reason, message)
+	accepted := sinks.Accept(sinksOf(b, platform.Logger), live.Sinks, noSelf, platform.Logger)
+	if problem := accepted.Sinks; problem.Reason != "" {
+		status.MarkSinkNotResolved(problem.Reason, problem.Message)
 	} else {
 		status.MarkSinkResolved()
 	}
-	if sink.Address != nil {
-		status.Logger.Sink, status.Logger.SinkURI = sink.Address, sink.Address.URL
-	}
-	letters := deadLetterSinkOf(b)
-	if letters == nil {
+	switch problem := accepted.DeadLetterSinks; {
+	case !accepted.HasDeadLetterSinks:
 		status.ClearDeadLetterSink()
-		return sink.Address == nil
-	}
-	if reason, message := letters.Accept(live.DeadLetterSink, noSelf, allowed); reason != "" {
-		status.MarkDeadLetterSinkNotResolved(reason, message)
-	} else {
+	case problem.Reason != "":
+		status.MarkDeadLetterSinkNotResolved(problem.Reason, problem.Message)
+	default:
 		status.MarkDeadLetterSinkResolved()
 	}
-	status.Logger.DeadLetterSink = letters.Address
-	return sink.Address == nil || letters.Address == nil
+	status.Logger = &v1alpha1.LoggerStatus{}
+	for _, pair := range accepted.Desired {
+		sink := v1alpha1.SinkStatus{Name: pair.Name, Sink: pair.Sink.Address}
+		if letters := pair.DeadLetterSink; letters != nil {
+			sink.DeadLetterSink = letters.Address
+		}
+		status.Logger.Sinks = append(status.Logger.Sinks, sink)
+	}
+	if only := status.Logger.Sinks; len(b.Spec.Logger.Sinks) == 0 && len(only) == 1 {
+		status.Logger.Sink, status.Logger.DeadLetterSink = only[0].Sink.DeepCopy(), only[0].DeadLetterSink.DeepCopy()
+		if only[0].Sink != nil {
+			status.Logger.SinkURI = only[0].Sink.URL.DeepCopy()
+		}
+	}
+	return accepted.Unresolved
 }
 
 // report says in the status what the agents send and what they lack.
@@ -204,12 +211,21 @@ func report(b *v1alpha1.LoggerBinding, subjects []*subject, platform Platform, s
 		if differences := s.behind(); len(differences) > 0 {
 			behind = append(behind, s.service.Name+": "+strings.Join(differences, ", "))
 		}
-		if knativeservice.LacksToken(s.applied.Sink, &s.desired.Sink) != "" {
-			noToken = append(noToken, s.service.Name)
-		}
-		if knativeservice.LacksToken(s.applied.DeadLetterSink, s.desired.DeadLetterSink) != "" {
-			noLetterToken = append(noLetterToken, s.service.Name)
-		}
+		s.desired.Each(*s.applied, func(has knativeservice.AppliedPair, named knativeservice.DesiredPair) {
+			name := s.service.Name
+			if named.Name != v1beta1.DefaultSinkName {
+				name += " (sink " + named.Name + ")"
+			}
+			if knativeservice.LacksToken(has.Sink, &named.Sink) != "" {
+				noToken = append(noToken, name)
+			}
+			if knativeservice.LacksToken(has.DeadLetterSink, named.DeadLetterSink) != "" {
+				noLetterToken = append(noLetterToken, name)
+			}
+			if knativeservice.SentAudience(has.Sink, &named.Sink) != "" || knativeservice.SentAudience(has.DeadLetterSink, named.DeadLetterSink) != "" {
+				s.status.Identity = v1beta1.IdentityOf(s.service.Namespace, s.service.Spec.Template.Spec.ServiceAccountName)
+			}
+		})
 	}
 	_, denied := platform.Logger.DeniedAnnotations.Permit(b.Spec.Logger.MetadataSources())
 	status.MarkMetadata(denied, missing)

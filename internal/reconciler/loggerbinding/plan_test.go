@@ -76,7 +76,12 @@ func newBinding(name string, created int64) *v1alpha1.LoggerBinding {
 }
 
 func (in *inputs) sinkAt(path string) {
-	in.live.Sink = sinks.Resolution{Address: &duckv1.Addressable{URL: &apis.URL{Scheme: "http", Host: "broker-ingress.knative-eventing.svc.cluster.local", Path: "/" + path}}}
+	in.resolve(sinks.Resolution{Address: &duckv1.Addressable{URL: &apis.URL{Scheme: "http", Host: "broker-ingress.knative-eventing.svc.cluster.local", Path: "/" + path}}})
+}
+
+// resolve is the result of resolving the sink.
+func (in *inputs) resolve(resolved sinks.Resolution) {
+	in.live.Sinks = sinks.Resolutions{v1beta1.DefaultSinkName: {Sink: resolved}}
 }
 
 // create has a user create a Knative Service before there is admission for it.
@@ -359,7 +364,7 @@ func TestPlan(t *testing.T) {
 			change: func(in *inputs) {
 				audience := "elsewhere"
 				in.platform.Logger.AllowedAudiences = []string{audience}
-				in.live.Sink.Address.Audience = &audience
+				in.live.Sinks[v1beta1.DefaultSinkName].Sink.Address.Audience = &audience
 				in.reconcile()
 				in.owner("a", image("model:v2"))
 				in.platform.Logger.AllowedAudiences = nil
@@ -408,7 +413,7 @@ func TestPlan(t *testing.T) {
 		},
 		"no address of the sink": {
 			rollout: v1alpha1.RolloutNow, services: []string{"a"},
-			change: func(in *inputs) { in.live.Sink = sinks.Resolution{Err: errors.New("no such Broker")} },
+			change: func(in *inputs) { in.resolve(sinks.Resolution{Err: errors.New("no such Broker")}) },
 			want: planned{
 				Services: []string{"bind a"}, Subjects: []string{"a Bound"},
 				Conditions: map[apis.ConditionType]string{v1alpha1.SinkResolved: "NotResolved"}, RetryAfter: time.Minute,
@@ -416,7 +421,7 @@ func TestPlan(t *testing.T) {
 		},
 		"the sink loses its address": {
 			rollout: v1alpha1.RolloutNow, services: []string{"a"}, settled: true,
-			change: func(in *inputs) { in.live.Sink = sinks.Resolution{Err: errors.New("no such Broker")} },
+			change: func(in *inputs) { in.resolve(sinks.Resolution{Err: errors.New("no such Broker")}) },
 			want: planned{
 				Subjects: []string{"a Bound"}, RetryAfter: time.Minute,
 				Conditions: map[apis.ConditionType]string{v1alpha1.SinkResolved: "NotResolved"},
@@ -521,7 +526,7 @@ func TestPlan(t *testing.T) {
 		"one that is the sink": {
 			rollout: v1alpha1.RolloutNow, services: []string{"a"},
 			change: func(in *inputs) {
-				in.live.Sink = sinks.Resolution{Address: &duckv1.Addressable{URL: apis.HTTP("a.team-a.svc.cluster.local")}}
+				in.resolve(sinks.Resolution{Address: &duckv1.Addressable{URL: apis.HTTP("a.team-a.svc.cluster.local")}})
 			},
 			want: planned{Subjects: []string{"a NotBound SinkIsSelf"}, Conditions: notBound()},
 		},

@@ -29,31 +29,44 @@ type Sink struct {
 	// who names the sink, field the field with its URL, and remedy the field in
 	// which another one can be named.
 	who, field, remedy string
+	// forbidden says why the cluster forbids the destination, or is nil.
+	forbidden *config.SinkRefusal
 }
 
-// Of returns the destination that the logger at a path or else the cluster names.
-// Namespace is that of the logger's object.
-func Of(namespace string, logger *v1beta1.LoggerSpec, path string, cluster *config.Logger) *Sink {
-	switch {
-	case logger.Sink != nil:
-		return newSink(namespace, *logger.Sink, "the sink", path, "sink.uri")
-	case logger.URL != nil:
-		return newSink(namespace, duckv1.Destination{URI: logger.URL}, "the sink", path, "url")
-	default:
-		sink := newSink(namespace, cluster.DefaultSink, "the cluster's default sink", path, "")
-		sink.field = "default-sink of the ConfigMap " + config.LoggerConfigName
-		sink.ByDefault = true
-		return sink
-	}
+// Pair is a sink of a logger, and its dead letter sink or nil.
+type Pair struct {
+	Name                 string
+	Sink, DeadLetterSink *Sink
 }
 
-// DeadLetterOf returns the destination of events that the sink doesn't take, or
-// nil.
-func DeadLetterOf(namespace string, logger *v1beta1.LoggerSpec, path string) *Sink {
-	if logger.Delivery == nil || logger.Delivery.DeadLetterSink == nil {
-		return nil
+// Of returns the sinks that the logger at a path names, or else the one that the
+// cluster names. Namespace is that of the logger's object.
+func Of(namespace string, logger *v1beta1.LoggerSpec, path string, cluster *config.Logger) (pairs []Pair) {
+	for _, named := range logger.EffectiveSinks() {
+		who, letters := "the sink", "the dead letter sink"
+		if named.Path() != "" {
+			who, letters = fmt.Sprintf("the sink %q", named.Name), fmt.Sprintf("the dead letter sink of %q", named.Name)
+		}
+		pair := Pair{Name: named.Name}
+		field := named.Field("url")
+		if named.Sink != nil {
+			field = named.Field("sink.uri")
+		}
+		if destination := named.Destination(); destination != nil {
+			pair.Sink = newSink(namespace, *destination, who, path, field)
+			pair.Sink.forbidden = cluster.RefuseSink(pair.Sink.Destination, namespace)
+		} else {
+			pair.Sink = newSink(namespace, cluster.DefaultSink, "the cluster's default sink", path, "")
+			pair.Sink.field = "default-sink of the ConfigMap " + config.LoggerConfigName
+			pair.Sink.ByDefault = true
+		}
+		if destination := named.DeadLetterSink(); destination != nil {
+			pair.DeadLetterSink = newSink(namespace, *destination, letters, path, named.Field("delivery.deadLetterSink.uri"))
+			pair.DeadLetterSink.forbidden = cluster.RefuseSink(pair.DeadLetterSink.Destination, namespace)
+		}
+		pairs = append(pairs, pair)
 	}
-	return newSink(namespace, *logger.Delivery.DeadLetterSink, "the dead letter sink", path, "delivery.deadLetterSink.uri")
+	return pairs
 }
 
 func newSink(namespace string, destination duckv1.Destination, who, path, field string) *Sink {
@@ -74,9 +87,68 @@ type Resolution struct {
 	Err     error
 }
 
-// Resolve finds the address of a destination, and has the controller of the parent
+// Resolutions are the results of resolving the sinks of a logger, by their names.
+type Resolutions map[string]PairResolution
+
+// PairResolution has the results of a sink and of its dead letter sink.
+type PairResolution struct{ Sink, DeadLetterSink Resolution }
+
+// Resolve finds the addresses of sinks, and has the controller of the parent woken
+// when one changes.
+func Resolve(ctx context.Context, pairs []Pair, resolver *resolver.URIResolver, parent any) Resolutions {
+	resolved := make(Resolutions, len(pairs))
+	for _, pair := range pairs {
+		resolved[pair.Name] = PairResolution{pair.Sink.resolve(ctx, resolver, parent), pair.DeadLetterSink.resolve(ctx, resolver, parent)}
+	}
+	return resolved
+}
+
+// Accepted are the sinks of a logger with their addresses.
+type Accepted struct {
+	Desired []knativeservice.DesiredPair
+	// Sinks and DeadLetterSinks say what is wrong with any.
+	Sinks, DeadLetterSinks Problem
+	// HasDeadLetterSinks says that one is named.
+	HasDeadLetterSinks bool
+	// Unresolved says that one of all has no address.
+	Unresolved bool
+}
+
+// Problem says why sinks get no events, or is empty.
+type Problem struct{ Reason, Message string }
+
+func (p *Problem) add(reason, message string) {
+	switch {
+	case reason == "":
+	case p.Reason == "":
+		p.Reason, p.Message = reason, message
+	default:
+		p.Message += "; " + message
+	}
+}
+
+// Accept gives sinks the addresses that they resolved to. IsSelf reports whether a
+// URL leads back to the service whose events are sent.
+func Accept(pairs []Pair, resolved Resolutions, isSelf func(*apis.URL) bool, cluster *config.Logger) (accepted Accepted) {
+	for _, pair := range pairs {
+		results := resolved[pair.Name]
+		accepted.Sinks.add(pair.Sink.accept(results.Sink, isSelf, cluster.AllowedAudiences))
+		desired := knativeservice.DesiredPair{Name: pair.Name, Sink: pair.Sink.DesiredSink}
+		accepted.Unresolved = accepted.Unresolved || pair.Sink.Address == nil
+		if letters := pair.DeadLetterSink; letters != nil {
+			accepted.HasDeadLetterSinks = true
+			accepted.DeadLetterSinks.add(letters.accept(results.DeadLetterSink, isSelf, cluster.AllowedAudiences))
+			desired.DeadLetterSink = &letters.DesiredSink
+			accepted.Unresolved = accepted.Unresolved || letters.Address == nil
+		}
+		accepted.Desired = append(accepted.Desired, desired)
+	}
+	return accepted
+}
+
+// resolve finds the address of a destination, and has the controller of the parent
 // woken when it changes. The destination may be nil.
-func (s *Sink) Resolve(ctx context.Context, resolver *resolver.URIResolver, parent any) (resolved Resolution) {
+func (s *Sink) resolve(ctx context.Context, resolver *resolver.URIResolver, parent any) (resolved Resolution) {
 	if s == nil {
 		return resolved
 	}
@@ -90,6 +162,9 @@ func (s *Sink) Resolve(ctx context.Context, resolver *resolver.URIResolver, pare
 // refusal says why a destination may not be resolved. To resolve an object of a
 // kind lists all objects of that kind.
 func (s *Sink) refusal() (reason, message string) {
+	if s.forbidden != nil {
+		return "SinkNotAllowed", fmt.Sprintf("%s gets no event: %s; %s", s.described(), s.forbidden.Message, s.forbidden.Remedy)
+	}
 	if err := v1beta1.ValidateAddressable(s.Destination.Ref); err != nil {
 		return "SinkNotAddressable", fmt.Sprintf("%s can't be a sink: %v", s.described(), err)
 	}
@@ -100,17 +175,19 @@ func (s *Sink) refusal() (reason, message string) {
 	return "", ""
 }
 
-// Accept sets the address to what the destination resolved to, without an
+// accept sets the address to what the destination resolved to, without an
 // audience that the sink may not have. It says why there is no address. IsSelf
 // reports whether a URL leads back to the service whose events are sent.
-func (s *Sink) Accept(resolved Resolution, isSelf func(*apis.URL) bool, allowedAudiences []string) (reason, message string) {
+func (s *Sink) accept(resolved Resolution, isSelf func(*apis.URL) bool, allowedAudiences []string) (reason, message string) {
 	if reason, message := s.refusal(); reason != "" {
-		s.Refused = reason == "SinkNotAddressable"
+		s.Refused = reason != "SinkUnusable"
 		return reason, message
 	}
 	switch {
 	case resolved.Err != nil:
 		return "NotResolved", fmt.Sprintf("%s has no address: %v; %s", s.described(), resolved.Err, s.advice())
+	case resolved.Address == nil:
+		return "NotResolved", fmt.Sprintf("%s has no address yet", s.described())
 	case isSelf(resolved.Address.URL):
 		s.Refused = true
 		return "SinkIsSelf", s.described() + " is this service itself, which would receive its own events without end: name another sink"
