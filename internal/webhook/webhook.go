@@ -72,6 +72,10 @@ func NewValidationController(ctx context.Context, watcher configmap.Watcher) *co
 			return v1beta1.WithChildValidation(ctx, knativeservice.Validate)
 		},
 		false,
+		map[schema.GroupVersionKind]validation.Callback{
+			inferenceService: validation.NewCallback(reviewSinks, knativewebhook.Create, knativewebhook.Update),
+			loggerBinding:    validation.NewCallback(reviewSinks, knativewebhook.Create, knativewebhook.Update),
+		},
 	)
 }
 
