@@ -17,6 +17,7 @@ import (
 	duckv1 "knative.dev/pkg/apis/duck/v1"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 
+	"github.com/sidenote-dev/sidenote/internal/agentconfig"
 	"github.com/sidenote-dev/sidenote/pkg/apis/config"
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving"
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
@@ -46,6 +47,15 @@ type Applied struct {
 	// RefreshLive the ConfigMap carries them. An attribute that the cluster denies
 	// later stays until the owner's next change.
 	Metadata []metadata.Attribute `json:"metadata,omitempty"`
+}
+
+// Destination returns the destination of the sink of a name in the agent's
+// arguments, or nil.
+func (a Applied) Destination(name string) *duckv1.Destination {
+	if a.Sink == nil || name != agentconfig.DefaultSinkName {
+		return nil
+	}
+	return &a.Sink.Destination
 }
 
 // AppliedSink is a destination of events in a template.

@@ -23,6 +23,7 @@ const (
 	defaultSinkKey       = "default-sink"
 	deniedAnnotationsKey = "denied-annotations"
 	allowedAudiencesKey  = "allowed-audiences"
+	eventTypesKey        = "event-types"
 )
 
 // Logger is what holds for every logger of the cluster.
@@ -35,6 +36,8 @@ type Logger struct {
 	// AllowedAudiences are the audiences that a sink may ask a token for beside
 	// its own.
 	AllowedAudiences []string
+	// EventTypes says whether the controller keeps EventTypes of Knative Eventing.
+	EventTypes bool
 }
 
 // NewLoggerFromConfigMap reads Logger, with a default for each absent key.
@@ -58,11 +61,20 @@ func NewLoggerFromConfigMap(configMap *corev1.ConfigMap) (*Logger, error) {
 			logger.AllowedAudiences = append(logger.AllowedAudiences, audience)
 		}
 	}
+	if text, found := configMap.Data[eventTypesKey]; found {
+		switch text {
+		case "enabled", "disabled":
+			logger.EventTypes = text == "enabled"
+		default:
+			return nil, fmt.Errorf("%s: %q is not supported: write enabled or disabled", eventTypesKey, text)
+		}
+	}
 	return logger, nil
 }
 
 func defaultLogger() *Logger {
 	return &Logger{
+		EventTypes: true,
 		DefaultSink: duckv1.Destination{
 			Ref: &duckv1.KReference{APIVersion: "eventing.knative.dev/v1", Kind: "Broker", Name: "default"},
 		},
