@@ -250,6 +250,51 @@ func TestTheControllerDeletesKnativeServicesOfItsComponentsOnly(t *testing.T) {
 	}
 }
 
+// The role of the controller permits every EventType of the cluster.
+func TestTheControllerMakesEventTypesOfKnativeServicesOnly(t *testing.T) {
+	policy := policyNamed(t, "sidenote-controller-eventtypes")
+	if len(policy.Validations) != 2 || len(policy.MatchConditions) != 1 {
+		t.Fatalf("%d validations, %d conditions", len(policy.Validations), len(policy.MatchConditions))
+	}
+	eventType := func(label string, owner fields) fields {
+		metadata := fields{"name": "a"}
+		if label != "" {
+			metadata["labels"] = fields{label: "a"}
+		}
+		if owner != nil {
+			metadata["ownerReferences"] = []any{owner}
+		}
+		return fields{"metadata": metadata}
+	}
+	const label = "eventtypes.sidenote.dev/service"
+	owner := fields{"apiVersion": "serving.knative.dev/v1", "kind": "Service", "name": "a", "controller": true}
+	for what, test := range map[string]struct {
+		eventType fields
+		allowed   bool
+	}{
+		"of a Knative Service":    {eventType(label, owner), true},
+		"without the label":       {eventType("", owner), false},
+		"with another label":      {eventType("app", owner), false},
+		"without an owner":        {eventType(label, nil), false},
+		"of a Kubernetes Service": {eventType(label, fields{"apiVersion": "v1", "kind": "Service", "controller": true}), false},
+		"of a Broker":             {eventType(label, fields{"apiVersion": "eventing.knative.dev/v1", "kind": "Broker", "controller": true}), false},
+	} {
+		for _, objects := range [][2]fields{{test.eventType, nil}, {nil, test.eventType}} {
+			allowed := true
+			for _, validation := range policy.Validations {
+				holds, err := evaluate(t, validation.Expression, nil, objects[0], objects[1])
+				if err != nil {
+					t.Fatalf("%s: %v", what, err)
+				}
+				allowed = allowed && holds
+			}
+			if allowed != test.allowed {
+				t.Errorf("%s: allowed is %v, want %v", what, allowed, test.allowed)
+			}
+		}
+	}
+}
+
 // The role of the controller permits every ConfigMap of the cluster.
 func TestTheControllerWritesItsOwnConfigMapsOnly(t *testing.T) {
 	policy := policyNamed(t, "sidenote-controller-configmaps")

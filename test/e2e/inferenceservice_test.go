@@ -78,6 +78,7 @@ func TestComponentsAndBindings(t *testing.T) {
 	runTogether(t, map[string]*feature.Feature{
 		"Canary":            features.Canary(),
 		"Transformer":       features.Transformer(),
+		"EventTypes":        features.EventTypes(),
 		"BoundService":      features.BoundService(),
 		"BindAndUnbind":     features.BindAndUnbind(),
 		"BindOnNextChange":  features.BindOnNextChange(),

@@ -252,3 +252,28 @@ func TestAllowedAudiencesAreWritten(t *testing.T) {
 		t.Errorf("of a pattern it says %v", err)
 	}
 }
+
+func TestEventTypesCanBeSwitchedOff(t *testing.T) {
+	for text, test := range map[string]struct {
+		data    map[string]string
+		enabled bool
+		wrong   bool
+	}{
+		"absent":   {nil, true, false},
+		"enabled":  {map[string]string{"event-types": "enabled"}, true, false},
+		"disabled": {map[string]string{"event-types": "disabled"}, false, false},
+		"false":    {map[string]string{"event-types": "false"}, false, true},
+	} {
+		logger, err := NewLoggerFromConfigMap(&corev1.ConfigMap{Data: test.data})
+		switch {
+		case test.wrong:
+			if err == nil || !strings.Contains(err.Error(), "event-types") {
+				t.Errorf("%s: %v, want an error that names event-types", text, err)
+			}
+		case err != nil:
+			t.Errorf("%s: %v", text, err)
+		case logger.EventTypes != test.enabled:
+			t.Errorf("%s: enabled is %v, want %v", text, logger.EventTypes, test.enabled)
+		}
+	}
+}

@@ -23,6 +23,7 @@ const (
 	defaultSinkKey       = "default-sink"
 	deniedAnnotationsKey = "denied-annotations"
 	allowedAudiencesKey  = "allowed-audiences"
+	eventTypesKey        = "event-types"
 )
 
 // Logger is what holds for every logger of the cluster.
@@ -40,6 +41,8 @@ type Logger struct {
 	// AllowedURIHosts are patterns of the hosts that a sink by URI may have. None
 	// means all.
 	AllowedURIHosts []string
+	// EventTypes says whether the controller keeps EventTypes of Knative Eventing.
+	EventTypes bool
 }
 
 // NewLoggerFromConfigMap reads Logger, with a default for each absent key.
@@ -65,6 +68,13 @@ func NewLoggerFromConfigMap(configMap *corev1.ConfigMap) (*Logger, error) {
 	}
 	if err := logger.setSinkRules(configMap); err != nil {
 		return nil, err
+	if text, found := configMap.Data[eventTypesKey]; found {
+		switch text {
+		case "enabled", "disabled":
+			logger.EventTypes = text == "enabled"
+		default:
+			return nil, fmt.Errorf("%s: %q is not supported: write enabled or disabled", eventTypesKey, text)
+		}
 	}
 	return logger, nil
 }
@@ -72,6 +82,7 @@ func NewLoggerFromConfigMap(configMap *corev1.ConfigMap) (*Logger, error) {
 func defaultLogger() *Logger {
 	return &Logger{
 		CrossNamespaceSinks: CrossNamespaceAllowed,
+		EventTypes: true,
 		DefaultSink: duckv1.Destination{
 			Ref: &duckv1.KReference{APIVersion: "eventing.knative.dev/v1", Kind: "Broker", Name: "default"},
 		},

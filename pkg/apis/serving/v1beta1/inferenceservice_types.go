@@ -32,6 +32,9 @@ import (
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=='Ready')].reason`
 // +kubebuilder:printcolumn:name="PrevRolledoutRevision",type=string,priority=1,JSONPath=`.status.components.predictor.traffic[?(@.tag=='prev')].revisionName`
 // +kubebuilder:printcolumn:name="LatestReadyRevision",type=string,priority=1,JSONPath=`.status.components.predictor.latestReadyRevision`
+// +kubebuilder:printcolumn:name="Attributes",type=string,priority=1,JSONPath=`.status.logger.attributes`
+// +kubebuilder:printcolumn:name="MissingAnnotations",type=string,priority=1,JSONPath=`.status.logger.missingAnnotations`
+// +kubebuilder:printcolumn:name="Sink",type=string,priority=1,JSONPath=`.status.logger.sinkURI`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type InferenceService struct {
 	metav1.TypeMeta `json:",inline"`
