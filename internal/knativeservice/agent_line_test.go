@@ -52,7 +52,7 @@ func platform(is *v1beta1.InferenceService) Applied {
 		Agent: agentSettings(),
 		Sink:  &AppliedSink{Destination: broker("default"), ByDefault: true, Address: *addressOf("default")},
 	}
-	applied.Metadata, _ = metadata.Select(is.Annotations, is.Spec.Predictor.Logger.MetadataSources())
+	applied.Metadata, _ = metadata.Select(is.MetadataObject(), is.Spec.Predictor.Logger.MetadataSources())
 	return applied
 }
 
@@ -344,7 +344,7 @@ func FuzzTheAgentReadsWhatTheControllerWrites(f *testing.F) {
 				}
 			}
 		}
-		attributes, _ := metadata.Select(is.Annotations, is.Spec.Predictor.Logger.MetadataSources())
+		attributes, _ := metadata.Select(is.MetadataObject(), is.Spec.Predictor.Logger.MetadataSources())
 		OwnerUnchanged(OwnerHash(predictor(is), attributes), predictor(is), attributes)
 	})
 }

@@ -17,6 +17,7 @@ import (
 	duckv1 "knative.dev/pkg/apis/duck/v1"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 
+	"github.com/sidenote-dev/sidenote/internal/agentconfig"
 	"github.com/sidenote-dev/sidenote/pkg/apis/config"
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving"
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
@@ -46,6 +47,9 @@ type Applied struct {
 	// RefreshLive the ConfigMap carries them. An attribute that the cluster denies
 	// later stays until the owner's next change.
 	Metadata []metadata.Attribute `json:"metadata,omitempty"`
+	// Headers are the headers of a request that give attributes. The same holds for
+	// one that the cluster denies later.
+	Headers []agentconfig.HeaderSource `json:"headers,omitempty"`
 }
 
 // AppliedSink is a destination of events in a template.
@@ -108,8 +112,9 @@ type Desired struct {
 	Sink DesiredSink
 	// DeadLetterSink is nil if none is named.
 	DeadLetterSink *DesiredSink
-	// Metadata has none of the annotations that the cluster denies.
+	// Metadata and Headers have nothing that the cluster denies.
 	Metadata []metadata.Attribute
+	Headers  []agentconfig.HeaderSource
 }
 
 // Decide chooses between the recorded input of the template and the desired one.
@@ -130,7 +135,7 @@ func Decide(before *Applied, renew bool, desired Desired) Applied {
 		return *before
 	}
 	return Applied{
-		Agent: desired.Agent, Observability: desired.Observability, Metadata: desired.Metadata,
+		Agent: desired.Agent, Observability: desired.Observability, Metadata: desired.Metadata, Headers: desired.Headers,
 		MultiContainerProbing: desired.MultiContainerProbing,
 		Sink:                  newSink(before.Sink, &desired.Sink), DeadLetterSink: newSink(before.DeadLetterSink, desired.DeadLetterSink),
 	}
