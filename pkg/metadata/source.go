@@ -94,8 +94,8 @@ func (s Source) Validate() error {
 
 // reads reports whether the source takes an annotation.
 func (s Source) reads(annotation string) bool {
-	if prefix, isPattern := strings.CutSuffix(s.Annotation, anyName); isPattern {
-		return strings.HasPrefix(annotation, prefix+"/")
+	if IsPattern(s.Annotation) {
+		return ValidatePattern(s.Annotation) == nil && strings.HasPrefix(annotation, strings.TrimSuffix(s.Annotation, "*"))
 	}
 	return s.Annotation == annotation
 }
