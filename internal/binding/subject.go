@@ -72,20 +72,21 @@ func LoggerOf(binding *v1alpha1.LoggerBinding) *v1beta1.LoggerSpec {
 	return logger
 }
 
-// MetadataOf selects the annotations that the binding lists: those of the Knative
-// Service. On a Knative Service of KServe it selects those of the template, to
-// which KServe copies the annotations of its InferenceService; the objects that
-// KServe compares by a dry run lack the Service's own.
+// MetadataOf selects the annotations and labels that the binding lists: those of the
+// Knative Service. On a Knative Service of KServe it selects those of the template,
+// to which KServe copies the annotations and labels of its InferenceService; the
+// objects that KServe compares by a dry run lack the Service's own annotations.
 func MetadataOf(service *servingv1.Service, binding *v1alpha1.LoggerBinding, denylist metadata.Denylist) knativeservice.Selection {
-	annotations := service.Annotations
+	object := metadata.Object{Annotations: service.Annotations, Labels: service.Labels}
 	if service.Labels[kserveInferenceServiceLabelKey] != "" {
-		annotations = service.Spec.Template.Annotations
+		object = metadata.Object{Annotations: service.Spec.Template.Annotations, Labels: service.Spec.Template.Labels}
 	}
-	return knativeservice.SelectMetadata(annotations, LoggerOf(binding), denylist)
+	return knativeservice.SelectMetadata(object, LoggerOf(binding), denylist)
 }
 
 // LoggerHash names what the binding asks of the agent of a Knative Service: the
-// logger, and unless the metadata is live the values of the listed annotations.
+// logger, and unless the metadata is live the values of the listed annotations and
+// labels.
 // While the hash in the record is the same, the agent is as the binding describes
 // it, whatever the platform's settings are now.
 func LoggerHash(service *servingv1.Service, binding *v1alpha1.LoggerBinding) string {

@@ -270,6 +270,12 @@ func draftAgent(subject Subject, owner int, port corev1.ContainerPort, readiness
 	for _, attribute := range applied.Metadata {
 		draft.addOfLogger("metadata", func(c *agentconfig.Config) error { c.Metadata = append(c.Metadata, attribute); return nil })
 	}
+	for _, header := range applied.Headers {
+		draft.addOfLogger("metadata", func(c *agentconfig.Config) error {
+			c.MetadataHeaders = append(c.MetadataHeaders, header)
+			return nil
+		})
+	}
 	draft.add("config-observability", func(c *agentconfig.Config) error { setTelemetry(c, applied.Observability); return nil })
 	return draft
 }

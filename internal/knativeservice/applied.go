@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 
+	"github.com/sidenote-dev/sidenote/internal/agentconfig"
 	"github.com/sidenote-dev/sidenote/pkg/apis/config"
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving"
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
@@ -40,6 +41,9 @@ type Applied struct {
 	// RefreshLive the ConfigMap carries them. An attribute that the cluster denies
 	// later stays until the owner's next change.
 	Metadata []metadata.Attribute `json:"metadata,omitempty"`
+	// Headers are the headers of a request that give attributes. The same holds for
+	// one that the cluster denies later.
+	Headers []agentconfig.HeaderSource `json:"headers,omitempty"`
 }
 
 // Desired is the part of a new template that comes from the platform.
@@ -51,8 +55,9 @@ type Desired struct {
 
 	// Sinks are in the order of the logger.
 	Sinks []DesiredPair
-	// Metadata has none of the annotations that the cluster denies.
+	// Metadata and Headers have nothing that the cluster denies.
 	Metadata []metadata.Attribute
+	Headers  []agentconfig.HeaderSource
 }
 
 // Decide chooses between the recorded input of the template and the desired one.
@@ -72,7 +77,7 @@ func Decide(before *Applied, renew bool, desired Desired) Applied {
 		return *before
 	}
 	return Applied{
-		Agent: desired.Agent, Observability: desired.Observability, Metadata: desired.Metadata,
+		Agent: desired.Agent, Observability: desired.Observability, Metadata: desired.Metadata, Headers: desired.Headers,
 		MultiContainerProbing: desired.MultiContainerProbing,
 		Sinks:                 pairsOf(before, desired, newSink),
 	}

@@ -492,7 +492,7 @@ type cluster struct {
 }
 
 func (c *cluster) desired(is *v1beta1.InferenceService) Desired {
-	attributes, _ := metadata.Select(is.Annotations, is.Spec.Predictor.Logger.MetadataSources())
+	attributes, _ := metadata.Select(is.MetadataObject(), is.Spec.Predictor.Logger.MetadataSources())
 	sink := DesiredSink{Destination: broker(c.defaultSink), ByDefault: true}
 	if named := is.Spec.Predictor.Logger.Sink; named != nil {
 		sink = DesiredSink{Destination: *named.DeepCopy()}

@@ -49,7 +49,7 @@ func owners(t *testing.T) map[string]*v1beta1.InferenceService {
 
 func selected(is *v1beta1.InferenceService) (attributes []metadata.Attribute) {
 	if logger := is.Spec.Predictor.Logger; logger != nil {
-		attributes, _ = metadata.Select(is.Annotations, logger.MetadataSources())
+		attributes, _ = metadata.Select(is.MetadataObject(), logger.MetadataSources())
 	}
 	return attributes
 }

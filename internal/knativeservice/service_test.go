@@ -75,7 +75,7 @@ func defaulted(is *v1beta1.InferenceService) *v1beta1.InferenceService {
 func inForceFor(is *v1beta1.InferenceService) Applied {
 	var attributes []metadata.Attribute
 	if logger := is.Spec.Predictor.Logger; logger != nil {
-		attributes, _ = metadata.Select(is.Annotations, logger.MetadataSources())
+		attributes, _ = metadata.Select(is.MetadataObject(), logger.MetadataSources())
 	}
 	return Applied{
 		Agent:    agentSettings(),

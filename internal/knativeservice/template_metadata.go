@@ -14,6 +14,8 @@ import (
 	knativeserving "knative.dev/serving/pkg/apis/serving"
 
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving"
+	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
+	"github.com/sidenote-dev/sidenote/pkg/metadata"
 )
 
 // knativePrefixes begin the annotations that Knative reads from a Revision or
@@ -53,19 +55,21 @@ func staysWithOwner(key string) bool {
 // what Knative reads there. Listed metadata goes into the events, not to the
 // pods: under metadataRefresh Live its change makes no Revision.
 func templateAnnotations(c Component) map[string]string {
-	listed := make(map[string]bool)
-	if logger := c.Spec.Logger; logger != nil {
-		for _, source := range logger.MetadataSources() {
-			listed[source.Annotation] = true
-		}
-	}
+	sources := c.metadataSources()
 	annotations := knativeAnnotations(c)
 	for key, value := range c.Of.Annotations {
-		if !staysWithOwner(key) && !listed[key] {
+		if !staysWithOwner(key) && !metadata.Reads(sources, key) {
 			annotations[key] = value
 		}
 	}
 	return annotations
+}
+
+func (c Component) metadataSources() []metadata.Source {
+	if c.Spec.Logger == nil {
+		return nil
+	}
+	return c.Spec.Logger.MetadataSources()
 }
 
 // knativeAnnotations returns the annotations that Knative reads from a template.
@@ -96,11 +100,19 @@ func knativeAnnotations(c Component) map[string]string {
 	return annotations
 }
 
-// templateLabels returns the labels of the template: the owner's, and ours.
+// templateLabels returns the labels of the template: the owner's, and ours. Listed
+// labels go to the pods, as selectors may read them there; but not under
+// metadataRefresh Live, where their change makes no Revision.
 func templateLabels(c Component) map[string]string {
+	live := make(map[string]bool)
+	if logger := c.Spec.Logger; logger != nil && logger.MetadataRefresh == v1beta1.RefreshLive {
+		for _, source := range c.metadataSources() {
+			live[source.Label] = true
+		}
+	}
 	labels := c.labels()
 	for key, value := range c.Of.Labels {
-		if !staysWithOwner(key) {
+		if !staysWithOwner(key) && !live[key] {
 			labels[key] = value
 		}
 	}

@@ -17,7 +17,7 @@ import (
 	"unicode/utf8"
 )
 
-// Bounds of what one InferenceService may attach to its events. CloudEvents
+// Bounds of what one logger may attach to its events. CloudEvents
 // 1.0 recommends names of at most 20 characters, and intermediaries commonly
 // take about 8 KiB of HTTP headers in all.
 const (
@@ -95,23 +95,6 @@ func Validate(attributes []Attribute) error {
 		return fmt.Errorf("the attributes have %d bytes in all: at most %d can go into an event", total, MaxTotalBytes)
 	}
 	return nil
-}
-
-// Accept returns the attributes that an event can carry together, and for each
-// of the others the reason why not. Earlier ones take precedence.
-func Accept(attributes []Attribute) (accepted []Attribute, refused []error) {
-	if Validate(attributes) == nil {
-		return attributes, nil
-	}
-	for _, attribute := range attributes {
-		candidate := append(slices.Clip(accepted), attribute)
-		if err := Validate(candidate); err != nil {
-			refused = append(refused, err)
-			continue
-		}
-		accepted = candidate
-	}
-	return accepted, refused
 }
 
 // Argument is the form of an attribute in the agent's arguments.

@@ -132,7 +132,7 @@ func TestAcceptOmitsInvalidAttributes(t *testing.T) {
 
 func TestSelectTakesWhatIsListedAndSaysWhatIsMissing(t *testing.T) {
 	annotations := map[string]string{"team": "ai-platform", "example.com/owner": "ml-ops", "version": "v2.1.0"}
-	attributes, missing := Select(annotations, []Source{
+	attributes, missing := Select(Object{Annotations: annotations}, []Source{
 		{Attribute: "team", Annotation: "team"},
 		{Attribute: "region", Annotation: "region"},
 		{Attribute: "owner", Annotation: "example.com/owner"},
@@ -140,7 +140,7 @@ func TestSelectTakesWhatIsListedAndSaysWhatIsMissing(t *testing.T) {
 	if diff := cmp.Diff([]Attribute{{"owner", "ml-ops"}, {"team", "ai-platform"}}, attributes); diff != "" {
 		t.Error("attributes (-want, +got):", diff)
 	}
-	if diff := cmp.Diff([]string{"region"}, missing); diff != "" {
+	if diff := cmp.Diff([]Source{{Attribute: "region", Annotation: "region"}}, missing); diff != "" {
 		t.Error("missing (-want, +got):", diff)
 	}
 }

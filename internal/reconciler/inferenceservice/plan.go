@@ -168,12 +168,12 @@ func (c *ComponentChange) remove(live LiveComponent, owned bool) []configmaps.Ch
 func (c *ComponentChange) planWithLogger(live LiveComponent, platform Platform, shared []configmaps.Change) (configMaps []configmaps.Change, retryAfter time.Duration) {
 	status := &v1beta1.InferenceServiceStatus{Logger: lastLogger(&c.Of.Status, c.Type)}
 	accepted := planSinks(c.Component, live, platform.Logger, status)
-	selection := knativeservice.SelectMetadata(c.Of.Annotations, c.Spec.Logger, platform.Logger.DeniedAnnotations)
+	selection := knativeservice.SelectMetadata(c.Of.MetadataObject(), c.Spec.Logger, platform.Logger.DeniedAnnotations)
 	desired := knativeservice.Desired{
 		Agent: *platform.Agent, Observability: *platform.Observability,
 		MultiContainerProbing: platform.MultiContainerProbing,
 
-		Sinks: accepted.Desired, Metadata: selection.Attributes,
+		Sinks: accepted.Desired, Metadata: selection.Attributes, Headers: selection.Headers,
 	}
 	applied, ownerUnchanged := planTemplate(c.Component, live.Service, selection.Listed, desired, platform.Logger.AllowedAudiences)
 	// Pods of another template keep what they read.

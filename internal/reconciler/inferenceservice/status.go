@@ -32,15 +32,20 @@ func reportLogger(component knativeservice.Component, status *v1beta1.InferenceS
 	}
 	logger := &v1beta1.LoggerStatus{
 		Mode:               component.Spec.Logger.Mode,
-		MissingAnnotations: selected.Missing,
+		MissingAnnotations: selected.Missing, MissingLabels: selected.MissingLabels,
 		AgentImage:         applied.Agent.Image,
 	}
 	reportSinks(component, logger, last, applied, desired, live)
 	for _, attribute := range sent {
 		logger.Attributes = append(logger.Attributes, attribute.Name)
 	}
+	for _, header := range applied.Headers {
+		logger.HeaderAttributes = append(logger.HeaderAttributes, header.Attribute)
+	}
 	status.Logger = logger
-	status.MarkMetadata(selected.Missing, selected.Denied, stillSent(component.Spec.Logger, sent, selected.Denied))
+	status.MarkMetadata(selected.Missing, selected.Denied, stillSent(component.Spec.Logger, slices.Concat(logger.Attributes, logger.HeaderAttributes), selected.Denied))
+	status.MarkLabelsMissing(selected.MissingLabels)
+	status.MarkLeftOut(selected.LeftOut)
 	reportTokens(status, applied, desired)
 	if differences := knativeservice.Behind(component.Spec.Containers, applied, desired); len(differences) > 0 {
 		status.MarkAgentBehind(differences)
@@ -184,15 +189,14 @@ func setLogger(status *v1beta1.InferenceServiceStatus, component v1beta1.Compone
 	status.SetLogger(component, logger)
 }
 
-// stillSent returns the denied annotations whose attributes are sent nevertheless.
-func stillSent(logger *v1beta1.LoggerSpec, sent []metadata.Attribute, denied []string) (keys []string) {
+// stillSent returns the denied sources whose attributes are sent nevertheless.
+func stillSent(logger *v1beta1.LoggerSpec, sent, denied []string) (names []string) {
 	for _, source := range logger.MetadataSources() {
-		if slices.Contains(denied, source.Annotation) &&
-			slices.ContainsFunc(sent, func(a metadata.Attribute) bool { return a.Name == source.Attribute }) {
-			keys = append(keys, source.Annotation)
+		if name := source.String(); slices.Contains(denied, name) && slices.Contains(sent, source.Attribute) {
+			names = append(names, name)
 		}
 	}
-	return keys
+	return names
 }
 
 // transitions returns an event for each of the logger's conditions that turned

@@ -195,7 +195,7 @@ func planSinks(b *v1alpha1.LoggerBinding, live Live, platform Platform, status *
 
 // report says in the status what the agents send and what they lack.
 func report(b *v1alpha1.LoggerBinding, subjects []*subject, platform Platform, status *v1alpha1.LoggerBindingStatus) {
-	var missing, behind, noToken, noLetterToken []string
+	var missing, missingLabels, leftOut, behind, noToken, noLetterToken []string
 	bound := 0
 	for _, s := range subjects {
 		if s.applied == nil || s.isLeaving() {
@@ -203,6 +203,12 @@ func report(b *v1alpha1.LoggerBinding, subjects []*subject, platform Platform, s
 		}
 		if keys := s.selection.Missing; len(keys) > 0 {
 			missing = append(missing, s.service.Name+": "+strings.Join(keys, ", "))
+		}
+		if keys := s.selection.MissingLabels; len(keys) > 0 {
+			missingLabels = append(missingLabels, s.service.Name+": "+strings.Join(keys, ", "))
+		}
+		for _, match := range s.selection.LeftOut {
+			leftOut = append(leftOut, s.service.Name+": "+match)
 		}
 		if !s.hasAgent() {
 			continue
@@ -229,6 +235,8 @@ func report(b *v1alpha1.LoggerBinding, subjects []*subject, platform Platform, s
 	}
 	_, denied := platform.Logger.DeniedAnnotations.Permit(b.Spec.Logger.MetadataSources())
 	status.MarkMetadata(denied, missing)
+	status.MarkLabelsMissing(missingLabels)
+	status.MarkLeftOut(leftOut)
 	if bound == 0 {
 		status.ClearAgents()
 	} else {

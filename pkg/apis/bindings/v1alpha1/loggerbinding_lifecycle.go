@@ -26,8 +26,8 @@ const (
 	// DeadLetterSinkResolved: the same as SinkResolved for the dead letter sink. It
 	// exists only if one is specified.
 	DeadLetterSinkResolved apis.ConditionType = "DeadLetterSinkResolved"
-	// MetadataReady: each bound Knative Service has every listed annotation, and the
-	// cluster permits to send it.
+	// MetadataReady: each bound Knative Service has every listed annotation and label,
+	// the cluster permits to send them, and events have room for what patterns match.
 	MetadataReady apis.ConditionType = "MetadataReady"
 	// TrustReady: running agents get the addresses of the sinks and the certificate
 	// authorities of the cluster and of the sinks. It exists only if there are any.
@@ -157,6 +157,32 @@ func (s *LoggerBindingStatus) MarkMetadata(denied, missing []string) {
 	default:
 		conditionSet.Manage(s).MarkTrue(MetadataReady)
 	}
+}
+
+// MarkLabelsMissing adds to what MarkMetadata says which labels a bound Knative
+// Service lacks, in texts of the form "name: key, key".
+func (s *LoggerBindingStatus) MarkLabelsMissing(missing []string) {
+	if len(missing) > 0 {
+		s.addToMetadata("LabelMissing", "listed, but not on the object: labels "+v1beta1.JoinBounded(missing)+"; events go without the attribute until it is there")
+	}
+}
+
+// MarkLeftOut adds to what MarkMetadata says which annotations of a Knative Service
+// a pattern matches that no event carries, and why, in texts of the form
+// "name: key: why".
+func (s *LoggerBindingStatus) MarkLeftOut(leftOut []string) {
+	if len(leftOut) > 0 {
+		s.addToMetadata("MatchLeftOut", "matched by a pattern, but left out: "+v1beta1.JoinBounded(leftOut))
+	}
+}
+
+// addToMetadata keeps the reason that MetadataReady has already, if it is false.
+func (s *LoggerBindingStatus) addToMetadata(reason, message string) {
+	manager := conditionSet.Manage(s)
+	if said := manager.GetCondition(MetadataReady); said.IsFalse() {
+		reason, message = said.Reason, said.Message+"; "+message
+	}
+	manager.MarkFalse(MetadataReady, reason, "%s", message)
 }
 
 // MarkMetadataNotWritten says why running agents don't get the metadata.

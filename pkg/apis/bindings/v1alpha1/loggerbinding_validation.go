@@ -20,6 +20,7 @@ import (
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
+	"github.com/sidenote-dev/sidenote/pkg/metadata"
 )
 
 // Validate implements apis.Validatable. It refuses only violations that the
@@ -55,9 +56,9 @@ func (b *LoggerBinding) violations(ctx context.Context) *apis.FieldError {
 		return errs.Also(missing)
 	}
 	ctx = apis.WithinParent(ctx, b.ObjectMeta)
-	// The annotations are those of the Knative Services, and are checked with each
-	// of them.
-	errs = errs.Also(logger.ValidateAt(ctx, loggerPath, nil))
+	// The annotations and labels are those of the Knative Services, and are checked
+	// with each of them.
+	errs = errs.Also(logger.ValidateAt(ctx, loggerPath, metadata.Object{}))
 	return errs.Also(logger.ValidateSinksAreNot(b.isSubject, loggerPath))
 }
 

@@ -46,8 +46,8 @@ const (
 	// only for an object that the webhook didn't validate, or validated under other
 	// settings of the cluster.
 	LoggerValid apis.ConditionType = "LoggerValid"
-	// MetadataReady: the object has every listed annotation, and the cluster permits
-	// to send it.
+	// MetadataReady: the object has every listed annotation and label, the cluster
+	// permits to send them, and events have room for what patterns match.
 	MetadataReady apis.ConditionType = "MetadataReady"
 	// TrustReady: running agents get the addresses of the sinks and the certificate
 	// authorities of the cluster and of the sinks. It exists only if there are any.
@@ -337,6 +337,31 @@ func (s *InferenceServiceStatus) MarkMetadata(missing, denied, stays []string) {
 	}
 	conditionSet.Manage(s).MarkFalse(MetadataReady, "AnnotationMissing",
 		"listed, but not on the object: %s; events lack the attribute until it is added", strings.Join(missing, ", "))
+}
+
+// MarkLabelsMissing adds to what MarkMetadata says which listed labels the object
+// lacks.
+func (s *InferenceServiceStatus) MarkLabelsMissing(missing []string) {
+	if len(missing) > 0 {
+		s.addToMetadata("LabelMissing", "listed, but not on the object: labels "+strings.Join(missing, ", ")+"; events lack the attribute until it is added")
+	}
+}
+
+// MarkLeftOut adds to what MarkMetadata says which annotations a pattern matches
+// that no event carries, and why.
+func (s *InferenceServiceStatus) MarkLeftOut(leftOut []string) {
+	if len(leftOut) > 0 {
+		s.addToMetadata("MatchLeftOut", "matched by a pattern, but left out: "+JoinBounded(leftOut))
+	}
+}
+
+// addToMetadata keeps the reason that MetadataReady has already, if it is false.
+func (s *InferenceServiceStatus) addToMetadata(reason, message string) {
+	manager := conditionSet.Manage(s)
+	if said := manager.GetCondition(MetadataReady); said.IsFalse() {
+		reason, message = said.Reason, said.Message+"; "+message
+	}
+	manager.MarkFalse(MetadataReady, reason, "%s", message)
 }
 
 // MarkMetadataNotWritten says why running agents don't get the metadata.

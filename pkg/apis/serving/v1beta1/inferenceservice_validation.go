@@ -128,7 +128,7 @@ func (is *InferenceService) violationsOfPredictor(ctx context.Context) *apis.Fie
 	errs := is.Spec.Predictor.validate(ctx).ViaField("spec", "predictor")
 	errs = errs.Also(is.validateScale())
 	if logger := is.Spec.Predictor.Logger; logger != nil {
-		errs = errs.Also(logger.validateMetadata(ctx, loggerPath, is.Annotations))
+		errs = errs.Also(logger.validateMetadata(ctx, loggerPath, is.MetadataObject()))
 		errs = errs.Also(logger.ValidateSinksAreNot(is.isReferredTo, loggerPath))
 	}
 	return errs

@@ -73,6 +73,26 @@ func fromManifest(t *testing.T, spec string) *v1beta1.InferenceService {
 	return is
 }
 
+// with reads further fields of the predictor's logger.
+func with(is *v1beta1.InferenceService, logger string) *v1beta1.InferenceService {
+	if err := yaml.Unmarshal([]byte(logger), is.Spec.Predictor.Logger); err != nil {
+		panic(err)
+	}
+	return is
+}
+
+// listing lists this many annotations.
+func listing(count int) *v1beta1.InferenceService {
+	is := Seed(WithLogger(WithMetadataAnnotations()))
+	for i := range count {
+		WithLogger(WithMetadata(fmt.Sprintf("a%d", i), fmt.Sprintf("a%d", i)))(is)
+	}
+	return is
+}
+
+// kib is a value of 1023 bytes, which has 1024 with a name of one.
+var kib = strings.Repeat("x", 1023)
+
 func backoff(policy eventingduckv1.BackoffPolicyType) *eventingduckv1.BackoffPolicyType {
 	return &policy
 }
@@ -102,6 +122,18 @@ func TestValidObjectIsAdmitted(t *testing.T) {
 		"a long key with an attribute named": Seed(WithLogger(WithMetadata("region", "example.com/the-region-that-the-model-serves"))),
 		"any Unicode in a value":             Seed(WithAnnotation("team", `東京 50%, a="b"; $(HOME)`)),
 		"a value of 1 KiB":                   Seed(WithAnnotation("team", strings.Repeat("x", metadata.MaxValueBytes))),
+		"every source of an attribute": with(Seed(WithLabel("tier", "gold")), `
+metadata: [{attribute: tier, label: tier}, {attribute: region, label: no-such-label}, {attribute: tenant, header: X-TENANT}, {attribute: site, value: "東京 50%"}]
+metadataHeaders: [x-request-id]
+ceOverrides: {extensions: {costcenter: "4711", empty: ""}}`),
+		"a trace context by another name": with(Seed(), `metadata: [{attribute: caller, header: traceparent}]`),
+		"a pattern whose matches no event can carry": with(Seed(
+			WithAnnotation("example.com/a", "x\n"), WithAnnotation("example.com/b", strings.Repeat("x", 2000)), WithAnnotation("example.com/source", "x"),
+			WithAnnotation("example.com/te-am", "x"), WithAnnotation("example.com/token", "x")), `
+metadataRefresh: Live
+metadataAnnotations: [example.com/*, team]`),
+		"31 sources and a header":            with(listing(31), `metadataHeaders: [x-tenant]`),
+		"fixed values of 4 KiB and a header": with(Seed(WithLogger(WithMetadataAnnotations())), "metadataHeaders: [x-tenant]\nceOverrides: {extensions: {a: "+kib+", b: "+kib+", c: "+kib+", d: "+kib[:1020]+"}}"),
 		"equal bounds of the pods":           Seed(WithReplicas(2, 2)),
 		"pods without an upper bound":        Seed(WithReplicas(2, 0)),
 		"an empty delivery":                  Seed(WithLogger(WithDelivery(eventingduckv1.DeliverySpec{}))),
@@ -133,13 +165,6 @@ func TestInvalidObjectIsRefusedWithFieldAndRemedy(t *testing.T) {
 		container := corev1.Container{Name: "sidecar", Image: "sidecar"}
 		change(&container)
 		return WithSidecar(container)
-	}
-	listing := func(count int) *v1beta1.InferenceService {
-		is := Seed(WithLogger(WithMetadataAnnotations()))
-		for i := range count {
-			WithLogger(WithMetadata(fmt.Sprintf("a%d", i), fmt.Sprintf("a%d", i)))(is)
-		}
-		return is
 	}
 
 	for what, test := range map[string]struct {
@@ -534,6 +559,82 @@ func TestInvalidObjectIsRefusedWithFieldAndRemedy(t *testing.T) {
 				WithLogger(WithMetadataAnnotations("a", "b", "c", "d"))),
 			refused("shorten the values, or list fewer annotations", annotations),
 		},
+		"an entry without a source": {
+			with(Seed(), `metadata: [{attribute: a}]`),
+			refused("write the source of the attribute's value", logger+".metadata[0].annotation", logger+".metadata[0].label", logger+".metadata[0].header", logger+".metadata[0].value"),
+		},
+		"an entry with two sources": {
+			with(Seed(), `metadata: [{attribute: a, annotation: a, value: a}]`),
+			refused("an attribute has one source: remove the others", logger+".metadata[0].annotation", logger+".metadata[0].value"),
+		},
+		"a header without a name": {
+			with(Seed(), `metadataHeaders: [""]`),
+			refused("write the name of a header, or remove the entry", logger+".metadataHeaders[0]"),
+		},
+		"a header that HTTP doesn't have": {
+			with(Seed(), `metadataHeaders: ["x tenant"]`),
+			refused("write letters, digits and hyphens, such as X-Tenant", logger+".metadataHeaders[0]"),
+		},
+		"a header with credentials": {
+			with(Seed(), `metadata: [{attribute: caller, header: proxy-AUTHORIZATION}]`),
+			refused("denies \"*authorization*\": list another header", logger+".metadata[0]"),
+		},
+		"a header that gives a reserved name": {
+			with(Seed(), `metadataHeaders: [traceparent]`),
+			refused("name the attribute in spec.predictor.logger.metadata: {attribute: NAME, header: traceparent}", logger+".metadataHeaders[0]"),
+		},
+		"a header that the cluster denies": {
+			with(Seed(), `metadataHeaders: [X-Api-Key]`),
+			refused("denies \"*api-key*\": list another header", logger+".metadataHeaders[0]"),
+		},
+		"a label that the cluster denies": {
+			with(Seed(), `metadata: [{attribute: a, label: example.com/password}]`),
+			refused("denies \"*password*\": list another label", logger+".metadata[0]"),
+		},
+		"a label's invalid value": {
+			with(Seed(WithLabel("a", "a\nb")), `metadata: [{attribute: a, label: a}]`),
+			refused("change the value, or don't list the label", "metadata.labels[a]", logger+".metadata[0]"),
+		},
+		"an invalid fixed value": {
+			with(Seed(), `metadata: [{attribute: a, value: "a\tb"}]`),
+			refused("change the value", logger+".metadata[0]"),
+		},
+		"an extension with an invalid value": {
+			with(Seed(), `ceOverrides: {extensions: {a: "a\tb"}}`),
+			refused("change the value", logger+".ceOverrides.extensions[a]"),
+		},
+		"an extension of CloudEvents": {
+			with(Seed(), `ceOverrides: {extensions: {subject: a}}`),
+			refused("give the attribute another name", logger+".ceOverrides.extensions[subject]"),
+		},
+		"an extension with the name of a header's attribute": {
+			with(Seed(), "metadataHeaders: [x-tenant]\nceOverrides: {extensions: {xtenant: a}}"),
+			refused(`header "x-tenant" and the fixed value of attribute "xtenant" both give the attribute "xtenant": `, logger+".metadataHeaders[0]", logger+".ceOverrides.extensions[xtenant]"),
+		},
+		"a pattern under Revision": {
+			with(Seed(), `metadataAnnotations: [example.com/*]`),
+			refused("write metadataRefresh: Live, or list each key", logger+".metadataAnnotations[0]"),
+		},
+		"a pattern of another form": {
+			with(Seed(WithLogger(WithRefresh(v1beta1.RefreshLive))), `metadataAnnotations: [example.com/team*]`),
+			refused("write prefix/*, or list each key", logger+".metadataAnnotations[0]"),
+		},
+		"a pattern that the cluster denies": {
+			with(Seed(WithLogger(WithRefresh(v1beta1.RefreshLive))), `metadataAnnotations: [kubectl.kubernetes.io/*]`),
+			refused("list another annotation", logger+".metadataAnnotations[0]"),
+		},
+		"a pattern for one attribute": {
+			with(Seed(WithLogger(WithRefresh(v1beta1.RefreshLive))), `metadata: [{attribute: a, annotation: example.com/*}]`),
+			refused("metadataAnnotations takes patterns of annotations", logger+".metadata[0].annotation"),
+		},
+		"32 annotations and a header": {
+			with(listing(32), `metadataHeaders: [x-tenant]`),
+			refused("33 attributes listed", logger+".metadataAnnotations", logger+".metadata", logger+".metadataHeaders"),
+		},
+		"fixed values over 4 KiB": {
+			with(Seed(WithLogger(WithMetadataAnnotations())), "ceOverrides: {extensions: {a: "+kib+", b: "+kib+", c: "+kib+", d: "+kib+", e: x}}"),
+			refused("at most 4096 can go into an event", annotations, logger+".ceOverrides.extensions"),
+		},
 		"33 annotations": {
 			listing(33),
 			refused("list fewer", logger+".metadataAnnotations", logger+".metadata"),
@@ -625,8 +726,8 @@ func TestInvalidObjectIsRefusedWithFieldAndRemedy(t *testing.T) {
 			refused("known fields are attribute, annotation", logger+".metadata[1].default"),
 		},
 		"a logger's field of a later version": {
-			fromManifest(t, `predictor: {containers: [{image: a}], logger: {metadataHeaders: [x-tenant]}}`),
-			refused("not supported yet: remove it", logger+".metadataHeaders"),
+			fromManifest(t, `predictor: {containers: [{image: a}], logger: {storage: {path: a}}}`),
+			refused("not supported yet: remove it", logger+".storage"),
 		},
 	} {
 		t.Run(what, func(t *testing.T) {
@@ -681,6 +782,15 @@ func TestNoMessageRepeatsAValueThatMayBeSecret(t *testing.T) {
 		} else if strings.Contains(errs.Error(), canary) {
 			t.Errorf("%s is repeated: %v", what, errs)
 		}
+	}
+}
+
+// An empty deny list permits no credentials.
+func TestHeadersWithCredentialsAreRefusedInEveryCluster(t *testing.T) {
+	ctx := config.ToContext(t.Context(), &config.Config{Agent: &config.Agent{}, Logger: &config.Logger{}})
+	for _, header := range []string{"Authorization", "proxy-authorization", "COOKIE", "Set-Cookie"} {
+		assertRefused(t, asCreated(ctx, with(Seed(), "metadata: [{attribute: a, header: "+header+"}]")).Filter(apis.ErrorLevel),
+			refused("name another header", "spec.predictor.logger.metadata[0]"))
 	}
 }
 

@@ -98,8 +98,9 @@ type LoggerSpec struct {
 	// attribute. The attribute's name is the part of the key after the last slash,
 	// in lower case, without characters other than a-z and 0-9; it must match
 	// ^[a-z][a-z0-9]{0,19}$. With metadataRefresh Live, a key may be a pattern such
-	// as example.com/*. At most 32 attributes together with metadata and
-	// metadataHeaders, 1 KiB in one value, 4 KiB in all. Default: none.
+	// as example.com/*, for all keys with that prefix. At most 32 attributes together
+	// with metadata, metadataHeaders and ceOverrides, 1 KiB in one value, 4 KiB in
+	// all. Default: none.
 	// +optional
 	// +listType=atomic
 	MetadataAnnotations []string `json:"metadataAnnotations,omitempty"`
@@ -114,11 +115,12 @@ type LoggerSpec struct {
 	// +optional
 	// +listType=atomic
 	MetadataHeaders []string `json:"metadataHeaders,omitempty"`
-	// CEOverrides adds fixed attributes to each event, as in Knative's sources.
-	// Default: none.
+	// CEOverrides adds fixed attributes to each event, as in Knative's sources. The
+	// rules for metadata hold for their names and values: an attribute that the event
+	// has anyway can't be overridden. Default: none.
 	// +optional
 	CEOverrides *duckv1.CloudEventOverrides `json:"ceOverrides,omitempty"`
-	// MetadataRefresh selects how a changed annotation reaches the events.
+	// MetadataRefresh selects how a changed annotation or label reaches the events.
 	// Revision creates a new Revision. Live updates running agents within about
 	// two minutes and creates none. Default: Revision.
 	// +optional
@@ -329,12 +331,14 @@ type MetadataSource struct {
 	// +optional
 	Label string `json:"label,omitempty"`
 	// Header is the name of a header of the client's request. Case doesn't matter.
-	// Both events of an exchange carry its value. Headers that carry credentials
-	// are refused: Authorization, Proxy-Authorization, Cookie, Set-Cookie, and those
-	// that the cluster's deny list matches.
+	// Both events of an exchange carry its value, if the request has the header.
+	// Header values may have the bytes that the other attributes leave of 4 KiB.
+	// Headers that carry credentials are refused: Authorization,
+	// Proxy-Authorization, Cookie, Set-Cookie, and those that the cluster's deny list
+	// matches.
 	// +optional
 	Header string `json:"header,omitempty"`
-	// Value is a fixed value.
+	// Value is a fixed value: text of one line of at most 1 KiB.
 	// +optional
 	Value string `json:"value,omitempty"`
 }
@@ -386,11 +390,21 @@ type LoggerStatus struct {
 	// +optional
 	// +listType=atomic
 	Attributes []string `json:"attributes,omitempty"`
+	// HeaderAttributes lists the names of the metadata attributes that the events of
+	// an exchange carry if the request has their headers.
+	// +optional
+	// +listType=atomic
+	HeaderAttributes []string `json:"headerAttributes,omitempty"`
 	// MissingAnnotations lists the annotations that the specification names and
 	// the object lacks.
 	// +optional
 	// +listType=atomic
 	MissingAnnotations []string `json:"missingAnnotations,omitempty"`
+	// MissingLabels lists the labels that the specification names and the object
+	// lacks.
+	// +optional
+	// +listType=atomic
+	MissingLabels []string `json:"missingLabels,omitempty"`
 	// AgentImage is the agent's image in the running template.
 	// +optional
 	AgentImage string `json:"agentImage,omitempty"`

@@ -17,6 +17,7 @@ import (
 	"github.com/sidenote-dev/sidenote/internal/agentconfig"
 	"github.com/sidenote-dev/sidenote/internal/inference"
 	"github.com/sidenote-dev/sidenote/pkg/apis/config"
+	"github.com/sidenote-dev/sidenote/pkg/metadata"
 )
 
 // EventKinds are the kinds of event that a logger can send
@@ -34,10 +35,10 @@ func eventKinds() (kinds []string) {
 const GreatestMaxPayloadBytes = 16 << 20
 
 // ValidateAt refuses what the agent can't do. Path is the logger's in its object,
-// as in spec.predictor.logger, and annotations are those of the object that the
-// logger reads, as far as they are known.
-func (s *LoggerSpec) ValidateAt(ctx context.Context, path string, annotations map[string]string) *apis.FieldError {
-	return s.validate(ctx, path).ViaField(strings.Split(path, ".")...).Also(s.validateMetadata(ctx, path, annotations))
+// as in spec.predictor.logger, and object is the one whose annotations and labels
+// the logger reads, as far as it is known.
+func (s *LoggerSpec) ValidateAt(ctx context.Context, path string, object metadata.Object) *apis.FieldError {
+	return s.validate(ctx, path).ViaField(strings.Split(path, ".")...).Also(s.validateMetadata(ctx, path, object))
 }
 
 // validate names fields by their path in the logger.

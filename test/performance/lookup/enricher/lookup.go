@@ -124,7 +124,7 @@ func (s lookupSettings) fromServer(options metav1.GetOptions) (lookup, error) {
 		if err != nil {
 			return nil, fmt.Errorf("looking up annotations: %w", err)
 		}
-		attributes, _ := metadata.Select(found.GetAnnotations(), sources)
+		attributes, _ := metadata.Select(metadata.Object{Annotations: found.GetAnnotations()}, sources)
 		return attributes, nil
 	}, nil
 }
@@ -152,7 +152,7 @@ func (s lookupSettings) fromInformer(ctx context.Context, group *sync.WaitGroup)
 		if err != nil {
 			return nil, fmt.Errorf("looking up annotations: %w", err)
 		}
-		attributes, _ := metadata.Select(found.(*unstructured.Unstructured).GetAnnotations(), sources)
+		attributes, _ := metadata.Select(metadata.Object{Annotations: found.(*unstructured.Unstructured).GetAnnotations()}, sources)
 		return attributes, nil
 	}, nil
 }
