@@ -56,7 +56,7 @@ func serviceOf(t *testing.T, is *v1beta1.InferenceService, to duckv1.Destination
 				Name: agentconfig.DefaultSinkName,
 				Sink: knativeservice.DesiredSink{Destination: to, Address: &duckv1.Addressable{URL: apis.HTTP("broker.example")}},
 			}},
-			Metadata: knativeservice.SelectMetadata(is.Annotations, logger, nil).Attributes,
+			Metadata: knativeservice.SelectMetadata(is.MetadataObject(), logger, nil).Attributes,
 		})
 	}
 	service := knativeservice.MakeService(component, "hash", applied)

@@ -33,7 +33,7 @@ func reportLogger(component knativeservice.Component, status *v1beta1.InferenceS
 	logger := &v1beta1.LoggerStatus{
 		Mode:               component.Spec.Logger.Mode,
 		MissingAnnotations: selected.Missing, MissingLabels: selected.MissingLabels,
-		AgentImage:         applied.Agent.Image,
+		AgentImage: applied.Agent.Image,
 	}
 	reportSinks(component, logger, last, applied, desired, live)
 	for _, attribute := range sent {

@@ -68,6 +68,7 @@ func NewLoggerFromConfigMap(configMap *corev1.ConfigMap) (*Logger, error) {
 	}
 	if err := logger.setSinkRules(configMap); err != nil {
 		return nil, err
+	}
 	if text, found := configMap.Data[eventTypesKey]; found {
 		switch text {
 		case "enabled", "disabled":
@@ -82,7 +83,7 @@ func NewLoggerFromConfigMap(configMap *corev1.ConfigMap) (*Logger, error) {
 func defaultLogger() *Logger {
 	return &Logger{
 		CrossNamespaceSinks: CrossNamespaceAllowed,
-		EventTypes: true,
+		EventTypes:          true,
 		DefaultSink: duckv1.Destination{
 			Ref: &duckv1.KReference{APIVersion: "eventing.knative.dev/v1", Kind: "Broker", Name: "default"},
 		},
