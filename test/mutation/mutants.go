@@ -190,6 +190,31 @@ var mutants = []mutant{
 		"internal/agent/exchange", "TestAPanicCostsAnEventAndNoMore",
 	},
 	{
+		"the rate of an exchange that is kept", "internal/agent/exchange/watcher.go",
+		"r.exchange.SampledRate = 1", "_ = kept",
+		"internal/agent/exchange", "TestBothEventsOfAnExchangeHaveItsRate",
+	},
+	{
+		"the request of an exchange whose outcome decides", "internal/agent/exchange/course.go",
+		"c.undecided || c.waits", "c.undecided",
+		"internal/agent/exchange", "TestKeptOutcomes",
+	},
+	{
+		"the share of what is held for its outcome", "internal/agent/capture/budget.go",
+		"b.limit/spareShare", "b.limit",
+		"internal/agent/exchange", "TestHeldBodiesLeaveRoom",
+	},
+	{
+		"the rest of a rate", "internal/agent/sampling/sampling.go",
+		"drawn < s.of%s.selected", "s.selected > s.of",
+		"internal/agent/sampling", "TestTheMeanRateIsExact",
+	},
+	{
+		"the second event of a pair", "internal/agent/sampling/ceiling.go",
+		"pair.reserved = later", "_ = later",
+		"internal/agent/sampling", "TestATokenComesBack",
+	},
+	{
 		"what is told of a panic", "internal/agent/panics/panics.go",
 		"if recover() != nil {\n\t\t\tplace = origin()", "if value := recover(); value != nil {\n\t\t\tplace = origin() + Place(fmt.Sprint(value))",
 		"internal/agent/panics", "TestTheFirstFrameIsThePlace",
