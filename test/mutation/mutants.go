@@ -96,12 +96,12 @@ var mutants = []mutant{
 	},
 	{
 		"the byte budget", "internal/agent/capture/budget.go",
-		"if n > b.limit-used {", "if n > 2*b.limit-used {",
+		"addWithin(&b.used, n, b.limit)", "addWithin(&b.used, n, 2*b.limit)",
 		captureTests, "TestTheBudgetIsNeverExceededAndAlwaysReturned",
 	},
 	{
 		"what an event gives back to the budget", "internal/agent/capture/budget.go",
-		"\tl.budget.used.Add(-held)\n\tl.capture(-held)\n\tl.giveBack()", "\tl.budget.used.Add(1 - held)\n\tl.capture(-held)\n\tl.giveBack()",
+		"l.budget.unreserve(held, l.spare)", "l.budget.unreserve(held-1, l.spare)",
 		faultsTests, "TestOverload",
 	},
 	{
