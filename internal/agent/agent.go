@@ -35,6 +35,7 @@ import (
 	"github.com/sidenote-dev/sidenote/internal/agent/proxy"
 	"github.com/sidenote-dev/sidenote/internal/agent/readiness"
 	"github.com/sidenote-dev/sidenote/internal/agent/refresh"
+	"github.com/sidenote-dev/sidenote/internal/agent/sampling"
 	"github.com/sidenote-dev/sidenote/internal/agent/statement"
 	"github.com/sidenote-dev/sidenote/internal/agent/tracing"
 	"github.com/sidenote-dev/sidenote/internal/agentconfig"
@@ -171,6 +172,8 @@ func (a *Agent) settings(given *agentconfig.Config, environment Environment) exc
 	return exchange.Settings{
 		Paths:     given.Paths,
 		Selection: event.Select(given.Mode, given.Events),
+		Sampler:   sampling.New(sampling.NewKey(), given.Sampling),
+		Ceiling:   sampling.NewCeiling(given.MaxEventsPerSecond),
 		Builder: &event.Builder{
 			Identity: event.Identity{
 				Source:           given.Source,

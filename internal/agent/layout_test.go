@@ -40,7 +40,7 @@ func TestAgentHasNoKubernetesDependency(t *testing.T) {
 }
 
 // startsNone are the packages in which nothing starts a goroutine.
-var startsNone = []string{"ledger", "metrics", "mounted", "panics"}
+var startsNone = []string{"ledger", "metrics", "mounted", "panics", "sampling"}
 
 // TestPackagesCheckForGoroutineLeaks: the tests of every other package end with a
 // search for goroutines that outlive them.

@@ -43,7 +43,7 @@ const (
 	MinBufferBytes = 64 << 10
 
 	// MaxSamplingOneIn is the most of Sampling.OneIn.
-	MaxSamplingOneIn = 1_000_000
+	MaxSamplingOneIn = PercentUnits
 	// GreatestMaxEventsPerSecond is the most of MaxEventsPerSecond.
 	GreatestMaxEventsPerSecond = 1_000_000
 
@@ -113,8 +113,8 @@ type Sampling struct {
 	// one of so many. At most one of them is not 0.
 	Percent float64
 	OneIn   int64
-	// KeepFailures and KeepSlowerThan select further exchanges, which failed or took
-	// longer. A KeepSlowerThan of 0 selects none.
+	// KeepFailures and KeepSlowerThan select all exchanges that failed or took longer,
+	// beside those. A KeepSlowerThan of 0 selects none.
 	KeepFailures   bool
 	KeepSlowerThan time.Duration
 }
@@ -128,7 +128,7 @@ func (c *Config) setDefaults() {
 	c.ClusterDomain = cmp.Or(c.ClusterDomain, defaultClusterDomain)
 	c.Mode = cmp.Or(c.Mode, ModeAll)
 	if len(c.Events) == 0 {
-		c.Events = DefaultKinds()
+		c.Events = c.Sampling.defaultKinds()
 	}
 	c.ContentMode = cmp.Or(c.ContentMode, ContentModeAuto)
 	c.Streams = cmp.Or(c.Streams, StreamFrames)

@@ -152,6 +152,9 @@ func (p *parser) complete() (*Config, error) {
 	if err := metadata.Validate(c.Metadata); err != nil {
 		return nil, &ArgumentError{"metadata", err}
 	}
+	if err := c.Sampling.validate(); err != nil {
+		return nil, err
+	}
 	if err := c.MetricsExport.Validate(); err != nil {
 		return nil, &ArgumentError{"metrics-*", err}
 	}

@@ -8,6 +8,7 @@ package agentconfig
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -75,6 +76,29 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
+// TestKeptFailuresAreSentByDefault: an owner who keeps them wants their events.
+func TestKeptFailuresAreSentByDefault(t *testing.T) {
+	for line, want := range map[string][]Kind{
+		"--sampling-one-in=100":                                          DefaultKinds(),
+		"--sampling-one-in=100 --keep-failures=true":                     append(DefaultKinds(), KindRequestFailure, KindResponseFailure),
+		"--sampling-one-in=100 --keep-failures=true --events=request":    {KindRequest},
+		"--sampling-one-in=100 --keep-slower-than=2s --sink=http://sink": DefaultKinds(),
+	} {
+		given, err := Parse(strings.Split(line, " "))
+		if err != nil {
+			t.Fatal(line, err)
+		}
+		if !slices.Equal(given.Events, want) {
+			t.Errorf("%s: the events are %v, want %v", line, given.Events, want)
+		}
+		for _, sink := range given.Sinks {
+			if !slices.Equal(sink.Events, want) {
+				t.Errorf("%s: the sink's events are %v, want %v", line, sink.Events, want)
+			}
+		}
+	}
+}
+
 // TestAWrongArgumentIsNamed, with what to write.
 func TestAWrongArgumentIsNamed(t *testing.T) {
 	for line, want := range map[string]string{
@@ -110,6 +134,23 @@ func TestAWrongArgumentIsNamed(t *testing.T) {
 		"--metadata=Team=x":                                     "argument --metadata: \"Team\" is not a valid attribute name",
 		"--metadata=id=x":                                       "argument --metadata: \"id\" is a reserved attribute name",
 		"--metadata=a=1 --metadata=a=2":                         "attribute \"a\" is given twice",
+		"--sampling-percent=0":                                  `argument --sampling-percent: invalid percentage "0": must be a decimal number above 0 and up to 100`,
+		"--sampling-percent=0.0000":                             "invalid percentage",
+		"--sampling-percent=0.00001":                            "at most four digits after the point",
+		"--sampling-percent=100.0001":                           "invalid percentage",
+		"--sampling-percent=1e-3":                               "invalid percentage",
+		"--sampling-percent=1%":                                 "invalid percentage",
+		"--sampling-percent=NaN":                                "invalid percentage",
+		"--sampling-percent=+1":                                 "invalid percentage",
+		"--sampling-percent=.5":                                 "invalid percentage",
+		"--sampling-one-in=0":                                   `argument --sampling-one-in: invalid number "0": must be 1 to 1000000`,
+		"--sampling-one-in=1000001":                             "must be 1 to 1000000",
+		"--sampling-one-in=2 --sampling-percent=50":             "argument --sampling-one-in: a percentage is given, too: remove one of --sampling-percent and --sampling-one-in",
+		"--keep-failures=true":                                  "argument --keep-failures: without sampling every exchange gives events: add --sampling-percent or --sampling-one-in",
+		"--keep-slower-than=2s":                                 "argument --keep-slower-than: without sampling every exchange gives events",
+		"--sampling-one-in=2 --keep-slower-than=0s":             `argument --keep-slower-than: invalid duration "0s": must be 1ms to 24h0m0s, such as 2s`,
+		"--sampling-one-in=2 --keep-slower-than=25h":            "must be 1ms to 24h0m0s",
+		"--max-events-per-second=0":                             `argument --max-events-per-second: invalid number "0": must be 1 to 1000000`,
 		"--max-payload-bytes=1k":                                `invalid number of bytes "1k": must be 1 to`,
 		"--buffer-bytes=1":                                      "must be 65536 to",
 		"--ledger-interval=1":                                   "must be a duration of at least 1s, such as 30s",

@@ -70,6 +70,20 @@ func durationFrom(least time.Duration) text[time.Duration] {
 	}
 }
 
+// durationWithin is a duration within bounds.
+func durationWithin(least, most time.Duration) text[time.Duration] {
+	return text[time.Duration]{
+		parse: func(s string) (time.Duration, error) {
+			duration, err := time.ParseDuration(s)
+			if err != nil || duration < least || duration > most {
+				return 0, fmt.Errorf("invalid duration %q: must be %s to %s, such as 2s", s, least, most)
+			}
+			return duration, nil
+		},
+		format: time.Duration.String,
+	}
+}
+
 // checked is any text that the check accepts.
 func checked(check func(string) error) text[string] {
 	return text[string]{
@@ -92,7 +106,7 @@ var (
 	// dropNewest says which events a full spool drops.
 	dropNewest = oneOfTwo("oldest", "newest")
 	rate       = text[float64]{parseRate, func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }}
-	percent    = text[float64]{parsePercent, func(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }}
+	percent    = text[float64]{ParsePercent, func(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }}
 	logLevel   = text[zapcore.Level]{parseLevel, zapcore.Level.String}
 
 	domainPattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$`)
@@ -118,14 +132,6 @@ func parseRate(s string) (float64, error) {
 	v, err := strconv.ParseFloat(s, 64)
 	if err != nil {
 		return 0, fmt.Errorf("invalid rate %q: must be a number from 0 to 1", s)
-	}
-	return v, nil
-}
-
-func parsePercent(s string) (float64, error) {
-	v, err := strconv.ParseFloat(s, 64)
-	if err != nil || !(v > 0 && v <= 100) {
-		return 0, fmt.Errorf("invalid percentage %q: must be a number above 0 and up to 100", s)
 	}
 	return v, nil
 }

@@ -17,7 +17,6 @@ import (
 	metafuzzer "k8s.io/apimachinery/pkg/apis/meta/fuzzer"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
-	eventingv1 "knative.dev/eventing/pkg/apis/eventing/v1"
 	"knative.dev/pkg/apis"
 	duckv1 "knative.dev/pkg/apis/duck/v1"
 	pkgfuzzer "knative.dev/pkg/apis/testing/fuzzer"
@@ -139,9 +138,12 @@ func TestInvalidArgumentsAreOmitted(t *testing.T) {
 		"no payload":               {logger: `{maxPayloadBytes: 0}`, ignored: []string{"logger.maxPayloadBytes: it is 0"}},
 		"less than no payload":     {logger: `{maxPayloadBytes: -1}`, ignored: []string{"logger.maxPayloadBytes"}},
 		"any payload":              {logger: `{maxPayloadBytes: 9223372036854775807}`, ignored: []string{"logger.maxPayloadBytes"}},
+		"odd samples":              {logger: `{sampling: {percent: "1%", oneIn: 0, keepFailures: true, keepSlowerThan: 48h}, maxEventsPerSecond: 0}`, ignored: []string{"sampling.percent: invalid percentage", "sampling.keepFailures: without sampling", "sampling.keepSlowerThan"}},
+		"samples of two sizes":     {logger: `{sampling: {percent: "1", oneIn: 2, keepFailures: true}}`, ignored: []string{"sampling.oneIn: a percentage is given"}},
 		"an odd path":              {logger: `{paths: [v1, /v1]}`, ignored: []string{"logger.paths[0]"}},
 		"durations that are none":  {logger: `{delivery: {retry: -1, backoffPolicy: none, backoffDelay: 1s, timeout: PT0S, retryAfterMax: -PT1S}}`, ignored: []string{"delivery.retry", "delivery.backoffPolicy", "delivery.backoffDelay", "delivery.timeout", "delivery.retryAfterMax"}},
 		"a duration of ages":       {logger: `{delivery: {timeout: P99999999999W}}`, ignored: []string{"delivery.timeout"}},
+		"durations of a sign":      {logger: `{delivery: {backoffDelay: "-", timeout: "+"}}`, ignored: []string{"delivery.backoffDelay", "delivery.timeout"}},
 		"too small a spool":        {logger: `{spool: {sizeLimit: 1}}`, ignored: []string{"logger.spool"}},
 		"too large a spool":        {logger: `{spool: {sizeLimit: 9999Pi}}`, ignored: []string{"logger.spool"}},
 		"an odd overflow":          {logger: `{spool: {sizeLimit: 1Gi, whenFull: Block}}`, ignored: []string{"spool.whenFull"}},
@@ -255,11 +257,7 @@ func filler(t testing.TB, seed int64) *randfill.Filler {
 	if err := v1beta1.AddToScheme(scheme); err != nil {
 		t.Fatal(err)
 	}
-	flat := func(serializer.CodecFactory) []any {
-		// A filter may have filters in it, without end.
-		return []any{func(filter *eventingv1.SubscriptionsAPIFilter, c randfill.Continue) { c.Fill(&filter.Exact) }}
-	}
-	funcs := fuzzer.MergeFuzzerFuncs(metafuzzer.Funcs, pkgfuzzer.Funcs, flat)
+	funcs := fuzzer.MergeFuzzerFuncs(metafuzzer.Funcs, pkgfuzzer.Funcs, FillFilters)
 	return fuzzer.FuzzerFor(funcs, rand.NewSource(seed), serializer.NewCodecFactory(scheme)).NilChance(.3).NumElements(0, 4)
 }
 

@@ -68,6 +68,25 @@ func TestTheAgentReadsWhatTheControllerWrites(t *testing.T) {
 				}
 			},
 		},
+		"a sample": {
+			logger: v1beta1.LoggerSpec{
+				Sampling:           &v1beta1.SamplingSpec{Percent: "0.50", KeepFailures: true, KeepSlowerThan: &metav1.Duration{Duration: 2 * time.Second}},
+				MaxEventsPerSecond: new(int64(100)),
+			},
+			want: func(t *testing.T, read *agentconfig.Config) {
+				if want := (agentconfig.Sampling{Percent: .5, KeepFailures: true, KeepSlowerThan: 2 * time.Second}); read.Sampling != want || read.MaxEventsPerSecond != 100 {
+					t.Errorf("it samples %+v, at most %d events in a second", read.Sampling, read.MaxEventsPerSecond)
+				}
+			},
+		},
+		"one in so many": {
+			logger: v1beta1.LoggerSpec{Sampling: &v1beta1.SamplingSpec{OneIn: new(int64(7))}},
+			want: func(t *testing.T, read *agentconfig.Config) {
+				if want := (agentconfig.Sampling{OneIn: 7}); read.Sampling != want || read.MaxEventsPerSecond != 0 {
+					t.Errorf("it samples %+v, at most %d events in a second", read.Sampling, read.MaxEventsPerSecond)
+				}
+			},
+		},
 		"a URL with a query": {
 			sink: &duckv1.Addressable{URL: &apis.URL{Scheme: "http", Host: "sink:8080", Path: "/a=b", RawQuery: "key=value&x=$y"}},
 			want: func(t *testing.T, read *agentconfig.Config) {

@@ -6,9 +6,6 @@ SPDX-License-Identifier: Apache-2.0
 package knativeservice
 
 import (
-	"fmt"
-	"strconv"
-
 	"github.com/sidenote-dev/sidenote/internal/agentconfig"
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
 )
@@ -24,10 +21,8 @@ func (d *agentDraft) addSampling(logger *v1beta1.LoggerSpec) {
 	}
 	if sampling.Percent != "" {
 		d.addOfLogger("sampling.percent", func(c *agentconfig.Config) (err error) {
-			if c.Sampling.Percent, err = strconv.ParseFloat(sampling.Percent, 64); err != nil {
-				return fmt.Errorf("%q is no number", sampling.Percent)
-			}
-			return nil
+			c.Sampling.Percent, err = agentconfig.ParsePercent(sampling.Percent)
+			return err
 		})
 	}
 	if oneIn := sampling.OneIn; oneIn != nil {

@@ -43,7 +43,7 @@ spec:
       resources: {limits: {cpu: 1000m, memory: 1024Mi}}
       env: [{name: A, value: ""}]
       ports: [{containerPort: 8080, name: http1}]
-    logger: {mode: all, metadataRefresh: Revision, sampling: {percent: 5}}
+    logger: {mode: all, metadataRefresh: Revision, storage: {percent: 5}}
 status: {url: "http://x", unheardOf: true}
 `
 	for what, test := range map[string]struct{ in, want string }{
@@ -69,8 +69,8 @@ status: {url: "http://x", unheardOf: true}
 			kind + "spec: {predictor: {containers: [{name: a, ports: [{containerPort: 1}]}], logger: {mode: all, metadataRefresh: Revision}}}",
 		},
 		"a LoggerBinding": {
-			binding + "metadata: {name: b, namespace: ns}\nspec: {surprise: 1, subject: {nmae: x}, logger: {sampling: 5, sink: {ref: {kind: Broker, name: b, apiVersion: v1}}}}",
-			binding + "metadata: {name: b, namespace: ns}\nspec: {surprise: 1, rollout: OnNextChange, subject: {nmae: x}, logger: {mode: all, metadataRefresh: Revision, sampling: 5, sink: {ref: {kind: Broker, name: b, apiVersion: v1, namespace: ns}}}}",
+			binding + "metadata: {name: b, namespace: ns}\nspec: {surprise: 1, subject: {nmae: x}, logger: {storage: 5, sink: {ref: {kind: Broker, name: b, apiVersion: v1}}}}",
+			binding + "metadata: {name: b, namespace: ns}\nspec: {surprise: 1, rollout: OnNextChange, subject: {nmae: x}, logger: {mode: all, metadataRefresh: Revision, storage: 5, sink: {ref: {kind: Broker, name: b, apiVersion: v1, namespace: ns}}}}",
 		},
 		"a LoggerBinding that says all":    {binding + "spec: {rollout: Now, logger: {mode: request, metadataRefresh: Live}}", binding + "spec: {rollout: Now, logger: {mode: request, metadataRefresh: Live}}"},
 		"a LoggerBinding without a logger": {binding + "spec: {rollout: Now}", binding + "spec: {rollout: Now}"},

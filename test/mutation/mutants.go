@@ -96,12 +96,12 @@ var mutants = []mutant{
 	},
 	{
 		"the byte budget", "internal/agent/capture/budget.go",
-		"if n > b.limit-used {", "if n > 2*b.limit-used {",
+		"addWithin(&b.used, n, b.limit)", "addWithin(&b.used, n, 2*b.limit)",
 		captureTests, "TestTheBudgetIsNeverExceededAndAlwaysReturned",
 	},
 	{
 		"what an event gives back to the budget", "internal/agent/capture/budget.go",
-		"\tl.budget.used.Add(-held)\n\tl.capture(-held)\n\tl.giveBack()", "\tl.budget.used.Add(1 - held)\n\tl.capture(-held)\n\tl.giveBack()",
+		"l.budget.unreserve(held, l.spare)", "l.budget.unreserve(held-1, l.spare)",
 		faultsTests, "TestOverload",
 	},
 	{
@@ -188,6 +188,31 @@ var mutants = []mutant{
 		"the count of an exchange that panics", "internal/agent/exchange/watcher.go",
 		"r.lost = true\n\t\tr.lose()", "r.lost = true",
 		"internal/agent/exchange", "TestAPanicCostsAnEventAndNoMore",
+	},
+	{
+		"the rate of an exchange that is kept", "internal/agent/exchange/watcher.go",
+		"r.exchange.SampledRate = 1", "_ = kept",
+		"internal/agent/exchange", "TestBothEventsOfAnExchangeHaveItsRate",
+	},
+	{
+		"the request of an exchange whose outcome decides", "internal/agent/exchange/course.go",
+		"c.undecided || c.waits", "c.undecided",
+		"internal/agent/exchange", "TestKeptOutcomes",
+	},
+	{
+		"the share of what is held for its outcome", "internal/agent/capture/budget.go",
+		"b.limit/spareShare", "b.limit",
+		"internal/agent/exchange", "TestHeldBodiesLeaveRoom",
+	},
+	{
+		"the rest of a rate", "internal/agent/sampling/sampling.go",
+		"drawn < s.of%s.selected", "s.selected > s.of",
+		"internal/agent/sampling", "TestTheMeanRateIsExact",
+	},
+	{
+		"the second event of a pair", "internal/agent/sampling/ceiling.go",
+		"pair.reserved = later", "_ = later",
+		"internal/agent/sampling", "TestATokenComesBack",
 	},
 	{
 		"what is told of a panic", "internal/agent/panics/panics.go",

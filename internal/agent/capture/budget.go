@@ -13,12 +13,18 @@ import (
 	"unsafe"
 )
 
+// spareShare is which part of a budget spare leases may hold together: one of so
+// many.
+const spareShare = 4
+
 // Budget bounds the bytes that an agent holds, by the capacity of what is
 // held. It is safe for concurrent use.
 type Budget struct {
 	limit          int64
 	used, captured atomic.Int64
-	free           buffers
+	// spare is the part of used that spare leases hold.
+	spare atomic.Int64
+	free  buffers
 }
 
 // NewBudget returns a budget of limit bytes.
@@ -45,13 +51,35 @@ func (b *Budget) Usage() Usage {
 	return Usage{BufferUsed: b.Used(), BufferLimit: b.limit, Captured: max(b.captured.Load(), 0)}
 }
 
-func (b *Budget) reserve(n int64) bool {
+func (b *Budget) reserve(n int64, spare bool) bool {
+	if spare && !addWithin(&b.spare, n, b.limit/spareShare) {
+		return false
+	}
+	if addWithin(&b.used, n, b.limit) {
+		return true
+	}
+	if spare {
+		b.spare.Add(-n)
+	}
+	return false
+}
+
+// unreserve gives n bytes back.
+func (b *Budget) unreserve(n int64, spare bool) {
+	b.used.Add(-n)
+	if spare {
+		b.spare.Add(-n)
+	}
+}
+
+// addWithin adds n where that stays within a limit.
+func addWithin(sum *atomic.Int64, n, limit int64) bool {
 	for {
-		used := b.used.Load()
-		if n > b.limit-used {
+		before := sum.Load()
+		if n > limit-before {
 			return false
 		}
-		if b.used.CompareAndSwap(used, used+n) {
+		if sum.CompareAndSwap(before, before+n) {
 			return true
 		}
 	}
@@ -66,23 +94,39 @@ type Lease struct {
 	held       atomic.Int64
 	handedOver atomic.Bool
 	buffer     *buffer
+	// spare says that it is a spare lease. It belongs to one goroutine at a time,
+	// too.
+	spare bool
 }
 
 // Lease returns an empty lease.
 func (b *Budget) Lease() *Lease { return &Lease{budget: b} }
+
+// SpareLease returns an empty lease for what is probably not needed. All spare
+// leases hold at most a quarter of the budget, so that they leave room for others.
+func (b *Budget) SpareLease() *Lease { return &Lease{budget: b, spare: true} }
+
+// Claim makes a lease an ordinary one: what it holds is needed. It must be called
+// before the lease goes to another goroutine.
+func (l *Lease) Claim() {
+	if l.spare {
+		l.spare = false
+		l.budget.spare.Add(-l.Held())
+	}
+}
 
 // released marks a lease that can hold nothing any more.
 const released = -1
 
 // Grow reserves n bytes more, and reports whether there was room.
 func (l *Lease) Grow(n int64) bool {
-	if !l.budget.reserve(n) {
+	if !l.budget.reserve(n, l.spare) {
 		return false
 	}
 	for {
 		held := l.held.Load()
 		if held == released {
-			l.budget.used.Add(-n)
+			l.budget.unreserve(n, l.spare)
 			return false
 		}
 		if l.held.CompareAndSwap(held, held+n) {
@@ -101,7 +145,7 @@ func (l *Lease) Shrink(n int64) {
 			return
 		}
 		if l.held.CompareAndSwap(held, held-n) {
-			l.budget.used.Add(-n)
+			l.budget.unreserve(n, l.spare)
 			l.capture(-n)
 			return
 		}
@@ -127,7 +171,7 @@ func (l *Lease) Release() {
 	if held == released {
 		return
 	}
-	l.budget.used.Add(-held)
+	l.budget.unreserve(held, l.spare)
 	l.capture(-held)
 	l.giveBack()
 }

@@ -136,6 +136,45 @@ func TestTheBudgetIsNeverExceededAndAlwaysReturned(t *testing.T) {
 	}
 }
 
+// TestSpareLeasesHoldAQuarter of the budget together, until they are claimed or give
+// it back.
+func TestSpareLeasesHoldAQuarter(t *testing.T) {
+	budget := NewBudget(400)
+	first, second, third := budget.SpareLease(), budget.SpareLease(), budget.SpareLease()
+	expect := func(what string, got, want bool) {
+		t.Helper()
+		if got != want {
+			t.Errorf("%s finds room: %t", what, got)
+		}
+	}
+	expect("the first", first.Grow(60), true)
+	expect("one byte more than the quarter", second.Grow(41), false)
+	expect("the rest of the quarter", second.Grow(40), true)
+	first.Shrink(10)
+	expect("what was given back", third.Grow(10), true)
+	second.Claim()
+	second.Claim()
+	expect("one that was claimed, of the whole budget", second.Grow(100), true)
+	expect("what was claimed", third.Grow(40), true)
+	first.Release()
+	first.Claim()
+	first.Release()
+	expect("one that was released", first.Grow(1), false)
+	expect("what was released", third.Grow(50), true)
+	expect("one byte more", third.Grow(1), false)
+	full := budget.Lease()
+	expect("the rest of the budget", full.Grow(400-budget.Used()), true)
+	third.Shrink(1)
+	full.Grow(1)
+	expect("a full budget", third.Grow(1), false)
+	for _, lease := range []*Lease{second, third, full} {
+		lease.Release()
+	}
+	if used, spare := budget.Used(), budget.spare.Load(); used != 0 || spare != 0 {
+		t.Errorf("%d bytes are held, %d of them spare", used, spare)
+	}
+}
+
 // TestHandedOverBufferHasNoOwner, and is given back nevertheless.
 func TestHandedOverBufferHasNoOwner(t *testing.T) {
 	budget := NewBudget(100)

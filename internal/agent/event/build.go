@@ -106,6 +106,9 @@ func (b *Builder) Build(o *Observation, kind agentconfig.Kind, attributes []meta
 			own.setInteger("statuscode", int32(o.Status))
 		}
 	}
+	if rate := o.Exchange.SampledRate; rate > 0 {
+		own.setInteger("sampledrate", rate)
+	}
 	traceParent, traceState := replaced.traceContext(o.Exchange.TraceParent, o.Exchange.TraceState)
 	own.setText("traceparent", traceParent)
 	own.setText("tracestate", traceState)

@@ -28,6 +28,9 @@ type Exchange struct {
 	TraceParent, TraceState []string
 	// Received is when the request's head was there.
 	Received time.Time
+	// SampledRate is how many exchanges this one stands for, 0 if none is left out.
+	// It is set before an event of the exchange is observed.
+	SampledRate int32
 }
 
 // TraceContext is where an exchange's events come from, in the headers of W3C
@@ -171,7 +174,7 @@ func classify(o *Observation, maxBytes int64, whole bool) agentconfig.Kind {
 		return agentconfig.KindTunnel
 	case o.Side == Looped:
 		return agentconfig.KindLoop
-	case !o.Complete, o.Side == Response && !succeeded(o, grpc):
+	case failed(o, grpc):
 		return o.Side.failure()
 	case o.Body.Size > maxBytes, !whole:
 		return o.Side.oversize()
@@ -184,6 +187,15 @@ func classify(o *Observation, maxBytes int64, whole bool) agentconfig.Kind {
 	default:
 		return o.Side.plain()
 	}
+}
+
+// Failed reports whether an observation is a failure of its side: the side broke
+// off, or the response says that the model failed. A loop is none, and a tunnel that
+// ended is none.
+func Failed(o *Observation) bool { return failed(o, isGRPC(o.Coding.ContentType)) }
+
+func failed(o *Observation, grpc bool) bool {
+	return !o.Complete || o.Side == Response && !succeeded(o, grpc)
 }
 
 // Starved reports whether a body under the cap wasn't kept: the budget had no room

@@ -67,6 +67,7 @@ func DescribeAttributes() []AttributeDescription {
 		{"loopreason", "loops", "`header`, `body` or `unreadable`"},
 		{"bodysize", "events without the whole body; for loops it is the request's", "bytes of the body that were transferred until the exchange ended. A String, because it may exceed 32 bits"},
 		{"bodysha256", "events without the whole body; for loops it is the request's", "SHA-256 of those bytes, in hexadecimal"},
+		{"sampledrate", "events of exchanges, with `logger.sampling`", "how many exchanges this one stands for, an Integer from 1 ([rule](../event-contract.md#sampling))"},
 		{"traceparent", "if valid", "the client's trace context. If the agent records a trace of the exchange, the trace is the same and the agent's span is the parent"},
 		{"tracestate", "if valid", "the client's `tracestate`"},
 		{"agentinstance", everywhere, "a random name for one start of an agent"},

@@ -41,7 +41,7 @@ func TestEveryAttributeIsDescribed(t *testing.T) {
 		return e
 	}
 	response := build(agentconfig.KindResponseFailure, brokenOff, grpcStatus(3), contentType("not a type"), contentEncoding("gzip"), inferenceHeader("2"), func(o *Observation) {
-		o.Exchange.ClientRequestID = "x"
+		o.Exchange.ClientRequestID, o.Exchange.SampledRate = "x", 100
 		o.Exchange.TraceParent, o.Exchange.TraceState = []string{trace}, []string{"a=b"}
 	})
 	letter, err := response.DeadLetter(Failure{Destination: "http://sink", Status: 500, Body: []byte("no")})

@@ -35,20 +35,24 @@ func (s *promptSink) Accept(item *delivery.Item) func() {
 
 // costOf makes a pipeline of an agent with the default settings, and gives it
 // with a function that has one exchange go through it.
-func costOf(tb testing.TB, size int, path string) (*Pipeline, *promptSink, func()) {
+func costOf(tb testing.TB, size int, path string, options ...func(*Settings)) (*Pipeline, *promptSink, func()) {
 	paths, err := inference.ParsePaths([]string{"/v1/models/*:predict"})
 	if err != nil {
 		tb.Fatal(err)
 	}
 	sink := new(promptSink)
 	attributes := []metadata.Attribute{{Name: "team", Value: "ai-platform"}, {Name: "owner", Value: "ml-ops"}}
-	p := NewPipeline(Settings{
+	settings := Settings{
 		Paths:      paths,
 		Selection:  event.Select(agentconfig.ModeAll, agentconfig.DefaultKinds()),
 		Builder:    &event.Builder{Identity: event.Identity{Source: "m", InferenceService: "m", Namespace: "n", AgentInstance: "i"}, ContentMode: agentconfig.ContentModeAuto, MaxPayloadBytes: 700 << 10},
 		Deadline:   time.Minute,
 		Attributes: func() []metadata.Attribute { return attributes },
-	}, capture.NewBudget(32<<20), []Sink{sink}, new(ledger.Account))
+	}
+	for _, change := range options {
+		change(&settings)
+	}
+	p := NewPipeline(settings, capture.NewBudget(32<<20), []Sink{sink}, new(ledger.Account))
 	body := bytes.Repeat([]byte("x"), size)
 	r := httptest.NewRequest(http.MethodPost, path, nil)
 	r.ContentLength = int64(size)

@@ -29,13 +29,17 @@ func (s sides) has(side event.Side) bool { return s&of(side) != 0 }
 //	a loop                 one event, when the exchange has ended
 //	a tunnel               one event, when the exchange has ended
 //
-// A request that asks for a tunnel owes nothing before the head of the response,
+// An exchange of which the outcome decides gives its events when it has ended, or
+// none. A request that asks for a tunnel owes nothing before the head of the response,
 // which says what the exchange is.
 type course struct {
 	owed sides
 	// undecided says that the request asks for a tunnel, and that the model has not
 	// responded yet.
 	undecided bool
+	// waits says that the outcome of the exchange is still to decide on its events.
+	// Where it is spare, it gives none unless its outcome keeps them.
+	waits, spare bool
 	// requestOver and over say that the request and the exchange have ended.
 	requestOver, over bool
 }
@@ -46,6 +50,23 @@ func newCourse(looped, asksForTunnel bool) course {
 		c.owed = of(event.Looped)
 	}
 	return c
+}
+
+// wait says that the outcome decides on the events of an exchange. A spare one gives
+// none unless its outcome keeps them, any other gives them in any case.
+func (c *course) wait(spare bool) { c.waits, c.spare = true, spare }
+
+// decide says at the end of a waiting exchange whether its outcome keeps it. It
+// reports whether the exchange is left out.
+func (c *course) decide(kept bool) (due sides, leftOut bool) {
+	if !c.waits {
+		return 0, false
+	}
+	c.waits = false
+	if c.spare && !kept {
+		leftOut, c.owed = c.owed != 0, 0
+	}
+	return c.due(event.Request), leftOut
 }
 
 // due takes an event off those that are owed, and returns it if it was.
@@ -67,7 +88,7 @@ func (c *course) responds() bool { return c.owed.has(event.Response) }
 // endRequest says that the request has ended.
 func (c *course) endRequest() (due sides) {
 	c.requestOver = true
-	if c.undecided {
+	if c.undecided || c.waits {
 		return 0
 	}
 	return c.due(event.Request)
@@ -77,7 +98,7 @@ func (c *course) endRequest() (due sides) {
 // none. It is no tunnel's.
 func (c *course) beginResponse() (due sides) {
 	c.undecided = false
-	if !c.requestOver {
+	if !c.requestOver || c.waits {
 		return 0
 	}
 	return c.due(event.Request)

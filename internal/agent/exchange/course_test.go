@@ -20,6 +20,8 @@ var steps = map[string]func(*course) sides{
 	"response begins":  (*course).beginResponse,
 	"tunnel opens":     func(c *course) sides { c.openTunnel(); return 0 },
 	"exchange ends":    (*course).end,
+	"outcome kept":     func(c *course) sides { due, _ := c.decide(true); return due },
+	"outcome not kept": func(c *course) sides { due, _ := c.decide(false); return due },
 	"panic":            (*course).lose,
 }
 
@@ -37,6 +39,8 @@ func TestCourse(t *testing.T) {
 	for _, test := range []struct {
 		name                  string
 		looped, asksForTunnel bool
+		// waits says that the outcome decides, spare that only a kept one gives events.
+		waits, spare bool
 		// script has a step for each line, and after an arrow the events that are due
 		// or, after a panic, lost.
 		script string
@@ -73,6 +77,60 @@ func TestCourse(t *testing.T) {
 			response begins
 			request ends -> request
 			exchange ends -> response`},
+		{name: "a selected exchange whose outcome decides on its rate", waits: true, script: `
+			request ends
+			response begins
+			outcome not kept -> request
+			exchange ends -> response`},
+		{name: "a spare exchange whose outcome is kept", waits: true, spare: true, script: `
+			request ends
+			response begins
+			outcome kept -> request
+			exchange ends -> response`},
+		{name: "a spare exchange whose outcome is not kept", waits: true, spare: true, script: `
+			request ends
+			response begins
+			outcome not kept
+			exchange ends`},
+		{name: "a spare exchange whose model responds before the end of the request", waits: true, spare: true, script: `
+			response begins
+			request ends
+			outcome kept -> request
+			exchange ends -> response`},
+		{name: "a spare request that turns out to be a probe", waits: true, spare: true, script: `
+			request is probe
+			response begins
+			outcome kept
+			exchange ends`},
+		{name: "a spare loop that is kept", looped: true, waits: true, spare: true, script: `
+			request ends
+			response begins
+			outcome kept
+			exchange ends -> loop`},
+		{name: "a spare loop in the body that is not kept", waits: true, spare: true, script: `
+			request is loop
+			response begins
+			outcome not kept
+			exchange ends`},
+		{name: "a spare tunnel that is kept", asksForTunnel: true, waits: true, spare: true, script: `
+			request ends
+			tunnel opens
+			outcome kept
+			exchange ends -> tunnel`},
+		{name: "a spare tunnel that is not kept", asksForTunnel: true, waits: true, spare: true, script: `
+			request ends
+			tunnel opens
+			outcome not kept
+			exchange ends`},
+		{name: "a spare tunnel that the model refuses", asksForTunnel: true, waits: true, spare: true, script: `
+			request ends
+			response begins
+			outcome kept -> request
+			exchange ends -> response`},
+		{name: "a panic in a selected exchange that waits", waits: true, script: `
+			request ends
+			panic -> request and response
+			exchange ends`},
 		{name: "a panic at the beginning", script: `
 			panic -> request and response
 			request ends
@@ -100,6 +158,9 @@ func TestCourse(t *testing.T) {
 			panic`},
 	} {
 		c := newCourse(test.looped, test.asksForTunnel)
+		if test.waits {
+			c.wait(test.spare)
+		}
 		for line := range strings.Lines(strings.TrimSpace(test.script)) {
 			step, want, _ := strings.Cut(strings.TrimSpace(line), " -> ")
 			do, known := steps[step]
@@ -121,6 +182,10 @@ func TestCourseGivesEachEventOnce(t *testing.T) {
 			if c.over || c.requestOver && strings.HasPrefix(name, "request") || !c.undecided && (name == "response begins" || name == "tunnel opens") {
 				continue
 			}
+			if strings.HasPrefix(name, "outcome") {
+				// It decides at the end.
+				continue
+			}
 			next := c
 			due := sides(0)
 			if name == "exchange ends" {
@@ -128,6 +193,14 @@ func TestCourseGivesEachEventOnce(t *testing.T) {
 				if !next.requestOver {
 					due |= next.endRequest()
 				}
+				if next.waits && given|due != 0 {
+					t.Errorf("%v: %q before the outcome", path, names(given|due))
+				}
+				decided, leftOut := next.decide(len(path)%2 == 0)
+				if leftOut && (decided|next.owed) != 0 {
+					t.Errorf("%v: an exchange that is left out owes %q", path, names(decided|next.owed))
+				}
+				due |= decided
 			}
 			due |= do(&next)
 			path := append(path[:len(path):len(path)], name)
@@ -146,7 +219,12 @@ func TestCourseGivesEachEventOnce(t *testing.T) {
 	}
 	for _, looped := range []bool{false, true} {
 		for _, asksForTunnel := range []bool{false, true} {
-			try(newCourse(looped, asksForTunnel), 0, nil)
+			c := newCourse(looped, asksForTunnel)
+			try(c, 0, nil)
+			for _, spare := range []bool{false, true} {
+				c.wait(spare)
+				try(c, 0, nil)
+			}
 		}
 	}
 }

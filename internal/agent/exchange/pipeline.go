@@ -20,6 +20,7 @@ import (
 	"github.com/sidenote-dev/sidenote/internal/agent/event"
 	"github.com/sidenote-dev/sidenote/internal/agent/ledger"
 	"github.com/sidenote-dev/sidenote/internal/agent/panics"
+	"github.com/sidenote-dev/sidenote/internal/agent/sampling"
 	"github.com/sidenote-dev/sidenote/internal/agentconfig"
 	"github.com/sidenote-dev/sidenote/internal/inference"
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
@@ -49,7 +50,10 @@ type Settings struct {
 	// Paths say which requests are observed.
 	Paths     inference.Paths
 	Selection event.Selection
-	Builder   *event.Builder
+	// Sampler selects exchanges, and Ceiling bounds their events. Each may be nil.
+	Sampler *sampling.Sampler
+	Ceiling *sampling.Ceiling
+	Builder *event.Builder
 	// Deadline is how long after it was observed an event is given up.
 	Deadline time.Duration
 	// Attributes returns the metadata in use.
@@ -111,6 +115,8 @@ type observed struct {
 	sequence  [1]uint64
 	at        time.Time
 	lease     *capture.Lease
+	// pair is the exchange's part of the ceiling.
+	pair *sampling.Pair
 	// next is the one behind it in the queue.
 	next *observed
 }
@@ -190,6 +196,7 @@ func (p *Pipeline) take(o *observed) {
 		starved = true
 	}
 	if !p.settings.Selection[o.kind] {
+		p.settings.Ceiling.GiveBack(o.pair)
 		p.skips.SkipEvent(string(o.kind))
 		o.end()
 		return
@@ -209,6 +216,10 @@ func (p *Pipeline) take(o *observed) {
 	for _, sink := range p.sinks {
 		o.sequences = append(o.sequences, sink.Account().Observe())
 	}
+	if !p.settings.Ceiling.Admit(o.pair, p.later(o), o.at) {
+		p.drop(o, ledger.ReasonRate)
+		return
+	}
 	if starved || !o.lease.Grow(delivery.OverheadBytes) {
 		p.drop(o, ledger.ReasonBudget)
 		return
@@ -219,6 +230,14 @@ func (p *Pipeline) take(o *observed) {
 	}
 	p.push(o)
 	p.startBuilding()
+}
+
+// later is how many events may follow that of an observation in its exchange.
+func (p *Pipeline) later(o *observed) int {
+	if o.observation.Side == event.Request && p.wants[event.Response].any {
+		return 1
+	}
+	return 0
 }
 
 // push puts an event at the end of the queue.

@@ -18,6 +18,7 @@ import (
 	"github.com/sidenote-dev/sidenote/internal/agent/event"
 	"github.com/sidenote-dev/sidenote/internal/agent/ledger"
 	"github.com/sidenote-dev/sidenote/internal/agent/proxy"
+	"github.com/sidenote-dev/sidenote/internal/agent/sampling"
 	"github.com/sidenote-dev/sidenote/internal/agentconfig"
 	"github.com/sidenote-dev/sidenote/internal/inference"
 )
@@ -53,6 +54,12 @@ func (p *Pipeline) begin(r *http.Request, origin *event.TraceContext) (proxy.Wat
 		return nil, extra
 	}
 
+	rate, waits := p.sample(correlationID)
+	if waits && rate == 0 && !p.settings.Sampler.Waits() && ifEmpty == "" {
+		p.skips.Skip(ledger.SkipSampling)
+		return nil, extra
+	}
+
 	watching := &watcher{
 		pipeline: p,
 		exchange: event.NewExchange(r, correlationID, time.Now()),
@@ -62,6 +69,11 @@ func (p *Pipeline) begin(r *http.Request, origin *event.TraceContext) (proxy.Wat
 		ifEmpty:  ifEmpty,
 		status:   event.NoStatus,
 	}
+	watching.request.event.pair, watching.response.event.pair = &watching.pair, &watching.pair
+	watching.exchange.SampledRate = rate
+	if waits {
+		watching.course.wait(rate == 0)
+	}
 	if origin != nil {
 		watching.exchange.KeepTraceContext(*origin)
 	}
@@ -69,10 +81,21 @@ func (p *Pipeline) begin(r *http.Request, origin *event.TraceContext) (proxy.Wat
 	return watching, extra
 }
 
+// sample says how many exchanges an exchange stands for, and whether its outcome is
+// still to decide on its events. One with a rate of 0 isn't selected.
+func (p *Pipeline) sample(correlationID string) (rate int32, waits bool) {
+	sampler := p.settings.Sampler
+	if sampler == nil {
+		return 0, false
+	}
+	rate = sampler.Rate(correlationID)
+	return rate, rate == 0 || sampler.Waits()
+}
+
 // beginRequest says what is kept of the request's body.
 func (r *watcher) beginRequest(coding event.Coding, expected int64) {
 	p := r.pipeline
-	r.request.begin(p, coding, expected)
+	r.request.begin(r.lease(), coding, expected)
 	keep := p.settingsOf(event.Request, expected)
 	switch {
 	case r.loop != event.NoLoop:
@@ -140,6 +163,8 @@ type watcher struct {
 	flow   event.Flow
 	status int
 	header http.Header
+	// pair is what the events share of the ceiling.
+	pair sampling.Pair
 }
 
 // side is one direction of an exchange.
@@ -161,10 +186,10 @@ type side struct {
 }
 
 // begin is called once the head of a side is there.
-func (s *side) begin(p *Pipeline, coding event.Coding, expected int64) {
+func (s *side) begin(lease *capture.Lease, coding event.Coding, expected int64) {
 	s.expected = expected
 	s.stream = event.NewServerSent(coding)
-	s.event.lease = p.budget.Lease()
+	s.event.lease = lease
 	s.event.observation.Coding = coding
 	s.event.observation.Messages = event.NewMessages(coding)
 }
@@ -226,6 +251,15 @@ func (p *Pipeline) settingsOf(which event.Side, expected int64) capture.Settings
 		Hash:        p.wants[which].partial,
 		Expected:    expected,
 	}
+}
+
+// lease returns the lease of a side. What is probably left out leaves room for what is
+// not.
+func (r *watcher) lease() *capture.Lease {
+	if r.course.spare {
+		return r.pipeline.budget.SpareLease()
+	}
+	return r.pipeline.budget.Lease()
 }
 
 // do does the work of one call, unless an earlier one panicked.
@@ -295,7 +329,7 @@ func (r *watcher) ResponseHead(status int, header http.Header, contentLength int
 		r.observe(r.course.beginResponse())
 		r.status = status
 		r.header = header
-		r.response.begin(r.pipeline, event.CodingOf(header), contentLength)
+		r.response.begin(r.lease(), event.CodingOf(header), contentLength)
 		if r.pipeline.wants[event.Response].any && r.course.responds() {
 			r.response.keep(r.pipeline.settingsOf(event.Response, contentLength))
 		}
@@ -358,7 +392,7 @@ func (r *watcher) end(trailer http.Header) {
 	request, response := &r.request.event.observation, &r.response.event.observation
 	if r.response.event.lease == nil {
 		// A tunnel, or an exchange that ended before there was a response.
-		r.response.begin(r.pipeline, event.Coding{}, 0)
+		r.response.begin(r.lease(), event.Coding{}, 0)
 	} else if !r.response.complete {
 		response.ByContent = r.response.endedByContent(most)
 	}
@@ -369,21 +403,22 @@ func (r *watcher) end(trailer http.Header) {
 		request.ByContent = response.Complete && (request.Messages.Whole() || r.request.endedByContent(most))
 		r.requestDone(request.ByContent)
 	}
+	at, grpcStatus := time.Now(), event.GRPCStatusOf(r.header, trailer)
+	response.Side, response.Status, response.GRPCStatus, response.At = event.Response, r.status, grpcStatus, at
+	r.decide(at)
 	due := r.course.end()
-	grpcStatus := event.GRPCStatusOf(r.header, trailer)
 	switch {
 	case due.has(event.Response):
-		response.Exchange, response.Side, response.Body = r.exchange, event.Response, r.response.body()
-		response.Status, response.GRPCStatus, response.At = r.status, grpcStatus, time.Now()
+		response.Exchange, response.Body = r.exchange, r.response.body()
 	case due.has(event.Looped):
 		*request = event.Observation{
 			Exchange: r.exchange, Side: event.Looped, Body: r.request.body(), Loop: r.loop,
-			Complete: true, Status: r.status, GRPCStatus: grpcStatus, At: time.Now(),
+			Complete: true, Status: r.status, GRPCStatus: grpcStatus, At: at,
 		}
 	case due.has(event.Tunnel):
 		*response = event.Observation{
 			Exchange: r.exchange, Side: event.Tunnel, Flow: r.flow,
-			Complete: true, Status: r.status, GRPCStatus: event.NoStatus, At: time.Now(),
+			Complete: true, Status: r.status, GRPCStatus: event.NoStatus, At: at,
 		}
 	}
 	// The event holds the watcher until it is built.
@@ -392,6 +427,29 @@ func (r *watcher) end(trailer http.Header) {
 	if !r.response.observed {
 		r.response.end()
 	}
+}
+
+// decide has the outcome of a waiting exchange decide on its events. It is called
+// when both sides have ended.
+func (r *watcher) decide(at time.Time) {
+	if !r.course.waits {
+		return
+	}
+	request, response := &r.request.event, &r.response.event
+	failed := r.course.responds() && (event.Failed(&request.observation) || event.Failed(&response.observation))
+	kept := r.pipeline.settings.Sampler.Keeps(failed, at.Sub(r.exchange.Received))
+	if kept {
+		r.exchange.SampledRate = 1
+	}
+	due, leftOut := r.course.decide(kept)
+	if leftOut {
+		r.pipeline.skips.Skip(ledger.SkipSampling)
+		r.request.end()
+		return
+	}
+	request.lease.Claim()
+	response.lease.Claim()
+	r.observe(due)
 }
 
 // observe hands the event that is due to the pipeline, if there is one.
@@ -410,6 +468,12 @@ func (r *watcher) observe(due sides) {
 
 // lose counts the events that a panic took from the pipeline.
 func (r *watcher) lose() {
+	if r.course.spare {
+		// It would most likely have been left out.
+		if _, leftOut := r.course.decide(false); leftOut {
+			r.pipeline.skips.Skip(ledger.SkipSampling)
+		}
+	}
 	lost := r.course.lose()
 	for _, side := range []event.Side{event.Request, event.Response, event.Tunnel, event.Looped} {
 		if lost.has(side) {

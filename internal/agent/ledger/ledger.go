@@ -23,6 +23,8 @@ const (
 	// event or its body. If the oversize kind is selected, an event of that kind is
 	// sent instead.
 	ReasonBudget Reason = "budget"
+	// ReasonRate: the exchange would have exceeded logger.maxEventsPerSecond.
+	ReasonRate Reason = "rate"
 	// ReasonNoSink: there is no sink, or it has no address.
 	ReasonNoSink Reason = "nosink"
 	// ReasonRejected: the sink refused the event with a status that is not retried.
@@ -67,6 +69,9 @@ const (
 	SkipProbe SkipReason = "probe"
 	// SkipPath: logger.paths doesn't select the path.
 	SkipPath SkipReason = "path"
+	// SkipSampling: logger.sampling doesn't select the exchange, and its outcome is
+	// none that is kept.
+	SkipSampling SkipReason = "sampling"
 	// SkipOverload: max-exchanges requests were in flight. The agent responded with
 	// 503, and the model didn't get the request.
 	SkipOverload SkipReason = "overload"
@@ -216,7 +221,7 @@ type Skipped struct {
 // OfInference counts what was skipped of inference. Probes and other paths don't
 // count.
 func (s Skipped) OfInference() uint64 {
-	total := s.Exchanges[SkipLoop]
+	total := s.Exchanges[SkipLoop] + s.Exchanges[SkipSampling]
 	for _, count := range s.Events {
 		total += count
 	}
@@ -259,7 +264,7 @@ func (s *Skips) Snapshot() Skipped {
 // Reasons lists every Reason.
 func Reasons() []Reason {
 	return []Reason{
-		ReasonBudget, ReasonNoSink, ReasonRejected, ReasonRetries, ReasonAddress,
+		ReasonBudget, ReasonRate, ReasonNoSink, ReasonRejected, ReasonRetries, ReasonAddress,
 		ReasonPoison, ReasonExpired, ReasonEncoded, ReasonInvalid, ReasonOverflow,
 		ReasonUnreadable, ReasonShutdown,
 	}
@@ -267,5 +272,5 @@ func Reasons() []Reason {
 
 // SkipReasons lists every SkipReason.
 func SkipReasons() []SkipReason {
-	return []SkipReason{SkipLoop, SkipProbe, SkipPath, SkipOverload}
+	return []SkipReason{SkipLoop, SkipProbe, SkipPath, SkipSampling, SkipOverload}
 }

@@ -18,11 +18,12 @@ import (
 	"knative.dev/pkg/apis/testing/roundtrip"
 	"sigs.k8s.io/randfill"
 
+	. "github.com/sidenote-dev/sidenote/internal/testing/v1beta1"
 	"github.com/sidenote-dev/sidenote/pkg/apis/bindings/v1alpha1"
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
 )
 
-var fuzzers = fuzzer.MergeFuzzerFuncs(pkgfuzzer.Funcs, func(serializer.CodecFactory) []any {
+var fuzzers = fuzzer.MergeFuzzerFuncs(pkgfuzzer.Funcs, FillFilters, func(serializer.CodecFactory) []any {
 	return []any{
 		// Unknown fields are read and never written.
 		func(unknown *v1beta1.UnknownFields, _ randfill.Continue) { *unknown = nil },
@@ -51,14 +52,14 @@ func TestDecodingKeepsUnknownFields(t *testing.T) {
 	if err := json.Unmarshal([]byte(`{"spec": {
 		"rolout": "Now",
 		"subject": {"nmae": "iris", "selector": {"matchExpressions": [{"key": "a", "operater": "Exists"}]}},
-		"logger": {"sampling": 5, "sink": {"ref": {"nmae": "a"}}}
+		"logger": {"storage": 5, "sink": {"ref": {"nmae": "a"}}}
 	}}`), &binding); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := binding.Spec.Unknown, (v1beta1.UnknownFields{"rolout", "subject.nmae", "subject.selector.matchExpressions[0].operater"}); !slices.Equal(got, want) {
 		t.Errorf("the specification doesn't know %v, want %v", got, want)
 	}
-	if got, want := binding.Spec.Logger.Unknown, (v1beta1.UnknownFields{"sampling", "sink.ref.nmae"}); !slices.Equal(got, want) {
+	if got, want := binding.Spec.Logger.Unknown, (v1beta1.UnknownFields{"sink.ref.nmae", "storage"}); !slices.Equal(got, want) {
 		t.Errorf("the logger doesn't know %v, want %v", got, want)
 	}
 }

@@ -29,6 +29,8 @@ const (
 	MinDeliveryTimeout = 100 * time.Millisecond
 )
 
+var errNoDuration = errors.New("it is not an ISO 8601 duration")
+
 var moreThanTenths = regexp.MustCompile(`[.,][0-9]{2}`)
 
 // ParseDeliveryDuration reads a duration of a DeliverySpec, which is one of
@@ -37,9 +39,13 @@ func ParseDeliveryDuration(text string) (time.Duration, error) {
 	if moreThanTenths.MatchString(text) {
 		return 0, errors.New("it has more than the one decimal that Knative reads")
 	}
+	if text == "+" || text == "-" {
+		// The parser panics at a sign alone.
+		return 0, errNoDuration
+	}
 	parsed, err := period.Parse(text)
 	if err != nil {
-		return 0, errors.New("it is not an ISO 8601 duration")
+		return 0, errNoDuration
 	}
 	duration, precise := parsed.Duration()
 	if !precise {

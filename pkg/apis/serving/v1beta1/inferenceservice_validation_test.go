@@ -150,6 +150,9 @@ metadataAnnotations: [example.com/*, team]`),
 		"the largest spool":                  Seed(WithLogger(WithSpool("1Ti"))),
 		"a spool in bytes":                   Seed(WithLogger(WithSpool("2e9"))),
 		"every field of a spool":             fromManifest(t, `predictor: {containers: [{image: a}], logger: {spool: {sizeLimit: 1Gi, whenFull: DropNewest, sync: true}}}`),
+		"a sample of a percentage":           fromManifest(t, `predictor: {containers: [{image: a}], logger: {sampling: {percent: "0.0001", keepFailures: true, keepSlowerThan: 1ms}}}`),
+		"a sample of all":                    fromManifest(t, `predictor: {containers: [{image: a}], logger: {sampling: {percent: "100.0000"}}}`),
+		"a sample of one in a million":       fromManifest(t, `predictor: {containers: [{image: a}], logger: {sampling: {oneIn: 1000000, keepSlowerThan: 24h}, maxEventsPerSecond: 1000000}}`),
 		"a payload of 1 byte":                Seed(WithLogger(WithMaxPayloadBytes(1))),
 		"a timeout that lets an agent drain": Seed(WithTimeout(45)),
 		"a short timeout without a logger":   Seed(WithoutLogger(), WithTimeout(5)),
@@ -368,6 +371,60 @@ func TestInvalidObjectIsRefusedWithFieldAndRemedy(t *testing.T) {
 		"a payload over what any Broker takes": {
 			Seed(WithLogger(WithMaxPayloadBytes(16<<20 + 1))),
 			refused("expected 1 <= 16777217 <= 16777216", logger+".maxPayloadBytes"),
+		},
+
+		// Sampling.
+		"a sample without a size": {
+			fromManifest(t, `predictor: {containers: [{image: a}], logger: {sampling: {keepFailures: true}}}`),
+			refused("without one of them every exchange is sent: add it, or remove sampling", logger+".sampling.oneIn", logger+".sampling.percent"),
+		},
+		"a sample of two sizes": {
+			fromManifest(t, `predictor: {containers: [{image: a}], logger: {sampling: {percent: "1", oneIn: 100}}}`),
+			refused("remove one of them", logger+".sampling.oneIn", logger+".sampling.percent"),
+		},
+		"a sample of nothing": {
+			fromManifest(t, `predictor: {containers: [{image: a}], logger: {sampling: {percent: "0"}}}`),
+			refused("must be a decimal number above 0 and up to 100", logger+".sampling.percent"),
+		},
+		"a sample of more than all": {
+			fromManifest(t, `predictor: {containers: [{image: a}], logger: {sampling: {percent: "100.1"}}}`),
+			refused("must be a decimal number above 0 and up to 100", logger+".sampling.percent"),
+		},
+		"a percentage with its sign": {
+			fromManifest(t, `predictor: {containers: [{image: a}], logger: {sampling: {percent: "1%"}}}`),
+			refused("such as 0.5", logger+".sampling.percent"),
+		},
+		"a percentage with an exponent": {
+			fromManifest(t, `predictor: {containers: [{image: a}], logger: {sampling: {percent: "1e1"}}}`),
+			refused("must be a decimal number", logger+".sampling.percent"),
+		},
+		"a percentage of too many digits": {
+			fromManifest(t, `predictor: {containers: [{image: a}], logger: {sampling: {percent: "0.00001"}}}`),
+			refused("at most four digits after the point", logger+".sampling.percent"),
+		},
+		"one in none": {
+			fromManifest(t, `predictor: {containers: [{image: a}], logger: {sampling: {oneIn: 0}}}`),
+			refused("expected 1 <= 0 <= 1000000", logger+".sampling.oneIn"),
+		},
+		"one in too many": {
+			fromManifest(t, `predictor: {containers: [{image: a}], logger: {sampling: {oneIn: 1000001}}}`),
+			refused("expected 1 <= 1000001 <= 1000000", logger+".sampling.oneIn"),
+		},
+		"all that take any time": {
+			fromManifest(t, `predictor: {containers: [{image: a}], logger: {sampling: {oneIn: 2, keepSlowerThan: 0s}}}`),
+			refused("write a duration from 1ms to 24h, such as 2s", logger+".sampling.keepSlowerThan"),
+		},
+		"those that take days": {
+			fromManifest(t, `predictor: {containers: [{image: a}], logger: {sampling: {oneIn: 2, keepSlowerThan: 25h}}}`),
+			refused("write a duration from 1ms to 24h", logger+".sampling.keepSlowerThan"),
+		},
+		"no events in a second": {
+			fromManifest(t, `predictor: {containers: [{image: a}], logger: {maxEventsPerSecond: 0}}`),
+			refused("expected 1 <= 0 <= 1000000", logger+".maxEventsPerSecond"),
+		},
+		"more events than a number": {
+			fromManifest(t, `predictor: {containers: [{image: a}], logger: {maxEventsPerSecond: 1000001}}`),
+			refused("expected 1 <= 1000001 <= 1000000", logger+".maxEventsPerSecond"),
 		},
 
 		// The sink.

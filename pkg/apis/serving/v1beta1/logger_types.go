@@ -163,8 +163,9 @@ type LoggerSpec struct {
 	// events or none. Default: all exchanges.
 	// +optional
 	Sampling *SamplingSpec `json:"sampling,omitempty"`
-	// MaxEventsPerSecond bounds the events of each pod. Further events are dropped
-	// and counted. From 1 to 1000000. Default: no bound.
+	// MaxEventsPerSecond bounds the events of each pod, from 1 to 1000000 in a
+	// second. Ledger events don't count. Further events are dropped and counted.
+	// Default: no bound.
 	// +optional
 	MaxEventsPerSecond *int64 `json:"maxEventsPerSecond,omitempty"`
 
@@ -266,20 +267,24 @@ const (
 )
 
 // SamplingSpec selects exchanges by chance: exactly one of percent and oneIn. Each
-// event has the attribute sampledrate.
+// event has the attribute sampledrate, which says how many exchanges it stands for.
 type SamplingSpec struct {
-	// Percent is the share of the exchanges that are sent, as a decimal number above
-	// 0 and up to 100, such as "1" or "0.1".
+	// Percent is the share of the exchanges that are sent: a decimal number above 0
+	// and up to 100, with at most four digits after the point, such as "1" or "0.5".
 	// +optional
 	Percent string `json:"percent,omitempty"`
-	// OneIn sends one of so many exchanges, from 1 to 1000000.
+	// OneIn is a number of exchanges of which one is sent, from 1 to 1000000.
 	// +optional
 	OneIn *int64 `json:"oneIn,omitempty"`
-	// KeepFailures also sends the exchanges that fail. Default: false.
+	// KeepFailures also sends every exchange that fails: a side broke off, there was
+	// no response, its status is not 2xx, or its gRPC status is not 0. The agent then
+	// holds the event of a request until its exchange ends. If events is unset,
+	// request.failure and response.failure are sent, too. Default: false.
 	// +optional
 	KeepFailures bool `json:"keepFailures,omitempty"`
-	// KeepSlowerThan also sends the exchanges that take longer than a duration such
-	// as 2s. Default: none.
+	// KeepSlowerThan also sends every exchange that takes longer, from 1ms to 24h,
+	// such as 2s. The agent then holds the event of a request until its exchange
+	// ends. Default: none.
 	// +optional
 	KeepSlowerThan *metav1.Duration `json:"keepSlowerThan,omitempty"`
 }

@@ -21,10 +21,11 @@ import (
 	"knative.dev/pkg/apis/testing/roundtrip"
 	"sigs.k8s.io/randfill"
 
+	. "github.com/sidenote-dev/sidenote/internal/testing/v1beta1"
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
 )
 
-var fuzzers = fuzzer.MergeFuzzerFuncs(pkgfuzzer.Funcs, func(serializer.CodecFactory) []any {
+var fuzzers = fuzzer.MergeFuzzerFuncs(pkgfuzzer.Funcs, FillFilters, func(serializer.CodecFactory) []any {
 	return []any{
 		// Unknown fields are read and never written.
 		func(unknown *v1beta1.UnknownFields, _ randfill.Continue) { *unknown = nil },
@@ -61,7 +62,8 @@ func TestDecodingKeepsUnknownFields(t *testing.T) {
 				"serviceAccountName": "trainer",
 				"containers": [{"image": "m"}],
 				"logger": {
-					"sampling": {"percent": 5},
+					"storage": {"path": 5},
+					"sampling": {"percent": "5", "perMille": 50},
 					"sink": {"URI": "x", "uri": "http://a", "ref": null},
 					"delivery": {"retry": 1, "deadLetterSink": {"ref": {"name": "a", "nmae": "b"}}},
 					"metadata": [{"attribute": "a"}, {"annotations": "b"}, null]
@@ -77,7 +79,7 @@ func TestDecodingKeepsUnknownFields(t *testing.T) {
 		"spec":      {is.Spec.Unknown, v1beta1.UnknownFields{"router"}},
 		"predictor": {is.Spec.Predictor.Unknown, v1beta1.UnknownFields{"minreplicas", "workerSpec"}},
 		"logger": {is.Spec.Predictor.Logger.Unknown, v1beta1.UnknownFields{
-			"delivery.deadLetterSink.ref.nmae", "metadata[1].annotations", "sampling", "sink.URI",
+			"delivery.deadLetterSink.ref.nmae", "metadata[1].annotations", "sampling.perMille", "sink.URI", "storage",
 		}},
 	} {
 		if diff := cmp.Diff(test.want, test.got); diff != "" {
