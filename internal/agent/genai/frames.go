@@ -42,4 +42,4 @@ func (f *frames) next() (data []byte, there bool) {
 }
 
 // isDone reports whether data are those of the last event of OpenAI's completions.
-func isDone(data []byte) bool { return string(data) == "[DONE]" }
+func isDone(data []byte) bool { return string(bytes.TrimSpace(data)) == "[DONE]" }

@@ -11,11 +11,10 @@ import (
 	"unicode/utf8"
 )
 
-// Merge returns the body that the API gives without streaming for the frames of a
-// complete stream, and whether they can be merged. They can't where anything is
-// unexpected: then nothing of what they say is lost only if they stay as they are.
-// The merged body is valid JSON in UTF-8, and no longer than the stream. To merge
-// takes up to MergingBytes.
+// Merge merges the frames of a complete stream into the body that the API gives
+// without streaming. It reports false if anything in the stream is unexpected, because
+// a merged body might lose something then. The body is valid JSON in UTF-8, and no
+// longer than the stream. Merge takes up to MergingBytes.
 func (a API) Merge(stream []byte) (body []byte, ok bool) {
 	if len(stream) == 0 || !utf8.Valid(stream) {
 		return nil, false

@@ -23,7 +23,8 @@ const (
 
 var null = []byte("null")
 
-// merging counts what the objects of a merged body take.
+// merging counts the members of the objects of a merged body, and the objects of
+// frames that were merged into them.
 type merging struct{ fields, visits int }
 
 // object is an object of a merged body.
@@ -37,9 +38,9 @@ type field struct {
 	rule rule
 	// name is between the quotes.
 	name []byte
-	// visit is the last object that had it.
+	// visit is the last object of a frame that had it.
 	visit int
-	// value is the whole value, null where none was seen, or of a text and a list.
+	// value is the value of a rule that keeps whole values, null where there is none.
 	value []byte
 	// present says that there was a value other than null.
 	present bool

@@ -15,7 +15,7 @@ const (
 	// once: at most one frame has a value that isn't empty. This is the rule of an
 	// unknown member beside pieces of content.
 	once
-	// first and last are the first and the last value that isn't empty.
+	// first is the first value that isn't empty, and last the last one that isn't null.
 	first
 	last
 	// joined: strings, one after the other.
