@@ -185,6 +185,7 @@ func (a *Agent) settings(given *agentconfig.Config, environment Environment) exc
 			},
 			ContentMode:     given.ContentMode,
 			MaxPayloadBytes: given.MaxPayloadBytes,
+			Streams:         given.Streams,
 		},
 		Deadline:   agentconfig.EventDeadline,
 		Attributes: a.metadata.Attributes,

@@ -26,6 +26,8 @@ var reserved = toSet(
 	"agentinstance", "agentsequence",
 	"bodysha256", "bodysize", "bytesfromclient", "bytesfrommodel",
 	"clientrequestid", "component", "contentencoding", "durationms", "grpcstatus",
+	"genaicachedtokens", "genaifinishreasons", "genaifirstchunkms", "genaiinputtokens",
+	"genaioperation", "genaioutputtokens", "genairequestmodel", "genairesponsemodel",
 	"inferenceheaderlen", "inferenceservicename", "loopreason", "namespace", "replaced", "revision", "statuscode",
 	// What earlier agents set, and may have spooled.
 	"inferenceheaderlength",

@@ -10,6 +10,7 @@ const (
 	captureTests  = "internal/agent/capture"
 	deliveryTests = "internal/agent/delivery"
 	eventTests    = "internal/agent/event"
+	genaiTests    = "internal/agent/genai"
 	spoolTests    = "internal/agent/spool"
 	faultsTests   = "test/faults"
 
@@ -83,6 +84,21 @@ var mutants = []mutant{
 		"the ratio of a decoded body", "internal/agent/event/coding.go",
 		"limit := min(maxBytes, max(freeRatioBytes, maxRatio*int64(len(data))))", "limit := maxBytes",
 		eventTests, "FuzzDecode",
+	},
+	{
+		"the bound of a merged stream", "internal/agent/genai/merge.go",
+		"len(body) > len(stream) ||", "",
+		genaiTests, "TestOtherStreamsStayFrames",
+	},
+	{
+		"the pieces of a stream that nobody knows", "internal/agent/genai/shape.go",
+		`rule{how: once}, always`, `rule{how: last}, always`,
+		genaiTests, "TestOtherStreamsStayFrames",
+	},
+	{
+		"the room to merge a stream", "internal/agent/exchange/pipeline.go",
+		"merging > 0 && o.lease.Grow(merging)", "merging > 0",
+		"internal/agent/exchange", "TestAStreamIsMergedWithinTheBudget",
 	},
 	{
 		"the version of the metadata", "internal/agent/event/shared.go",

@@ -49,6 +49,29 @@ func BenchmarkBuild(b *testing.B) {
 	}
 }
 
+// BenchmarkBuildChat builds the event of a stream of 200 tokens, of another path and of
+// chat completions, with its frames and merged.
+func BenchmarkBuildChat(b *testing.B) {
+	frames := `data: {"id":"chatcmpl-f2d6c2e0f3a94e6f9a3d1c6b7a8e9f00","object":"chat.completion.chunk","created":1753800000,"model":"meta-llama/Llama-3.1-8B-Instruct",` +
+		`"choices":[{"index":0,"delta":{"content":" token"},"logprobs":null,"finish_reason":null}]}` + "\n\n"
+	for name, options := range map[string][]option{
+		"other path": {path("/stream")}, "frames": {ofChat}, "merged": {ofChat, mayMerge},
+	} {
+		b.Run(name, func(b *testing.B) {
+			builder, o, attributes := usual(agentconfig.ContentModeAuto)
+			for _, option := range append(options, contentType("text/event-stream"), body(strings.Repeat(frames, 200)+"data: [DONE]\n\n")) {
+				option(o)
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := builder.Build(o, agentconfig.KindStream, attributes); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
 func BenchmarkMessage(b *testing.B) {
 	for _, mode := range []agentconfig.ContentMode{agentconfig.ContentModeBinary, agentconfig.ContentModeStructured} {
 		b.Run(string(mode), func(b *testing.B) {

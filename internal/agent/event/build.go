@@ -69,6 +69,8 @@ type Builder struct {
 	ContentMode agentconfig.ContentMode
 	// MaxPayloadBytes bounds an event's data.
 	MaxPayloadBytes int64
+	// Streams says which data the stream of a language model has.
+	Streams agentconfig.Streams
 
 	lastShared atomic.Pointer[shared]
 }
@@ -90,7 +92,7 @@ func (b *Builder) Build(o *Observation, kind agentconfig.Kind, attributes []meta
 	subject := replaced.subject(o.Exchange.Path)
 	contentType := replaced.contentType(content.contentType)
 
-	own := make(extensions, 0, usualExtensions)
+	own := make(extensions, 0, usualExtensions+content.generation.extensions())
 	own.setText("correlationid", o.Exchange.CorrelationID)
 	own.setText("clientrequestid", replaced.clientRequestID(o.Exchange.ClientRequestID))
 	own.setText("contentencoding", replaced.coding(content.coding))
@@ -116,6 +118,7 @@ func (b *Builder) Build(o *Observation, kind agentconfig.Kind, attributes []meta
 		own.setText("bytesfromclient", strconv.FormatInt(o.Flow.FromClient, 10))
 		own.setText("bytesfrommodel", strconv.FormatInt(o.Flow.FromModel, 10))
 	}
+	content.generation.addTo(&own, &replaced)
 	if o.Side == Looped {
 		own.setText("loopreason", string(o.Loop))
 	}
@@ -152,6 +155,8 @@ type content struct {
 	coding string
 	// size is the most bytes that the body can have without its coding.
 	size int64
+	// generation is what the body says of the call of a language model.
+	generation generation
 }
 
 func (b *Builder) content(o *Observation, kind agentconfig.Kind) content {
@@ -192,7 +197,9 @@ func (b *Builder) content(o *Observation, kind agentconfig.Kind) content {
 		}
 		return raw
 	}
-	return content{kind: kind, data: decoded, contentType: contentType, coding: raw.coding, size: int64(len(decoded))}
+	made := content{kind: kind, data: decoded, contentType: contentType, coding: raw.coding, size: int64(len(decoded))}
+	b.readGeneration(o, &made)
+	return made
 }
 
 // milliseconds fits a duration into a CloudEvents Integer, which has 32 bits.

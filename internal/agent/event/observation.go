@@ -141,6 +141,11 @@ type Observation struct {
 	ByContent bool
 	// Status and GRPCStatus are the response's, or NoStatus.
 	Status, GRPCStatus int
+	// FirstByte is when the first byte of the response's body came, zero where none
+	// did.
+	FirstByte time.Time
+	// MayMerge says that there is room to merge the frames of a stream.
+	MayMerge bool
 	// At is when the request was received, the response was complete, or the
 	// tunnel ended.
 	At time.Time

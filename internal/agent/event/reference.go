@@ -20,7 +20,7 @@ func DescribeKinds() []KindDescription {
 	return []KindDescription{
 		{agentconfig.KindRequest, "the request's body is complete, whatever the response is", "that body"},
 		{agentconfig.KindResponse, "a response with a 2xx status (gRPC: status 0) is complete", "that body"},
-		{agentconfig.KindStream, "the same, for server-sent events, or for gRPC with other than exactly one message", "the whole stream, with its framing"},
+		{agentconfig.KindStream, "the same, for server-sent events, or for gRPC with other than exactly one message", "the whole stream, with its framing; with `streams: merged` the response that its frames are together, where they can be merged"},
 		{agentconfig.KindRequestFailure, "the request broke off, or the model ended the exchange before it had read all of the request", "the part that arrived, up to `maxPayloadBytes`"},
 		{agentconfig.KindResponseFailure, "the response has another status, broke off or didn't come", "the part that arrived, up to `maxPayloadBytes`"},
 		{agentconfig.KindRequestOversize, "the request's body exceeds `maxPayloadBytes`, or the agent had no room for it", "none: `bodysize` and `bodysha256`"},
@@ -45,6 +45,7 @@ type AttributeDescription struct {
 // and the owner's metadata.
 func DescribeAttributes() []AttributeDescription {
 	const everywhere, ofExchanges = "all", "all but `ledger`"
+	const ofGenAI, ofGenAIResponses = "requests to and responses of an [LLM](../event-contract.md#language-models)", "responses of an LLM, if the body has it"
 	return []AttributeDescription{
 		{"id", everywhere, "unique for each event; the same when the event is sent again"},
 		{"source", everywhere, "the name of the component's Knative Service"},
@@ -62,6 +63,14 @@ func DescribeAttributes() []AttributeDescription {
 		{"durationms", "responses, tunnels, loops", "milliseconds from the request's arrival to the end of the response or tunnel, an Integer"},
 		{"contentencoding", "if there is one", "the content coding of the body on the wire; several are separated by commas, in the order in which they were applied. In a failure, a gRPC stream or an `encoded` type the data may still have it"},
 		{"inferenceheaderlen", "if there is one", "`Inference-Header-Content-Length`, an Integer: how many bytes of a V2 body are JSON, before its binary tensors"},
+		{operationAttribute, ofGenAI, "`chat`, or `text_completion` for completions"},
+		{requestModelAttribute, "requests to an LLM, if the body has it", "the model asked for, at most 128 bytes"},
+		{responseModelAttribute, ofGenAIResponses, "the model that responded, at most 128 bytes"},
+		{inputTokensAttribute, ofGenAIResponses, "the tokens of the input, with the cached ones, an Integer"},
+		{outputTokensAttribute, ofGenAIResponses, "the tokens of the output, an Integer"},
+		{cachedTokensAttribute, ofGenAIResponses, "the tokens of the input that were read from a cache, an Integer"},
+		{finishReasonsAttribute, ofGenAIResponses, "the finish reasons of the choices in their order, separated by commas, at most 128 bytes; `error` for a choice that has none"},
+		{firstChunkAttribute, "streams of an LLM", "milliseconds from the request's arrival to the first byte of the response's body, an Integer"},
 		{"bytesfromclient", "tunnels", "bytes from the client to the model. A String, because it may exceed 32 bits"},
 		{"bytesfrommodel", "tunnels", "bytes from the model to the client. A String, because it may exceed 32 bits"},
 		{"loopreason", "loops", "`header`, `body` or `unreadable`"},

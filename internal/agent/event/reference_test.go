@@ -60,7 +60,12 @@ func TestEveryAttributeIsDescribed(t *testing.T) {
 		}
 	}
 	set := make(map[string]bool)
-	for _, e := range []*Event{response, letter, statement, build(agentconfig.KindTunnel, ofTunnel), build(agentconfig.KindLoop, ofLoop)} {
+	stream := build(agentconfig.KindStream, path("/v1/chat/completions"), contentType("text/event-stream"), func(o *Observation) {
+		o.FirstByte = o.At
+		o.Body = whole(`data: {"model":"m","choices":[{"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":1}}}`)
+	})
+	request := build(agentconfig.KindRequest, ofRequest, path("/v1/chat/completions"), body(`{"model":"m"}`))
+	for _, e := range []*Event{stream, request, response, letter, statement, build(agentconfig.KindTunnel, ofTunnel), build(agentconfig.KindLoop, ofLoop)} {
 		line, err := e.Line(1)
 		if err != nil {
 			t.Fatal(err)

@@ -91,6 +91,32 @@ func meantBy(b *Builder, o *Observation, kind agentconfig.Kind, attributes []met
 		}
 		context.Extensions["durationms"] = milliseconds(o.At.Sub(o.Exchange.Received))
 	}
+	if g := content.generation; g.operation != "" {
+		bounded := func(name, value string) {
+			if len(value) > 128 || metadata.ValidateValue(value) != nil {
+				replaced.add(name)
+				return
+			}
+			text(name, value)
+		}
+		text("genaioperation", g.operation)
+		bounded(map[bool]string{true: "genairequestmodel", false: "genairesponsemodel"}[o.Side == Request], g.facts.Model)
+		bounded("genaifinishreasons", g.facts.FinishReasons)
+		count := func(name string, count int64) {
+			switch {
+			case count >= 1<<31:
+				replaced.add(name)
+			case count >= 0:
+				context.Extensions[name] = int32(count)
+			}
+		}
+		count("genaiinputtokens", g.facts.InputTokens)
+		count("genaioutputtokens", g.facts.OutputTokens)
+		count("genaicachedtokens", g.facts.CachedTokens)
+		if g.streamed {
+			context.Extensions["genaifirstchunkms"] = milliseconds(g.firstChunk)
+		}
+	}
 	if o.Side == Tunnel {
 		text("bytesfromclient", strconv.FormatInt(o.Flow.FromClient, 10))
 		text("bytesfrommodel", strconv.FormatInt(o.Flow.FromModel, 10))
@@ -581,6 +607,18 @@ func FuzzEveryEventIsReadAsMeant(f *testing.F) {
 			odd.shape |= 1
 			odd.source = "/" + value
 			add(odd)
+		}
+	}
+	for shape := range uint64(128) {
+		for _, text := range []string{"llama", "東京 \\u0001", strings.Repeat("m", 200)} {
+			add(fuzzed{
+				source: "s", path: "/v1/chat/completions", contentType: []string{"application/json", "text/event-stream"}[shape&1], shape: shape, status: 200,
+				data: `data: {"model":"` + text + `","choices":[{"finish_reason":"` + text + `"}],"usage":{"prompt_tokens":7,"completion_tokens":4294967296}}`,
+			})
+			add(fuzzed{
+				source: "s", path: "/v1/messages", contentType: "application/json", shape: shape, status: 200,
+				data: `{"model":"` + text + `","stop_reason":"` + text + `","usage":{"input_tokens":7,"cache_read_input_tokens":4294967296}}`,
+			})
 		}
 	}
 	for _, state := range []string{"a=b c", "a=b"} {

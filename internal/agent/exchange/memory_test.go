@@ -70,6 +70,8 @@ func TestTheBudgetHasAllThatAQueuedEventHolds(t *testing.T) {
 		"parts of a large head": {path: "/m", header: http.Header{"Content-Type": {"application/json"}, "X-Request-Id": {"r"}, "Content-Encoding": {"identity"}, "Grpc-Encoding": {"identity"}, "Inference-Header-Content-Length": {"1"}, "Traceparent": {"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}, "Tracestate": {"a=b"}}},
 		"a gzip body":           {path: "/m", header: http.Header{"Content-Encoding": {"gzip"}}, body: compressed.Bytes()},
 		"a body":                {path: "/m", body: []byte(text)},
+		"a chat":                {path: "/v1/chat/completions", header: http.Header{"Content-Type": {"application/json"}}, body: chat(100, text)},
+		"a chat with odd texts": {path: "/v1/chat/completions", header: http.Header{"Content-Type": {"application/json"}}, body: chat(1000, text)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			sink := &hangingSink{}
@@ -107,6 +109,12 @@ func TestTheBudgetHasAllThatAQueuedEventHolds(t *testing.T) {
 			runtime.KeepAlive(sink)
 		})
 	}
+}
+
+// chat is a body of a chat completion with a model's name of that length.
+func chat(length int, text string) []byte {
+	return fmt.Appendf(nil, `{"model":"%s","choices":[{"finish_reason":"%[1]s","message":"%s"}],"usage":{"prompt_tokens":1,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":1}}}`,
+		strings.Repeat("m", length), text)
 }
 
 // weakSink remembers the data of events, and keeps none.

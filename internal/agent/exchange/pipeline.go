@@ -395,7 +395,9 @@ func (p *Pipeline) build(o *observed) (attempt func()) {
 		p.drop(o, ledger.ReasonBudget)
 		return nil
 	}
-	if decoding > 0 && len(o.observation.Body.Data) >= longDecoding {
+	merging := p.settings.Builder.MergingBytes(&o.observation, o.kind)
+	o.observation.MayMerge = merging > 0 && o.lease.Grow(merging)
+	if decoding+merging > 0 && len(o.observation.Body.Data) >= longDecoding {
 		p.settings.LongWork()
 	}
 	var built *event.Event

@@ -339,6 +339,9 @@ func (r *watcher) ResponseHead(status int, header http.Header, contentLength int
 func (r *watcher) ResponseBytes(p []byte) {
 	r.do(func() {
 		if !r.course.over {
+			if r.response.size == 0 && r.response.kept != nil {
+				r.response.event.observation.FirstByte = time.Now()
+			}
 			r.response.write(p)
 		}
 	})
