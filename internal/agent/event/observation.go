@@ -28,6 +28,8 @@ type Exchange struct {
 	TraceParent, TraceState []string
 	// Received is when the request's head was there.
 	Received time.Time
+
+	headers headerValues
 }
 
 // TraceContext is where an exchange's events come from, in the headers of W3C
