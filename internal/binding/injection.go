@@ -100,7 +100,8 @@ func DesiredOf(service *servingv1.Service, binding *v1alpha1.LoggerBinding, plat
 		MultiContainerProbing: platform.Serving.Features.MultiContainerProbing == servingconfig.Enabled,
 
 		Sink: sink, DeadLetterSink: deadLetterSink,
-		Metadata: MetadataOf(service, binding, platform.Logger.DeniedAnnotations).Attributes,
+		Metadata:     MetadataOf(service, binding, platform.Logger.DeniedAnnotations).WithoutDenied(platform.Logger.DeniedValues).Attributes,
+		DeniedValues: platform.Logger.DeniedValues,
 	}
 }
 

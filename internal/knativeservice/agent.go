@@ -240,6 +240,9 @@ func draftAgent(subject Subject, owner int, port corev1.ContainerPort, readiness
 	for _, attribute := range applied.Metadata {
 		draft.addOfLogger("metadata", func(c *agentconfig.Config) error { c.Metadata = append(c.Metadata, attribute); return nil })
 	}
+	if len(applied.DeniedValues) > 0 {
+		draft.addOfLogger("metadata", func(c *agentconfig.Config) error { c.DeniedValues = applied.DeniedValues; return nil })
+	}
 	draft.add("config-observability", func(c *agentconfig.Config) error { setTelemetry(c, applied.Observability); return nil })
 	return draft
 }

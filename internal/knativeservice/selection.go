@@ -21,6 +21,9 @@ type Selection struct {
 	// takes no such attribute.
 	Missing, Denied []string
 	Refused         []error
+	// DeniedValues are attributes that the cluster denies for their values, and Kept
+	// those with an earlier value, because the present one can't go into an event.
+	DeniedValues, Kept []string
 }
 
 // SelectMetadata selects the annotations that a logger lists.

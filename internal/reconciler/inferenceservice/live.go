@@ -54,6 +54,11 @@ func (r *Reconciler) liveComponent(ctx context.Context, component knativeservice
 		return nil, err
 	}
 	if component.Spec.Logger != nil {
+		if component.Spec.Logger.MetadataRefresh == v1beta1.RefreshLive && selectMetadata(component, *live, platform.Logger).HasInvalid() {
+			if live.LastMetadata, err = configmaps.ReadMetadata(ctx, r.kube, is.MetadataName(component.Type), is); err != nil {
+				return nil, err
+			}
+		}
 		live.Sink = sinkOf(component, platform.Logger).Resolve(ctx, r.resolver, is)
 		live.DeadLetterSink = deadLetterSinkOf(component).Resolve(ctx, r.resolver, is)
 	}

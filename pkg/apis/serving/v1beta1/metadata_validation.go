@@ -81,7 +81,10 @@ func (s *LoggerSpec) validateMetadata(ctx context.Context, path string, annotati
 				Paths:   []string{"metadata.annotations[" + source.Annotation + "]", field},
 				Details: "change the value, or don't list the annotation",
 			})
+			continue
 		}
+		errs = errs.Also(refuseDeniedValue(ctx, fmt.Sprintf("annotation %q", source.Annotation), annotations[source.Annotation],
+			"metadata.annotations["+source.Annotation+"]", field))
 	}
 	if errs != nil {
 		return errs
