@@ -165,10 +165,10 @@ func (s *LoggerBindingStatus) MarkMetadata(denied, missing []string) {
 func (s *LoggerBindingStatus) MarkMetadataDenied(values, sent []string) {
 	switch {
 	case len(sent) > 0:
-		conditionSet.Manage(s).MarkFalse(MetadataReady, v1beta1.ReasonMetadataDenied,
+		conditionSet.Manage(s).MarkFalse(MetadataReady, "MetadataDenied",
 			"config-logger denies what running agents still send: %s; the controller makes Revisions without it, a few at a time", v1beta1.JoinBounded(sent))
 	case len(values) > 0:
-		conditionSet.Manage(s).MarkFalse(MetadataReady, v1beta1.ReasonMetadataDenied,
+		conditionSet.Manage(s).MarkFalse(MetadataReady, "MetadataDenied",
 			"denied-values of config-logger denies values: %s; events go without these attributes: change the values", v1beta1.JoinBounded(values))
 	}
 }
@@ -176,7 +176,7 @@ func (s *LoggerBindingStatus) MarkMetadataDenied(values, sent []string) {
 // MarkMetadataInvalid says which attributes have an earlier value, because the present
 // one can't go into an event, in texts of the form "name: attribute, attribute".
 func (s *LoggerBindingStatus) MarkMetadataInvalid(kept []string) {
-	conditionSet.Manage(s).MarkFalse(MetadataReady, v1beta1.ReasonMetadataInvalid,
+	conditionSet.Manage(s).MarkFalse(MetadataReady, "MetadataInvalid",
 		"present values can't go into an event: %s; events keep the last valid ones: write one line of printable text of at most 1 KiB", v1beta1.JoinBounded(kept))
 }
 

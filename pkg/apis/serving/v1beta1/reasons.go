@@ -16,12 +16,6 @@ type ReasonDescription struct {
 	Reason, Meaning string
 }
 
-// Reasons of MetadataReady.
-const (
-	ReasonMetadataDenied  = "MetadataDenied"
-	ReasonMetadataInvalid = "MetadataInvalid"
-)
-
 // DescribeReasons describes every reason that the controller sets.
 // The conditions of the components also have the reasons of the Knative Services.
 func DescribeReasons() []ReasonDescription {
@@ -58,8 +52,8 @@ func DescribeReasons() []ReasonDescription {
 		ReasonDescription{LoggerValid, "FieldsIgnored", "the message names each field that is ignored, and why"},
 		ReasonDescription{MetadataReady, "AnnotationMissing", "the object lacks a listed annotation; events go without the attribute"},
 		ReasonDescription{MetadataReady, "AnnotationDenied", "denied-annotations of config-logger matches a listed annotation"},
-		ReasonDescription{MetadataReady, ReasonMetadataDenied, "config-logger denies a value, or a key whose attribute running agents still send; the controller makes Revisions without it, a few at a time"},
-		ReasonDescription{MetadataReady, ReasonMetadataInvalid, "the present value of a live annotation can't go into an event; events keep the last valid one"},
+		ReasonDescription{MetadataReady, "MetadataDenied", "config-logger denies a value, or a key whose attribute running agents still send; the controller makes Revisions without it, a few at a time"},
+		ReasonDescription{MetadataReady, "MetadataInvalid", "the present value of a live annotation can't go into an event; events keep the last valid one"},
 		ReasonDescription{MetadataReady, "MetadataNotWritten", "the ConfigMap NAME-predictor-default-metadata couldn't be written"},
 		ReasonDescription{TrustReady, "TrustBundleLeftOut", "a trust bundle of the cluster has no certificate, or exceeds the size limit"},
 		ReasonDescription{TrustReady, "TrustNotWritten", "a ConfigMap couldn't be written"},
