@@ -47,8 +47,10 @@ func (a *Agent) status() status.Status {
 		Skipped:        skipped.Exchanges,
 		SkippedEvents:  skipped.Events,
 		Usage:          a.budget.Usage(),
+		LeftOut:        a.headers.LeftOut(),
 		ExportFailures: a.exports.Failures(),
 	}
+	now.Metadata.Failures += a.guard.Failures()
 	for i, sink := range a.sinks {
 		now.Sinks[sink.Name()] = sink.Status()
 		if spool, ok := sink.SpoolStatus(handedOver[i]); ok {

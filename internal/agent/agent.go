@@ -88,8 +88,12 @@ type Agent struct {
 	discard  *ledger.Account
 	checker  *readiness.Checker
 	metadata *refresh.Source
-	procs    *procs.Governor
-	metrics  *metrics.Metrics
+	// guard has the values that no header brings into an event, and headers makes
+	// attributes of the others.
+	guard   *refresh.Guard
+	headers *event.Headers
+	procs   *procs.Governor
+	metrics *metrics.Metrics
 	// statements are the ledger events.
 	statements *statement.Issuer
 	// exposition serves the metrics, or is nil.
@@ -115,6 +119,9 @@ func New(given *agentconfig.Config, environment Environment) (*Agent, error) {
 	}
 	if a.exit == nil {
 		a.exit = os.Exit
+	}
+	if err := a.setUpHeaders(given); err != nil {
+		return nil, err
 	}
 	if err := a.setUpTelemetry(given, environment); err != nil {
 		return nil, err
@@ -189,6 +196,7 @@ func (a *Agent) settings(given *agentconfig.Config, environment Environment) exc
 		},
 		Deadline:   agentconfig.EventDeadline,
 		Attributes: a.metadata.Attributes,
+		Headers:    a.headers,
 		LongWork:   a.procs.LongWork,
 		Panics:     a.panics(),
 	}
@@ -210,7 +218,7 @@ func (a *Agent) parts(failed chan<- error) []*part {
 	return []*part{
 		{end: a.endTelemetry},
 		{end: a.closeConnections},
-		{run: []func(context.Context){a.checker.Run, a.metadata.Run, a.statements.Run, a.procs.Run}},
+		{run: []func(context.Context){a.checker.Run, a.metadata.Run, a.guard.Run, a.statements.Run, a.procs.Run}},
 		serving(a.adminServer, a.adminListener, failed),
 		{end: func() { a.logLedger("agent ends") }},
 		// The spools end after the sinks, to acknowledge what was delivered last.

@@ -26,6 +26,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/resource"
 
 	"github.com/sidenote-dev/sidenote/internal/agent/delivery"
+	"github.com/sidenote-dev/sidenote/internal/agent/event"
 	"github.com/sidenote-dev/sidenote/internal/agent/export"
 	"github.com/sidenote-dev/sidenote/internal/agent/ledger"
 	"github.com/sidenote-dev/sidenote/internal/agent/metrics"
@@ -162,6 +163,10 @@ func worstCase(t *testing.T, reader sdkmetric.Reader) {
 		Metadata:       refresh.Status{Hash: "0123456789abcdef"},
 		Sinks:          make(map[string]delivery.SinkStatus),
 		Spools:         map[string]delivery.SpoolStatus{"default": {}, "other": {}},
+		LeftOut:        make(map[event.LeftOutReason]uint64),
+	}
+	for _, reason := range event.LeftOutReasons() {
+		state.LeftOut[reason] = 1
 	}
 	for _, reason := range ledger.SkipReasons() {
 		state.Skipped[reason] = 1

@@ -79,7 +79,8 @@ type Config struct {
 	// MetadataHeaders are the headers of a request whose values become attributes.
 	MetadataHeaders []HeaderSource
 	// DeniedValues are regular expressions. The value of a header that matches one
-	// becomes no attribute.
+	// becomes no attribute. Without any, those of metadata.DefaultDeniedValues hold,
+	// also after Parse.
 	DeniedValues []string
 
 	Streams  Streams

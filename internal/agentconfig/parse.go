@@ -155,6 +155,12 @@ func (p *parser) complete() (*Config, error) {
 	if err := c.Sampling.validate(); err != nil {
 		return nil, err
 	}
+	if err := c.validateHeaders(); err != nil {
+		return nil, &ArgumentError{"metadata-header", err}
+	}
+	if _, err := metadata.ParseDeniedValues(c.DeniedValues); err != nil {
+		return nil, &ArgumentError{"denied-value", err}
+	}
 	if err := c.MetricsExport.Validate(); err != nil {
 		return nil, &ArgumentError{"metrics-*", err}
 	}

@@ -172,7 +172,7 @@ var (
 		}},
 		{"metadata-dir", "DIR", "directory that the agent watches for a file " + metadata.FileName + ", a flat JSON object of attribute to value. It replaces --metadata",
 			field(func(c *Config) *string { return &c.MetadataDir }, anyText)},
-		{"metadata-header", "ATTRIBUTE=HEADER", "attribute of both events of an exchange, with the value of a header of the request. May be given several times", codec[Config]{
+		{"metadata-header", "ATTRIBUTE=HEADER", "attribute of every event of an exchange, with the value of a header of the request. May be given several times", codec[Config]{
 			func(c *Config, s string) error {
 				source, err := parseHeaderSource(s)
 				c.MetadataHeaders = append(c.MetadataHeaders, source)
@@ -185,10 +185,11 @@ var (
 				return values
 			},
 		}},
-		{"denied-value", "PATTERN", "regular expression of values that never become attributes by --metadata-header. May be given several times", codec[Config]{
+		{"denied-value", "PATTERN", "regular expression (RE2) of values that never become attributes by --metadata-header. May be given several times. Without it, private keys, bearer tokens, JSON Web Tokens and keys of clouds are denied", codec[Config]{
 			func(c *Config, s string) error {
 				c.DeniedValues = append(c.DeniedValues, s)
-				return checkPattern(s)
+				_, err := metadata.ParseDeniedValue(s)
+				return err
 			},
 			func(c *Config) []string { return c.DeniedValues },
 		}},

@@ -144,13 +144,6 @@ func parseHeaderSource(s string) (HeaderSource, error) {
 	return HeaderSource{Attribute: attribute, Header: header}, nil
 }
 
-func checkPattern(s string) error {
-	if _, err := regexp.Compile(s); err != nil {
-		return fmt.Errorf("invalid pattern: must be a regular expression: %w", err)
-	}
-	return nil
-}
-
 func parseLevel(s string) (zapcore.Level, error) {
 	level, err := zapcore.ParseLevel(s)
 	if err != nil || level > zapcore.ErrorLevel {

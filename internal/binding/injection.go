@@ -94,13 +94,13 @@ func servingContext(service *servingv1.Service, platform Platform) context.Conte
 
 // DesiredOf returns what a new template gets from the platform.
 func DesiredOf(service *servingv1.Service, binding *v1alpha1.LoggerBinding, platform Platform) knativeservice.Desired {
-	selection := MetadataOf(service, binding, platform.Logger.DeniedAnnotations)
+	selection := MetadataOf(service, binding, platform.Logger.DeniedAnnotations).WithoutDenied(platform.Logger.DeniedValues)
 	return knativeservice.Desired{
 		Agent: *platform.Agent, Observability: *platform.Observability,
 		MultiContainerProbing: platform.Serving.Features.MultiContainerProbing == servingconfig.Enabled,
 
 		Sinks:    desiredSinks(service, binding, platform),
-		Metadata: selection.Attributes, Headers: selection.Headers,
+		Metadata: selection.Attributes, Headers: selection.Headers, DeniedValues: platform.Logger.DeniedValues,
 	}
 }
 

@@ -276,6 +276,9 @@ func draftAgent(subject Subject, owner int, port corev1.ContainerPort, readiness
 			return nil
 		})
 	}
+	if len(applied.DeniedValues) > 0 {
+		draft.addOfLogger("metadata", func(c *agentconfig.Config) error { c.DeniedValues = applied.DeniedValues; return nil })
+	}
 	draft.add("config-observability", func(c *agentconfig.Config) error { setTelemetry(c, applied.Observability); return nil })
 	return draft
 }

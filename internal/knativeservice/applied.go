@@ -39,11 +39,18 @@ type Applied struct {
 	// Metadata are the attributes in the agent's arguments. With RefreshByRevision
 	// another value is the owner's change, so OwnerHash covers the values. With
 	// RefreshLive the ConfigMap carries them. An attribute that the cluster denies
-	// later stays until the owner's next change.
+	// later makes a new template: DeniedIn.
 	Metadata []metadata.Attribute `json:"metadata,omitempty"`
 	// Headers are the headers of a request that give attributes. The same holds for
 	// one that the cluster denies later.
 	Headers []agentconfig.HeaderSource `json:"headers,omitempty"`
+	// DeniedValues are the patterns of values that no header brings into an event. It
+	// is empty without Headers, and if the patterns are those that agents have built
+	// in.
+	DeniedValues []string `json:"deniedValues,omitempty"`
+	// RemovedDenied says that the template was made to remove an attribute that the
+	// cluster denies. The Knative Services with such a template change in stages.
+	RemovedDenied bool `json:"removedDenied,omitempty"`
 }
 
 // Desired is the part of a new template that comes from the platform.
@@ -58,6 +65,8 @@ type Desired struct {
 	// Metadata and Headers have nothing that the cluster denies.
 	Metadata []metadata.Attribute
 	Headers  []agentconfig.HeaderSource
+	// DeniedValues are the values that the cluster denies.
+	DeniedValues metadata.DeniedValues
 }
 
 // Decide chooses between the recorded input of the template and the desired one.
@@ -78,6 +87,7 @@ func Decide(before *Applied, renew bool, desired Desired) Applied {
 	}
 	return Applied{
 		Agent: desired.Agent, Observability: desired.Observability, Metadata: desired.Metadata, Headers: desired.Headers,
+		DeniedValues:          deniedValuesOf(desired),
 		MultiContainerProbing: desired.MultiContainerProbing,
 		Sinks:                 pairsOf(before, desired, newSink),
 	}

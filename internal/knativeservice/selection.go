@@ -32,6 +32,9 @@ type Selection struct {
 	Refused []error
 	// LeftOut says which annotations a pattern matches that no event carries, and why.
 	LeftOut []string
+	// DeniedValues are attributes that the cluster denies for their values, and Kept
+	// those with an earlier value, because the present one can't go into an event.
+	DeniedValues, Kept []string
 }
 
 // SelectMetadata selects the sources that a logger lists. Attributes of the object

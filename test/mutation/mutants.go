@@ -321,8 +321,8 @@ var mutants = []mutant{
 		reconcilerTests, "TestEarlierPodsKeepTheirConfigMaps",
 	},
 	{
-		"the stages of a rollout", "internal/reconciler/loggerbinding/rollout.go",
-		"room := max(0, maxUnready-len(unready))", "room := len(due)",
+		"the stages of a rollout", "internal/reconciler/stages/stages.go",
+		"min(due, max(0, MaxUnready-unready))", "due",
 		bindingReconcilerTests, "TestARolloutWaitsForWhatItChanged",
 	},
 	{
@@ -332,7 +332,7 @@ var mutants = []mutant{
 	},
 	{
 		"the hash that says whether a bound template is due", "internal/reconciler/loggerbinding/subject.go",
-		"if !s.atOnce && s.record.LoggerHash == binding.LoggerHash(s.service, b) {", "if false {",
+		"if !s.atOnce && len(s.denied) == 0 && isCurrent {", "if !isCurrent && isCurrent {",
 		bindingReconcilerTests, "TestReconcilesRestartsAndUpgradesMakeNoRevision",
 	},
 	{

@@ -92,7 +92,7 @@ func (b *Builder) Build(o *Observation, kind agentconfig.Kind, attributes []meta
 	subject := replaced.subject(o.Exchange.Path)
 	contentType := replaced.contentType(content.contentType)
 
-	own := make(extensions, 0, usualExtensions+content.generation.extensions())
+	own := make(extensions, 0, usualExtensions+content.generation.extensions()+len(o.Exchange.headers.values))
 	own.setText("correlationid", o.Exchange.CorrelationID)
 	own.setText("clientrequestid", replaced.clientRequestID(o.Exchange.ClientRequestID))
 	own.setText("contentencoding", replaced.coding(content.coding))
@@ -127,6 +127,7 @@ func (b *Builder) Build(o *Observation, kind agentconfig.Kind, attributes []meta
 		own.setText("bodysize", strconv.FormatInt(o.Body.Size, 10))
 		own.setText("bodysha256", o.Body.hash())
 	}
+	o.Exchange.headers.set(&own, attributes, &replaced)
 	own.setText("replaced", replaced.String())
 	return finish(&Event{
 		Kind: content.kind, id: o.Exchange.CorrelationID + "-" + o.Side.String(), source: shared.source,

@@ -5,7 +5,10 @@ SPDX-License-Identifier: Apache-2.0
 
 package event
 
-import "strings"
+import (
+	"strings"
+	"unsafe"
+)
 
 // A string of a request or response is often a part of the whole head, and
 // keeps all of it in memory. An observation outlives its exchange, so each of
@@ -89,9 +92,11 @@ func (c Coding) kept() Coding {
 }
 
 // AttributeBytes is the length of the values of all attributes that the event
-// doesn't share with other events.
+// doesn't share with other events, and what it takes to hold more of them than
+// usual.
 func (e *Event) AttributeBytes() int64 {
 	length := len(e.id) + len(e.subject) + len(e.contentType)
+	length += max(0, cap(e.own)-usualExtensions) * int(unsafe.Sizeof(extension{}))
 	for i := range e.own {
 		length += len(e.own[i].text)
 	}

@@ -31,6 +31,8 @@ type Exchange struct {
 	// SampledRate is how many exchanges this one stands for, 0 if none is left out.
 	// It is set before an event of the exchange is observed.
 	SampledRate int32
+
+	headers headerValues
 }
 
 // TraceContext is where an exchange's events come from, in the headers of W3C

@@ -58,6 +58,8 @@ type Settings struct {
 	Deadline time.Duration
 	// Attributes returns the metadata in use.
 	Attributes func() []metadata.Attribute
+	// Headers makes attributes of headers of requests. It may be nil.
+	Headers *event.Headers
 	// LongWork is called before work that may take a processor for milliseconds. It
 	// may be nil.
 	LongWork func()
@@ -220,7 +222,7 @@ func (p *Pipeline) take(o *observed) {
 		p.drop(o, ledger.ReasonRate)
 		return
 	}
-	if starved || !o.lease.Grow(delivery.OverheadBytes) {
+	if starved || !o.lease.Grow(delivery.OverheadBytes+o.observation.Exchange.HeaderBytes()) {
 		p.drop(o, ledger.ReasonBudget)
 		return
 	}

@@ -77,6 +77,7 @@ func (p *Pipeline) begin(r *http.Request, origin *event.TraceContext) (proxy.Wat
 	if origin != nil {
 		watching.exchange.KeepTraceContext(*origin)
 	}
+	watching.exchange.KeepHeaders(p.settings.Headers, r)
 	watching.beginRequest(event.CodingOf(r.Header), r.ContentLength)
 	return watching, extra
 }

@@ -19,6 +19,7 @@ import (
 
 	"github.com/sidenote-dev/sidenote/internal/agent/capture"
 	"github.com/sidenote-dev/sidenote/internal/agent/delivery"
+	"github.com/sidenote-dev/sidenote/internal/agent/event"
 	"github.com/sidenote-dev/sidenote/internal/agent/ledger"
 	"github.com/sidenote-dev/sidenote/internal/agent/refresh"
 	"github.com/sidenote-dev/sidenote/internal/agent/spool"
@@ -56,6 +57,7 @@ func TestEachFigureHasItsMetric(t *testing.T) {
 			Skipped: map[ledger.SkipReason]uint64{"probe": 18}, SkippedEvents: map[string]uint64{"loop": 19},
 			Active: 20, Usage: capture.Usage{BufferUsed: 21, BufferLimit: 22, Captured: 23}, Ready: true,
 			Metadata: refresh.Status{Changes: 24, Failures: 25, Hash: "h"}, ExportFailures: map[string]uint64{"traces": 26},
+			LeftOut: map[event.LeftOutReason]uint64{"denied": 27},
 		}
 	}); err != nil {
 		t.Fatal(err)
@@ -135,6 +137,7 @@ counter sidenote.events.spooled{sink=b} 0
 counter sidenote.exchanges.skipped{reason=probe} 18
 counter sidenote.metadata.changes{} 24
 counter sidenote.metadata.failures{} 25
+counter sidenote.metadata.left_out{reason=denied} 27
 counter sidenote.sink.address_failures{sink=a} 11
 counter sidenote.sink.address_failures{sink=b} 0
 counter sidenote.spool.corrupt_blocks{sink=a} 17

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sidenote-dev/sidenote/internal/agent/delivery"
+	"github.com/sidenote-dev/sidenote/internal/agent/event"
 	"github.com/sidenote-dev/sidenote/internal/agent/ledger"
 	"github.com/sidenote-dev/sidenote/internal/agent/status"
 )
@@ -239,6 +240,13 @@ var table = []Metric{
 		Name: "sidenote.metadata.failures", Prometheus: "sidenote_metadata_failures_total", Unit: "{change}",
 		Help: "Invalid changes of live metadata.", Note: "The earlier metadata remains in use.", Alert: "on any increase",
 		as: counter, read: of(func(s *status.Status) uint64 { return s.Metadata.Failures }),
+	},
+	{
+		Name: "sidenote.metadata.left_out", Prometheus: "sidenote_metadata_left_out_total", Unit: "{attribute}",
+		Labels: []Label{{Name: "reason", Values: names(event.LeftOutReasons())}},
+		Help:   "Attributes that events lack because of the value of a request's header, by reason.",
+		Note:   "`denied` values look like a credential ([rule](../metadata.md#what-must-not-be-sent)), `invalid` ones have a character that CloudEvents forbids, and those of `length` are too long. The event's attribute `replaced` names the attribute.",
+		as:     counter, read: by("reason", func(s *status.Status) map[event.LeftOutReason]uint64 { return s.LeftOut }),
 	},
 	{
 		Name: "sidenote.metadata.info", Prometheus: "sidenote_metadata_info", Labels: []Label{{Name: "hash"}},

@@ -9,15 +9,12 @@ package refresh
 
 import (
 	"context"
-	"errors"
-	"io/fs"
 	"path/filepath"
 	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
 
-	"github.com/sidenote-dev/sidenote/internal/agent/mounted"
 	"github.com/sidenote-dev/sidenote/internal/agent/panics"
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
 )
@@ -26,34 +23,15 @@ import (
 // minute or more to update a changed ConfigMap.
 const Interval = time.Second
 
-// maxFileBytes is well above the size of valid metadata.
-const maxFileBytes = 64 << 10
-
 // Source has the applied metadata. It is safe for concurrent use.
 type Source struct {
-	path     string
+	file     file
 	logger   *zap.Logger
 	fallback []metadata.Attribute
 	current  atomic.Pointer[snapshot]
 	changes  atomic.Uint64
 	failures atomic.Uint64
-	// last is the last result of reading, so that each one is handled once.
-	last finding
 }
-
-// finding is the result of reading the file: its content, or none.
-type finding struct {
-	kind    findingKind
-	content string
-}
-
-type findingKind uint8
-
-const (
-	absent findingKind = iota
-	unreadable
-	readable
-)
 
 type snapshot struct {
 	attributes []metadata.Attribute
@@ -79,7 +57,7 @@ func NewSource(dir string, given []metadata.Attribute, logger *zap.Logger) *Sour
 	s := &Source{logger: logger, fallback: given}
 	s.set(given)
 	if dir != "" {
-		s.path = filepath.Join(dir, metadata.FileName)
+		s.file.path = filepath.Join(dir, metadata.FileName)
 		s.refresh()
 	}
 	return s
@@ -96,7 +74,7 @@ func (s *Source) Status() Status {
 
 // Run reads the directory at each Interval until ctx is done.
 func (s *Source) Run(ctx context.Context) {
-	if s.path == "" {
+	if s.file.path == "" {
 		return
 	}
 	ticker := time.NewTicker(Interval)
@@ -117,19 +95,11 @@ func (s *Source) Run(ctx context.Context) {
 // refresh applies the content of the directory. Content that can't be read or
 // isn't valid changes nothing.
 func (s *Source) refresh() {
-	content, err := mounted.ReadFile(s.path, maxFileBytes)
-	found := finding{kind: readable, content: string(content)}
-	if err != nil {
-		found = finding{kind: unreadable}
-		if errors.Is(err, fs.ErrNotExist) {
-			found.kind = absent
-		}
-	}
-	if found == s.last {
+	content, kind, changed, err := s.file.read()
+	if !changed {
 		return
 	}
-	s.last = found
-	switch found.kind {
+	switch kind {
 	case absent:
 		s.apply(s.fallback, "the metadata file was removed: using the metadata of the arguments")
 	case unreadable:

@@ -10,6 +10,7 @@ package status
 import (
 	"github.com/sidenote-dev/sidenote/internal/agent/capture"
 	"github.com/sidenote-dev/sidenote/internal/agent/delivery"
+	"github.com/sidenote-dev/sidenote/internal/agent/event"
 	"github.com/sidenote-dev/sidenote/internal/agent/ledger"
 	"github.com/sidenote-dev/sidenote/internal/agent/refresh"
 )
@@ -31,6 +32,9 @@ type Status struct {
 	// SkippedEvents sides whose kind of event isn't selected, by kind.
 	Skipped       map[ledger.SkipReason]uint64 `json:"skipped,omitempty"`
 	SkippedEvents map[string]uint64            `json:"skippedEvents,omitempty"`
+	// LeftOut counts, by reason, attributes that events lack because of the value of
+	// a request's header.
+	LeftOut map[event.LeftOutReason]uint64 `json:"leftOutHeaders,omitempty"`
 	capture.Usage
 	// ExportFailures counts, by signal, exports that no collector accepted.
 	ExportFailures map[string]uint64 `json:"-"`

@@ -161,6 +161,11 @@ func (r *Reconciler) applyService(ctx context.Context, is *v1beta1.InferenceServ
 		return created, err
 	}
 	updated, err := client.Update(ctx, desired, metav1.UpdateOptions{})
+	if err == nil {
+		if applied, _ := knativeservice.LastApplied(updated); applied != nil && applied.RemovedDenied {
+			r.written.Add(updated)
+		}
+	}
 	if err == nil && updated.ResourceVersion != live.ResourceVersion {
 		recorder.Eventf(is, corev1.EventTypeNormal, "Updated", "Updated Knative Service %q", desired.Name)
 	}

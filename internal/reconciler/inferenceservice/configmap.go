@@ -38,11 +38,13 @@ func silent(changes []configmaps.Change) []configmaps.Change {
 
 // planMetadata keeps the attributes of running agents up to date if the metadata
 // is live.
-func planMetadata(component knativeservice.Component, live LiveComponent, attributes []metadata.Attribute, others bool) []configmaps.Change {
+func planMetadata(component knativeservice.Component, live LiveComponent, attributes []metadata.Attribute, denied metadata.DeniedValues, others bool) []configmaps.Change {
 	switch {
 	case component.Spec.Logger.MetadataRefresh == v1beta1.RefreshLive:
+		configMap := knativeservice.MakeMetadata(component.Subject(), attributes)
+		knativeservice.AddDeniedValues(configMap, component.Spec.Logger, denied)
 		return configmaps.ChangeOf(live.Metadata, configmaps.Change{
-			Desired: knativeservice.MakeMetadata(component.Subject(), attributes), UpdatedReason: configmaps.MetadataUpdated, Condition: v1beta1.MetadataReady,
+			Desired: configMap, UpdatedReason: configmaps.MetadataUpdated, Condition: v1beta1.MetadataReady,
 		})
 	case others:
 		return nil

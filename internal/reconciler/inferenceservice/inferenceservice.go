@@ -7,6 +7,7 @@ package inferenceservice
 
 import (
 	"context"
+	"sync"
 
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
@@ -18,6 +19,7 @@ import (
 	servingv1listers "knative.dev/serving/pkg/client/listers/serving/v1"
 
 	"github.com/sidenote-dev/sidenote/internal/reconciler/configmaps"
+	"github.com/sidenote-dev/sidenote/internal/reconciler/stages"
 	"github.com/sidenote-dev/sidenote/internal/reconciler/trustbundles"
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
 	inferenceservicereconciler "github.com/sidenote-dev/sidenote/pkg/client/injection/reconciler/serving/v1beta1/inferenceservice"
@@ -34,6 +36,11 @@ type Reconciler struct {
 	readers         configmaps.Readers
 	resolver        *resolver.URIResolver
 	trustBundles    *trustbundles.Bundles
+
+	// removal serialises the changes that remove denied attributes, so that no two of
+	// them count the same room, and written are those that the cache may lack.
+	removal sync.Mutex
+	written stages.Written
 }
 
 var (
@@ -52,11 +59,22 @@ func (r *Reconciler) ReconcileKind(ctx context.Context, is *v1beta1.InferenceSer
 		return err
 	}
 	before := is.Status.DeepCopy()
-	err = r.apply(ctx, is, live, Plan(is, live, platform))
+	err = r.planAndApply(ctx, is, live, platform)
 	for _, event := range transitions(before, &is.Status) {
 		controller.GetEventRecorder(ctx).Event(is, event.Type, event.Reason, event.Message)
 	}
 	return err
+}
+
+func (r *Reconciler) planAndApply(ctx context.Context, is *v1beta1.InferenceService, live Live, platform Platform) (err error) {
+	if sendsDenied(is, live, platform) {
+		r.removal.Lock()
+		defer r.removal.Unlock()
+		if live.Removing, err = r.removing(); err != nil {
+			return err
+		}
+	}
+	return r.apply(ctx, is, live, Plan(is, live, platform))
 }
 
 // ObserveDeletion implements reconciler.OnDeletionInterface: what a namespace

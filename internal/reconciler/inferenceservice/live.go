@@ -55,6 +55,11 @@ func (r *Reconciler) liveComponent(ctx context.Context, component knativeservice
 		return nil, err
 	}
 	if component.Spec.Logger != nil {
+		if component.Spec.Logger.MetadataRefresh == v1beta1.RefreshLive && selectMetadata(component, *live, platform.Logger).HasInvalid() {
+			if live.LastMetadata, err = configmaps.ReadMetadata(ctx, r.kube, is.MetadataName(component.Type), is); err != nil {
+				return nil, err
+			}
+		}
 		live.Sinks = sinks.Resolve(ctx, sinksOf(component, platform.Logger), r.resolver, is)
 	}
 	return live, nil

@@ -7,6 +7,7 @@ package inferenceservice
 
 import (
 	"cmp"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -16,6 +17,7 @@ import (
 	"github.com/sidenote-dev/sidenote/internal/knativeservice"
 	"github.com/sidenote-dev/sidenote/internal/reconciler/configmaps"
 	"github.com/sidenote-dev/sidenote/internal/reconciler/sinks"
+	"github.com/sidenote-dev/sidenote/internal/reconciler/stages"
 	"github.com/sidenote-dev/sidenote/pkg/apis/config"
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
@@ -25,6 +27,10 @@ import (
 // again. A tracked object wakes the controller when it appears. The kind of the
 // object does not, when Eventing is installed later.
 const retryUnresolved = time.Minute
+
+// retryRemoving is the time until a Knative Service asks again for its turn to lose an
+// attribute that the cluster denies.
+const retryRemoving = 10 * time.Second
 
 // Live is the state of the cluster that concerns one InferenceService. An object
 // that doesn't exist is nil.
@@ -38,6 +44,9 @@ type Live struct {
 	NamespaceTrust *corev1.ConfigMap
 	// NamespaceReadsTrust says that pods of the namespace read NamespaceTrust.
 	NamespaceReadsTrust bool
+	// Removing are the Knative Services of the cluster that got a template without an
+	// attribute that the cluster denies, and aren't ready yet.
+	Removing []string
 }
 
 // LiveComponent is the state of one component.
@@ -46,6 +55,9 @@ type LiveComponent struct {
 	Service *servingv1.Service
 	// Trust and Metadata are fingerprints of ConfigMaps.
 	Trust, Metadata *corev1.ConfigMap
+	// LastMetadata are the attributes that running agents have from the ConfigMap. They
+	// are read only if the metadata is live and a present value can't go into an event.
+	LastMetadata []metadata.Attribute
 	// Sinks are the results of resolving the destinations.
 	Sinks sinks.Resolutions
 }
@@ -107,6 +119,7 @@ func Plan(is *v1beta1.InferenceService, live Live, platform Platform) Changes {
 	if !is.Spec.HasLogger() {
 		shared = silent(shared)
 	}
+	removing := slices.Clone(live.Removing)
 	for _, component := range v1beta1.ComponentTypes() {
 		present := live.Components[component]
 		if present == nil {
@@ -123,7 +136,7 @@ func Plan(is *v1beta1.InferenceService, live Live, platform Platform) Changes {
 			shared = nil
 			change.planService(present.Service, nil, knativeservice.Applied{})
 		default:
-			configMaps, retryAfter := change.planWithLogger(*present, platform, shared)
+			configMaps, retryAfter := change.planWithLogger(*present, platform, shared, &removing)
 			changes.ConfigMaps = append(changes.ConfigMaps, configMaps...)
 			changes.RetryAfter = max(changes.RetryAfter, retryAfter)
 			shared = nil
@@ -164,46 +177,71 @@ func (c *ComponentChange) remove(live LiveComponent, owned bool) []configmaps.Ch
 }
 
 // planWithLogger plans a component with a logger. Shared are the changes of what
-// all InferenceServices of the namespace share.
-func (c *ComponentChange) planWithLogger(live LiveComponent, platform Platform, shared []configmaps.Change) (configMaps []configmaps.Change, retryAfter time.Duration) {
+// all InferenceServices of the namespace share, and removing is Live.Removing with the
+// Knative Services that change now.
+func (c *ComponentChange) planWithLogger(live LiveComponent, platform Platform, shared []configmaps.Change, removing *[]string) (configMaps []configmaps.Change, retryAfter time.Duration) {
 	status := &v1beta1.InferenceServiceStatus{Logger: lastLogger(&c.Of.Status, c.Type)}
 	accepted := planSinks(c.Component, live, platform.Logger, status)
-	selection := knativeservice.SelectMetadata(c.Of.MetadataObject(), c.Spec.Logger, platform.Logger.DeniedAnnotations)
+	selection := selectMetadata(c.Component, live, platform.Logger)
 	desired := knativeservice.Desired{
 		Agent: *platform.Agent, Observability: *platform.Observability,
 		MultiContainerProbing: platform.MultiContainerProbing,
 
 		Sinks: accepted.Desired, Metadata: selection.Attributes, Headers: selection.Headers,
+		DeniedValues: platform.Logger.DeniedValues,
 	}
-	applied, ownerUnchanged := planTemplate(c.Component, live.Service, selection.Listed, desired, platform.Logger.AllowedAudiences)
+	applied, ownerUnchanged, sent := planTemplate(c.Component, live.Service, selection.Listed, desired, platform.Logger, removing)
 	// Pods of another template keep what they read.
 	others := knativeservice.OthersServe(live.Service, ownerUnchanged, applied)
-	configMaps = append(planMetadata(c.Component, live, selection.Attributes, others), shared...)
+	configMaps = append(planMetadata(c.Component, live, selection.Attributes, platform.Logger.DeniedValues, others), shared...)
 	configMaps = append(configMaps, planTrust(c.Component, live, platform.Trust, applied, desired, others, status)...)
 	c.planService(live.Service, selection.Listed, applied)
 
 	c.loggerBefore = status.DeepCopy()
 	c.sent = reportLogger(c.Component, status, applied, desired, live, selection)
+	reportDenied(status, selection, sent, *removing, applied.RemovedDenied && (c.Service != nil || !live.Service.IsReady()))
 	c.logger = status
 	if accepted.Unresolved {
 		retryAfter = retryUnresolved
+	}
+	if len(sent) > 0 {
+		retryAfter = retryRemoving
 	}
 	return configMaps, retryAfter
 }
 
 // planTemplate decides what the template gets from the platform, and says
-// whether its owner left it unchanged.
-func planTemplate(component knativeservice.Component, live *servingv1.Service, listed []metadata.Attribute, desired knativeservice.Desired, allowedAudiences []string) (applied knativeservice.Applied, ownerUnchanged bool) {
+// whether its owner left it unchanged. A template with an attribute that the cluster
+// denies is replaced, if there is room beside others that are. If not, the attributes
+// that agents still send are returned.
+func planTemplate(component knativeservice.Component, live *servingv1.Service, listed []metadata.Attribute, desired knativeservice.Desired, logger *config.Logger, removing *[]string) (applied knativeservice.Applied, ownerUnchanged bool, sent []string) {
 	if live == nil {
-		return knativeservice.Decide(nil, true, desired), false
+		return knativeservice.Decide(nil, true, desired), false, nil
 	}
 	before, recordedHash := knativeservice.LastApplied(live)
 	ownerUnchanged = knativeservice.OwnerUnchanged(recordedHash, component, listed)
-	before, revoked := knativeservice.WithoutForeignAudiences(before, desired, allowedAudiences)
+	before, revoked := knativeservice.WithoutForeignAudiences(before, desired, logger.AllowedAudiences)
 	// A template whose Revision failed serves nobody: a fixed image of the agent
 	// may replace it at once.
 	renew := !ownerUnchanged || knativeservice.Failed(live) || revoked
-	return knativeservice.Decide(before, renew, desired), ownerUnchanged
+	removes := false
+	if !renew {
+		sent = knativeservice.DeniedIn(before, component.Spec.Logger, logger)
+		if len(sent) > 0 && stages.Room(1, len(*removing)) > 0 {
+			*removing = append(*removing, live.Namespace+"/"+live.Name)
+			renew, removes, sent = true, true, nil
+		}
+	}
+	applied = knativeservice.Decide(before, renew, desired)
+	applied.RemovedDenied = applied.RemovedDenied || removes
+	return applied, ownerUnchanged, sent
+}
+
+// selectMetadata selects what the events of a component carry. With live metadata, an
+// attribute keeps its last value while the present one can't go into an event.
+func selectMetadata(component knativeservice.Component, live LiveComponent, logger *config.Logger) knativeservice.Selection {
+	selection := knativeservice.SelectMetadata(component.Of.MetadataObject(), component.Spec.Logger, logger.DeniedAnnotations).WithoutDenied(logger.DeniedValues)
+	return selection.KeepLast(live.LastMetadata, knativeservice.DeniedAttributes(component.Spec.Logger, logger.DeniedAnnotations), logger.DeniedValues)
 }
 
 // planService sets the Knative Service to write, which is none if its inputs are

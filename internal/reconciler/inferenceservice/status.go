@@ -97,6 +97,22 @@ func reportSinks(component knativeservice.Component, logger *v1beta1.LoggerStatu
 	}
 }
 
+// reportDenied says which attributes the cluster denies for their values, or running
+// agents still send, and which have an earlier value. Leaving says that pods of an
+// earlier template may still serve.
+func reportDenied(status *v1beta1.InferenceServiceStatus, selected knativeservice.Selection, sent, removing []string, leaving bool) {
+	switch {
+	case len(sent) > 0:
+		status.MarkDeniedSent(sent, removing)
+	case leaving:
+		status.MarkDeniedLeaving()
+	case len(selected.DeniedValues) > 0:
+		status.MarkMetadataDenied(selected.DeniedValues)
+	case len(selected.Kept) > 0:
+		status.MarkMetadataInvalid(selected.Kept)
+	}
+}
+
 // reportTokens says that a sink asks for a token that the template doesn't mount.
 func reportTokens(status *v1beta1.InferenceServiceStatus, applied knativeservice.Applied, desired knativeservice.Desired) {
 	const reason, message = "TokenNotMounted", "the sink%s asks for a token for the audience %q, which the template doesn't have: events go out without a token, and a sink that requires one responds with 401; the next change of the specification adds it"

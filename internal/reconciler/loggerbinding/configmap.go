@@ -54,12 +54,13 @@ func hasKey(configMap *corev1.ConfigMap, keys []string) bool {
 
 // planMetadata keeps the attributes of running agents up to date if the metadata
 // is live.
-func planMetadata(b *v1alpha1.LoggerBinding, subjects []*subject, live Live) (changes []configmaps.Change) {
+func planMetadata(b *v1alpha1.LoggerBinding, subjects []*subject, live Live, platform Platform) (changes []configmaps.Change) {
 	for _, s := range subjects {
 		if s.applied == nil {
 			continue
 		}
 		desired := knativeservice.MakeMetadata(binding.SubjectOf(s.service, b), s.selection.Attributes)
+		knativeservice.AddDeniedValues(desired, b.Spec.Logger, platform.Logger.DeniedValues)
 		change := configmaps.Change{Desired: desired, UpdatedReason: configmaps.MetadataUpdated, Condition: v1alpha1.MetadataReady}
 		if !isLive(b) {
 			if s.othersServe() || s.mounts(desired.Name) {

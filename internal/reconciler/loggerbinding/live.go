@@ -21,6 +21,8 @@ import (
 	"github.com/sidenote-dev/sidenote/pkg/apis/bindings"
 	"github.com/sidenote-dev/sidenote/pkg/apis/bindings/v1alpha1"
 	"github.com/sidenote-dev/sidenote/pkg/apis/config"
+	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
+	"github.com/sidenote-dev/sidenote/pkg/metadata"
 )
 
 const loggerPath = "spec.logger"
@@ -45,7 +47,29 @@ func (r *Reconciler) live(ctx context.Context, b *v1alpha1.LoggerBinding, platfo
 		return Live{}, err
 	}
 	live.Sinks = sinks.Resolve(ctx, sinksOf(b, platform.Logger), r.resolver, b)
-	return live, nil
+	live.LastMetadata, err = r.lastMetadata(ctx, b, live, platform)
+	return live, err
+}
+
+// lastMetadata reads the attributes that running agents have, of the Knative Services
+// with a present value that can't go into an event.
+func (r *Reconciler) lastMetadata(ctx context.Context, b *v1alpha1.LoggerBinding, live Live, platform Platform) (map[string][]metadata.Attribute, error) {
+	if b.Spec.Logger == nil || b.Spec.Logger.MetadataRefresh != v1beta1.RefreshLive {
+		return nil, nil
+	}
+	last := make(map[string][]metadata.Attribute)
+	for _, service := range live.Services {
+		owner := binding.Select(live.Bindings, service)
+		if owner == nil || owner.Name != b.Name || !selectMetadata(service, b, platform).HasInvalid() {
+			continue
+		}
+		attributes, err := configmaps.ReadMetadata(ctx, r.kube, binding.MetadataName(service.Name), service)
+		if err != nil {
+			return nil, err
+		}
+		last[service.Name] = attributes
+	}
+	return last, nil
 }
 
 // liveNamespace reads what all bindings of a namespace share.

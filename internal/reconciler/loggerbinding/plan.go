@@ -23,6 +23,7 @@ import (
 	"github.com/sidenote-dev/sidenote/internal/reconciler/sinks"
 	"github.com/sidenote-dev/sidenote/pkg/apis/bindings/v1alpha1"
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
+	"github.com/sidenote-dev/sidenote/pkg/metadata"
 )
 
 const (
@@ -55,6 +56,10 @@ type Live struct {
 	NamespaceEnds bool
 	// Sinks are the results of resolving the destinations.
 	Sinks sinks.Resolutions
+	// LastMetadata are the attributes that running agents have from their ConfigMaps, by
+	// the names of the Knative Services. They are read only if the metadata is live and
+	// a present value can't go into an event.
+	LastMetadata map[string][]metadata.Attribute
 }
 
 // Platform is the configuration that all bindings share.
@@ -107,7 +112,7 @@ func Plan(b *v1alpha1.LoggerBinding, live Live, platform Platform) Changes {
 	changes := Changes{Services: rollOut(subjects, live, isNow)}
 	readsTrust := live.NamespaceReadsTrust || slices.ContainsFunc(changes.Services, func(c ServiceChange) bool { return c.Bound })
 	changes.ConfigMaps = slices.Concat(
-		planMetadata(b, subjects, live),
+		planMetadata(b, subjects, live, platform),
 		configmaps.NamespaceTrust(b.Namespace, live.NamespaceTrust, readsTrust, platform.Trust),
 		planTrust(b, subjects, live, platform, &b.Status),
 		planLeftovers(live, subjects))
@@ -196,6 +201,7 @@ func planSinks(b *v1alpha1.LoggerBinding, live Live, platform Platform, status *
 // report says in the status what the agents send and what they lack.
 func report(b *v1alpha1.LoggerBinding, subjects []*subject, platform Platform, status *v1alpha1.LoggerBindingStatus) {
 	var missing, missingLabels, leftOut, behind, noToken, noLetterToken []string
+	var deniedValues, deniedSent, kept []string
 	bound := 0
 	for _, s := range subjects {
 		if s.applied == nil || s.isLeaving() {
@@ -210,8 +216,17 @@ func report(b *v1alpha1.LoggerBinding, subjects []*subject, platform Platform, s
 		for _, match := range s.selection.LeftOut {
 			leftOut = append(leftOut, s.service.Name+": "+match)
 		}
+		if names := s.selection.DeniedValues; len(names) > 0 {
+			deniedValues = append(deniedValues, s.service.Name+": "+strings.Join(names, ", "))
+		}
+		if names := s.selection.Kept; len(names) > 0 {
+			kept = append(kept, s.service.Name+": "+strings.Join(names, ", "))
+		}
 		if !s.hasAgent() {
 			continue
+		}
+		if len(s.denied) > 0 {
+			deniedSent = append(deniedSent, s.service.Name+": "+strings.Join(s.denied, ", "))
 		}
 		bound++
 		if differences := s.behind(); len(differences) > 0 {
@@ -237,6 +252,10 @@ func report(b *v1alpha1.LoggerBinding, subjects []*subject, platform Platform, s
 	status.MarkMetadata(denied, missing)
 	status.MarkLabelsMissing(missingLabels)
 	status.MarkLeftOut(leftOut)
+	if len(kept) > 0 {
+		status.MarkMetadataInvalid(kept)
+	}
+	status.MarkMetadataDenied(deniedValues, deniedSent)
 	if bound == 0 {
 		status.ClearAgents()
 	} else {

@@ -13,15 +13,13 @@ import (
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 
 	"github.com/sidenote-dev/sidenote/internal/binding"
+	"github.com/sidenote-dev/sidenote/internal/reconciler/stages"
 	"github.com/sidenote-dev/sidenote/pkg/apis/bindings/v1alpha1"
 )
 
-// maxUnready bounds the Knative Services of a rollout that aren't ready at a time.
-// A rollout that breaks Knative Services stops after as many.
-const maxUnready = 3
-
 // rollOut chooses the subjects that get their new template now: those that get it
-// at once, and some of all if the rollout is Now. It waits for those that have
+// at once, and some of those that lose an attribute that the cluster denies, and of
+// all if the rollout is Now. It waits for those that have
 // theirs and aren't ready yet.
 func rollOut(subjects []*subject, live Live, isNow bool) (changes []ServiceChange) {
 	unready := leftUnready(live)
@@ -30,7 +28,7 @@ func rollOut(subjects []*subject, live Live, isNow bool) (changes []ServiceChang
 		switch {
 		case s.template != nil && s.atOnce:
 			changes = append(changes, s.choose())
-		case s.template != nil && isNow:
+		case s.template != nil && (isNow || len(s.denied) > 0):
 			due = append(due, s)
 		case s.status.State == v1alpha1.SubjectBound && !s.service.IsReady():
 			unready = append(unready, s.service.Name)
@@ -38,8 +36,8 @@ func rollOut(subjects []*subject, live Live, isNow bool) (changes []ServiceChang
 	}
 	// One that isn't ready now may never be, and would hold up the others.
 	slices.SortStableFunc(due, func(a, b *subject) int { return cmp.Compare(rank(a.service), rank(b.service)) })
-	room := max(0, maxUnready-len(unready))
-	chosen, waiting := due[:min(room, len(due))], due[min(room, len(due)):]
+	room := stages.Room(len(due), len(unready))
+	chosen, waiting := due[:room], due[room:]
 	for _, s := range chosen {
 		unready = append(unready, s.service.Name)
 	}

@@ -34,6 +34,9 @@ type subject struct {
 	// the latest Revision failed with an agent that is outdated: it serves nobody, and
 	// a corrected image may be what it needs.
 	atOnce bool
+	// denied are the attributes of the live template that the cluster denies. Template
+	// has none of them, and is written in stages whatever the rollout is.
+	denied []string
 	// chosen says that template is written now.
 	chosen bool
 
@@ -63,7 +66,7 @@ func subjectsOf(b *v1alpha1.LoggerBinding, live Live, platform Platform) (subjec
 			}
 			s.notBound(v1alpha1.ReasonOtherBinding, fmt.Sprintf("the older LoggerBinding %q selects this Knative Service, too: change spec.subject of one of them", owner.Name))
 		case owner != nil && owner.Name == b.Name:
-			s.follow(b, live.NamespaceIncluded, platform)
+			s.follow(b, live, platform)
 		case owner == nil && s.record != nil && s.record.Binding == b.Name:
 			s.expect(b, platform)
 			s.applied = &s.record.Applied
@@ -94,23 +97,38 @@ func newSubject(service *servingv1.Service, before map[string]v1alpha1.SubjectSt
 // expect sets what a new template of the Knative Service gets.
 func (s *subject) expect(b *v1alpha1.LoggerBinding, platform Platform) {
 	s.desired = binding.DesiredOf(s.service, b, platform.Platform)
-	s.selection = binding.MetadataOf(s.service, b, platform.Logger.DeniedAnnotations)
+	s.selection = selectMetadata(s.service, b, platform)
+}
+
+// selectMetadata selects what the events of a Knative Service carry.
+func selectMetadata(service *servingv1.Service, b *v1alpha1.LoggerBinding, platform Platform) knativeservice.Selection {
+	return binding.MetadataOf(service, b, platform.Logger.DeniedAnnotations).WithoutDenied(platform.Logger.DeniedValues)
+}
+
+// keepLast has an attribute keep its last value in a running agent's metadata while the
+// present one can't go into an event.
+func (s *subject) keepLast(b *v1alpha1.LoggerBinding, live Live, platform Platform) {
+	s.selection = s.selection.KeepLast(live.LastMetadata[s.service.Name],
+		knativeservice.DeniedAttributes(binding.LoggerOf(b), platform.Logger.DeniedAnnotations), platform.Logger.DeniedValues)
 }
 
 // follow has the Knative Service follow its binding: it says whether the template
 // is as the binding describes it, and if not, makes one that is.
-func (s *subject) follow(b *v1alpha1.LoggerBinding, namespaceIncluded bool, platform Platform) {
+func (s *subject) follow(b *v1alpha1.LoggerBinding, live Live, platform Platform) {
 	s.expect(b, platform)
+	s.keepLast(b, live, platform)
 	if s.record != nil {
 		s.applied = &s.record.Applied
 		_, revoked := knativeservice.WithoutForeignAudiences(s.applied, s.desired, platform.Logger.AllowedAudiences)
 		s.atOnce = revoked || (knativeservice.Failed(s.service) && len(s.behind()) > 0)
-		if !s.atOnce && s.record.LoggerHash == binding.LoggerHash(s.service, b) {
+		isCurrent := s.record.LoggerHash == binding.LoggerHash(s.service, b)
+		s.denied = knativeservice.DeniedIn(s.applied, binding.LoggerOf(b), platform.Logger)
+		if !s.atOnce && len(s.denied) == 0 && isCurrent {
 			s.status.State = v1alpha1.SubjectBound
 			return
 		}
 	}
-	if !namespaceIncluded {
+	if !live.NamespaceIncluded {
 		s.notBound(v1alpha1.ReasonNamespaceNotIncluded, "the namespace isn't included: label it bindings.sidenote.dev/include=true")
 		return
 	}

@@ -277,3 +277,26 @@ func TestEventTypesCanBeSwitchedOff(t *testing.T) {
 		}
 	}
 }
+
+func TestDeniedValues(t *testing.T) {
+	read := func(text string) (*Logger, error) {
+		return NewLoggerFromConfigMap(&corev1.ConfigMap{Data: map[string]string{"denied-values": text}})
+	}
+	logger, err := read("\n  ^internal-[0-9]+$  \n\na b\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"^internal-[0-9]+$", "a b"}, logger.DeniedValues.Patterns()); diff != "" {
+		t.Errorf("(-want, +got): %s", diff)
+	}
+	for text, want := range map[string]string{
+		"a\n(":                    "denied-values: pattern 2: it is not a regular expression of RE2",
+		"a*":                      "denied-values: pattern 1: it matches the empty value",
+		"\n \n":                   "denied-values: empty: write a pattern on each line",
+		strings.Repeat("a\n", 65): "denied-values: 65 patterns: write at most 64",
+	} {
+		if _, err := read(text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", text, err, want)
+		}
+	}
+}

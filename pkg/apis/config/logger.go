@@ -22,6 +22,7 @@ const LoggerConfigName = "config-logger"
 const (
 	defaultSinkKey       = "default-sink"
 	deniedAnnotationsKey = "denied-annotations"
+	deniedValuesKey      = "denied-values"
 	allowedAudiencesKey  = "allowed-audiences"
 	eventTypesKey        = "event-types"
 )
@@ -31,8 +32,11 @@ type Logger struct {
 	// DefaultSink is where events go for a logger that names no sink. A ref
 	// without a namespace is one of the InferenceService's own.
 	DefaultSink duckv1.Destination
-	// DeniedAnnotations are the annotations that no event may carry.
+	// DeniedAnnotations are the keys of annotations and labels and the names of
+	// headers that no event may carry.
 	DeniedAnnotations metadata.Denylist
+	// DeniedValues are the values that no event may carry, whatever brings them.
+	DeniedValues metadata.DeniedValues
 	// AllowedAudiences are the audiences that a sink may ask a token for beside
 	// its own.
 	AllowedAudiences []string
@@ -57,6 +61,13 @@ func NewLoggerFromConfigMap(configMap *corev1.ConfigMap) (*Logger, error) {
 	}
 	if text, found := configMap.Data[deniedAnnotationsKey]; found {
 		logger.DeniedAnnotations = strings.Fields(text)
+	}
+	if text, found := configMap.Data[deniedValuesKey]; found {
+		denied, err := parseDeniedValues(text)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", deniedValuesKey, err)
+		}
+		logger.DeniedValues = denied
 	}
 	if text, found := configMap.Data[allowedAudiencesKey]; found {
 		for _, audience := range strings.Fields(text) {
@@ -95,7 +106,22 @@ func defaultLogger() *Logger {
 			"*accesskey*", "*access-key*", "*access_key*", "*access.key*",
 			"*authorization*", "*bearer*", "*cookie*", "*jwt*",
 		},
+		DeniedValues: metadata.DefaultDeniedValues(),
 	}
+}
+
+// parseDeniedValues reads a pattern from each line that isn't blank.
+func parseDeniedValues(text string) (metadata.DeniedValues, error) {
+	var patterns []string
+	for line := range strings.Lines(text) {
+		if pattern := strings.TrimSpace(line); pattern != "" {
+			patterns = append(patterns, pattern)
+		}
+	}
+	if len(patterns) == 0 {
+		return nil, fmt.Errorf("empty: write a pattern on each line, or remove the key for the default ones")
+	}
+	return metadata.ParseDeniedValues(patterns)
 }
 
 func parseSink(text string) (*duckv1.Destination, error) {

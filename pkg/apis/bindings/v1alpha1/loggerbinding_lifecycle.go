@@ -185,6 +185,27 @@ func (s *LoggerBindingStatus) addToMetadata(reason, message string) {
 	manager.MarkFalse(MetadataReady, reason, "%s", message)
 }
 
+// MarkMetadataDenied says which attributes of bound Knative Services the cluster
+// denies for their values, and which denied ones running agents still send, in texts
+// of the form "name: attribute, attribute".
+func (s *LoggerBindingStatus) MarkMetadataDenied(values, sent []string) {
+	switch {
+	case len(sent) > 0:
+		conditionSet.Manage(s).MarkFalse(MetadataReady, "MetadataDenied",
+			"config-logger denies what running agents still send: %s; the controller makes Revisions without it, a few at a time", v1beta1.JoinBounded(sent))
+	case len(values) > 0:
+		conditionSet.Manage(s).MarkFalse(MetadataReady, "MetadataDenied",
+			"denied-values of config-logger denies values: %s; events go without these attributes: change the values", v1beta1.JoinBounded(values))
+	}
+}
+
+// MarkMetadataInvalid says which attributes have an earlier value, because the present
+// one can't go into an event, in texts of the form "name: attribute, attribute".
+func (s *LoggerBindingStatus) MarkMetadataInvalid(kept []string) {
+	conditionSet.Manage(s).MarkFalse(MetadataReady, "MetadataInvalid",
+		"present values can't go into an event: %s; events keep the last valid ones: write one line of printable text of at most 1 KiB", v1beta1.JoinBounded(kept))
+}
+
 // MarkMetadataNotWritten says why running agents don't get the metadata.
 func (s *LoggerBindingStatus) MarkMetadataNotWritten(err error) {
 	conditionSet.Manage(s).MarkFalse(MetadataReady, "MetadataNotWritten", "%s", err.Error())

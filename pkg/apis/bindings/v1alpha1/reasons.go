@@ -71,6 +71,8 @@ func DescribeReasons() []v1beta1.ReasonDescription {
 		v1beta1.ReasonDescription{Condition: MetadataReady, Reason: "LabelMissing", Meaning: "a Knative Service lacks a listed label; its events go without the attribute"},
 		v1beta1.ReasonDescription{Condition: MetadataReady, Reason: "AnnotationDenied", Meaning: "denied-annotations of config-logger matches a listed annotation, label or header"},
 		v1beta1.ReasonDescription{Condition: MetadataReady, Reason: "MatchLeftOut", Meaning: "no event carries an annotation that a pattern of metadataAnnotations matches; the message names the Knative Service and says why"},
+		v1beta1.ReasonDescription{Condition: MetadataReady, Reason: "MetadataDenied", Meaning: "config-logger denies a value, or a key whose attribute running agents still send; the controller makes Revisions without it, a few at a time"},
+		v1beta1.ReasonDescription{Condition: MetadataReady, Reason: "MetadataInvalid", Meaning: "the present value of a live annotation can't go into an event; events keep the last valid one"},
 		v1beta1.ReasonDescription{Condition: MetadataReady, Reason: "MetadataNotWritten", Meaning: "a ConfigMap NAME-logger-metadata couldn't be written"},
 		v1beta1.ReasonDescription{Condition: TrustReady, Reason: "TrustBundleLeftOut", Meaning: "a trust bundle of the cluster has no certificate, or exceeds the size limit"},
 		v1beta1.ReasonDescription{Condition: TrustReady, Reason: "TrustNotWritten", Meaning: "a ConfigMap couldn't be written"},

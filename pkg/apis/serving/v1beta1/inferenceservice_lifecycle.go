@@ -324,8 +324,8 @@ func JoinBounded(texts []string) string {
 func (s *InferenceServiceStatus) MarkMetadata(missing, denied, stays []string) {
 	switch {
 	case len(stays) > 0:
-		conditionSet.Manage(s).MarkFalse(MetadataReady, "AnnotationDenied",
-			"listed, but denied by the cluster: %s; running agents still send %s, until the next change of the specification: list another annotation", strings.Join(denied, ", "), strings.Join(stays, ", "))
+		conditionSet.Manage(s).MarkFalse(MetadataReady, "MetadataDenied",
+			"listed, but denied by the cluster: %s; running agents still send %s, until a new Revision without it serves: list another annotation", strings.Join(denied, ", "), strings.Join(stays, ", "))
 		return
 	case len(denied) > 0:
 		conditionSet.Manage(s).MarkFalse(MetadataReady, "AnnotationDenied",
@@ -362,6 +362,33 @@ func (s *InferenceServiceStatus) addToMetadata(reason, message string) {
 		reason, message = said.Reason, said.Message+"; "+message
 	}
 	manager.MarkFalse(MetadataReady, reason, "%s", message)
+}
+
+// MarkMetadataDenied says which attributes the cluster denies for their values.
+func (s *InferenceServiceStatus) MarkMetadataDenied(attributes []string) {
+	conditionSet.Manage(s).MarkFalse(MetadataReady, "MetadataDenied",
+		"denied-values of config-logger denies the values of %s; events go without these attributes: change the values", strings.Join(attributes, ", "))
+}
+
+// MarkDeniedSent says which denied attributes running agents still send, and which
+// Knative Services must be ready before a new Revision without them is made.
+func (s *InferenceServiceStatus) MarkDeniedSent(attributes, waitsFor []string) {
+	conditionSet.Manage(s).MarkFalse(MetadataReady, "MetadataDenied",
+		"running agents still send %s, which config-logger denies: a new Revision without it is made when others that got one for this reason are ready: %s", strings.Join(attributes, ", "), JoinBounded(waitsFor))
+}
+
+// MarkDeniedLeaving says that pods of an earlier Revision may still send what
+// config-logger denies.
+func (s *InferenceServiceStatus) MarkDeniedLeaving() {
+	conditionSet.Manage(s).MarkFalse(MetadataReady, "MetadataDenied",
+		"a new Revision without attributes that config-logger denies was made: pods of the earlier one send them until it is ready")
+}
+
+// MarkMetadataInvalid says which attributes have an earlier value, because the present
+// one can't go into an event.
+func (s *InferenceServiceStatus) MarkMetadataInvalid(attributes []string) {
+	conditionSet.Manage(s).MarkFalse(MetadataReady, "MetadataInvalid",
+		"the present values of %s can't go into an event; events keep the last valid ones: write one line of printable text of at most 1 KiB", strings.Join(attributes, ", "))
 }
 
 // MarkMetadataNotWritten says why running agents don't get the metadata.

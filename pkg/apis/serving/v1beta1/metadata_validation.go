@@ -43,7 +43,7 @@ func (s *LoggerSpec) validateMetadata(ctx context.Context, path string, object m
 			continue
 		}
 		firstWith[source.Attribute] = source
-		errs = errs.Also(source.validateValue(object))
+		errs = errs.Also(source.validateValue(ctx, object))
 	}
 	if errs != nil {
 		return errs
@@ -145,7 +145,7 @@ func (s loggerSource) renaming(path, attribute string) string {
 }
 
 // validateValue refuses the value that the object or the logger gives the attribute.
-func (s loggerSource) validateValue(object metadata.Object) *apis.FieldError {
+func (s loggerSource) validateValue(ctx context.Context, object metadata.Object) *apis.FieldError {
 	var value string
 	paths, details := []string{s.field}, fmt.Sprintf("change the value, or don't list the %s", s.Kind())
 	switch s.Kind() {
@@ -161,7 +161,7 @@ func (s loggerSource) validateValue(object metadata.Object) *apis.FieldError {
 	if err := metadata.ValidateValue(value); err != nil {
 		return &apis.FieldError{Message: fmt.Sprintf("%s can't become an attribute: %v", s, err), Paths: paths, Details: details}
 	}
-	return nil
+	return refuseDeniedValue(ctx, s.String(), value, paths...)
 }
 
 // validateBounds refuses too many attributes, and too many bytes in those whose

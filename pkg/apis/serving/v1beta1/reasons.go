@@ -55,6 +55,8 @@ func DescribeReasons() []ReasonDescription {
 		ReasonDescription{MetadataReady, "LabelMissing", "the object lacks a listed label; events go without the attribute"},
 		ReasonDescription{MetadataReady, "AnnotationDenied", "denied-annotations of config-logger matches a listed annotation, label or header"},
 		ReasonDescription{MetadataReady, "MatchLeftOut", "no event carries an annotation that a pattern of metadataAnnotations matches; the message says why"},
+		ReasonDescription{MetadataReady, "MetadataDenied", "config-logger denies a value, or a key whose attribute running agents still send; the controller makes Revisions without it, a few at a time"},
+		ReasonDescription{MetadataReady, "MetadataInvalid", "the present value of a live annotation can't go into an event; events keep the last valid one"},
 		ReasonDescription{MetadataReady, "MetadataNotWritten", "the ConfigMap NAME-predictor-default-metadata couldn't be written"},
 		ReasonDescription{TrustReady, "TrustBundleLeftOut", "a trust bundle of the cluster has no certificate, or exceeds the size limit"},
 		ReasonDescription{TrustReady, "TrustNotWritten", "a ConfigMap couldn't be written"},
