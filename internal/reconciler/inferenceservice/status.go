@@ -33,9 +33,9 @@ func reportLogger(component knativeservice.Component, status *v1beta1.InferenceS
 	logger := &v1beta1.LoggerStatus{
 		Mode:               component.Spec.Logger.Mode,
 		MissingAnnotations: selected.Missing, MissingLabels: selected.MissingLabels,
-		AgentImage:         applied.Agent.Image,
-		SinkURI:            knativeservice.AppliedAddress(applied.Sink, &desired.Sink, live.hasTrustKey(is, sinkKey), last.SinkURI).DeepCopy(),
-		DeadLetterSinkURI:  knativeservice.AppliedAddress(applied.DeadLetterSink, desired.DeadLetterSink, live.hasTrustKey(is, deadLetterKey), last.DeadLetterSinkURI).DeepCopy(),
+		AgentImage:        applied.Agent.Image,
+		SinkURI:           knativeservice.AppliedAddress(applied.Sink, &desired.Sink, live.hasTrustKey(is, sinkKey), last.SinkURI).DeepCopy(),
+		DeadLetterSinkURI: knativeservice.AppliedAddress(applied.DeadLetterSink, desired.DeadLetterSink, live.hasTrustKey(is, deadLetterKey), last.DeadLetterSinkURI).DeepCopy(),
 	}
 	for _, attribute := range sent {
 		logger.Attributes = append(logger.Attributes, attribute.Name)
