@@ -246,6 +246,11 @@ func TestObjectWithoutDefaulting(t *testing.T) {
 	}
 }
 
+// flatFilters fills filters without filters in them, which have no end.
+func flatFilters(serializer.CodecFactory) []any {
+	return []any{func(filter *eventingv1.SubscriptionsAPIFilter, c randfill.Continue) { c.Fill(&filter.Exact) }}
+}
+
 // filler fills an object with anything at all.
 func filler(t testing.TB, seed int64) *randfill.Filler {
 	t.Helper()
@@ -253,11 +258,7 @@ func filler(t testing.TB, seed int64) *randfill.Filler {
 	if err := v1beta1.AddToScheme(scheme); err != nil {
 		t.Fatal(err)
 	}
-	flat := func(serializer.CodecFactory) []any {
-		// A filter may have filters in it, without end.
-		return []any{func(filter *eventingv1.SubscriptionsAPIFilter, c randfill.Continue) { c.Fill(&filter.Exact) }}
-	}
-	funcs := fuzzer.MergeFuzzerFuncs(metafuzzer.Funcs, pkgfuzzer.Funcs, flat)
+	funcs := fuzzer.MergeFuzzerFuncs(metafuzzer.Funcs, pkgfuzzer.Funcs, flatFilters)
 	return fuzzer.FuzzerFor(funcs, rand.NewSource(seed), serializer.NewCodecFactory(scheme)).NilChance(.3).NumElements(0, 4)
 }
 

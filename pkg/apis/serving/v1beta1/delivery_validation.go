@@ -37,6 +37,10 @@ func ParseDeliveryDuration(text string) (time.Duration, error) {
 	if moreThanTenths.MatchString(text) {
 		return 0, errors.New("it has more than the one decimal that Knative reads")
 	}
+	if text == "+" || text == "-" {
+		// The parser panics.
+		return 0, errors.New("it is not an ISO 8601 duration")
+	}
 	parsed, err := period.Parse(text)
 	if err != nil {
 		return 0, errors.New("it is not an ISO 8601 duration")
