@@ -46,7 +46,7 @@ Each type begins with %s. Sent says whether events of the type are sent if %s is
 	out.WriteString(`
 ## Attributes
 
-Beside these, each event has ` + "`specversion` (`1.0`), its `type`" + ` and, except for ledger events, one attribute for each annotation that the owner selected.
+Beside these, each event has ` + "`specversion` (`1.0`), its `type`" + ` and, except for ledger events, one attribute for each annotation, label, header and fixed value that the owner [selected](../metadata.md).
 
 `)
 	rows = table{{"attribute", "on", "value"}}

@@ -55,7 +55,9 @@ func TestWhatTheEventsOfASubjectName(t *testing.T) {
 // KServe copies the annotations of its InferenceService to the template, and
 // compares with an object that lacks the Service's own.
 func TestWhereMetadataIsReadFrom(t *testing.T) {
-	binding := bindingTo(toAll(), v1beta1.LoggerSpec{MetadataAnnotations: []string{"team", "secret"}})
+	binding := bindingTo(toAll(), v1beta1.LoggerSpec{
+		MetadataAnnotations: []string{"team", "secret"}, Metadata: []v1beta1.MetadataSource{{Attribute: "tier", Label: "tier"}},
+	})
 	for what, test := range map[string]struct {
 		labels map[string]string
 		want   string
@@ -66,8 +68,10 @@ func TestWhereMetadataIsReadFrom(t *testing.T) {
 		service := labelled(test.labels)
 		service.Annotations = map[string]string{"team": "of-the-service", "secret": "x"}
 		service.Spec.Template.Annotations = map[string]string{"team": "of-the-template", "secret": "x"}
+		metav1.SetMetaDataLabel(&service.ObjectMeta, "tier", "of-the-service")
+		service.Spec.Template.Labels = map[string]string{"tier": "of-the-template"}
 		got := MetadataOf(service, binding, metadata.Denylist{"secret"})
-		if diff := cmp.Diff([]metadata.Attribute{{Name: "team", Value: test.want}}, got.Attributes); diff != "" {
+		if diff := cmp.Diff([]metadata.Attribute{{Name: "team", Value: test.want}, {Name: "tier", Value: test.want}}, got.Attributes); diff != "" {
 			t.Errorf("%s (-want, +got): %s", what, diff)
 		}
 		if diff := cmp.Diff([]string{"secret"}, got.Denied); diff != "" {

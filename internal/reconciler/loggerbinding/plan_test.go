@@ -456,6 +456,29 @@ func TestPlan(t *testing.T) {
 				Conditions: map[apis.ConditionType]string{v1alpha1.MetadataReady: "AnnotationMissing"},
 			},
 		},
+		"a label that is missing": {
+			rollout: v1alpha1.RolloutNow, services: []string{"a"},
+			change: func(in *inputs) {
+				in.b.Spec.Logger.Metadata = []v1beta1.MetadataSource{{Attribute: "tier", Label: "tier"}}
+			},
+			want: planned{
+				ConfigMaps: []string{"write a-logger-trust"}, Services: []string{"bind a"}, Subjects: []string{"a Bound"},
+				Conditions: map[apis.ConditionType]string{v1alpha1.MetadataReady: "LabelMissing"},
+			},
+		},
+		"a match that is left out": {
+			rollout: v1alpha1.RolloutNow, services: []string{"a"},
+			change: func(in *inputs) {
+				in.b.Spec.Logger.MetadataRefresh = v1beta1.RefreshLive
+				in.b.Spec.Logger.MetadataAnnotations = append(in.b.Spec.Logger.MetadataAnnotations, "example.com/*")
+				in.service("a").Annotations["example.com/team"] = "x"
+			},
+			want: planned{
+				ConfigMaps: []string{"write a-logger-metadata", "write a-logger-trust"},
+				Services:   []string{"bind a"}, Subjects: []string{"a Bound"},
+				Conditions: map[apis.ConditionType]string{v1alpha1.MetadataReady: "MatchLeftOut"},
+			},
+		},
 		"denied metadata": {
 			rollout: v1alpha1.RolloutNow, services: []string{"a"}, settled: true,
 			change: func(in *inputs) {

@@ -260,6 +260,10 @@ func TestInvalidObjectIsRefusedWithFieldAndRemedy(t *testing.T) {
 			Seed(WithLogger(WithDelivery(eventingduckv1.DeliverySpec{BackoffDelay: ptr.String("200ms")}))),
 			refused("write for example PT0.5S", logger+".delivery.backoffDelay"),
 		},
+		"a duration of a sign alone": {
+			Seed(WithLogger(WithDelivery(eventingduckv1.DeliverySpec{BackoffDelay: ptr.String("-")}))),
+			refused("write for example PT0.5S", logger+".delivery.backoffDelay"),
+		},
 		"a duration finer than Knative reads": {
 			Seed(WithLogger(WithDelivery(eventingduckv1.DeliverySpec{BackoffDelay: ptr.String("PT0.25S")}))),
 			refused("one decimal that Knative reads", logger+".delivery.backoffDelay"),

@@ -369,8 +369,18 @@ func (in *LoggerStatus) DeepCopyInto(out *LoggerStatus) {
 		*out = make([]string, len(*in))
 		copy(*out, *in)
 	}
+	if in.HeaderAttributes != nil {
+		in, out := &in.HeaderAttributes, &out.HeaderAttributes
+		*out = make([]string, len(*in))
+		copy(*out, *in)
+	}
 	if in.MissingAnnotations != nil {
 		in, out := &in.MissingAnnotations, &out.MissingAnnotations
+		*out = make([]string, len(*in))
+		copy(*out, *in)
+	}
+	if in.MissingLabels != nil {
+		in, out := &in.MissingLabels, &out.MissingLabels
 		*out = make([]string, len(*in))
 		copy(*out, *in)
 	}

@@ -1,0 +1,68 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package inferenceservice
+
+import (
+	"slices"
+	"testing"
+
+	. "github.com/sidenote-dev/sidenote/internal/testing/v1beta1"
+	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
+)
+
+func TestWhatAPatternMatchesIsSentLive(t *testing.T) {
+	w := running(t, WithLogger(WithRefresh(v1beta1.RefreshLive), WithMetadataAnnotations("team", "example.com/*")))
+	w.owner(WithAnnotation("example.com/stage", "prod"), WithAnnotation("example.com/team", "other"))
+	w.assertWritten(w.settle(), "update ConfigMap", "status")
+	if got := w.configMap().Data["attributes.json"]; got != `{"stage":"prod","team":"ai-platform"}` {
+		t.Errorf("the ConfigMap has %s", got)
+	}
+	w.assertSaid(v1beta1.MetadataReady, isFalse, "MatchLeftOut", `example.com/team: the attribute "team" is of team`)
+	if got := w.is().Status.Logger.Attributes; !slices.Equal(got, []string{"stage", "team"}) {
+		t.Errorf("the status says that %q are sent", got)
+	}
+	w.assertWritten(w.settle())
+	w.owner(WithoutAnnotation("example.com/team"))
+	w.settle()
+	w.assertSaid(v1beta1.MetadataReady, isTrue, "", "")
+	if w.revisions() != 1 {
+		t.Errorf("%d Revisions, want 1", w.revisions())
+	}
+}
+
+func TestLabelsAndHeadersAreInTheStatus(t *testing.T) {
+	w := running(t, WithLabel("tier", "gold"), WithLogger(func(logger *v1beta1.LoggerSpec) {
+		logger.Metadata = append(logger.Metadata,
+			v1beta1.MetadataSource{Attribute: "tier", Label: "tier"}, v1beta1.MetadataSource{Attribute: "zone", Label: "zone"})
+		logger.MetadataHeaders = []string{"x-tenant"}
+	}))
+	got := w.is().Status.Logger
+	if !slices.Contains(got.Attributes, "tier") || !slices.Equal(got.HeaderAttributes, []string{"xtenant"}) ||
+		!slices.Equal(got.MissingLabels, []string{"zone"}) || len(got.MissingAnnotations) > 0 {
+		t.Errorf("status.logger is %+v", got)
+	}
+	if !w.sends("tier=gold") || !slices.Contains(w.arguments(), "--metadata-header=xtenant=X-Tenant") {
+		t.Errorf("arguments: %q", w.arguments())
+	}
+	w.assertSaid(v1beta1.MetadataReady, isFalse, "LabelMissing", "not on the object: labels zone")
+	w.owner(WithoutAnnotation("team"))
+	w.settle()
+	w.assertSaid(v1beta1.MetadataReady, isFalse, "AnnotationMissing", "labels zone")
+}
+
+// A header that the cluster denies later rolls nothing by itself.
+func TestADeniedHeaderIsInNoNewTemplate(t *testing.T) {
+	w := running(t, WithLogger(func(logger *v1beta1.LoggerSpec) { logger.MetadataHeaders = []string{"x-tenant"} }))
+	w.config.Logger.DeniedAnnotations = append(w.config.Logger.DeniedAnnotations, "X-TENANT")
+	w.assertWritten(w.settle(), "status")
+	w.assertSaid(v1beta1.MetadataReady, isFalse, "AnnotationDenied", "running agents still send header x-tenant")
+	w.owner(WithImage("model:v2"))
+	w.settle()
+	if slices.Contains(w.arguments(), "--metadata-header=xtenant=X-Tenant") || len(w.is().Status.Logger.HeaderAttributes) > 0 {
+		t.Errorf("a new template has %q, and the status %+v", w.arguments(), w.is().Status.Logger)
+	}
+	w.assertSaid(v1beta1.MetadataReady, isFalse, "AnnotationDenied", "header x-tenant; events go without the attribute")
+}
