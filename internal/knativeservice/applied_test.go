@@ -318,7 +318,7 @@ func TestEveryFieldOfThePredictorIsInTheOwnersHash(t *testing.T) {
 	if err := v1beta1.AddToScheme(scheme); err != nil {
 		t.Fatal(err)
 	}
-	filler := fuzzer.FuzzerFor(fuzzer.MergeFuzzerFuncs(metafuzzer.Funcs, pkgfuzzer.Funcs), rand.NewSource(1), serializer.NewCodecFactory(scheme)).
+	filler := fuzzer.FuzzerFor(fuzzer.MergeFuzzerFuncs(metafuzzer.Funcs, pkgfuzzer.Funcs, flatFilters), rand.NewSource(1), serializer.NewCodecFactory(scheme)).
 		NilChance(0).NumElements(1, 1)
 	is := defaulted(Seed(WithPredictor(func(p *v1beta1.PredictorSpec) { filler.Fill(&p.Logger) })))
 	before := OwnerHash(predictor(is), nil)

@@ -579,7 +579,7 @@ func TestBuildersDoNotChangeTheirInput(t *testing.T) {
 		t.Fatal(err)
 	}
 	filler := fuzzer.FuzzerFor(
-		fuzzer.MergeFuzzerFuncs(metafuzzer.Funcs, pkgfuzzer.Funcs),
+		fuzzer.MergeFuzzerFuncs(metafuzzer.Funcs, pkgfuzzer.Funcs, flatFilters),
 		rand.NewSource(1), serializer.NewCodecFactory(scheme)).NilChance(0.3).NumElements(0, 3)
 	for range 100 {
 		is, live := &v1beta1.InferenceService{}, &servingv1.Service{}

@@ -16,6 +16,7 @@ import (
 	metafuzzer "k8s.io/apimachinery/pkg/apis/meta/fuzzer"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
+	eventingv1 "knative.dev/eventing/pkg/apis/eventing/v1"
 	pkgfuzzer "knative.dev/pkg/apis/testing/fuzzer"
 	"knative.dev/pkg/apis/testing/roundtrip"
 	"sigs.k8s.io/randfill"
@@ -27,6 +28,8 @@ var fuzzers = fuzzer.MergeFuzzerFuncs(pkgfuzzer.Funcs, func(serializer.CodecFact
 	return []any{
 		// Unknown fields are read and never written.
 		func(unknown *v1beta1.UnknownFields, _ randfill.Continue) { *unknown = nil },
+		// A filter may have filters in it, without end.
+		func(filter *eventingv1.SubscriptionsAPIFilter, c randfill.Continue) { c.Fill(&filter.Exact) },
 		func(status *v1beta1.InferenceServiceStatus, c randfill.Continue) {
 			c.FillNoCustom(status)
 			status.SetConditions(nil)
