@@ -89,8 +89,9 @@ func release(definition map[string]any) error {
 					return err
 				}
 				releaseComponent(component)
+				shorten(component, neverTaken)
 				if i > 0 {
-					shorten(component)
+					shorten(component, longFields)
 				}
 			}
 			labels["duck.knative.dev/addressable"] = "true"
@@ -123,15 +124,19 @@ func releaseComponent(component map[string]any) {
 	}
 }
 
-// longFields are fields of a Pod that few write and that Knative Serving takes
-// only with a feature, or never. It says so itself.
-var longFields = []string{"affinity", "ephemeralContainers", "initContainers"}
+// neverTaken are fields of a Pod that Knative Serving never takes. longFields are
+// others that are long and that few write in a transformer or an explainer. Serving
+// says itself what is wrong in them.
+var (
+	neverTaken = []string{"ephemeralContainers"}
+	longFields = []string{"affinity", "initContainers", "volumes"}
+)
 
 // shorten replaces the schemas of long fields by one that takes everything: the
 // object would be too large for kubectl apply.
-func shorten(component map[string]any) {
+func shorten(component map[string]any, fields []string) {
 	properties := component["properties"].(map[string]any)
-	for _, name := range longFields {
+	for _, name := range fields {
 		schema, isSchema := properties[name].(map[string]any)
 		if !isSchema {
 			continue
@@ -187,6 +192,13 @@ var (
 		"ref.name":       "Name of the object.",
 		"uri":            "An http or https URL. With ref, it is resolved relative to the object's address.",
 	}
+	// ofAuth has those of a sink's credentials.
+	ofAuth = map[string]string{
+		"basic.name":      "Name of the Secret.",
+		"bearer.key":      "Key of the Secret with the token.",
+		"bearer.name":     "Name of the Secret.",
+		"bearer.optional": "Not supported. The pod starts without the Secret in any case.",
+	}
 	// ofSubject has those of a binding's subject.
 	ofSubject = map[string]string{
 		"apiVersion": "serving.knative.dev/v1. Required.",
@@ -209,6 +221,9 @@ func ofLoggerBinding() map[string]string {
 	texts := map[string]string{
 		"status.logger.sink.url":           "Address as a URL.",
 		"status.logger.deadLetterSink.url": "Address as a URL.",
+
+		"status.logger.sinks[].sink.url":           "Address as a URL.",
+		"status.logger.sinks[].deadLetterSink.url": "Address as a URL.",
 	}
 	for name, text := range ofSubject {
 		texts["spec.subject."+name] = text
@@ -221,23 +236,36 @@ func ofLoggerBinding() map[string]string {
 func addLogger(texts map[string]string, path, kind string) {
 	for name, text := range ofLogger {
 		texts[path+"."+name] = text
+		if strings.HasPrefix(name, "delivery.") {
+			texts[path+".sinks[]."+name] = text
+		}
 	}
-	for _, sink := range []string{"sink", "delivery.deadLetterSink"} {
+	for _, sink := range []string{"sink", "delivery.deadLetterSink", "sinks[].sink", "sinks[].delivery.deadLetterSink"} {
 		for name, text := range ofDestination {
 			texts[path+"."+sink+"."+name] = text
 		}
 		texts[path+"."+sink+".ref.namespace"] = "Namespace of the object. Default: that of the " + kind + "."
 	}
+	for _, auth := range []string{"auth", "sinks[].auth"} {
+		for name, text := range ofAuth {
+			texts[path+"."+auth+"."+name] = text
+		}
+	}
 }
 
-// describe sets the descriptions of foreign fields.
+// describe sets the descriptions of foreign fields. A name with [] is that of a
+// list, and what follows is in its items.
 func describe(whole map[string]any, texts map[string]string) error {
 	for path, text := range texts {
 		field := whole
 		for name := range strings.SplitSeq(path, ".") {
+			name, isList := strings.CutSuffix(name, "[]")
 			var err error
 			if field, err = property(field, name); err != nil {
 				return fmt.Errorf("describing %s: %w", path, err)
+			}
+			if items, hasItems := field["items"].(map[string]any); isList && hasItems {
+				field = items
 			}
 		}
 		field["description"] = text

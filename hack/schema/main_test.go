@@ -218,6 +218,7 @@ func withForeignFields(t *testing.T, definition string, texts map[string]string)
 	for path := range texts {
 		field := version["schema"].(schema)["openAPIV3Schema"].(schema)
 		for name := range strings.SplitSeq(path, ".") {
+			name, isList := strings.CutSuffix(name, "[]")
 			if field["properties"] == nil {
 				field["properties"] = schema{}
 			}
@@ -226,6 +227,12 @@ func withForeignFields(t *testing.T, definition string, texts map[string]string)
 				properties[name] = schema{}
 			}
 			field = properties[name].(schema)
+			if isList {
+				if field["items"] == nil {
+					field["items"] = schema{}
+				}
+				field = field["items"].(schema)
+			}
 		}
 		field["description"] = "Eventing's own."
 	}

@@ -13,10 +13,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	eventingv1 "knative.dev/eventing/pkg/apis/eventing/v1"
 	"knative.dev/pkg/apis"
 	duckv1 "knative.dev/pkg/apis/duck/v1"
 	"knative.dev/pkg/ptr"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
+	"sigs.k8s.io/randfill"
 
 	"github.com/sidenote-dev/sidenote/internal/agentconfig"
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving"
@@ -34,6 +37,11 @@ func one(sink, letters *AppliedSink) []AppliedPair {
 // named is one sink that is named now.
 func named(sink DesiredSink, letters *DesiredSink) []DesiredPair {
 	return []DesiredPair{{v1beta1.DefaultSinkName, sink, letters}}
+}
+
+// flatFilters has random filters without others in them: there would be no end.
+func flatFilters(serializer.CodecFactory) []any {
+	return []any{func(filter *eventingv1.SubscriptionsAPIFilter, c randfill.Continue) { c.Fill(&filter.Exact) }}
 }
 
 const severalSinks = `{
