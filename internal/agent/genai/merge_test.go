@@ -15,7 +15,11 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"go.uber.org/goleak"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // TestStreamsAreMerged: testdata has streams as servers send them, and the bodies
 // that the same servers give without streaming.
