@@ -27,7 +27,7 @@ type expression struct{ parsed cesql.Expression }
 var parsing sync.Mutex
 
 func compileExpression(text string) (*expression, error) {
-	if err := scan(text); err != nil {
+	if err := checkSyntax(text); err != nil {
 		return nil, err
 	}
 	parsed, err := parse(text)
