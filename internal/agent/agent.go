@@ -80,7 +80,9 @@ type Agent struct {
 	pipeline *exchange.Pipeline
 	budget   *capture.Budget
 	sinks    []*delivery.Sink
-	senders  []*delivery.HTTPSender
+	// subscriptions has that of each sink.
+	subscriptions []event.Subscription
+	senders       []*delivery.HTTPSender
 	// spools is what each spool takes of the budget.
 	spools    delivery.SpoolShare
 	openSpool func(directory string) (delivery.SpoolDirectory, error)
@@ -135,14 +137,13 @@ func New(given *agentconfig.Config, environment Environment) (*Agent, error) {
 	settings := a.settings(given, environment)
 	a.pipeline = exchange.NewPipeline(settings, a.budget, a.pipelineSinks(environment.WrapSink), a.discard)
 	a.statements = statement.NewIssuer(statement.Settings{
-		Builder:   settings.Builder,
-		Selection: settings.Selection,
-		Mode:      given.Mode,
-		Interval:  given.LedgerInterval,
-		Deadline:  settings.Deadline,
-		Started:   time.Now(),
-		Skips:     a.pipeline.Skips(),
-		Panics:    a.panics(),
+		Builder:       settings.Builder,
+		Subscriptions: settings.Subscriptions,
+		Interval:      given.LedgerInterval,
+		Deadline:      settings.Deadline,
+		Started:       time.Now(),
+		Skips:         a.pipeline.Skips(),
+		Panics:        a.panics(),
 	}, a.sinks)
 	a.checker = readiness.NewChecker(given.Target.Hostname(), given.StartupProbe, given.ReadinessProbe,
 		readiness.Observer{Changed: a.logReadiness, NotStarted: a.logNotStarted, Panics: a.panics()})
@@ -177,10 +178,11 @@ func (a *Agent) AdminPort() int { return a.adminListener.Addr().(*net.TCPAddr).P
 
 func (a *Agent) settings(given *agentconfig.Config, environment Environment) exchange.Settings {
 	return exchange.Settings{
-		Paths:     given.Paths,
-		Selection: event.Select(given.Mode, given.Events),
-		Sampler:   sampling.New(sampling.NewKey(), given.Sampling),
-		Ceiling:   sampling.NewCeiling(given.MaxEventsPerSecond),
+		Paths:         given.Paths,
+		Selection:     event.Select(given.Mode, given.Events),
+		Subscriptions: a.subscriptions,
+		Sampler:       sampling.New(sampling.NewKey(), given.Sampling),
+		Ceiling:       sampling.NewCeiling(given.MaxEventsPerSecond),
 		Builder: &event.Builder{
 			Identity: event.Identity{
 				Source:           given.Source,

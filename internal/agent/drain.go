@@ -8,9 +8,12 @@ package agent
 import (
 	"context"
 	"os"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/sidenote-dev/sidenote/internal/agent/event"
 )
 
 const (
@@ -46,7 +49,10 @@ func (a *Agent) drain(signals <-chan os.Signal) {
 		begun:    a.handler.Begun,
 		active:   a.handler.Active,
 		shutdown: a.server.Shutdown,
-		final:    a.statements.Close,
+		final: func() {
+			a.awaitFilters(ctx)
+			a.statements.Close()
+		},
 		delivered: func() bool {
 			return a.pipeline.Empty() && a.spoolsEmpty() && a.pending() == 0
 		},
@@ -58,6 +64,18 @@ func (a *Agent) drain(signals <-chan os.Signal) {
 	}
 	a.logger.Info("all exchanges have ended: delivering the remaining events", zap.Duration("atMost", a.drainTimeout))
 	end.delivery(ctx)
+}
+
+// awaitFilters waits until every event has passed the filters of the sinks, or for
+// the drain timeout. An event has no number before its filter, and the last ledger
+// event must have the highest.
+func (a *Agent) awaitFilters(ctx context.Context) {
+	if !slices.ContainsFunc(a.subscriptions, func(s event.Subscription) bool { return s.Filter != nil }) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, a.drainTimeout)
+	defer cancel()
+	await(ctx, a.pipeline.Empty)
 }
 
 // ending is the end of an agent in two phases: exchanges, then delivery.

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/sidenote-dev/sidenote/internal/agent/delivery"
+	"github.com/sidenote-dev/sidenote/internal/agent/event"
 	"github.com/sidenote-dev/sidenote/internal/agent/exchange"
 	"github.com/sidenote-dev/sidenote/internal/agentconfig"
 )
@@ -27,6 +28,11 @@ const (
 )
 
 func (a *Agent) addSink(given *agentconfig.Config, sink agentconfig.Sink, environment Environment) error {
+	subscription, err := event.SubscriptionOf(&sink)
+	if err != nil {
+		return err
+	}
+	a.subscriptions = append(a.subscriptions, subscription)
 	options := delivery.Options{
 		Config: delivery.Config{
 			FirstInFlight: firstInFlight,
@@ -43,7 +49,6 @@ func (a *Agent) addSink(given *agentconfig.Config, sink agentconfig.Sink, enviro
 	where := func() string { return "stdout:" }
 	var sender *delivery.HTTPSender
 	if !sink.Stdout() {
-		var err error
 		if sender, err = a.newSender(given, sink); err != nil {
 			return err
 		}
@@ -91,9 +96,13 @@ func (a *Agent) newSender(given *agentconfig.Config, sink agentconfig.Sink) (*de
 	if given.AllowLoopbackSinks != nil {
 		allowLoopback = *given.AllowLoopbackSinks
 	}
-	keepsToken := func(where *url.URL) {
-		if where != nil && sink.TokenFile != "" && !delivery.SendsToken(where, given.ClusterDomain) {
+	keepsCredentials := func(where *url.URL) {
+		switch {
+		case where == nil || delivery.SendsToken(where, given.ClusterDomain):
+		case sink.TokenFile != "":
 			log.Warn("the token is not sent: the sink is neither https nor a host of the cluster")
+		case sink.BasicAuthDir != "":
+			log.Warn("the username and the password are not sent: the sink is neither https nor a host of the cluster")
 		}
 	}
 	sender, err := delivery.NewHTTPSender(delivery.HTTPOptions{
@@ -104,6 +113,7 @@ func (a *Agent) newSender(given *agentconfig.Config, sink agentconfig.Sink) (*de
 		CACertsDir:    sink.CACertsDir,
 		TokenFile:     sink.TokenFile,
 		TokenAudience: sink.TokenAudience,
+		BasicAuthDir:  sink.BasicAuthDir,
 		ClusterDomain: given.ClusterDomain,
 		MaxInFlight:   maxInFlight,
 		RetryAfterMax: *sink.RetryAfterMax,
@@ -121,7 +131,7 @@ func (a *Agent) newSender(given *agentconfig.Config, sink agentconfig.Sink) (*de
 				return
 			}
 			log.Info("sending events to the sink's current address", zap.String("host", where.Host))
-			keepsToken(where)
+			keepsCredentials(where)
 		},
 		OnAddressFailure: func(err error) {
 			log.Warn("invalid address file of the sink: the last valid address remains in use", zap.Error(err))
@@ -130,7 +140,7 @@ func (a *Agent) newSender(given *agentconfig.Config, sink agentconfig.Sink) (*de
 	if err != nil {
 		return nil, err
 	}
-	keepsToken(sink.URL)
+	keepsCredentials(sink.URL)
 	a.senders = append(a.senders, sender)
 	return sender, nil
 }

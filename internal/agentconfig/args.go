@@ -82,7 +82,7 @@ type Argument struct {
 func Arguments() []Argument {
 	var config Config
 	config.setDefaults()
-	var sink Sink
+	sink := Sink{Profile: ProfileSidenote}
 	sink.setDefaults("")
 	return slices.Concat(
 		describe("", &config, exchangeArguments),

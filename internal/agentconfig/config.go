@@ -142,11 +142,7 @@ func (c *Config) setDefaults() {
 	c.MetricsExport.Protocol = cmp.Or(c.MetricsExport.Protocol, telemetry.Prometheus)
 	c.TracesExport.Protocol = cmp.Or(c.TracesExport.Protocol, telemetry.None)
 	for i := range c.Sinks {
-		sink := &c.Sinks[i]
-		sink.setDefaults(DefaultSinkName)
-		sink.Mode = cmp.Or(sink.Mode, c.Mode)
-		if len(sink.Events) == 0 {
-			sink.Events = c.Events
-		}
+		c.Sinks[i].setDefaults(DefaultSinkName)
+		c.Sinks[i].setContentDefaults(c)
 	}
 }

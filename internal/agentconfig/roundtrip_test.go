@@ -50,25 +50,32 @@ func everything(t *testing.T) Config {
 		}
 		return parsed
 	}
-	sink := func(name string) Sink {
+	// A sink has a token, and another one a password.
+	sink := func(name, tokenFile, basicAuthDir string) Sink {
 		return Sink{
 			Name: name, URL: endpoint("https://broker.svc/a=b?c=d%20e"), AddressFile: "/address-" + name,
-			CACerts: "PEM", CACertsFile: "/file", CACertsDir: "/dir", TokenFile: "/token", TokenAudience: "audience",
+			CACerts: "PEM", CACertsFile: "/file", CACertsDir: "/dir", TokenFile: tokenFile, TokenAudience: "audience", BasicAuthDir: basicAuthDir,
+			Mode: ModeResponse, Events: []Kind{KindResponse}, Profile: ProfileKServe, Filter: `{"cesql":"team = 'a=b'"}`,
 			Schedule: Schedule{Retries: new(3), Policy: BackoffLinear, Delay: new(time.Second)},
 			Timeout:  time.Minute, RetryAfterMax: new(time.Hour),
 			Spool: &Spool{Directory: "/spool-" + name, Bytes: 1 << 30, DropNewest: true, Sync: true},
 			DeadLetter: &Sink{
 				Name: name + ".dead-letter", URL: endpoint("http://letters"), AddressFile: "/letters", CACerts: "PEM", CACertsFile: "/file",
-				CACertsDir: "/dir", TokenFile: "/token", TokenAudience: "audience", Timeout: defaultTimeout, RetryAfterMax: new(DefaultRetryAfterMax),
+				CACertsDir: "/dir", TokenFile: tokenFile, TokenAudience: "audience", BasicAuthDir: basicAuthDir, Timeout: defaultTimeout, RetryAfterMax: new(DefaultRetryAfterMax),
 			},
 		}
 	}
 	return Config{
-		Port: 1, AdminPort: 2, Target: endpoint("http://127.0.0.1:3"), Sinks: []Sink{sink("default"), sink("other")},
+		Port: 1, AdminPort: 2, Target: endpoint("http://127.0.0.1:3"), Sinks: []Sink{sink("default", "/token", ""), sink("other", "", "/basic-auth")},
 		ClusterDomain: "example.org", AllowLoopbackSinks: new(true), Mode: ModeRequest, Events: Kinds(), ContentMode: ContentModeBinary,
 		Paths: paths, Source: "m-predictor-default", InferenceService: "m", Namespace: "n", Component: "predictor",
-		Metadata:    []metadata.Attribute{{Name: "team", Value: "a=b, \"c\" $(D)"}, {Name: "empty"}},
-		MetadataDir: "/metadata", MaxPayloadBytes: 4, BufferBytes: 1 << 20, MaxExchanges: new(int64(5)), DrainTimeout: new(time.Minute),
+		Metadata:        []metadata.Attribute{{Name: "team", Value: "a=b, \"c\" $(D)"}, {Name: "empty"}},
+		MetadataDir:     "/metadata",
+		MetadataHeaders: []HeaderSource{{Attribute: "tenant", Header: "X-Tenant"}, {Attribute: "user", Header: "X-User"}},
+		DeniedValues:    []string{"^Bearer ", "a=b|c"},
+		Streams:         StreamMerged, Sampling: Sampling{Percent: 12.5, KeepFailures: true, KeepSlowerThan: 2 * time.Second},
+		MaxEventsPerSecond: 8,
+		MaxPayloadBytes:    4, BufferBytes: 1 << 20, MaxExchanges: new(int64(5)), DrainTimeout: new(time.Minute),
 		LedgerInterval: time.Hour,
 		ReadinessProbe: &Probe{
 			HTTPGet:             &HTTPGet{Path: "/<&>", Port: 6, Host: "h", Scheme: "HTTPS", HTTPHeaders: []HTTPHeader{{"A", "b"}}},
@@ -84,14 +91,19 @@ func everything(t *testing.T) Config {
 // A field without an argument would be lost on the way.
 func TestEveryFieldHasAnArgument(t *testing.T) {
 	given := everything(t)
-	for _, part := range []any{given, given.Sinks[0], *given.Sinks[0].Spool, given.Sinks[0].Schedule} {
-		for i, value := 0, reflect.ValueOf(part); i < value.NumField(); i++ {
-			if value.Field(i).IsZero() {
-				t.Errorf("the test gives no value to %T.%s", part, value.Type().Field(i).Name)
+	oneIn := everything(t)
+	oneIn.Sampling = Sampling{OneIn: 9}
+	for _, parts := range [][]any{
+		{given}, {given.Sinks[0], given.Sinks[1]}, {*given.Sinks[0].Spool}, {given.Sinks[0].Schedule}, {given.Sampling, oneIn.Sampling},
+	} {
+		for i := range reflect.TypeOf(parts[0]).NumField() {
+			if !slices.ContainsFunc(parts, func(part any) bool { return !reflect.ValueOf(part).Field(i).IsZero() }) {
+				t.Errorf("the test gives no value to %T.%s", parts[0], reflect.TypeOf(parts[0]).Field(i).Name)
 			}
 		}
 	}
 	expectRoundTrip(t, &given, given)
+	expectRoundTrip(t, &oneIn, oneIn)
 }
 
 // Whatever fields are unset: the others arrive, and those have their defaults.

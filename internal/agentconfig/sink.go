@@ -42,11 +42,12 @@ type Sink struct {
 	// TokenAudience is the token's audience. With an AddressFile, the token is
 	// sent only while the file has this audience.
 	TokenAudience string
-	// BasicAuthDir has the files username and password for the sink.
+	// BasicAuthDir has the files username and password for the sink. It must not be
+	// combined with TokenFile.
 	BasicAuthDir string
 
 	// Mode and Events say what the sink gets. By default they are those of the
-	// Config.
+	// Config. Like Profile and Filter, they are unset in a dead letter sink.
 	Mode   Mode
 	Events []Kind
 	// Profile is the form of the events for the sink.
@@ -84,12 +85,21 @@ func (s *Sink) Stdout() bool { return s.URL == nil && s.AddressFile == "" }
 
 func (s *Sink) setDefaults(name string) {
 	s.Name = cmp.Or(s.Name, name)
-	s.Profile = cmp.Or(s.Profile, ProfileSidenote)
 	s.Timeout = cmp.Or(s.Timeout, defaultTimeout)
 	s.RetryAfterMax = cmp.Or(s.RetryAfterMax, new(DefaultRetryAfterMax))
 	if s.DeadLetter != nil {
 		s.DeadLetter.setDefaults(s.Name + "." + deadLetterName)
 	}
+}
+
+// setContentDefaults sets what the sink gets. A dead letter sink has none of it: it
+// gets the events of its sink as they are.
+func (s *Sink) setContentDefaults(c *Config) {
+	s.Mode = cmp.Or(s.Mode, c.Mode)
+	if len(s.Events) == 0 {
+		s.Events = c.Events
+	}
+	s.Profile = cmp.Or(s.Profile, ProfileSidenote)
 }
 
 // connectionArguments say how a sink is reached. Their names follow that of the
@@ -107,7 +117,7 @@ var connectionArguments = []argument[Sink]{
 		field(func(s *Sink) *string { return &s.TokenFile }, anyText)},
 	{"token-audience", "AUDIENCE", "audience of the token. With address-file, the token is sent only while the file has this audience",
 		field(func(s *Sink) *string { return &s.TokenAudience }, anyText)},
-	{"basic-auth-dir", "DIR", "directory with the files username and password, for basic authentication. The agent reads them again when they change, and sends them only over https or to a host of the cluster",
+	{"basic-auth-dir", "DIR", "directory with the files username and password, for basic authentication. The agent reads them again when they change, and sends them only over https or to a host of the cluster. Must not be combined with token-file",
 		field(func(s *Sink) *string { return &s.BasicAuthDir }, anyText)},
 }
 
@@ -119,7 +129,7 @@ var contentArguments = []argument[Sink]{
 	{"profile", "PROFILE", "form of the events: sidenote, or kserve, which subscribers of KServe's logger understand",
 		field(func(s *Sink) *Profile { return &s.Profile }, choice("profile", Profiles()))},
 	{"filter", "JSON", "selects events: a filter of a Knative Trigger, with one of exact, prefix, suffix, all, any, not and cesql",
-		field(func(s *Sink) *string { return &s.Filter }, anyText)},
+		field(func(s *Sink) *string { return &s.Filter }, filter)},
 }
 
 // anySinkArguments are of all sinks together. Args writes them between the
@@ -180,9 +190,13 @@ func ofSpool[V any](at func(*Spool) *V, as text[V]) codec[Sink] {
 	})
 }
 
-// validate says what is missing.
+// validate says what is missing or must not be combined.
 func (s *Sink) validate() error {
 	switch {
+	case s.TokenFile != "" && s.BasicAuthDir != "":
+		return fmt.Errorf("two credentials for one sink: remove --sink.%s.token-file or --sink.%s.basic-auth-dir", s.Name, s.Name)
+	case s.DeadLetter != nil && s.DeadLetter.TokenFile != "" && s.DeadLetter.BasicAuthDir != "":
+		return fmt.Errorf("two credentials for one dead letter sink: remove --sink.%[1]s.%[2]s.token-file or --sink.%[1]s.%[2]s.basic-auth-dir", s.Name, deadLetterName)
 	case s.DeadLetter != nil && s.DeadLetter.Stdout():
 		return fmt.Errorf("missing dead letter sink: write --sink.%s.dead-letter=URL", s.Name)
 	case s.Spool == nil:

@@ -16,6 +16,7 @@ import (
 
 	"go.uber.org/zap/zapcore"
 
+	"github.com/sidenote-dev/sidenote/internal/eventfilter"
 	"github.com/sidenote-dev/sidenote/internal/sinkaddress"
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
 )
@@ -98,6 +99,7 @@ var (
 	// attributeValue is the value of an attribute of every event.
 	attributeValue = checked(metadata.ValidateValue)
 	domain         = checked(checkDomain)
+	filter         = checked(checkFilter)
 	source         = checked(checkSource)
 	target         = text[*url.URL]{parseTarget, (*url.URL).String}
 	sinkURL        = text[*url.URL]{parseSinkURL, (*url.URL).String}
@@ -157,6 +159,11 @@ func checkDomain(s string) error {
 		return fmt.Errorf("invalid domain %q: must be a DNS domain such as %s", s, defaultClusterDomain)
 	}
 	return nil
+}
+
+func checkFilter(s string) error {
+	_, err := eventfilter.Compile(s)
+	return err
 }
 
 func checkSource(s string) error {

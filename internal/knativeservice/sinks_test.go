@@ -39,11 +39,6 @@ func named(sink DesiredSink, letters *DesiredSink) []DesiredPair {
 	return []DesiredPair{{v1beta1.DefaultSinkName, sink, letters}}
 }
 
-// flatFilters has random filters without others in them: there would be no end.
-func flatFilters(serializer.CodecFactory) []any {
-	return []any{func(filter *eventingv1.SubscriptionsAPIFilter, c randfill.Continue) { c.Fill(&filter.Exact) }}
-}
-
 const severalSinks = `{
   mode: all,
   profile: sidenote,

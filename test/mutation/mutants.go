@@ -67,7 +67,7 @@ var mutants = []mutant{
 	},
 	{
 		"the count of what the budget has no room for", "internal/agent/exchange/pipeline.go",
-		"sink.Account().Drop(reason)", "_ = reason\n\t\tsink.Account().Deliver()",
+		"account.Drop(reason)\n\tat.wanted = false", "account.Deliver()\n\tat.wanted = false",
 		faultsTests, "TestSubscriberOfAllKindsCountsLosses",
 	},
 	{
@@ -127,8 +127,28 @@ var mutants = []mutant{
 	},
 	{
 		"the buffer of an event that a second sink has", "internal/agent/exchange/pipeline.go",
-		"releaseAfter(len(p.sinks), o.lease)", "releaseAfter(1, o.lease)",
+		"releaseAfter(p.number(o), o.lease)", "releaseAfter(min(p.number(o), 1), o.lease)",
 		"internal/agent/exchange", "TestEveryEventHasItsOwnBytes",
+	},
+	{
+		"the place of an event behind a sink's filter", "internal/agent/exchange/pipeline.go",
+		"selection[kind] && to.subscription.Filter != nil:", "false:",
+		"internal/agent/exchange", "TestEachSinkGetsItsOwn",
+	},
+	{
+		"the count of an event that ends before a filter", "internal/agent/exchange/pipeline.go",
+		"if at.sequence == 0 {\n\t\taccount.Observe()", "if false {\n\t\taccount.Observe()",
+		"internal/agent/exchange", "TestAnEventThatEndsBeforeTheFilterIsLost",
+	},
+	{
+		"a missing attribute in a filter", "internal/eventfilter/filter.go",
+		"!found || !passes(value, wanted[name])", "found && !passes(value, wanted[name])",
+		"internal/eventfilter", "TestEachDialectIsATriggers",
+	},
+	{
+		"the syntax check of an expression", "internal/eventfilter/syntax.go",
+		"s.hasOperand = false\n\t\treturn s.advance()\n\tcase tokenNot:", "return s.advance()\n\tcase tokenNot:",
+		"internal/eventfilter", "TestTheSyntaxIsTheParsers",
 	},
 	{
 		"the end of a body with its attempt", "internal/agent/delivery/body.go",

@@ -9,7 +9,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -22,7 +21,6 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 
 	"github.com/sidenote-dev/sidenote/internal/agent/event"
-	"github.com/sidenote-dev/sidenote/internal/agent/mounted"
 	"github.com/sidenote-dev/sidenote/internal/agent/panics"
 )
 
@@ -36,8 +34,6 @@ const (
 	idleTimeout            = 30 * time.Second
 	maxResponseBytes       = 64 << 10
 	maxResponseHeaderBytes = 64 << 10
-	maxTokenBytes          = 64 << 10
-	tokenRefresh           = time.Minute
 	refusalRefresh         = 10 * time.Second
 	userAgent              = "sidenote-agent"
 	clusterInternalSuffix  = ".svc"
@@ -59,6 +55,9 @@ type HTTPOptions struct {
 	// TokenAudience is that of the token. Where it is given, the token goes only
 	// to an address of AddressFile that asks for it.
 	TokenAudience string
+	// BasicAuthDir has the files username and password, which go out where a token
+	// does. It must not be combined with TokenFile.
+	BasicAuthDir string
 	// ClusterDomain is the DNS domain of the cluster.
 	ClusterDomain string
 	// MaxInFlight is how many connections are worth keeping.
@@ -86,8 +85,9 @@ type HTTPOptions struct {
 // the environment.
 type HTTPSender struct {
 	options HTTPOptions
-	token   *tokenSource
-	dial    func(ctx context.Context, network, address string) (net.Conn, error)
+	// credentials is nil where the sink gets none.
+	credentials credentials
+	dial        func(ctx context.Context, network, address string) (net.Conn, error)
 
 	mu        sync.Mutex
 	location  location
@@ -114,13 +114,16 @@ func NewHTTPSender(options HTTPOptions) (*HTTPSender, error) {
 	if _, err := sender.trust.load(time.Now()); err != nil {
 		return nil, err
 	}
-	if options.TokenFile != "" {
-		sender.token = &tokenSource{path: options.TokenFile}
+	switch {
+	case options.TokenFile != "":
+		sender.credentials = &tokenSource{path: options.TokenFile}
+	case options.BasicAuthDir != "":
+		sender.credentials = &passwordSource{directory: options.BasicAuthDir}
 	}
 	return sender, nil
 }
 
-// SendsToken reports whether a token may go to a URL: over TLS, or to a host that
+// SendsToken reports whether a token or a password may go to a URL: over TLS, or to a host that
 // only the cluster resolves, under .svc alone or in the cluster's DNS domain.
 func SendsToken(u *url.URL, clusterDomain string) bool {
 	host := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
@@ -129,7 +132,7 @@ func SendsToken(u *url.URL, clusterDomain string) bool {
 		(clusterDomain != "" && strings.HasSuffix(host, clusterInternalSuffix+"."+clusterDomain))
 }
 
-// Send posts an event, a second time with a fresh token where the first is
+// Send posts an event, a second time with fresh credentials where the first is
 // responded with 401.
 func (s *HTTPSender) Send(ctx context.Context, e *event.Event, sequence uint64) Result {
 	to := s.where(time.Now())
@@ -141,7 +144,7 @@ func (s *HTTPSender) Send(ctx context.Context, e *event.Event, sequence uint64) 
 	}
 	out := outgoing{event: e, sequence: sequence, body: e.Body(sequence)}
 	result := s.post(ctx, to, out, false)
-	if result.Status == http.StatusUnauthorized && to.token {
+	if result.Status == http.StatusUnauthorized && to.authorized {
 		result = s.post(ctx, to, out, true)
 	}
 	return result
@@ -149,10 +152,10 @@ func (s *HTTPSender) Send(ctx context.Context, e *event.Event, sequence uint64) 
 
 func (s *HTTPSender) keepsDeadlines() {}
 
-// attemptAddress is where one attempt goes, and whether it carries the token.
+// attemptAddress is where one attempt goes, and whether it carries credentials.
 type attemptAddress struct {
-	url   *url.URL
-	token bool
+	url        *url.URL
+	authorized bool
 	// plain is nil where net/http sends the event.
 	plain *plainHTTP
 }
@@ -177,7 +180,7 @@ func (s *HTTPSender) where(now time.Time) attemptAddress {
 		}
 	}
 	to := attemptAddress{url: s.location.url, plain: s.currentPlain()}
-	to.token = s.token != nil && to.url != nil && SendsToken(to.url, s.options.ClusterDomain) && s.location.asksFor(s.options.TokenAudience)
+	to.authorized = s.credentials != nil && to.url != nil && SendsToken(to.url, s.options.ClusterDomain) && s.location.asksFor(s.options.TokenAudience)
 	return to
 }
 
@@ -209,14 +212,13 @@ func (s *HTTPSender) AddressFailures() uint64 {
 	return s.failures
 }
 
-func (s *HTTPSender) post(ctx context.Context, to attemptAddress, out outgoing, freshToken bool) Result {
+func (s *HTTPSender) post(ctx context.Context, to attemptAddress, out outgoing, fresh bool) Result {
 	authorization := ""
-	if to.token {
-		token, err := s.token.get(time.Now(), freshToken)
-		if err != nil {
+	if to.authorized {
+		var err error
+		if authorization, err = s.credentials.authorization(time.Now(), fresh); err != nil {
 			return NoResponse
 		}
-		authorization = "Bearer " + token
 	}
 	unsendable := true
 	var result Result
@@ -381,31 +383,4 @@ func (s *HTTPSender) Close() {
 	if s.plain != nil {
 		s.plain.pool.CloseIdle()
 	}
-}
-
-// tokenSource reads a token from a file that the kubelet renews.
-type tokenSource struct {
-	path string
-
-	mu    sync.Mutex
-	token string
-	read  time.Time
-}
-
-func (t *tokenSource) get(now time.Time, fresh bool) (string, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if !fresh && t.token != "" && now.Sub(t.read) < tokenRefresh {
-		return t.token, nil
-	}
-	content, err := mounted.ReadFile(t.path, maxTokenBytes)
-	if err != nil {
-		return "", fmt.Errorf("reading the token file: %w", err)
-	}
-	token := strings.TrimSpace(string(content))
-	if token == "" || strings.ContainsAny(token, "\r\n") {
-		return "", errors.New("the token file has no token")
-	}
-	t.token, t.read = token, now
-	return token, nil
 }

@@ -53,6 +53,16 @@ func (e extensions) text(name string) string {
 	return ""
 }
 
+// lookup returns the value of that name as a header has it, and whether there is
+// one.
+func (e extensions) lookup(name string) (value string, found bool) {
+	at, found := slices.BinarySearchFunc(e, name, compareName)
+	if !found {
+		return "", false
+	}
+	return e[at].value(), true
+}
+
 // extensions returns the event's extensions sorted by name. Of a shared one it gives
 // the encoded member of a JSON object, too.
 func (e *Event) extensions() iter.Seq2[*extension, string] {

@@ -48,8 +48,12 @@ type Sink interface {
 // Settings say what becomes an event.
 type Settings struct {
 	// Paths say which requests are observed.
-	Paths     inference.Paths
+	Paths inference.Paths
+	// Selection is that of each sink where there are no Subscriptions, and of an agent
+	// without sinks.
 	Selection event.Selection
+	// Subscriptions has that of each sink.
+	Subscriptions []event.Subscription
 	// Sampler selects exchanges, and Ceiling bounds their events. Each may be nil.
 	Sampler *sampling.Sampler
 	Ceiling *sampling.Ceiling
@@ -72,12 +76,16 @@ type Settings struct {
 type Pipeline struct {
 	settings Settings
 	budget   *capture.Budget
-	sinks    []Sink
+	outlets  []outlet
+	// selection has the kinds that at least one sink gets.
+	selection event.Selection
+	// profiles are those in use but the agent's own form.
+	profiles []agentconfig.Profile
 	// discard counts the events of an agent without sinks.
 	discard *ledger.Account
 	skips   ledger.Skips
 
-	// wants has what the selection says of the request and of the response.
+	// wants has what the selections say of the request and of the response.
 	wants [2]wanted
 
 	// work hands an observation to a worker that rests, and resting is how many do.
@@ -106,21 +114,40 @@ func wantedOf(selection event.Selection, side event.Side) wanted {
 	return wanted{any: selection.Wants(side), failure: selection.WantsFailure(side), partial: selection.WantsPartial(side)}
 }
 
+// outlet is a sink and what it gets.
+type outlet struct {
+	sink         Sink
+	subscription event.Subscription
+}
+
+// place is an event's place at one sink.
+type place struct {
+	// wanted says that the event is for the sink and has not ended for it.
+	wanted bool
+	// sequence is 0 where the event has none: it isn't for the sink, or the sink's
+	// filter comes first.
+	sequence uint64
+}
+
 // observed is one event before it is built.
 type observed struct {
 	observation event.Observation
 	kind        agentconfig.Kind
 	attributes  []metadata.Attribute
-	// sequences has the event's place for each sink. That of the only sink is in
-	// sequence.
-	sequences []uint64
-	sequence  [1]uint64
-	at        time.Time
-	lease     *capture.Lease
+	// places has one for each sink. That of the only sink is in place.
+	places []place
+	place  [1]place
+	at     time.Time
+	lease  *capture.Lease
 	// pair is the exchange's part of the ceiling.
 	pair *sampling.Pair
 	// next is the one behind it in the queue.
 	next *observed
+}
+
+// wanted reports whether the event is for a sink and has not ended for all.
+func (o *observed) wanted() bool {
+	return slices.ContainsFunc(o.places, func(place place) bool { return place.wanted })
 }
 
 // end gives back what is held for an event that ended before it came to a sink.
@@ -139,9 +166,22 @@ func NewPipeline(settings Settings, budget *capture.Budget, sinks []Sink, discar
 	if settings.LongWork == nil {
 		settings.LongWork = func() {}
 	}
-	p := &Pipeline{settings: settings, budget: budget, sinks: sinks, discard: discard, work: make(chan *observed)}
+	p := &Pipeline{settings: settings, selection: settings.Selection, budget: budget, discard: discard, work: make(chan *observed)}
+	for i, sink := range sinks {
+		outlet := outlet{sink: sink, subscription: event.Subscription{Selection: settings.Selection}}
+		if len(settings.Subscriptions) > 0 {
+			outlet.subscription = settings.Subscriptions[i]
+		}
+		if profile := outlet.subscription.Profile; outlet.subscription.Reshapes() && !slices.Contains(p.profiles, profile) {
+			p.profiles = append(p.profiles, profile)
+		}
+		p.outlets = append(p.outlets, outlet)
+	}
+	if len(settings.Subscriptions) > 0 {
+		p.selection = event.Union(settings.Subscriptions)
+	}
 	for _, side := range []event.Side{event.Request, event.Response} {
-		p.wants[side] = wantedOf(settings.Selection, side)
+		p.wants[side] = wantedOf(p.selection, side)
 	}
 	return p
 }
@@ -152,28 +192,29 @@ func (p *Pipeline) Skips() *ledger.Skips { return &p.skips }
 // observe takes one side of an exchange: its observation and its lease. It never
 // blocks.
 func (p *Pipeline) observe(o *observed) {
+	side := o.observation.Side
 	if !p.settings.Panics.Event(func() { p.take(o) }) {
-		p.lose(o.lease)
+		p.loseSide(side)
+		o.lease.LeaveBuffer()
+		o.lease.Release()
 		o.forget()
 	}
 }
 
-// lose counts one side of an exchange that came to no event by a panic.
-func (p *Pipeline) lose(lease *capture.Lease) {
-	accounts := []*ledger.Account{p.discard}
-	if len(p.sinks) > 0 {
-		accounts = nil
-	}
-	for _, sink := range p.sinks {
-		accounts = append(accounts, sink.Account())
-	}
-	for _, account := range accounts {
+// lose counts one side of an exchange that came to no event by a panic, for each
+// sink that wants a kind of it.
+func (p *Pipeline) lose(which event.Side) {
+	lost := func(account *ledger.Account) {
 		account.Observe()
 		account.Drop(ledger.ReasonInvalid)
 	}
-	if lease != nil {
-		lease.LeaveBuffer()
-		lease.Release()
+	if len(p.outlets) == 0 {
+		lost(p.discard)
+	}
+	for i := range p.outlets {
+		if to := &p.outlets[i]; to.subscription.Selection.Wants(which) {
+			lost(to.sink.Account())
+		}
 	}
 }
 
@@ -181,8 +222,8 @@ func (p *Pipeline) lose(lease *capture.Lease) {
 // one that nobody wants the kind is not known any more: it is skipped as a
 // success would be.
 func (p *Pipeline) loseSide(which event.Side) {
-	if p.settings.Selection.Wants(which) {
-		p.lose(nil)
+	if p.selection.Wants(which) {
+		p.lose(which)
 	} else {
 		p.skips.SkipEvent(which.String())
 	}
@@ -190,48 +231,66 @@ func (p *Pipeline) loseSide(which event.Side) {
 
 func (p *Pipeline) take(o *observed) {
 	o.kind = event.Classify(&o.observation, p.settings.Builder.MaxPayloadBytes)
-	starved := false
-	if !p.settings.Selection[o.kind] && event.Starved(&o.observation, p.settings.Builder.MaxPayloadBytes) {
-		// It goes without its body where that kind is selected. Where it isn't,
-		// what it would have been is lost, which counts.
-		o.kind = event.ClassifyKept(&o.observation, p.settings.Builder.MaxPayloadBytes)
-		starved = true
+	// whole is the kind that it would have been if the budget had had room for its
+	// body.
+	whole := o.kind
+	if event.Starved(&o.observation, p.settings.Builder.MaxPayloadBytes) {
+		whole = event.ClassifyKept(&o.observation, p.settings.Builder.MaxPayloadBytes)
 	}
-	if !p.settings.Selection[o.kind] {
+	if !p.selection[o.kind] && !p.selection[whole] {
 		p.settings.Ceiling.GiveBack(o.pair)
-		p.skips.SkipEvent(string(o.kind))
+		p.skips.SkipEvent(string(whole))
 		o.end()
 		return
 	}
-	if len(p.sinks) == 0 {
+	if len(p.outlets) == 0 {
 		p.discard.Observe()
 		p.discard.Drop(ledger.ReasonNoSink)
 		o.end()
 		return
 	}
 	o.attributes = p.settings.Attributes()
-	o.sequences = o.sequence[:0]
+	o.places = o.place[:0]
 	o.at = time.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	// The sequence comes first: an event that is dropped leaves a gap.
-	for _, sink := range p.sinks {
-		o.sequences = append(o.sequences, sink.Account().Observe())
+	for i := range p.outlets {
+		o.places = append(o.places, p.outlets[i].take(o.kind, whole))
 	}
-	if !p.settings.Ceiling.Admit(o.pair, p.later(o), o.at) {
+	switch {
+	case !o.wanted():
+		p.settings.Ceiling.GiveBack(o.pair)
+		o.end()
+	case !p.settings.Ceiling.Admit(o.pair, p.later(o), o.at):
 		p.drop(o, ledger.ReasonRate)
-		return
-	}
-	if starved || !o.lease.Grow(delivery.OverheadBytes+o.observation.Exchange.HeaderBytes()) {
+	case !o.lease.Grow(delivery.OverheadBytes + o.observation.Exchange.HeaderBytes()):
 		p.drop(o, ledger.ReasonBudget)
-		return
-	}
-	if p.closed {
+	case p.closed:
 		p.drop(o, ledger.ReasonShutdown)
-		return
+	default:
+		p.push(o)
+		p.startBuilding()
 	}
-	p.push(o)
-	p.startBuilding()
+}
+
+// take gives an event of a kind its place at the sink. The sequence comes first: an
+// event that is dropped leaves a gap. Only with a filter it comes after the filter,
+// so that an event that is not for the sink leaves none.
+func (to *outlet) take(kind, whole agentconfig.Kind) place {
+	selection, account := to.subscription.Selection, to.sink.Account()
+	switch {
+	case selection[kind] && to.subscription.Filter != nil:
+		return place{wanted: true}
+	case selection[kind]:
+		return place{wanted: true, sequence: account.Observe()}
+	case selection[whole]:
+		// The sink gets no event without its body, so it loses this one.
+		account.Observe()
+		account.Drop(ledger.ReasonBudget)
+	default:
+		account.SkipEvent(string(whole))
+	}
+	return place{}
 }
 
 // later is how many events may follow that of an observation in its exchange.
@@ -265,11 +324,26 @@ func (p *Pipeline) pop() *observed {
 	return o
 }
 
+// drop ends an event for each sink that it has not ended for.
 func (p *Pipeline) drop(o *observed, reason ledger.Reason) {
-	for _, sink := range p.sinks {
-		sink.Account().Drop(reason)
+	for i := range p.outlets {
+		p.dropAt(o, i, reason)
 	}
 	o.end()
+}
+
+// dropAt ends an event for one sink. Where the sink's filter has not judged it, it
+// counts as observed nevertheless: it may have been for the sink.
+func (p *Pipeline) dropAt(o *observed, i int, reason ledger.Reason) {
+	at, account := &o.places[i], p.outlets[i].sink.Account()
+	if !at.wanted {
+		return
+	}
+	if at.sequence == 0 {
+		account.Observe()
+	}
+	account.Drop(reason)
+	at.wanted = false
 }
 
 // Run builds events and gives them to the sinks until ctx is done. Then it drops
@@ -375,14 +449,22 @@ func (p *Pipeline) Empty() bool {
 func (p *Pipeline) HandedOver() []uint64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	through := make([]uint64, len(p.sinks))
-	for i, sink := range p.sinks {
-		through[i] = sink.Account().Snapshot().Observed
-		if p.first != nil {
-			through[i] = min(through[i], p.first.sequences[i]-1)
+	through := make([]uint64, len(p.outlets))
+	for i := range p.outlets {
+		through[i] = p.outlets[i].sink.Account().Snapshot().Observed
+		before := func(o *observed) (found bool) {
+			sequence := o.places[i].sequence
+			if sequence > 0 {
+				through[i] = min(through[i], sequence-1)
+			}
+			return sequence > 0
+		}
+		// The queue is in the order of the sequence. Not each event is for the sink.
+		for o := p.first; o != nil && !before(o); {
+			o = o.next
 		}
 		for _, o := range p.building {
-			through[i] = min(through[i], o.sequences[i]-1)
+			before(o)
 		}
 	}
 	return through
@@ -414,27 +496,40 @@ func (p *Pipeline) build(o *observed) (attempt func()) {
 		p.drop(o, ledger.ReasonInvalid)
 		return nil
 	}
-	if !p.settings.Selection[built.Kind] {
-		p.drop(o, ledger.ReasonEncoded)
+	p.filter(o, built)
+	forms := p.formsOf(o, built)
+	if !o.wanted() {
+		o.end()
 		return nil
 	}
 	// What the event holds from now on. Where the body was decoded, its buffer is
 	// given back.
-	held := delivery.OverheadBytes + max(built.AttributeBytes()-usualAttributeBytes, 0) + o.lease.Keep(built.Data())
+	attributes := built.AttributeBytes()
+	for _, form := range forms {
+		attributes += form.AttributeBytes()
+	}
+	held := delivery.OverheadBytes + max(attributes-usualAttributeBytes, 0) + o.lease.Keep(built.Data())
 	if !o.lease.Resize(held) {
 		p.drop(o, ledger.ReasonBudget)
 		return nil
 	}
 	o.lease.HandOver()
-	release := releaseAfter(len(p.sinks), o.lease)
-	for i, sink := range p.sinks {
+	release := releaseAfter(p.number(o), o.lease)
+	for i := range p.outlets {
+		if !o.places[i].wanted {
+			continue
+		}
+		to, form := &p.outlets[i], built
+		if reshaped := forms[to.subscription.Profile]; reshaped != nil {
+			form = reshaped
+		}
 		if attempt != nil {
 			// A sink waits for no other.
 			go attempt()
 		}
-		attempt = sink.Accept(&delivery.Item{
-			Event:    built,
-			Sequence: o.sequences[i],
+		attempt = to.sink.Accept(&delivery.Item{
+			Event:    form,
+			Sequence: o.places[i].sequence,
 			Observed: o.at,
 			Deadline: o.at.Add(p.settings.Deadline),
 			Bytes:    held,
@@ -442,6 +537,85 @@ func (p *Pipeline) build(o *observed) (attempt func()) {
 		})
 	}
 	return attempt
+}
+
+// filter ends an event for the sinks that don't get it: those that don't select
+// its kind, now that it is known, and those whose filter leaves it out.
+func (p *Pipeline) filter(o *observed, built *event.Event) {
+	for i := range p.outlets {
+		to, at := &p.outlets[i], &o.places[i]
+		switch {
+		case !at.wanted:
+		case !to.subscription.Selection[built.Kind]:
+			p.dropAt(o, i, ledger.ReasonEncoded)
+		case to.subscription.Filter == nil:
+		default:
+			passes := false
+			if !p.settings.Panics.Event(func() { passes = to.subscription.Passes(built) }) {
+				p.dropAt(o, i, ledger.ReasonInvalid)
+			} else if !passes {
+				to.sink.Account().Filter()
+				at.wanted = false
+			}
+		}
+	}
+}
+
+// formsOf returns an event in each profile of a sink that gets it. Where a profile
+// can't express it, it ends for the sinks with that profile.
+func (p *Pipeline) formsOf(o *observed, built *event.Event) (forms map[agentconfig.Profile]*event.Event) {
+	for _, profile := range p.profiles {
+		uses := func(i int) bool { return o.places[i].wanted && p.outlets[i].subscription.Profile == profile }
+		used := false
+		for i := range p.outlets {
+			used = used || uses(i)
+		}
+		if !used {
+			continue
+		}
+		var form *event.Event
+		var err error
+		sound := p.settings.Panics.Event(func() { form, err = built.As(profile) })
+		if !sound {
+			o.lease.LeaveBuffer()
+		}
+		if sound && err == nil {
+			if forms == nil {
+				forms = make(map[agentconfig.Profile]*event.Event, len(p.profiles))
+			}
+			forms[profile] = form
+			continue
+		}
+		for i := range p.outlets {
+			if uses(i) {
+				p.dropAt(o, i, ledger.ReasonInvalid)
+			}
+		}
+	}
+	return forms
+}
+
+// number gives an event its sequence at the sinks with a filter, and returns how
+// many sinks get it. From then on HandedOver waits for it.
+func (p *Pipeline) number(o *observed) (sinks int) {
+	numbered := true
+	for _, at := range o.places {
+		if at.wanted {
+			sinks++
+			numbered = numbered && at.sequence > 0
+		}
+	}
+	if numbered {
+		return sinks
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i := range o.places {
+		if at := &o.places[i]; at.wanted && at.sequence == 0 {
+			at.sequence = p.outlets[i].sink.Account().Observe()
+		}
+	}
+	return sinks
 }
 
 // usualAttributeBytes is what an event's own attributes may take within

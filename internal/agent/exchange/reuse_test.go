@@ -152,7 +152,8 @@ func runReuse(t *testing.T, sinks ...*delivery.Sink) *observedBodies {
 // waitForEnds waits until every event has ended at every sink.
 func (o *observedBodies) waitForEnds(t *testing.T) {
 	t.Helper()
-	for _, sink := range o.p.sinks {
+	for i := range o.p.outlets {
+		sink := o.p.outlets[i].sink
 		agenttest.Eventually(t, "every event has ended", func() bool {
 			return o.p.Empty() && sink.Account().Snapshot().Pending == 0
 		})

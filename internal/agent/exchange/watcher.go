@@ -101,10 +101,10 @@ func (r *watcher) beginRequest(coding event.Coding, expected int64) {
 	switch {
 	case r.loop != event.NoLoop:
 		// Its size and hash are enough.
-		keep.MaxBytes, keep.KeepOverCap, keep.Hash = 0, false, p.settings.Selection[agentconfig.KindLoop]
+		keep.MaxBytes, keep.KeepOverCap, keep.Hash = 0, false, p.selection[agentconfig.KindLoop]
 	case r.mayLoop:
 		// Its beginning reports whether anything of the exchange is wanted.
-		keep.KeepOverCap, keep.Hash = true, keep.Hash || p.settings.Selection[agentconfig.KindLoop]
+		keep.KeepOverCap, keep.Hash = true, keep.Hash || p.selection[agentconfig.KindLoop]
 	case !p.wants[event.Request].any:
 		return
 	}

@@ -97,6 +97,22 @@ type Snapshot struct {
 	// Spooled counts events that were written to the spool. They are pending
 	// until they end.
 	Spooled uint64 `json:"spooled"`
+	// SkippedEvents counts events, by kind, that another sink gets and this one
+	// doesn't, because it doesn't select the kind.
+	SkippedEvents map[string]uint64 `json:"skippedEvents,omitempty"`
+	// Filtered counts events that the sink's filter left out. They are not among
+	// the observed ones.
+	Filtered uint64 `json:"filtered,omitempty"`
+}
+
+// Skipped counts the events that were not for this sink although another one may
+// have got them.
+func (s Snapshot) Skipped() uint64 {
+	total := s.Filtered
+	for _, count := range s.SkippedEvents {
+		total += count
+	}
+	return total
 }
 
 // DroppedTotal is the sum over all reasons.
@@ -122,6 +138,24 @@ func (a *Account) Observe() uint64 {
 	a.snapshot.Observed++
 	a.snapshot.Pending++
 	return a.snapshot.Observed
+}
+
+// SkipEvent counts an event of a kind that this sink doesn't select and another one
+// does.
+func (a *Account) SkipEvent(kind string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.snapshot.SkippedEvents == nil {
+		a.snapshot.SkippedEvents = make(map[string]uint64)
+	}
+	a.snapshot.SkippedEvents[kind]++
+}
+
+// Filter counts an event that the sink's filter left out. It was not observed.
+func (a *Account) Filter() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.snapshot.Filtered++
 }
 
 // Recover counts events of an earlier process as pending.
@@ -200,6 +234,7 @@ func (a *Account) copy() Snapshot {
 	copied := a.snapshot
 	copied.Dropped = make(map[Reason]uint64, len(a.snapshot.Dropped))
 	maps.Copy(copied.Dropped, a.snapshot.Dropped)
+	copied.SkippedEvents = maps.Clone(a.snapshot.SkippedEvents)
 	return copied
 }
 

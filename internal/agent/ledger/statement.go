@@ -27,10 +27,13 @@ type Statement struct {
 	Counts
 
 	// Skipped counts exchanges that give no event, by reason. SkippedEvents counts
-	// events of kinds that are not selected, by kind.
+	// events of kinds that the sink doesn't select, by kind.
 	Skipped       map[SkipReason]uint64 `json:"skipped"`
 	SkippedEvents map[string]uint64     `json:"skippedEvents"`
-	// Mode and Events are the agent's selection.
+	// Filtered counts events that the sink's filter left out. Without a filter it is
+	// absent.
+	Filtered uint64 `json:"filtered,omitempty"`
+	// Mode and Events are the sink's selection.
 	Mode   string   `json:"mode"`
 	Events []string `json:"events"`
 	// Started is the agent's start time.

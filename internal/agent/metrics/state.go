@@ -66,6 +66,22 @@ func dropped(now *status.Status, tell tell) {
 	}
 }
 
+// The reasons for which an event is not for a sink.
+const (
+	skippedByKind   = "kind"
+	skippedByFilter = "filter"
+)
+
+func skippedOfSinks(now *status.Status, tell tell) {
+	for name, sink := range now.Sinks {
+		by := func(reason string, count uint64) {
+			tell(int64(count), attribute.String("sink", name), attribute.String("reason", reason))
+		}
+		by(skippedByKind, sink.Skipped()-sink.Filtered)
+		by(skippedByFilter, sink.Filtered)
+	}
+}
+
 func metadataInfo(now *status.Status, tell tell) {
 	tell(1, attribute.String("hash", now.Metadata.Hash))
 }

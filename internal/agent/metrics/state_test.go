@@ -42,7 +42,7 @@ func TestEachFigureHasItsMetric(t *testing.T) {
 						Counts: ledger.Counts{
 							Observed: 1, Recovered: 2, Delivered: 3, Dropped: map[ledger.Reason]uint64{"budget": 4}, DeadLettered: 5, Pending: 6,
 						},
-						Retried: 7, Spooled: 8,
+						Retried: 7, Spooled: 8, SkippedEvents: map[string]uint64{"request": 27, "loop": 1}, Filtered: 29,
 					},
 					OldestAge: 9500 * time.Millisecond, HeldBytes: 10, AddressFailures: 11,
 				},
@@ -140,6 +140,10 @@ counter sidenote.metadata.failures{} 25
 counter sidenote.metadata.left_out{reason=denied} 27
 counter sidenote.sink.address_failures{sink=a} 11
 counter sidenote.sink.address_failures{sink=b} 0
+counter sidenote.sink.skipped{reason=filter,sink=a} 29
+counter sidenote.sink.skipped{reason=filter,sink=b} 0
+counter sidenote.sink.skipped{reason=kind,sink=a} 28
+counter sidenote.sink.skipped{reason=kind,sink=b} 0
 counter sidenote.spool.corrupt_blocks{sink=a} 17
 counter sidenote.spool.errors{sink=a} 15
 counter sidenote.spool.refused{sink=a} 16

@@ -71,9 +71,16 @@ var table = []Metric{
 			"request", "response", "stream", "request.failure", "response.failure", "request.oversize", "response.oversize",
 			"request.encoded", "response.encoded", "tunnel", "loop",
 		}}},
-		Help: "Events of kinds that are not selected, by kind.",
+		Help: "Events of kinds that no sink selects, by kind.",
 		Note: "`logger.events` doesn't name the kind, or `mode` excludes its side ([rule](../event-contract.md#what-a-subscriber-can-count)).",
 		as:   counter, read: by("kind", func(s *status.Status) map[string]uint64 { return s.SkippedEvents }),
+	},
+	{
+		Name: "sidenote.sink.skipped", Prometheus: "sidenote_sink_skipped_total", Unit: "{event}",
+		Labels: []Label{{Name: "sink"}, {Name: "reason", Values: []string{skippedByKind, skippedByFilter}}},
+		Help:   "Events that are not for this sink, by reason. They are not observed.",
+		Note:   "`kind`: the sink's `mode` or `events` leave out the kind, and another sink gets the event. `filter`: the sink's filter leaves out the event.",
+		as:     counter, read: skippedOfSinks,
 	},
 	{
 		Name: "sidenote.events.recovered", Prometheus: "sidenote_events_recovered_total", Unit: "{event}", Labels: bySink,

@@ -25,9 +25,12 @@ import (
 
 // Settings say what statements contain beside the figures, and when they are due.
 type Settings struct {
-	Builder   *event.Builder
+	Builder *event.Builder
+	// Selection and Mode are those of each sink where there are no Subscriptions.
 	Selection event.Selection
 	Mode      agentconfig.Mode
+	// Subscriptions has that of each sink.
+	Subscriptions []event.Subscription
 	// Interval is the shortest time between two statements.
 	Interval time.Duration
 	// Deadline is the time after which an undelivered statement is dropped.
@@ -55,22 +58,26 @@ type Issuer struct {
 // account is one sink, and the figures of its last statement.
 type account struct {
 	*delivery.Sink
-	last ledger.Snapshot
-	// skipped is the number of skipped exchanges of inference at that time.
+	subscription event.Subscription
+	last         ledger.Snapshot
+	// skipped is the number of what was skipped of inference at that time.
 	skipped uint64
 	// waiting is the number of statements that the sink holds in memory.
 	waiting atomic.Int32
 }
 
-// NewIssuer returns an issuer of statements to sinks. It issues none where the
-// selection has no ledger events.
+// NewIssuer returns an issuer of statements to sinks. It issues none to a sink that
+// doesn't select ledger events.
 func NewIssuer(settings Settings, sinks []*delivery.Sink) *Issuer {
 	i := &Issuer{settings: settings}
-	if !settings.Selection[agentconfig.KindLedger] {
-		return i
-	}
-	for _, sink := range sinks {
-		i.sinks = append(i.sinks, &account{Sink: sink})
+	for n, sink := range sinks {
+		subscription := event.Subscription{Mode: settings.Mode, Selection: settings.Selection}
+		if len(settings.Subscriptions) > 0 {
+			subscription = settings.Subscriptions[n]
+		}
+		if subscription.Selection[agentconfig.KindLedger] {
+			i.sinks = append(i.sinks, &account{Sink: sink, subscription: subscription})
+		}
 	}
 	return i
 }
@@ -99,10 +106,11 @@ func (i *Issuer) Issue() {
 	if i.closed {
 		return
 	}
-	skipped := i.settings.Skips.Snapshot().OfInference()
+	skipped := i.settings.Skips.Snapshot()
 	for _, a := range i.sinks {
+		now := a.Account().Snapshot()
 		// A sink that holds a statement takes no events. One is enough.
-		if a.waiting.Load() == 0 && (skipped > a.skipped || due(a.last, a.Account().Snapshot())) {
+		if a.waiting.Load() == 0 && (skipped.OfInference()+now.Skipped() > a.skipped || due(a.last, now)) {
 			i.issue(a, false)
 		}
 	}
@@ -119,7 +127,7 @@ func (i *Issuer) Close() {
 	}
 	i.closed = true
 	for _, a := range i.sinks {
-		if figures := a.Account().Snapshot(); figures.Observed+figures.Recovered+i.settings.Skips.Snapshot().OfInference() > 0 {
+		if figures := a.Account().Snapshot(); figures.Observed+figures.Recovered+figures.Skipped()+i.settings.Skips.Snapshot().OfInference() > 0 {
 			i.issue(a, true)
 		}
 	}
@@ -142,15 +150,20 @@ func due(last, now ledger.Snapshot) bool {
 }
 
 func (i *Issuer) issue(a *account, final bool) {
-	at := time.Now()
+	at, id := time.Now(), uuid.NewString()
+	if !i.passes(a, id, at) {
+		return
+	}
 	figures := a.Account().ObserveStatement()
 	a.last = figures
 	var built *event.Event
 	var err error
 	sound := i.settings.Panics.Event(func() {
 		skipped := i.settings.Skips.Snapshot()
-		a.skipped = skipped.OfInference()
-		built, err = i.settings.Builder.Ledger(i.statement(a.Name(), figures, skipped, final), uuid.NewString(), at)
+		a.skipped = skipped.OfInference() + figures.Skipped()
+		if built, err = i.settings.Builder.Ledger(i.statement(a, figures, skipped, final), id, at); err == nil && a.subscription.Reshapes() {
+			built, err = built.As(a.subscription.Profile)
+		}
 	})
 	if err != nil || !sound {
 		a.Account().Drop(ledger.ReasonInvalid)
@@ -167,20 +180,42 @@ func (i *Issuer) issue(a *account, final bool) {
 	})
 }
 
-func (i *Issuer) statement(sink string, figures ledger.Snapshot, skipped ledger.Skipped, final bool) ledger.Statement {
-	kinds := make([]string, 0, len(i.settings.Selection))
-	for _, kind := range i.settings.Selection.Kinds() {
+// passes reports whether the sink's filter lets a statement through. It must be
+// known before the statement has its place in the sequence. The filter sees
+// attributes only, so it judges one without figures. What it leaves out is no event
+// that was skipped: it would be news for the next statement.
+func (i *Issuer) passes(a *account, id string, at time.Time) bool {
+	if a.subscription.Filter == nil {
+		return true
+	}
+	passes := true
+	i.settings.Panics.Event(func() {
+		if draft, err := i.settings.Builder.Ledger(ledger.Statement{}, id, at); err == nil {
+			passes = a.subscription.Passes(draft)
+		}
+	})
+	return passes
+}
+
+func (i *Issuer) statement(a *account, figures ledger.Snapshot, skipped ledger.Skipped, final bool) ledger.Statement {
+	kinds := make([]string, 0, len(a.subscription.Selection))
+	for _, kind := range a.subscription.Selection.Kinds() {
 		kinds = append(kinds, string(kind))
+	}
+	// They are a copy.
+	for kind, count := range figures.SkippedEvents {
+		skipped.Events[kind] += count
 	}
 	return ledger.Statement{
 		AgentInstance:   i.settings.Builder.Identity.AgentInstance,
-		Sink:            sink,
+		Sink:            a.Name(),
 		Sequence:        figures.Observed,
 		Final:           final,
 		Counts:          figures.Counts,
 		Skipped:         skipped.Exchanges,
 		SkippedEvents:   skipped.Events,
-		Mode:            string(i.settings.Mode),
+		Filtered:        figures.Filtered,
+		Mode:            string(a.subscription.Mode),
 		Events:          kinds,
 		Started:         i.settings.Started.UTC(),
 		IntervalSeconds: i.settings.Interval.Seconds(),

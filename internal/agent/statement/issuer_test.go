@@ -404,3 +404,78 @@ func TestAStatementThatPanicsIsInvalid(t *testing.T) {
 		}
 	})
 }
+
+// subscribed has the stage's sink get ledger events by a subscription.
+func (s *stage) subscribed(mode agentconfig.Mode, filter string) {
+	s.t.Helper()
+	subscription, err := event.SubscriptionOf(&agentconfig.Sink{Mode: mode, Events: agentconfig.Kinds(), Filter: filter})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	settings := s.issuer.settings
+	settings.Subscriptions = []event.Subscription{subscription}
+	s.issuer = NewIssuer(settings, []*delivery.Sink{s.sink})
+}
+
+// TestAStatementPassesTheFilterOfItsSink, or isn't made: then nothing is observed,
+// also not the filtered statement itself.
+func TestAStatementPassesTheFilterOfItsSink(t *testing.T) {
+	for filter, want := range map[string]int{
+		`{"suffix":{"type":".ledger"}}`:              1,
+		`{"not":{"suffix":{"type":".ledger"}}}`:      0,
+		`{"cesql":"source = 'm-predictor-default'"}`: 1,
+		`{"exact":{"subject":"/v1"}}`:                0,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newStage(t)
+			s.subscribed(agentconfig.ModeAll, filter)
+			s.observe(1)
+			synctest.Wait()
+			for range 3 {
+				s.issuer.Issue()
+				synctest.Wait()
+			}
+			told := s.told()
+			if len(told) != want {
+				t.Fatalf("%s: told %d times", filter, len(told))
+			}
+			if observed := s.sink.Account().Snapshot().Observed; observed != uint64(1+want) {
+				t.Errorf("%s: %d are observed", filter, observed)
+			}
+			s.issuer.Close()
+			synctest.Wait()
+			if told := s.told(); len(told) != 2*want {
+				t.Errorf("%s: told %d times in the end", filter, len(told))
+			}
+		})
+	}
+}
+
+// TestAStatementHasTheSinksOwnSkips beside those of all sinks, and they are news.
+func TestAStatementHasTheSinksOwnSkips(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		s.subscribed(agentconfig.ModeResponse, `{"prefix":{"type":"io."}}`)
+		s.issuer.settings.Skips.SkipEvent("request")
+		s.sink.Account().SkipEvent("request")
+		s.sink.Account().SkipEvent("loop")
+		s.sink.Account().Filter()
+		for range 3 {
+			s.issuer.Issue()
+			synctest.Wait()
+		}
+		told := s.told()
+		if len(told) != 1 {
+			t.Fatalf("told %d times", len(told))
+		}
+		if got := told[0]; got.SkippedEvents["request"] != 2 || got.SkippedEvents["loop"] != 1 || got.Filtered != 1 || got.Mode != "response" || got.Observed != 1 {
+			t.Errorf("told %+v", got)
+		}
+		s.sink.Account().Filter()
+		s.issuer.Issue()
+		synctest.Wait()
+		if told := s.told(); len(told) != 2 || told[1].Filtered != 2 {
+			t.Errorf("a filtered event is no news: %+v", told)
+		}
+	})
+}
