@@ -127,6 +127,9 @@ func (c *Config) setDefaults() {
 	c.Target = cmp.Or(c.Target, &url.URL{Scheme: "http", Host: defaultTargetHost})
 	c.ClusterDomain = cmp.Or(c.ClusterDomain, defaultClusterDomain)
 	c.Mode = cmp.Or(c.Mode, ModeAll)
+	for i := range c.Sinks {
+		c.Sinks[i].setDefaultEvents(c.Events)
+	}
 	if len(c.Events) == 0 {
 		c.Events = DefaultKinds()
 	}

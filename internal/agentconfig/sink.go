@@ -46,7 +46,7 @@ type Sink struct {
 	BasicAuthDir string
 
 	// Mode and Events say what the sink gets. By default they are those of the
-	// Config.
+	// Config, and Events without those the default of Profile.
 	Mode   Mode
 	Events []Kind
 	// Profile is the form of the events for the sink.
@@ -92,6 +92,18 @@ func (s *Sink) setDefaults(name string) {
 	}
 }
 
+// setDefaultEvents sets the kinds that the sink gets, if it has none, to those of
+// the Config, if that has any. By default its profile says what they are.
+func (s *Sink) setDefaultEvents(given []Kind) {
+	switch {
+	case len(s.Events) > 0:
+	case len(given) > 0:
+		s.Events = given
+	default:
+		s.Events = s.Profile.DefaultKinds()
+	}
+}
+
 // connectionArguments say how a sink is reached. Their names follow that of the
 // sink, as those of the other tables of sinks do.
 var connectionArguments = []argument[Sink]{
@@ -115,7 +127,7 @@ var connectionArguments = []argument[Sink]{
 var contentArguments = []argument[Sink]{
 	{"mode", "MODE", "as --mode, for this sink (default: the value of --mode)",
 		field(func(s *Sink) *Mode { return &s.Mode }, choice("mode", Modes()))},
-	{"events", "LIST", "as --events, for this sink (default: the value of --events)", kindsOf(func(s *Sink) *[]Kind { return &s.Events })},
+	{"events", "LIST", "as --events, for this sink (default: the value of --events; without that, request and response if profile is kserve)", kindsOf(func(s *Sink) *[]Kind { return &s.Events })},
 	{"profile", "PROFILE", "form of the events: sidenote, or kserve, which subscribers of KServe's logger understand",
 		field(func(s *Sink) *Profile { return &s.Profile }, choice("profile", Profiles()))},
 	{"filter", "JSON", "selects events: a filter of a Knative Trigger, with one of exact, prefix, suffix, all, any, not and cesql",
