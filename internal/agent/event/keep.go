@@ -66,6 +66,7 @@ func keepStates(states []string) []string {
 // kept returns an exchange that holds nothing of the request's head.
 func (e *Exchange) kept() *Exchange {
 	e.ClientRequestID = keep(e.ClientRequestID, maxClientRequestIDBytes)
+	e.ClientEventID = strings.Clone(e.ClientEventID)
 	e.Path = keep(e.Path, maxSubjectBytes)
 	e.TraceParent = keepParents(e.TraceParent)
 	e.TraceState = keepStates(e.TraceState)
@@ -91,7 +92,7 @@ func (c Coding) kept() Coding {
 // AttributeBytes is the length of the values of all attributes that the event
 // doesn't share with other events.
 func (e *Event) AttributeBytes() int64 {
-	length := len(e.id) + len(e.subject) + len(e.contentType)
+	length := len(e.id) + len(e.subject) + len(e.contentType) + len(e.clientEventID)
 	for i := range e.own {
 		length += len(e.own[i].text)
 	}

@@ -203,6 +203,7 @@ func (p *Pipeline) take(o *observed) {
 	o.attributes = p.settings.Attributes()
 	o.sequences = o.sequence[:0]
 	o.at = time.Now()
+	o.observation.Recorded = o.at
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	// The sequence comes first: an event that is dropped leaves a gap.
