@@ -125,7 +125,7 @@ func New(given *agentconfig.Config, environment Environment) (*Agent, error) {
 		}
 	}
 	settings := a.settings(given, environment)
-	a.pipeline = exchange.NewPipeline(settings, a.budget, a.pipelineSinks(environment.WrapSink), a.discard)
+	a.pipeline = exchange.NewPipeline(settings, a.budget, inProfiles(given, a.pipelineSinks(environment.WrapSink)), a.discard)
 	a.statements = statement.NewIssuer(statement.Settings{
 		Builder:   settings.Builder,
 		Selection: settings.Selection,
@@ -170,7 +170,7 @@ func (a *Agent) AdminPort() int { return a.adminListener.Addr().(*net.TCPAddr).P
 func (a *Agent) settings(given *agentconfig.Config, environment Environment) exchange.Settings {
 	return exchange.Settings{
 		Paths:     given.Paths,
-		Selection: event.Select(given.Mode, given.Events),
+		Selection: selectionOf(given),
 		Builder: &event.Builder{
 			Identity: event.Identity{
 				Source:           given.Source,
@@ -182,6 +182,7 @@ func (a *Agent) settings(given *agentconfig.Config, environment Environment) exc
 			},
 			ContentMode:     given.ContentMode,
 			MaxPayloadBytes: given.MaxPayloadBytes,
+			MetadataHeaders: given.MetadataHeaders,
 		},
 		Deadline:   agentconfig.EventDeadline,
 		Attributes: a.metadata.Attributes,
