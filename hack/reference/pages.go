@@ -31,7 +31,7 @@ The [event contract](../event-contract.md) has the rules behind these tables.
 
 ## Types
 
-Each type begins with %s. Sent says whether events of the type are sent if %s is unset.
+Each type begins with %s. Sent says whether events of the type are sent if %s is unset. The [profile kserve](../event-contract.md#profile-kserve) has KServe's types for a request and a response, and sends only these by default.
 
 `, code(event.TypePrefix), code("logger.events"))
 	rows := table{{"type", "sent by default", "when", "data"}}

@@ -195,6 +195,7 @@ func (a *Agent) settings(given *agentconfig.Config, environment Environment) exc
 			ContentMode:     given.ContentMode,
 			MaxPayloadBytes: given.MaxPayloadBytes,
 			Streams:         given.Streams,
+			MetadataHeaders: given.MetadataHeaders,
 		},
 		Deadline:   agentconfig.EventDeadline,
 		Attributes: a.metadata.Attributes,

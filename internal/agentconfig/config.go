@@ -128,6 +128,9 @@ func (c *Config) setDefaults() {
 	c.Target = cmp.Or(c.Target, &url.URL{Scheme: "http", Host: defaultTargetHost})
 	c.ClusterDomain = cmp.Or(c.ClusterDomain, defaultClusterDomain)
 	c.Mode = cmp.Or(c.Mode, ModeAll)
+	for i := range c.Sinks {
+		c.Sinks[i].setContentDefaults(c)
+	}
 	if len(c.Events) == 0 {
 		c.Events = c.Sampling.defaultKinds()
 	}
@@ -143,6 +146,5 @@ func (c *Config) setDefaults() {
 	c.TracesExport.Protocol = cmp.Or(c.TracesExport.Protocol, telemetry.None)
 	for i := range c.Sinks {
 		c.Sinks[i].setDefaults(DefaultSinkName)
-		c.Sinks[i].setContentDefaults(c)
 	}
 }

@@ -95,6 +95,36 @@ const (
 // Profiles lists the profiles.
 func Profiles() []Profile { return []Profile{ProfileSidenote, ProfileKServe} }
 
+// The prefixes of the types of events.
+const (
+	TypePrefix       = "io.kubeflow.serving.inference."
+	KServeTypePrefix = "org.kubeflow.serving.inference."
+)
+
+// Reshapes reports whether events of a kind have another form in the profile than in
+// the profile sidenote.
+func (p Profile) Reshapes(kind Kind) bool {
+	return p == ProfileKServe && (kind == KindRequest || kind == KindResponse)
+}
+
+// Type is the CloudEvents type of a kind in the profile.
+func (p Profile) Type(kind Kind) string {
+	if p.Reshapes(kind) {
+		return KServeTypePrefix + string(kind)
+	}
+	return TypePrefix + string(kind)
+}
+
+// DefaultKinds lists the kinds that are sent by default in a profile. Subscribers
+// of KServe's logger take each body for a complete one, and most of them for JSON:
+// they get what KServe's logger sends, a request and a response.
+func (p Profile) DefaultKinds() []Kind {
+	if p == ProfileKServe {
+		return []Kind{KindRequest, KindResponse}
+	}
+	return DefaultKinds()
+}
+
 // Streams says which data a stream event has.
 type Streams string
 

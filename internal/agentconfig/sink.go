@@ -47,7 +47,8 @@ type Sink struct {
 	BasicAuthDir string
 
 	// Mode and Events say what the sink gets. By default they are those of the
-	// Config. Like Profile and Filter, they are unset in a dead letter sink.
+	// Config, and Events without those the default of Profile. Like Profile and
+	// Filter, they are unset in a dead letter sink.
 	Mode   Mode
 	Events []Kind
 	// Profile is the form of the events for the sink.
@@ -92,14 +93,21 @@ func (s *Sink) setDefaults(name string) {
 	}
 }
 
-// setContentDefaults sets what the sink gets. A dead letter sink has none of it: it
-// gets the events of its sink as they are.
+// setContentDefaults sets what the sink gets. The Config has its Mode, and Events only
+// if they were given. A dead letter sink has none of it: it gets the events of its
+// sink as they are.
 func (s *Sink) setContentDefaults(c *Config) {
 	s.Mode = cmp.Or(s.Mode, c.Mode)
-	if len(s.Events) == 0 {
-		s.Events = c.Events
-	}
 	s.Profile = cmp.Or(s.Profile, ProfileSidenote)
+	switch {
+	case len(s.Events) > 0:
+	case len(c.Events) > 0:
+		s.Events = c.Events
+	case s.Profile == ProfileSidenote:
+		s.Events = c.Sampling.defaultKinds()
+	default:
+		s.Events = s.Profile.DefaultKinds()
+	}
 }
 
 // connectionArguments say how a sink is reached. Their names follow that of the
@@ -125,7 +133,7 @@ var connectionArguments = []argument[Sink]{
 var contentArguments = []argument[Sink]{
 	{"mode", "MODE", "as --mode, for this sink (default: the value of --mode)",
 		field(func(s *Sink) *Mode { return &s.Mode }, choice("mode", Modes()))},
-	{"events", "LIST", "as --events, for this sink (default: the value of --events)", kindsOf(func(s *Sink) *[]Kind { return &s.Events })},
+	{"events", "LIST", "as --events, for this sink (default: the value of --events; without that, request and response if profile is kserve)", kindsOf(func(s *Sink) *[]Kind { return &s.Events })},
 	{"profile", "PROFILE", "form of the events: sidenote, or kserve, which subscribers of KServe's logger understand",
 		field(func(s *Sink) *Profile { return &s.Profile }, choice("profile", Profiles()))},
 	{"filter", "JSON", "selects events: a filter of a Knative Trigger, with one of exact, prefix, suffix, all, any, not and cesql",

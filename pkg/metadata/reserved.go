@@ -23,7 +23,7 @@ var reserved = toSet(
 	"severitytext", "severitynumber",
 	"traceparent", "tracestate",
 	// What the agent sets itself (docs/event-contract.md).
-	"agentinstance", "agentsequence",
+	"agenthops", "agentinstance", "agentsequence",
 	"bodysha256", "bodysize", "bytesfromclient", "bytesfrommodel",
 	"clientrequestid", "component", "contentencoding", "durationms", "grpcstatus",
 	"genaicachedtokens", "genaifinishreasons", "genaifirstchunkms", "genaiinputtokens",

@@ -111,6 +111,26 @@ var mutants = []mutant{
 		eventTests, "FuzzEveryEventIsReadAsMeant",
 	},
 	{
+		"the kinds that subscribers of KServe's logger get", "internal/agentconfig/kind.go",
+		"return []Kind{KindRequest, KindResponse}", "return DefaultKinds()",
+		agentTests, "TestWhatSubscribersOfKServesLoggerCannotReadIsSkipped",
+	},
+	{
+		"the id that subscribers of KServe's logger join by", "internal/agent/event/profile.go",
+		`converted.id = e.own.text("correlationid")`, `converted.id = e.id`,
+		agentTests, "TestSubscribersOfKServesLogger",
+	},
+	{
+		"the JSON that subscribers of KServe's logger read", "internal/agent/event/header.go",
+		"	if e.verbatim {\n\t\treturn e.text\n\t}\n", "",
+		eventTests, "TestProfileKServe",
+	},
+	{
+		"the hops of KServe's events", "internal/agent/event/loop.go",
+		"case hops >= maxHops:", "case hops > 200:",
+		agentTests, "TestADetectorOfKServesEventsIsLogged",
+	},
+	{
 		"the byte budget", "internal/agent/capture/budget.go",
 		"addWithin(&b.used, n, b.limit)", "addWithin(&b.used, n, 2*b.limit)",
 		captureTests, "TestTheBudgetIsNeverExceededAndAlwaysReturned",

@@ -48,6 +48,24 @@ type Event struct {
 	mode       agentconfig.ContentMode
 	structured bool
 	headerSize int
+
+	// kserve says that the event is in the profile kserve. The other fields are for
+	// As: the id that the client gave its request, and how long after at the event was
+	// recorded.
+	kserve        bool
+	hops          uint8
+	clientEventID string
+	recordedAfter time.Duration
+}
+
+// Type is the event's type.
+func (e *Event) Type() string { return e.typePrefix() + string(e.Kind) }
+
+func (e *Event) typePrefix() string {
+	if e.kserve {
+		return kserveTypePrefix
+	}
+	return TypePrefix
 }
 
 // Data is the event's data.
@@ -71,6 +89,8 @@ type Builder struct {
 	MaxPayloadBytes int64
 	// Streams says which data the stream of a language model has.
 	Streams agentconfig.Streams
+	// MetadataHeaders are the headers of a request whose values become attributes.
+	MetadataHeaders []agentconfig.HeaderSource
 
 	lastShared atomic.Pointer[shared]
 }
@@ -133,6 +153,7 @@ func (b *Builder) Build(o *Observation, kind agentconfig.Kind, attributes []meta
 		Kind: content.kind, id: o.Exchange.CorrelationID + "-" + o.Side.String(), source: shared.source,
 		subject: subject, contentType: contentType, at: o.At.UTC(),
 		shared: shared, own: own, data: content.data, mode: b.ContentMode,
+		hops: o.Exchange.Hops, clientEventID: o.Exchange.ClientEventID, recordedAfter: o.recordedAfter(),
 	})
 }
 

@@ -158,7 +158,7 @@ func FuzzLoop(f *testing.F) {
 	f.Add([]byte(`{"type":`))
 	f.Add([]byte("[[[[{"))
 	f.Fuzz(func(_ *testing.T, body []byte) {
-		LoopInBody(Body{Data: body, Size: int64(len(body))})
-		LoopInBody(Body{Data: body, Size: int64(len(body)) + 1})
+		InBody(Body{Data: body, Size: int64(len(body))}, Identity{})
+		InBody(Body{Data: body, Size: int64(len(body)) + 1}, Identity{})
 	})
 }

@@ -155,7 +155,8 @@ func (e *Event) attributesJSON(sequence uint64) []byte {
 	b = append(b, `{"specversion":"`+specVersion+`"`...)
 	b = appendTextMember(b, "id", e.id)
 	b = appendTextMember(b, "source", e.source)
-	b = append(b, `,"type":"`+TypePrefix...)
+	b = append(b, `,"type":"`...)
+	b = append(b, e.typePrefix()...)
 	b = append(b, e.Kind...)
 	b = append(b, '"')
 	if e.subject != "" {

@@ -555,6 +555,6 @@ func FuzzEvent(f *testing.F) {
 		for _, mode := range []agentconfig.ContentMode{agentconfig.ContentModeAuto, agentconfig.ContentModeBinary, agentconfig.ContentModeStructured} {
 			receive(t, build(t, mode, o))
 		}
-		LoopInBody(o.Body)
+		InBody(o.Body, Identity{InferenceService: "m"})
 	})
 }

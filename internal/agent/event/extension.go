@@ -19,6 +19,9 @@ type extension struct {
 	// An Integer has a number, a String a text.
 	number  int32
 	integer bool
+	// verbatim says that the text is the JSON of asciiJSON, which a header carries as
+	// it is.
+	verbatim bool
 }
 
 // extensions are extension attributes, sorted by name, each name once.

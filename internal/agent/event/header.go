@@ -22,7 +22,8 @@ func (e *Event) AppendHeader(b []byte, sequence uint64) []byte {
 	b = append(b, "Ce-Specversion: "+specVersion+"\r\n"...)
 	b = appendLine(b, "id", e.id)
 	b = appendLine(b, "source", e.source)
-	b = append(b, "Ce-Type: "+TypePrefix...)
+	b = append(b, "Ce-Type: "...)
+	b = append(b, e.typePrefix()...)
 	b = append(b, e.Kind...)
 	b = append(b, "\r\nCe-Time: "...)
 	b = e.at.AppendFormat(b, time.RFC3339Nano)
@@ -55,9 +56,21 @@ func appendExtensionLine(b []byte, e *extension) []byte {
 		return append(b, "\r\n"...)
 	case e.text == "":
 		return b
+	case e.verbatim:
+		b = appendLineName(b, e.name)
+		b = append(b, e.text...)
+		return append(b, "\r\n"...)
 	default:
 		return appendLine(b, e.name, e.text)
 	}
+}
+
+// inHeader returns the String as the value of a header.
+func (e *extension) inHeader() string {
+	if e.verbatim {
+		return e.text
+	}
+	return percentEncode(e.text)
 }
 
 func appendLine(b []byte, name, value string) []byte {
@@ -100,7 +113,7 @@ func (e *Event) httpHeader(sequence uint64) http.Header {
 	set("Ce-Specversion", specVersion)
 	set("Ce-Id", percentEncode(e.id))
 	set("Ce-Source", percentEncode(e.source))
-	set("Ce-Type", TypePrefix+string(e.Kind))
+	set("Ce-Type", e.Type())
 	set("Ce-Time", e.at.Format(time.RFC3339Nano))
 	set("Ce-Subject", percentEncode(e.subject))
 	set("Ce-Agentsequence", string(appendSequence(nil, sequence)))
@@ -110,7 +123,7 @@ func (e *Event) httpHeader(sequence uint64) http.Header {
 		if own.integer {
 			set(headerKey(own.name), strconv.Itoa(int(own.number)))
 		} else {
-			set(headerKey(own.name), percentEncode(own.text))
+			set(headerKey(own.name), own.inHeader())
 		}
 	}
 	return header

@@ -69,6 +69,7 @@ func keepStates(states []string) []string {
 // kept returns an exchange that holds nothing of the request's head.
 func (e *Exchange) kept() *Exchange {
 	e.ClientRequestID = keep(e.ClientRequestID, maxClientRequestIDBytes)
+	e.ClientEventID = strings.Clone(e.ClientEventID)
 	e.Path = keep(e.Path, maxSubjectBytes)
 	e.TraceParent = keepParents(e.TraceParent)
 	e.TraceState = keepStates(e.TraceState)
@@ -95,7 +96,7 @@ func (c Coding) kept() Coding {
 // doesn't share with other events, and what it takes to hold more of them than
 // usual.
 func (e *Event) AttributeBytes() int64 {
-	length := len(e.id) + len(e.subject) + len(e.contentType)
+	length := len(e.id) + len(e.subject) + len(e.contentType) + len(e.clientEventID)
 	length += max(0, cap(e.own)-usualExtensions) * int(unsafe.Sizeof(extension{}))
 	for i := range e.own {
 		length += len(e.own[i].text)

@@ -14,8 +14,8 @@ import (
 	"github.com/sidenote-dev/sidenote/internal/agentconfig"
 )
 
-// TypePrefix begins the CloudEvents type of every event of the agent.
-const TypePrefix = "io.kubeflow.serving.inference."
+// TypePrefix begins the CloudEvents type of every event in the profile sidenote.
+const TypePrefix = agentconfig.TypePrefix
 
 // Side is one direction of an exchange, the tunnel that it became, the whole of
 // one that may be part of a loop, or the agent that tells of itself.

@@ -22,6 +22,8 @@ const maxHeaderBytes = 7 << 10
 // Trigger would match the value.
 func (e *Event) isStructured(headersCarry bool) bool {
 	switch {
+	case e.kserve:
+		return false
 	case e.mode == agentconfig.ContentModeStructured:
 		return true
 	case strings.HasPrefix(mediaTypeOf(e.contentType), "application/cloudevents"):
@@ -91,7 +93,7 @@ func (e *Event) measure() (headersCarry bool) {
 	size := e.shared.headerSize +
 		lineSize("specversion", len(specVersion)) +
 		lineSize("id", encodedLength(e.id)) +
-		lineSize("type", len(TypePrefix)+len(e.Kind)) +
+		lineSize("type", len(e.typePrefix())+len(e.Kind)) +
 		lineSize("source", encodedLength(e.source)) +
 		lineSize("time", len(e.at.AppendFormat(room[:0], time.RFC3339Nano))) +
 		lineSize("subject", subject) +
@@ -102,6 +104,10 @@ func (e *Event) measure() (headersCarry bool) {
 		own := &e.own[i]
 		if own.integer {
 			size += lineSize(own.name, len(strconv.AppendInt(room[:0], int64(own.number), 10)))
+			continue
+		}
+		if own.verbatim {
+			size += lineSize(own.name, len(own.text))
 			continue
 		}
 		value := encodedLength(own.text)

@@ -22,6 +22,11 @@ type Exchange struct {
 	CorrelationID string
 	// ClientRequestID is the client's X-Request-Id as it came.
 	ClientRequestID string
+	// ClientEventID is the client's Ce-Id, empty if an event can't have it as its id.
+	ClientEventID string
+	// Hops counts the exchanges by which the event came about that the request
+	// carries, if it is one of the profile kserve.
+	Hops uint8
 	// Path is the request's path as it was on the wire.
 	Path string
 	// TraceParent and TraceState are every value of those headers.
@@ -47,6 +52,7 @@ func NewExchange(r *http.Request, correlationID string, received time.Time) *Exc
 	exchange := &Exchange{
 		CorrelationID:   correlationID,
 		ClientRequestID: r.Header.Get("X-Request-Id"),
+		ClientEventID:   clientEventID(r.Header.Get("Ce-Id")),
 		Path:            wirePath(r),
 		TraceParent:     r.Header["Traceparent"],
 		TraceState:      r.Header["Tracestate"],
@@ -151,6 +157,16 @@ type Observation struct {
 	// At is when the request was received, the response was complete, or the
 	// tunnel ended.
 	At time.Time
+	// Recorded is when the observation was made, zero for At.
+	Recorded time.Time
+}
+
+// recordedAfter is how long after At the observation was made.
+func (o *Observation) recordedAfter() time.Duration {
+	if o.Recorded.IsZero() {
+		return 0
+	}
+	return max(o.Recorded.Sub(o.At), 0)
 }
 
 // GRPCStatusOf reads the gRPC status of a response from its trailer, or from

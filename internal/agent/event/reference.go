@@ -73,7 +73,7 @@ func DescribeAttributes() []AttributeDescription {
 		{firstChunkAttribute, "streams of an LLM", "milliseconds from the request's arrival to the first byte of the response's body, an Integer"},
 		{"bytesfromclient", "tunnels", "bytes from the client to the model. A String, because it may exceed 32 bits"},
 		{"bytesfrommodel", "tunnels", "bytes from the model to the client. A String, because it may exceed 32 bits"},
-		{"loopreason", "loops", "`header`, `body` or `unreadable`"},
+		{"loopreason", "loops", "`header`, `body`, `unreadable`, `service` or `hops`"},
 		{"bodysize", "events without the whole body; for loops it is the request's", "bytes of the body that were transferred until the exchange ended. A String, because it may exceed 32 bits"},
 		{"bodysha256", "events without the whole body; for loops it is the request's", "SHA-256 of those bytes, in hexadecimal"},
 		{"sampledrate", "events of exchanges, with `logger.sampling`", "how many exchanges this one stands for, an Integer from 1 ([rule](../event-contract.md#sampling))"},
@@ -84,6 +84,10 @@ func DescribeAttributes() []AttributeDescription {
 		{errorDestination, "dead letters", "the URL of the sink that didn't accept the event, without its query"},
 		{errorCode, "dead letters", "the status of the sink's response, an Integer; -1 if there was none"},
 		{errorData, "dead letters, if there is any", "the beginning of that response's body in base64, at most 1024 characters"},
+		{annotationsAttribute, "profile `kserve`, if there is any", "JSON of your metadata: an object from each attribute's name to its value"},
+		{metadataAttribute, "profile `kserve`", "JSON of the request's headers that are attributes: an object from each header's name to an array with its value"},
+		{recordedAttribute, "profile `kserve`", "the time at which the agent made the event"},
+		{hopsAttribute, "profile `kserve`, if the request carries such an event", "how many requests that carried such an event led to this one, an Integer"},
 		{"replaced", "if something is replaced", "the attributes, separated by commas, whose values differ from those that the client or the model sent, because an event can't carry them"},
 	}
 }

@@ -28,13 +28,14 @@ func TestEveryKindIsDescribed(t *testing.T) {
 // TestEveryAttributeIsDescribed builds events with every attribute: each is
 // described, and each that is described is set.
 func TestEveryAttributeIsDescribed(t *testing.T) {
+	const ownersAttribute = "team"
 	const trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 	builder := &Builder{
 		Identity:    Identity{Source: "s", InferenceService: "i", Namespace: "n", Component: "c", Revision: "r", AgentInstance: "a"},
 		ContentMode: agentconfig.ContentModeStructured, MaxPayloadBytes: maxBytes,
 	}
 	build := func(kind agentconfig.Kind, options ...option) *Event {
-		e, err := builder.Build(observation(options...), kind, nil)
+		e, err := builder.Build(observation(options...), kind, []metadata.Attribute{{Name: ownersAttribute, Value: "x"}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -52,6 +53,10 @@ func TestEveryAttributeIsDescribed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	inProfile, err := build(agentconfig.KindResponse, func(o *Observation) { o.Exchange.Hops = 1 }).As(agentconfig.ProfileKServe)
+	if err != nil {
+		t.Fatal(err)
+	}
 	described := make(map[string]bool)
 	for _, description := range DescribeAttributes() {
 		described[description.Name] = true
@@ -65,7 +70,7 @@ func TestEveryAttributeIsDescribed(t *testing.T) {
 		o.Body = whole(`data: {"model":"m","choices":[{"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":1}}}`)
 	})
 	request := build(agentconfig.KindRequest, ofRequest, path("/v1/chat/completions"), body(`{"model":"m"}`))
-	for _, e := range []*Event{stream, request, response, letter, statement, build(agentconfig.KindTunnel, ofTunnel), build(agentconfig.KindLoop, ofLoop)} {
+	for _, e := range []*Event{stream, request, response, letter, statement, inProfile, build(agentconfig.KindTunnel, ofTunnel), build(agentconfig.KindLoop, ofLoop)} {
 		line, err := e.Line(1)
 		if err != nil {
 			t.Fatal(err)
@@ -78,7 +83,7 @@ func TestEveryAttributeIsDescribed(t *testing.T) {
 			set[name] = true
 		}
 	}
-	for _, other := range []string{"specversion", "type", "data", "data_base64"} {
+	for _, other := range []string{"specversion", "type", "data", "data_base64", ownersAttribute} {
 		delete(set, other)
 	}
 	for name := range set {

@@ -240,7 +240,7 @@ func judgeBinary(t *testing.T, e *Event, meant *cloudevents.Event, sequence uint
 	want := http.Header{}
 	set := func(name, value string) {
 		if value != "" {
-			want["Ce-"+textproto.CanonicalMIMEHeaderKey(name)] = []string{bindingEncoded(value)}
+			want["Ce-"+textproto.CanonicalMIMEHeaderKey(name)] = []string{encodedIn(e)(name, value)}
 		}
 	}
 	set("specversion", "1.0")
@@ -277,7 +277,7 @@ func judgeBinary(t *testing.T, e *Event, meant *cloudevents.Event, sequence uint
 	}
 
 	got := read(t, request.Header, body)
-	if texts, want := textsOf(got, asItIs), textsOf(withSequence(meant, sequence), bindingEncoded); !reflect.DeepEqual(texts, want) {
+	if texts, want := textsOf(got, asItIs), textsOf(withSequence(meant, sequence), encodedIn(e)); !reflect.DeepEqual(texts, want) {
 		t.Errorf("the SDK reads\n%v\nand not\n%v", texts, want)
 	}
 	if !bytes.Equal(got.Data(), meant.Data()) {
@@ -298,7 +298,7 @@ func judgeMode(t *testing.T, e *Event, meant *cloudevents.Event) {
 	}
 	carried := true
 	for name, text := range texts {
-		size += perHeader + len(name) + len(bindingEncoded(text))
+		size += perHeader + len(name) + len(encodedIn(e)(name, text))
 		_, isExtension := meant.Extensions()[name]
 		carried = carried && (!isExtension && name != "subject" || bindingEncoded(text) == text)
 	}
@@ -307,7 +307,7 @@ func judgeMode(t *testing.T, e *Event, meant *cloudevents.Event) {
 	}
 	want := isEventInStructuredMode(meant.DataContentType()) || size > 7<<10 ||
 		e.mode == agentconfig.ContentModeStructured || e.mode == agentconfig.ContentModeAuto && !carried
-	if e.structured != want {
+	if e.structured != (want && !e.kserve) {
 		t.Errorf("in mode %s it goes out structured: %v, of %d bytes, carried %v", e.mode, e.structured, size, carried)
 	}
 }
@@ -345,7 +345,11 @@ func storedBySDK(e *Event, meant *cloudevents.Event) []byte {
 	}
 	flag := map[bool]byte{true: 1}
 	b := []byte{1, flag[e.structured]}
-	for _, value := range []string{string(e.Kind), string(e.mode), context.ID, context.Source.String()} {
+	values := []string{string(e.Kind), string(e.mode), context.ID, context.Source.String()}
+	if e.kserve {
+		b[0], values = 2, slices.Insert(values, 2, "kserve")
+	}
+	for _, value := range values {
 		b = text(b, value)
 	}
 	b = little.AppendUint64(b, uint64(context.Time.Unix()))
@@ -361,7 +365,11 @@ func storedBySDK(e *Event, meant *cloudevents.Event) []byte {
 		b = text(b, name)
 		switch value := context.Extensions[name].(type) {
 		case string:
-			b = text(append(b, 's'), value)
+			asType := byte('s')
+			if e.kserve && isKServeJSON(name) {
+				asType = 'v'
+			}
+			b = text(append(b, asType), value)
 		case int32:
 			b = little.AppendUint32(append(b, 'i'), uint32(value))
 		}
@@ -460,7 +468,7 @@ func attributesOf(e *cloudevents.Event) map[string]any {
 // textsOf returns all attributes of an event as they are in a header: an Integer as
 // text, and an empty one not at all. The SDK doesn't decode what the binding has
 // encoded.
-func textsOf(e *cloudevents.Event, encoded func(string) string) map[string]string {
+func textsOf(e *cloudevents.Event, encoded func(name, value string) string) map[string]string {
 	values := map[string]any{
 		"specversion": e.SpecVersion(), "id": e.ID(), "type": e.Type(), "source": e.Source(), "subject": e.Subject(), "time": e.Time(),
 	}
@@ -468,7 +476,7 @@ func textsOf(e *cloudevents.Event, encoded func(string) string) map[string]strin
 	texts := make(map[string]string)
 	for name, value := range values {
 		if text, err := types.Format(value); err == nil && text != "" {
-			texts[name] = encoded(text)
+			texts[name] = encoded(name, text)
 		}
 	}
 	texts["datacontenttype"] = textproto.TrimString(e.DataContentType())
@@ -478,7 +486,7 @@ func textsOf(e *cloudevents.Event, encoded func(string) string) map[string]strin
 // meantByFields returns the meaning of an event that was made of no observation.
 func meantByFields(e *Event) *cloudevents.Event {
 	context := &cloudevents.EventContextV1{
-		ID: e.id, Source: *types.ParseURIRef(e.source), Type: TypePrefix + string(e.Kind),
+		ID: e.id, Source: *types.ParseURIRef(e.source), Type: map[bool]string{false: TypePrefix, true: "org.kubeflow.serving.inference."}[e.kserve] + string(e.Kind),
 		Time: &types.Timestamp{Time: e.at}, Extensions: extensionsOf(e),
 	}
 	if e.subject != "" {
@@ -494,7 +502,20 @@ func meantByFields(e *Event) *cloudevents.Event {
 	return meant
 }
 
-func asItIs(value string) string { return value }
+func asItIs(_, value string) string { return value }
+
+// encodedIn returns what a header has for an attribute of an event.
+func encodedIn(e *Event) func(name, value string) string {
+	return func(name, value string) string {
+		if e.kserve && isKServeJSON(name) {
+			return value
+		}
+		return bindingEncoded(value)
+	}
+}
+
+// isKServeJSON reports whether an attribute is JSON, which no header has encoded.
+func isKServeJSON(name string) bool { return name == "annotations" || name == "metadata" }
 
 // bindingEncoded is what the HTTP binding makes of a value (3.1.3.2).
 func bindingEncoded(value string) string {
@@ -639,6 +660,7 @@ func FuzzEveryEventIsReadAsMeant(f *testing.F) {
 			Exchange: &Exchange{
 				CorrelationID: "c", ClientRequestID: id, Path: path,
 				TraceParent: []string{traceParent}, TraceState: []string{state}, Received: received,
+				ClientEventID: clientEventID(id), Hops: uint8(shape >> 7 & 3),
 			},
 			Side:     []Side{Request, Response, Tunnel, Looped}[shape%4],
 			Coding:   Coding{ContentType: contentType, ContentEncoding: coding, GRPCEncoding: coding, InferenceHeaderLength: tensors},
@@ -676,7 +698,20 @@ func FuzzEveryEventIsReadAsMeant(f *testing.F) {
 		if again, err := builder.Build(o, kind, slices.Clone(attributes)); err != nil || wire(t, again) != wire(t, built) {
 			t.Errorf("a second time the event is another: %v", err)
 		}
+		inProfile, err := built.As(agentconfig.ProfileKServe)
+		if err != nil {
+			t.Fatal("As:", err)
+		}
+		meantInProfile := meantAsKServe(t, inProfile, meant, o.Exchange, attributes)
+		judge(t, inProfile, meantInProfile, sequence)
+		judgeMode(t, inProfile, meantInProfile)
+		judge(t, built, meant, sequence)
 		failure := Failure{Destination: "http://sink/" + service, Status: int(failed), Body: []byte(response)}
+		letterInProfile, err := inProfile.DeadLetter(failure)
+		if err != nil {
+			t.Fatal("DeadLetter:", err)
+		}
+		judge(t, letterInProfile, meantByLetter(meantInProfile, failure), sequence)
 		letter, err := built.DeadLetter(failure)
 		if err != nil {
 			t.Fatal("DeadLetter:", err)

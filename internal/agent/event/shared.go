@@ -9,7 +9,9 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"sync"
 
+	"github.com/sidenote-dev/sidenote/internal/agentconfig"
 	"github.com/sidenote-dev/sidenote/pkg/metadata"
 )
 
@@ -20,6 +22,8 @@ type shared struct {
 	// It was made of identity and metadata.
 	identity Identity
 	metadata []metadata.Attribute
+	// headers are those of the Builder.
+	headers []agentconfig.HeaderSource
 
 	source     string
 	extensions extensions
@@ -33,6 +37,10 @@ type shared struct {
 	headerSize int
 	// headerSafe says that a header carries every extension unchanged.
 	headerSafe bool
+
+	// annotated is the same in the profile kserve, made at its first use.
+	annotated     *shared
+	annotatedOnce sync.Once
 }
 
 // field is one field of a header.
@@ -55,6 +63,7 @@ func (b *Builder) sharedBy(attributes []metadata.Attribute) (*shared, error) {
 	if err != nil {
 		return nil, err
 	}
+	made.headers = b.MetadataHeaders
 	b.lastShared.Store(made)
 	return made, nil
 }
@@ -81,15 +90,21 @@ func newShared(identity Identity, attributes []metadata.Attribute) (*shared, err
 	s.extensions.setText("component", identity.Component)
 	s.extensions.setText("revision", identity.Revision)
 	s.extensions.setText("agentinstance", identity.AgentInstance)
+	s.encode()
+	return s, nil
+}
+
+// encode encodes the extensions.
+func (s *shared) encode() {
 	for i := range s.extensions {
 		e := &s.extensions[i]
 		s.members = append(s.members, string(appendMember(nil, e)))
 		s.header = appendExtensionLine(s.header, e)
-		s.fields = append(s.fields, field{key: headerKey(e.name), values: []string{percentEncode(e.text)}})
-		s.headerSize += lineSize(e.name, encodedLength(e.text))
-		s.headerSafe = s.headerSafe && headerSafe(e.text)
+		value := e.inHeader()
+		s.fields = append(s.fields, field{key: headerKey(e.name), values: []string{value}})
+		s.headerSize += lineSize(e.name, len(value))
+		s.headerSafe = s.headerSafe && value == e.text
 	}
-	return s, nil
 }
 
 // NormalizeSource returns the form of a URI reference that is an event's source.

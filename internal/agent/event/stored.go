@@ -21,20 +21,28 @@ import (
 // Integer another type. Integers are little-endian, a string is its length in
 // four bytes and its bytes:
 //
-//	version     1 byte
+//	version     1 byte: 1, or 2 for an event of another profile than sidenote
 //	structured  1 byte, 0 or 1
-//	strings     kind, content mode, id, source
+//	strings     kind, content mode; in version 2 the profile; id, source
 //	time        seconds since 1970 in 8 bytes, nanoseconds in 4
 //	optional    subject, datacontenttype: 1 byte, 0 or 1, then the string
 //	count       of the extension attributes, 2 bytes
 //	each        the name, 1 byte for the type, then a string or 4 bytes
 //	data        up to the end
-const storedVersion = 1
+//
+// An event of the profile sidenote has version 1, so that an earlier agent can
+// read it.
+const (
+	storedVersion          = 1
+	storedVersionOfProfile = 2
+)
 
 // The types of extension attributes that the agent gives.
 const (
 	storedString  = 's'
 	storedInteger = 'i'
+	// storedVerbatim is in version 2 only.
+	storedVerbatim = 'v'
 
 	// leastStoredExtension is an extension with an empty name and value.
 	leastStoredExtension = 4 + 1 + 4
@@ -46,10 +54,17 @@ var errStored = errors.New("the bytes are not a stored event")
 // read by ReadStored. The second is its data, not copied. The first is appended
 // to head.
 func (e *Event) Stored(head []byte) (attributes, data []byte) {
-	b := append(head, storedVersion)
+	version := byte(storedVersion)
+	if e.kserve {
+		version = storedVersionOfProfile
+	}
+	b := append(head, version)
 	b = appendFlag(b, e.structured)
 	b = appendString(b, string(e.Kind))
 	b = appendString(b, string(e.mode))
+	if e.kserve {
+		b = appendString(b, string(agentconfig.ProfileKServe))
+	}
 	b = appendString(b, e.id)
 	b = appendString(b, e.source)
 	b = binary.LittleEndian.AppendUint64(b, uint64(e.at.Unix()))
@@ -59,9 +74,12 @@ func (e *Event) Stored(head []byte) (attributes, data []byte) {
 	b = binary.LittleEndian.AppendUint16(b, uint16(len(e.shared.extensions)+len(e.own)))
 	for extension := range e.extensions() {
 		b = appendString(b, extension.name)
-		if extension.integer {
+		switch {
+		case extension.integer:
 			b = binary.LittleEndian.AppendUint32(append(b, storedInteger), uint32(extension.number))
-		} else {
+		case extension.verbatim:
+			b = appendString(append(b, storedVerbatim), extension.text)
+		default:
 			b = appendString(append(b, storedString), extension.text)
 		}
 	}
@@ -91,15 +109,19 @@ func appendOptionalString(b []byte, text string) []byte {
 // length.
 func ReadStored(stored []byte) (*Event, error) {
 	r := storedReader{rest: stored}
-	if r.byte() != storedVersion {
+	version := r.byte()
+	if version != storedVersion && version != storedVersionOfProfile {
 		return nil, errStored
 	}
-	e := &Event{shared: noneShared, structured: r.flag()}
+	e := &Event{shared: noneShared, kserve: version == storedVersionOfProfile, structured: r.flag()}
 	var err error
 	if e.Kind, err = agentconfig.ParseKind(r.string()); err != nil {
 		return nil, errStored
 	}
 	if e.mode, err = agentconfig.ParseContentMode(r.string()); err != nil {
+		return nil, errStored
+	}
+	if e.kserve && (r.string() != string(agentconfig.ProfileKServe) || e.structured || !agentconfig.ProfileKServe.Reshapes(e.Kind)) {
 		return nil, errStored
 	}
 	e.id = r.string()
@@ -109,7 +131,7 @@ func ReadStored(stored []byte) (*Event, error) {
 	e.at = r.time()
 	e.subject = r.optionalString()
 	e.contentType = r.optionalString()
-	e.own = r.extensions()
+	e.own = r.extensions(e.kserve)
 	if r.failed {
 		return nil, errStored
 	}
@@ -198,7 +220,9 @@ func currentName(name string) string {
 	return name
 }
 
-func (r *storedReader) extensions() extensions {
+// extensions reads extension attributes. Only an event of a profile may have
+// verbatim ones.
+func (r *storedReader) extensions(mayBeVerbatim bool) extensions {
 	count := 0
 	if b := r.take(2); b != nil {
 		count = int(binary.LittleEndian.Uint16(b))
@@ -212,6 +236,9 @@ func (r *storedReader) extensions() extensions {
 			next.text = r.string()
 		case storedInteger:
 			next.integer, next.number = true, int32(r.uint32())
+		case storedVerbatim:
+			next.verbatim, next.text = true, r.string()
+			r.failed = r.failed || !mayBeVerbatim || !isASCIIJSON(next.text)
 		default:
 			r.failed = true
 		}

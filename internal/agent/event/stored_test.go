@@ -287,8 +287,14 @@ func FuzzReadStored(f *testing.F) {
 		if err != nil {
 			f.Fatal(err)
 		}
-		attributes, data := e.Stored(nil)
-		f.Add(slices.Concat(attributes, data))
+		for _, profile := range agentconfig.Profiles() {
+			inProfile, err := e.As(profile)
+			if err != nil {
+				f.Fatal(err)
+			}
+			attributes, data := inProfile.Stored(nil)
+			f.Add(slices.Concat(attributes, data))
+		}
 	}
 	f.Fuzz(func(t *testing.T, input []byte) {
 		e, err := ReadStored(input)

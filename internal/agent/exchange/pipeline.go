@@ -252,6 +252,7 @@ func (p *Pipeline) take(o *observed) {
 	o.attributes = p.settings.Attributes()
 	o.places = o.place[:0]
 	o.at = time.Now()
+	o.observation.Recorded = o.at
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for i := range p.outlets {

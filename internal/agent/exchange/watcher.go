@@ -48,8 +48,8 @@ func (p *Pipeline) begin(r *http.Request, origin *event.TraceContext) (proxy.Wat
 		return nil, extra
 	}
 
-	sign, ends := event.LoopInHeader(r.Header)
-	if ends {
+	carried := event.InHeader(r.Header, p.settings.Builder.Identity)
+	if carried.Ends {
 		p.skips.Skip(ledger.SkipLoop)
 		return nil, extra
 	}
@@ -63,9 +63,9 @@ func (p *Pipeline) begin(r *http.Request, origin *event.TraceContext) (proxy.Wat
 	watching := &watcher{
 		pipeline: p,
 		exchange: event.NewExchange(r, correlationID, time.Now()),
-		course:   newCourse(sign != event.NoLoop, inference.AsksForTunnel(r)),
-		loop:     sign,
-		mayLoop:  sign == event.NoLoop && event.MayLoop(r.Header.Get("Content-Type")),
+		course:   newCourse(carried.Sign != event.NoLoop, inference.AsksForTunnel(r)),
+		loop:     carried.Sign,
+		mayLoop:  carried.Sign == event.NoLoop && event.MayLoop(r.Header.Get("Content-Type")),
 		ifEmpty:  ifEmpty,
 		status:   event.NoStatus,
 	}
@@ -74,6 +74,7 @@ func (p *Pipeline) begin(r *http.Request, origin *event.TraceContext) (proxy.Wat
 	if waits {
 		watching.course.wait(rate == 0)
 	}
+	watching.exchange.Hops = carried.Hops
 	if origin != nil {
 		watching.exchange.KeepTraceContext(*origin)
 	}
@@ -316,11 +317,11 @@ func (r *watcher) recognise(body event.Body) ledger.SkipReason {
 		return r.ifEmpty
 	}
 	if r.mayLoop {
-		sign, ends := event.LoopInBody(body)
-		if ends {
+		carried := event.InBody(body, r.pipeline.settings.Builder.Identity)
+		if carried.Ends {
 			return ledger.SkipLoop
 		}
-		r.loop = sign
+		r.loop, r.exchange.Hops = carried.Sign, max(r.exchange.Hops, carried.Hops)
 	}
 	return ""
 }

@@ -29,7 +29,7 @@ func (t *Tracer) Attempt(ctx context.Context, sink string, e *event.Event, n int
 		return ctx, func(delivery.Result) {}
 	}
 	attributes := []attribute.KeyValue{
-		semconv.CloudEventsEventType(event.TypePrefix + string(e.Kind)),
+		semconv.CloudEventsEventType(e.Type()),
 		semconv.CloudEventsEventID(e.ID()),
 		semconv.MessagingOperationTypeSend,
 		semconv.MessagingDestinationName(sink),

@@ -79,7 +79,9 @@ type LoggerSpec struct {
 	// +listType=atomic
 	Sinks []LoggerSink `json:"sinks,omitempty"`
 	// Profile selects the types, ids and attributes of the events: sidenote, or
-	// kserve, which subscribers of KServe's logger understand. Default: sidenote.
+	// kserve, which subscribers of KServe's logger understand. With kserve, the events
+	// are in binary mode, and those sent by default are request and response. Default:
+	// sidenote.
 	// +optional
 	Profile EventProfile `json:"profile,omitempty"`
 	// Filter selects the events that are sent, in the form of a filter of a Trigger:

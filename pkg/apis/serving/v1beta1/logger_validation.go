@@ -51,6 +51,7 @@ func (s *LoggerSpec) validate(ctx context.Context, path string) *apis.FieldError
 	errs = errs.Also(validateDelivery(ctx, path, s.Delivery).ViaField("delivery"))
 	errs = errs.Also(s.Spool.validate().ViaField("spool"))
 	errs = errs.Also(validateOneOf(s.Profile, "profile", ProfileSidenote, ProfileKServe))
+	errs = errs.Also(s.validateProfile())
 	errs = errs.Also(validateOneOf(s.Streams, "streams", StreamFrames, StreamMerged))
 	errs = errs.Also(validateFilter(s.Filter).ViaField("filter"))
 	errs = errs.Also(s.Auth.validate().ViaField("auth"))
