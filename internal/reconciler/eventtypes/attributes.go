@@ -14,9 +14,6 @@ import (
 	"github.com/sidenote-dev/sidenote/internal/agentconfig"
 )
 
-// typePrefix begins the type of each event (docs/event-contract.md).
-const typePrefix = "io.kubeflow.serving.inference."
-
 // descriptions says when an event of a kind is sent, and which data it has.
 var descriptions = map[agentconfig.Kind]string{
 	agentconfig.KindRequest:          "A complete request to the model, with its body.",
@@ -75,7 +72,7 @@ func (s sent) attributes(kind agentconfig.Kind) []eventingv1beta3.EventAttribute
 	add("specversion", "1.0", true)
 	add("id", "", true)
 	add("source", s.agent.Source, true)
-	add("type", typePrefix+string(kind), true)
+	add("type", s.sink.Profile.Type(kind), true)
 	add("time", "", true)
 	add("datacontenttype", "", false)
 	if !ofAgent {
@@ -90,6 +87,9 @@ func (s sent) attributes(kind agentconfig.Kind) []eventingv1beta3.EventAttribute
 	add("agentsequence", "", true)
 	if ofAgent {
 		return all
+	}
+	if s.agent.Sampling != (agentconfig.Sampling{}) {
+		add("sampledrate", "", true)
 	}
 	if !ofRequest {
 		add("statuscode", "", false)

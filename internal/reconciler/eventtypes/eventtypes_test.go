@@ -90,7 +90,7 @@ func valuesOf(eventType *eventingv1beta3.EventType) map[string]string {
 
 func typesOf(eventTypes []*eventingv1beta3.EventType) (kinds []string) {
 	for _, eventType := range eventTypes {
-		kinds = append(kinds, strings.TrimPrefix(valuesOf(eventType)["type"], typePrefix))
+		kinds = append(kinds, strings.TrimPrefix(valuesOf(eventType)["type"], agentconfig.TypePrefix))
 	}
 	slices.Sort(kinds)
 	return kinds
@@ -133,7 +133,7 @@ func TestAnEventTypeDescribesTheAttributes(t *testing.T) {
 		}
 		values := valuesOf(eventType)
 		want := map[string]string{"source": service.Name, "id": "{id}", "team": "ai-platform", "owner": "ml-ops", "statuscode": "{statuscode}", "component": "predictor"}
-		switch strings.TrimPrefix(values["type"], typePrefix) {
+		switch strings.TrimPrefix(values["type"], agentconfig.TypePrefix) {
 		case "request":
 			delete(want, "statuscode")
 		case "ledger":
