@@ -80,7 +80,7 @@ func TestSourcesThatNoWebhookSawAreRefused(t *testing.T) {
 		attributes int
 	}{
 		`{metadataAnnotations: ["", team]}`:                                                                           {refused: 1, attributes: 1},
-		`{metadata: [{attribute: a}, {attribute: b, value: x, label: y}]}`:                                            {refused: 2},
+		`{metadata: [{attribute: a}, {attribute: b, value: x, label: l}]}`:                                            {refused: 2},
 		`{metadataAnnotations: [example.com/*]}`:                                                                      {refused: 1},
 		`{metadataRefresh: Live, metadataAnnotations: ["*"]}`:                                                         {refused: 1},
 		`{metadataHeaders: ["x y", authorization, x-a, X-A]}`:                                                         {refused: 3, headers: 1},
