@@ -361,6 +361,21 @@ var mutants = []mutant{
 		reconcilerTests, "TestEarlierPodsKeepTheirConfigMaps",
 	},
 	{
+		"the guard over values of headers", "internal/agent/event/headers.go",
+		"if _, matches := denied.Match(v.text); matches {", "if _, matches := denied.Match(v.text); matches && v.overlong {",
+		agentTests, "TestWhatAHeaderMustNotBringIsNamed",
+	},
+	{
+		"the stages in which denied attributes leave", "internal/reconciler/inferenceservice/plan.go",
+		"stages.Room(1, len(*removing)) > 0", "stages.Room(1, 0) > 0",
+		reconcilerTests, "TestDeniedAttributesLeaveInStages",
+	},
+	{
+		"a denied value that was valid", "internal/knativeservice/denied.go",
+		"if _, matches := values.Match(attribute.Value); matches {", "if _, matches := values.Match(attribute.Value); matches && listed < 0 {",
+		reconcilerTests, "TestAnInvalidLiveValueKeepsTheLastValidOne",
+	},
+	{
 		"the stages of a rollout", "internal/reconciler/stages/stages.go",
 		"min(due, max(0, MaxUnready-unready))", "due",
 		bindingReconcilerTests, "TestARolloutWaitsForWhatItChanged",

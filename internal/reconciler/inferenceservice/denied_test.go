@@ -100,7 +100,7 @@ func TestDeniedAttributesLeaveInStages(t *testing.T) {
 	}
 	w.deny("^ai-")
 	w.assertWritten(w.settle(), "status")
-	w.assertSaid(v1beta1.MetadataReady, isFalse, "MetadataDenied", "a/my-model-predictor-default, b/my-model-predictor-default, c/my-model-predictor-default")
+	w.assertSaid(v1beta1.MetadataReady, isFalse, "MetadataDenied", "a/my-model-predictor-default; b/my-model-predictor-default; c/my-model-predictor-default")
 	w.assertSaid(v1beta1.MetadataReady, isFalse, "MetadataDenied", "running agents still send team")
 	if err := w.reconcile(); !isRequeue(err) || w.revisions() != 1 || !w.sends("team=ai-platform") {
 		t.Errorf("%v: %d Revisions with %q", err, w.revisions(), w.arguments())

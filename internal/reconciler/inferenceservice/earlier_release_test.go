@@ -103,9 +103,11 @@ var platformChanges = []struct {
 	{"the default sink", func(r *rand.Rand, w *world) {
 		w.config.Logger.DefaultSink.Ref.Name = []string{"default", "other", "absent"}[r.Intn(3)]
 	}},
+	// One that no template sends. Another one makes a Revision without it.
 	{"the denied annotations", func(_ *rand.Rand, w *world) {
-		w.config.Logger.DeniedAnnotations = append(w.config.Logger.DeniedAnnotations, "team")
+		w.config.Logger.DeniedAnnotations = append(w.config.Logger.DeniedAnnotations, "version")
 	}},
+	{"the denied values", func(_ *rand.Rand, w *world) { w.deny("^no such value$") }},
 	{"the allowed audiences", func(r *rand.Rand, w *world) {
 		w.config.Logger.AllowedAudiences = [][]string{nil, {"mine"}, {"foreign"}}[r.Intn(3)]
 	}},

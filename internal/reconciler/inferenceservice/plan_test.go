@@ -358,8 +358,9 @@ func TestPlan(t *testing.T) {
 		"the cluster denies an annotation": {
 			change: func(_ *testing.T, in *inputs) { in.platform.Logger.DeniedAnnotations = []string{"team"} },
 			want: planned{
-				Conditions: map[apis.ConditionType]string{v1beta1.MetadataReady: "AnnotationDenied"},
-				Events:     []string{"Warning AnnotationDenied"},
+				Service:    "update template",
+				Conditions: map[apis.ConditionType]string{v1beta1.MetadataReady: "MetadataDenied"},
+				Events:     []string{"Warning MetadataDenied"},
 			},
 		},
 		"the cluster gets a trust bundle": {

@@ -74,7 +74,7 @@ func TestADeniedValueLeavesBoundServicesInStages(t *testing.T) {
 	if sending() != 2 {
 		t.Errorf("%d send the attribute, want 2", sending())
 	}
-	w.assertSaid(v1alpha1.MetadataReady, corev1.ConditionFalse, "MetadataDenied", "denies what running agents still send: iris3: team, iris4: team")
+	w.assertSaid(v1alpha1.MetadataReady, corev1.ConditionFalse, "MetadataDenied", "denies what running agents still send: iris3: team; iris4: team")
 	w.ready(names...)
 	w.settle()
 	if sending() != 0 {

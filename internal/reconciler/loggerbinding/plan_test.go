@@ -485,8 +485,9 @@ func TestPlan(t *testing.T) {
 				in.platform.Logger.DeniedAnnotations = append(in.platform.Logger.DeniedAnnotations, "team")
 			},
 			want: planned{
+				Services:   []string{"bind a"},
 				Subjects:   []string{"a Bound"},
-				Conditions: map[apis.ConditionType]string{v1alpha1.MetadataReady: "AnnotationDenied"},
+				Conditions: map[apis.ConditionType]string{v1alpha1.MetadataReady: "MetadataDenied"},
 			},
 		},
 		"a namespace that isn't included": {
