@@ -99,9 +99,9 @@ func TestWhichSinkHoldsForTheTemplate(t *testing.T) {
 					want = fresh
 					want.Address, want.TokenAudience = *addressOf(name), "before"
 				case kept:
-					want = before.Sinks[0].Sink
+					want = before.Pair(v1beta1.DefaultSinkName).Sink
 				}
-				got := Decide(before, strings.HasSuffix(row, "changed"), Desired{Sinks: named(sink, nil)}).Sinks[0].Sink
+				got := Decide(before, strings.HasSuffix(row, "changed"), Desired{Sinks: named(sink, nil)}).Pair(v1beta1.DefaultSinkName).Sink
 				if diff := cmp.Diff(want, got); diff != "" {
 					t.Errorf("(-%s, +got): %s", cell, diff)
 				}

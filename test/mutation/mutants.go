@@ -14,7 +14,8 @@ const (
 	spoolTests    = "internal/agent/spool"
 	faultsTests   = "test/faults"
 
-	reconcilerTests = "internal/reconciler/inferenceservice"
+	reconcilerTests     = "internal/reconciler/inferenceservice"
+	knativeServiceTests = "internal/knativeservice"
 
 	bindingReconcilerTests = "internal/reconciler/loggerbinding"
 	bindingTests           = "internal/binding"
@@ -389,6 +390,26 @@ var mutants = []mutant{
 		"the hash that says whether a bound template is due", "internal/reconciler/loggerbinding/subject.go",
 		"if !s.atOnce && len(s.denied) == 0 && isCurrent {", "if !isCurrent && isCurrent {",
 		bindingReconcilerTests, "TestReconcilesRestartsAndUpgradesMakeNoRevision",
+	},
+	{
+		"the Secrets without which a pod starts", "internal/knativeservice/auth.go",
+		"Optional: ptr.Bool(true)", "Optional: ptr.Bool(false)",
+		knativeServiceTests, "TestThePodStartsWithoutTheSecrets",
+	},
+	{
+		"the record of one sink", "internal/knativeservice/sinks.go",
+		"if len(a.Sinks) == 1 && a.Sinks[0].Name == v1beta1.DefaultSinkName {", "if len(a.Sinks) < 0 {",
+		knativeServiceTests, "TestTheRecordOfOneSinkIsThatOfEarlierReleases",
+	},
+	{
+		"the sinks that a request brings in", "internal/webhook/sink_review.go",
+		"before = foreignSinks(apis.GetBaseline(ctx))", "_ = before",
+		webhookTests, "TestTheUserOfARequestMayGetEachSinkThatItBringsIn",
+	},
+	{
+		"a sink that the cluster forbids", "internal/reconciler/sinks/sink.go",
+		`s.Refused = reason != "SinkUnusable"`, "s.Refused = false",
+		reconcilerTests, "TestAForbiddenSinkGetsNothingMore",
 	},
 	{
 		"the remedy of a refused Knative Service", "internal/reconciler/inferenceservice/apply.go",

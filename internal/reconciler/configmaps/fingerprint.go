@@ -7,7 +7,7 @@ package configmaps
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
+	"encoding/base64"
 	"maps"
 
 	corev1 "k8s.io/api/core/v1"
@@ -18,10 +18,13 @@ import (
 )
 
 const (
-	// maxFingerprintKeys is more than the keys of our ConfigMaps, and
+	// maxFingerprintKeys is more than the keys of our ConfigMaps, which have four for
+	// each sink of a Revision and those of the one before, and
 	// maxFingerprintKeyBytes more than the bytes of such a key.
 	maxFingerprintKeys     = 80
 	maxFingerprintKeyBytes = 64
+	// digestBytes of a SHA-256 tell values apart, and take half of the room.
+	digestBytes = 24
 	// strangeKey stands for content that our ConfigMaps never have. No key of a
 	// ConfigMap has a slash.
 	strangeKey = "/strange"
@@ -71,7 +74,7 @@ func digests(data map[string]string) map[string]string {
 			continue
 		}
 		sum := sha256.Sum256([]byte(value))
-		result[key] = hex.EncodeToString(sum[:])
+		result[key] = base64.RawStdEncoding.EncodeToString(sum[:digestBytes])
 	}
 	return result
 }

@@ -70,7 +70,10 @@ func TestTheSeedsExampleIsCreatedAndServes(t *testing.T) {
 	for _, condition := range []apis.ConditionType{v1beta1.SinkResolved, v1beta1.LoggerReady, v1beta1.MetadataReady, v1beta1.AgentCurrent} {
 		w.assertSaid(condition, isTrue, "", "")
 	}
-	want := &v1beta1.LoggerStatus{Mode: v1beta1.LogAll, SinkURI: ingress("default").URL, Attributes: []string{"owner", "team"}, AgentImage: "agent:v1"}
+	want := &v1beta1.LoggerStatus{
+		Mode: v1beta1.LogAll, SinkURI: ingress("default").URL, Attributes: []string{"owner", "team"}, AgentImage: "agent:v1",
+		Sinks: []v1beta1.SinkStatus{{Name: v1beta1.DefaultSinkName, URI: ingress("default").URL}},
+	}
 	if diff := cmp.Diff(want, is.Status.Logger); diff != "" {
 		t.Errorf("status.logger (-want, +got): %s", diff)
 	}
