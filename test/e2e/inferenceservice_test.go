@@ -8,6 +8,7 @@ SPDX-License-Identifier: Apache-2.0
 package e2e
 
 import (
+	"os"
 	"testing"
 
 	"knative.dev/reconciler-test/pkg/feature"
@@ -87,6 +88,21 @@ func TestComponentsAndBindings(t *testing.T) {
 		"BoundFromZero":     features.BoundFromZero(),
 		"BoundLiveMetadata": features.BoundLiveMetadata(),
 	})
+}
+
+// TestConformance runs the event contract's steps, which test/conformance also runs
+// against a process.
+func TestConformance(t *testing.T) {
+	contract, err := os.ReadFile("../../docs/event-contract.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := features.Conformance(string(contract))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, env := newEnvironment(t)
+	env.Test(ctx, t, f)
 }
 
 func runTogether(t *testing.T, together map[string]*feature.Feature) {
