@@ -130,9 +130,11 @@ func jsonBody(text string) body {
 	return body{contentType: "application/json", wire: text, plain: text}
 }
 
+// coded is a body in a coding. Its type isn't JSON: an eventshub ends at JSON that is
+// none.
 func coded(coding, plain, wire string) body {
 	return body{
-		contentType: "application/json", coding: coding, wire: wire, plain: plain,
+		contentType: "text/plain", coding: coding, wire: wire, plain: plain,
 		attributes: map[string]string{"contentencoding": coding},
 	}
 }
@@ -183,6 +185,7 @@ func flushedGzip(text string) string {
 // oversized is a body that goes out as its size.
 func oversized() body {
 	b := jsonBody(strings.Repeat("x", payloadCap+1))
+	b.contentType = "text/plain"
 	b.attributes = map[string]string{"bodysize": strconv.Itoa(payloadCap + 1)}
 	return b
 }

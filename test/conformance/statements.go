@@ -8,6 +8,7 @@ package conformance
 // explanations are the statements that say what a word means, why something is so, or
 // what others do. They promise nothing that a step could check.
 var explanations = statements(
+	"A Broker sends events to its subscribers in binary mode, whatever mode the agent used.",
 	"This page is the contract with subscribers.",
 	"This is the first one, as `--sink=stdout` prints it:",
 	"[The reference](reference/events.md#types) lists the types, when each is sent and what its data is.",

@@ -30,6 +30,7 @@ func TestSteadyControlPlane(t *testing.T) {
 		features.MultiContainerProbing(),
 		features.SteadyBinding(),
 		features.WithoutTheWebhook(),
+		features.LiveFileIsDamaged(),
 	} {
 		env.Test(ctx, t, f)
 		if t.Failed() {
@@ -58,6 +59,8 @@ func TestFeatures(t *testing.T) {
 		"LoopGuard":              features.LoopGuard(),
 		"Rollout":                features.Rollout(),
 		"LiveMetadata":           features.LiveMetadata(),
+		"SwitchRefresh":          features.SwitchRefresh(),
+		"Filters":                features.Filters(),
 		"ColdStart":              features.ColdStart(),
 		"Deletion":               features.Deletion(),
 		"ServerSentEvents":       features.ServerSentEvents(),
