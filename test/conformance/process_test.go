@@ -142,6 +142,7 @@ func (p *process) URL() string                         { return p.rig.URL }
 func (p *process) Speaks(string) bool                  { return true }
 func (p *process) Client(protocol string) *http.Client { return p.clients[protocol] }
 func (p *process) Received() []agenttest.Event         { return p.rig.Sink.Events() }
+func (p *process) RecordsSlowly() bool                 { return false }
 func (p *process) AsReceived(data string) string       { return data }
 func (p *process) Identity() map[string]string {
 	return map[string]string{"source": agenttest.Source, "namespace": "conformance", "revision": agenttest.Revision}

@@ -55,7 +55,7 @@ func typeSteps() []Step {
 				s.expect("the response's id", response.ID(), correlation+"-response")
 				s.expect("the response's correlationid", response.Attribute("correlationid"), correlation)
 				s.expect("statuscode", response.Attribute("statuscode"), "200")
-				s.expect("the request's data", string(request.Data()), instances)
+				s.expect("the request's data", string(request.Data()), s.AsReceived(instances))
 				s.expect("the response's data", string(response.Data()), predictions)
 				if correlation == "" || response.Attribute("durationms") == "" {
 					s.Errorf("correlationid or durationms is absent: %v", response)
@@ -167,7 +167,7 @@ func typeSteps() []Step {
 				for _, word := range []string{"identity", "none", "utf-8", "utf8", "binary"} {
 					x := prediction()
 					x.request = withCoding(word, x.request)
-					s.expect(word, string(s.events(x, "request", "response")["request"].Data()), instances)
+					s.expect(word, string(s.events(x, "request", "response")["request"].Data()), s.AsReceived(instances))
 				}
 			},
 		},
