@@ -59,16 +59,20 @@ func DeniedAttributes(logger *v1beta1.LoggerSpec, keys metadata.Denylist) (names
 }
 
 // DeniedIn returns the attributes that the cluster denies and agents of a template
-// send nevertheless. With live metadata they send none of them, because they follow
+// send nevertheless. What only a default list denies is none, because that may have
+// grown with an upgrade, which makes no Revision. With live metadata they send none of them, because they follow
 // the ConfigMap.
 func DeniedIn(applied *Applied, logger *v1beta1.LoggerSpec, cluster *config.Logger) (names []string) {
 	if applied == nil || logger.MetadataRefresh == v1beta1.RefreshLive {
 		return nil
 	}
-	denied := DeniedAttributes(logger, cluster.DeniedAnnotations)
+	var denied []string
+	if cluster.SetsDeniedAnnotations() {
+		denied = DeniedAttributes(logger, cluster.DeniedAnnotations)
+	}
 	for _, attribute := range applied.Metadata {
 		_, matches := cluster.DeniedValues.Match(attribute.Value)
-		if matches || slices.Contains(denied, attribute.Name) {
+		if matches && cluster.SetsDeniedValues() || slices.Contains(denied, attribute.Name) {
 			names = append(names, attribute.Name)
 		}
 	}

@@ -105,7 +105,7 @@ var platformChanges = []struct {
 	}},
 	// One that no template sends. Another one makes a Revision without it.
 	{"the denied annotations", func(_ *rand.Rand, w *world) {
-		w.config.Logger.DeniedAnnotations = append(w.config.Logger.DeniedAnnotations, "version")
+		w.config.Logger.DeniedAnnotations = []string{"version"}
 	}},
 	{"the denied values", func(_ *rand.Rand, w *world) { w.deny("^no such value$") }},
 	{"the allowed audiences", func(r *rand.Rand, w *world) {

@@ -106,6 +106,8 @@ func reportDenied(status *v1beta1.InferenceServiceStatus, selected knativeservic
 		status.MarkDeniedSent(sent, removing)
 	case leaving:
 		status.MarkDeniedLeaving()
+	case slices.ContainsFunc(selected.DeniedValues, func(name string) bool { return slices.Contains(status.Logger.Attributes, name) }):
+		status.MarkDeniedStays(selected.DeniedValues)
 	case len(selected.DeniedValues) > 0:
 		status.MarkMetadataDenied(selected.DeniedValues)
 	case len(selected.Kept) > 0:

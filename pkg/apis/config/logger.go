@@ -7,6 +7,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -108,6 +109,17 @@ func defaultLogger() *Logger {
 		},
 		DeniedValues: metadata.DefaultDeniedValues(),
 	}
+}
+
+// SetsDeniedAnnotations and SetsDeniedValues report whether the cluster has a list of
+// its own. The default ones may grow with a release, and an upgrade makes no Revision.
+func (l *Logger) SetsDeniedAnnotations() bool {
+	return !slices.Equal(l.DeniedAnnotations, defaultLogger().DeniedAnnotations)
+}
+
+// SetsDeniedValues is as SetsDeniedAnnotations.
+func (l *Logger) SetsDeniedValues() bool {
+	return !l.DeniedValues.Equal(metadata.DefaultDeniedValues())
 }
 
 // parseDeniedValues reads a pattern from each line that isn't blank.

@@ -324,8 +324,8 @@ func JoinBounded(texts []string) string {
 func (s *InferenceServiceStatus) MarkMetadata(missing, denied, stays []string) {
 	switch {
 	case len(stays) > 0:
-		conditionSet.Manage(s).MarkFalse(MetadataReady, "MetadataDenied",
-			"listed, but denied by the cluster: %s; running agents still send %s, until a new Revision without it serves: list another annotation", strings.Join(denied, ", "), strings.Join(stays, ", "))
+		conditionSet.Manage(s).MarkFalse(MetadataReady, "AnnotationDenied",
+			"listed, but denied by the cluster: %s; running agents still send %s, until the next change of the specification: list another annotation", strings.Join(denied, ", "), strings.Join(stays, ", "))
 		return
 	case len(denied) > 0:
 		conditionSet.Manage(s).MarkFalse(MetadataReady, "AnnotationDenied",
@@ -368,6 +368,13 @@ func (s *InferenceServiceStatus) addToMetadata(reason, message string) {
 func (s *InferenceServiceStatus) MarkMetadataDenied(attributes []string) {
 	conditionSet.Manage(s).MarkFalse(MetadataReady, "MetadataDenied",
 		"denied-values of config-logger denies the values of %s; events go without these attributes: change the values", strings.Join(attributes, ", "))
+}
+
+// MarkDeniedStays says which attributes a default list denies for their values and
+// running agents send until their template is made anew.
+func (s *InferenceServiceStatus) MarkDeniedStays(attributes []string) {
+	conditionSet.Manage(s).MarkFalse(MetadataReady, "MetadataDenied",
+		"the default denied-values deny the values of %s; running agents still send them, until the next change of the specification: change the values", strings.Join(attributes, ", "))
 }
 
 // MarkDeniedSent says which denied attributes running agents still send, and which
