@@ -257,3 +257,39 @@ func TestTheAddressesOfAllSinks(t *testing.T) {
 		t.Errorf("without addresses, data: %v, kept: %v", made.Data, kept)
 	}
 }
+
+// Whatever the sinks of an object say that no webhook saw, the agent starts.
+func TestAnySinksGiveAnAgentThatStarts(t *testing.T) {
+	read := 0
+	for seed := range int64(500) {
+		is := filled(t, seed)
+		logger := is.Spec.Predictor.Logger
+		for i := range logger.Sinks {
+			if i%3 != 2 {
+				logger.Sinks[i].Name = string(rune('a' + i))
+			}
+		}
+		desired := Desired{Agent: agentSettings()}
+		for _, sink := range logger.EffectiveSinks() {
+			pair := DesiredPair{Name: sink.Name, Sink: DesiredSink{Destination: broker("a"), Address: addressOf("a")}}
+			if destination := sink.Destination(); destination != nil && seed%2 == 0 {
+				pair.Sink.Destination = *destination
+			}
+			if letters := sink.DeadLetterSink(); letters != nil {
+				pair.DeadLetterSink = &DesiredSink{Destination: *letters}
+			}
+			desired.Sinks = append(desired.Sinks, pair)
+		}
+		applied := Decide(nil, true, desired)
+		if config := readByTheAgent(t, is, applied); config != nil {
+			read += len(config.Sinks)
+		}
+		MakeTrust(predictor(is).Subject(), Trust{PEM: "x"}, applied, desired)
+		if t.Failed() {
+			t.Fatalf("with the seed %d", seed)
+		}
+	}
+	if read < 500 {
+		t.Errorf("only %d sinks were read", read)
+	}
+}
