@@ -38,6 +38,20 @@ SPDX-License-Identifier: Apache-2.0
 //	X-Model-Echo     "true": respond with the request's own body and
 //	                 Content-Type, on any path
 //
+// A request with X-Model-Body dictates the whole response, on any path and for
+// gRPC alike, and the headers above mean this:
+//
+//	X-Model-Body           the response's body in base64
+//	X-Model-Header         name=value, a header of the response; may be repeated
+//	X-Model-Status         the HTTP status
+//	X-Model-Trailer        name=value, a trailer
+//	X-Model-Request-Bytes  how many bytes of the request are read; otherwise all
+//	X-Model-Hint           "true": respond with 103 when these are read
+//	X-Model-Delay          a duration to wait before the response's head
+//	X-Model-Stay           a duration to wait between the body and its end
+//	X-Model-Abort          "head": break off before the response's head;
+//	                       "body": break off after the body
+//
 // Each request is logged as a JSON line with its method, path and status.
 //
 // After SIGTERM it goes on with what is in flight, WebSockets included, for as

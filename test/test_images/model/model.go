@@ -83,7 +83,15 @@ func (m *model) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		m.log.Info("answered", "method", r.Method, "path", r.URL.Path, "protocol", r.Proto,
 			"status", recorder.status, "duration", time.Since(start).String())
 	}()
+	_, scripted := r.Header[scriptHeader]
 	switch {
+	case scripted:
+		s, err := readScript(r.Header)
+		if err != nil {
+			writeError(recorder, http.StatusBadRequest, "%v", err)
+			return
+		}
+		s.serve(recorder, r)
 	case r.ProtoMajor == 2 && strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc"):
 		m.grpc.ServeHTTP(abortAsWished(recorder, r), r)
 	case !m.loaded.Load() && r.URL.Path != "/v2/health/live":

@@ -336,3 +336,23 @@ func TestTheServerEndsWithItsContext(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestScript tests that a request can dictate the response.
+func TestScript(t *testing.T) {
+	_, server := start(t)
+	response := post(t, server.URL+"/any", "ignored",
+		"X-Model-Body", "aGVsbG8=", "X-Model-Header", "Content-Encoding=other", "X-Model-Status", "207", "X-Model-Trailer", "Cost=3")
+	if body := read(t, response); response.StatusCode != http.StatusMultiStatus || body != "hello" {
+		t.Errorf("%s with %q", response.Status, body)
+	}
+	if response.Header.Get("Content-Encoding") != "other" || response.Header.Get("Content-Type") != "" || response.Trailer.Get("Cost") != "3" {
+		t.Errorf("the head is %v, the trailer %v", response.Header, response.Trailer)
+	}
+	response = post(t, server.URL+"/any", "ignored", "X-Model-Body", "aGVsbG8=", "X-Model-Abort", "body")
+	if body, err := io.ReadAll(response.Body); err == nil || string(body) != "hello" {
+		t.Errorf("a response that breaks off ended with %q, %v", body, err)
+	}
+	if response := post(t, server.URL+"/any", "", "X-Model-Body", "!"); response.StatusCode != http.StatusBadRequest {
+		t.Errorf("a script that can't be read gives %s", response.Status)
+	}
+}
