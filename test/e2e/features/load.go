@@ -28,7 +28,11 @@ type load struct {
 
 // startLoad keeps four clients predicting, each some twenty times a second.
 func startLoad(ctx context.Context, model *apis.URL) *load {
-	const clients, pause = 4, 50 * time.Millisecond
+	return startLoadOf(ctx, model, 4, 50*time.Millisecond)
+}
+
+// startLoadOf keeps some clients predicting, each at most once in a pause.
+func startLoadOf(ctx context.Context, model *apis.URL, clients int, pause time.Duration) *load {
 	stopped, stop := context.WithCancel(ctx)
 	l := &load{stop: stop}
 	client := ingress.NewHTTPClient()

@@ -69,38 +69,3 @@ func awaitRollout(ctx context.Context, t feature.T, service string, before *v1be
 		return nil
 	})
 }
-
-// LiveMetadata tests that under metadataRefresh Live a changed annotation
-// reaches the running agents, without a new Revision.
-func LiveMetadata() *feature.Feature {
-	const service, all = "live", "every-event"
-	f := feature.NewFeatureNamed("live metadata")
-	addBroker(f)
-	addSubscriber(f, all)
-	addService(f, service,
-		inferenceservice.WithAnnotations(map[string]string{"team": "before"}),
-		inferenceservice.WithPredictor("minReplicas", 1),
-		inferenceservice.WithLogger(map[string]any{"metadataAnnotations": []string{"team"}, "metadataRefresh": "Live"}))
-	f.Assert("a changed annotation reaches the running agent", func(ctx context.Context, t feature.T) {
-		predictUntilSeen(ctx, t, service, all, subscriber.WithAttribute("team", "before"))
-		before := agentInstances(ctx, all)
-		if err := inferenceservice.Annotate(ctx, service, "team", "after"); err != nil {
-			t.Fatal(err)
-		}
-		predictUntilSeen(ctx, t, service, all, subscriber.WithAttribute("team", "after"))
-		if err := expect("the number of agents", len(agentInstances(ctx, all)), len(before)); err != nil {
-			t.Error(err)
-		}
-		awaitRevisions(ctx, t, service, 1)
-	})
-	return f
-}
-
-// agentInstances returns the agents that a subscriber got events of.
-func agentInstances(ctx context.Context, at string) map[string]bool {
-	instances := make(map[string]bool)
-	for _, event := range subscriber.Events(ctx, at) {
-		instances[subscriber.Attribute(event, "agentinstance")] = true
-	}
-	return instances
-}
