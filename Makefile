@@ -105,6 +105,11 @@ e2e: ## The end-to-end suite, on the local cluster or your own.
 e2e-kserve: ## The end-to-end suite of KServe with a LoggerBinding.
 	@./hack/e2e-kserve.sh
 
+# Not a part of make test: it restarts Eventing with other settings, and back.
+.PHONY: e2e-tls
+e2e-tls: ## The end-to-end suite of strict TLS and OIDC in Eventing.
+	@./hack/e2e-tls.sh
+
 .PHONY: codegen
 codegen: ## Write everything that is generated.
 	@./hack/update-codegen.sh

@@ -8,6 +8,7 @@ SPDX-License-Identifier: Apache-2.0
 package e2e
 
 import (
+	"os"
 	"testing"
 
 	"knative.dev/reconciler-test/pkg/feature"
@@ -29,6 +30,7 @@ func TestSteadyControlPlane(t *testing.T) {
 		features.MultiContainerProbing(),
 		features.SteadyBinding(),
 		features.WithoutTheWebhook(),
+		features.LiveFileIsDamaged(),
 	} {
 		env.Test(ctx, t, f)
 		if t.Failed() {
@@ -57,6 +59,8 @@ func TestFeatures(t *testing.T) {
 		"LoopGuard":              features.LoopGuard(),
 		"Rollout":                features.Rollout(),
 		"LiveMetadata":           features.LiveMetadata(),
+		"SwitchRefresh":          features.SwitchRefresh(),
+		"Filters":                features.Filters(),
 		"ColdStart":              features.ColdStart(),
 		"Deletion":               features.Deletion(),
 		"ServerSentEvents":       features.ServerSentEvents(),
@@ -87,6 +91,21 @@ func TestComponentsAndBindings(t *testing.T) {
 		"BoundFromZero":     features.BoundFromZero(),
 		"BoundLiveMetadata": features.BoundLiveMetadata(),
 	})
+}
+
+// TestConformance runs the event contract's steps, which test/conformance also runs
+// against a process.
+func TestConformance(t *testing.T) {
+	contract, err := os.ReadFile("../../docs/event-contract.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := features.Conformance(string(contract))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, env := newEnvironment(t)
+	env.Test(ctx, t, f)
 }
 
 func runTogether(t *testing.T, together map[string]*feature.Feature) {
