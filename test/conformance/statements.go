@@ -8,6 +8,7 @@ package conformance
 // explanations are the statements that say what a word means, why something is so, or
 // what others do. They promise nothing that a step could check.
 var explanations = statements(
+	"A Broker can't deliver an event whose body is itself a CloudEvent: it sends it on in binary mode, where the Content-Type makes a receiver take the body for the event.",
 	"A Broker sends events to its subscribers in binary mode, whatever mode the agent used.",
 	"This page is the contract with subscribers.",
 	"This is the first one, as `--sink=stdout` prints it:",

@@ -51,6 +51,13 @@ func loopSteps() []Step {
 					s.expect("data", string(e.Data()), "")
 				}
 				s.expect("loopreason of a batch", s.events(structured(batch, "["+eventOf("other")+","+eventOf(ownType)+"]"), "loop")["loop"].Attribute("loopreason"), "body")
+			},
+		},
+		{
+			Name: "an event of another type is no loop", Logger: Everything,
+			Statements: statements("The agent recognises such an exchange by its request."),
+			Beside:     "a Broker takes an event for the event that is its body, and drops it",
+			Run: func(s *Stage) {
 				s.events(structured(single, eventOf("com.example.other")), "request", "response")
 			},
 		},
