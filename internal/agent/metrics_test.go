@@ -118,9 +118,10 @@ func TestServedMetricsAreDocumented(t *testing.T) {
 		agenttest.Predictor().ServeHTTP(w, r)
 	})), agenttest.LettersResponding(nil),
 		agenttest.With("--sink="+sink.URL, "--sink.default.spool-dir="+t.TempDir(), "--sink.default.spool-bytes=8388608", "--namespace=ns",
-			"--sink=refused=http://169.254.169.254/",
+			"--sink=refused=http://169.254.169.254/", "--metadata-header=tenant=X-Tenant",
 			"--tracing-protocol=http/protobuf", "--tracing-sampling-rate=1", "--tracing-endpoint="+collector))
 	r.Post("/v1/models/m:predict", "{}")
+	r.Do(http.MethodPost, "/v1/models/m:predict", http.Header{"X-Tenant": {strings.Repeat("x", 2000)}}, strings.NewReader("{}"))
 	r.Do(http.MethodGet, "/healthz", nil, nil)
 	if response, err := agenttest.HTTP1Client(t).Post(r.URL+"/broken", "application/json", strings.NewReader("{}")); err == nil {
 		response.Body.Close()

@@ -53,16 +53,21 @@ func TestLabelsAndHeadersAreInTheStatus(t *testing.T) {
 	w.assertSaid(v1beta1.MetadataReady, isFalse, "AnnotationMissing", "labels zone")
 }
 
-// A header that the cluster denies later rolls nothing by itself.
-func TestADeniedHeaderIsInNoNewTemplate(t *testing.T) {
+// A header that the cluster denies later leaves with a Revision, as an annotation
+// does.
+func TestADeniedHeaderMakesARevisionWithoutIt(t *testing.T) {
+	const argument = "--metadata-header=xtenant=X-Tenant"
 	w := running(t, WithLogger(func(logger *v1beta1.LoggerSpec) { logger.MetadataHeaders = []string{"x-tenant"} }))
+	if !slices.Contains(w.arguments(), argument) {
+		t.Fatalf("arguments: %q", w.arguments())
+	}
 	w.config.Logger.DeniedAnnotations = append(w.config.Logger.DeniedAnnotations, "X-TENANT")
-	w.assertWritten(w.settle(), "status")
-	w.assertSaid(v1beta1.MetadataReady, isFalse, "AnnotationDenied", "running agents still send header x-tenant")
-	w.owner(WithImage("model:v2"))
+	w.assertWritten(w.settle(), "update Knative Service", "status")
+	w.assertSaid(v1beta1.MetadataReady, isFalse, "MetadataDenied", "pods of the earlier one send them until it is ready")
+	w.serve()
 	w.settle()
-	if slices.Contains(w.arguments(), "--metadata-header=xtenant=X-Tenant") || len(w.is().Status.Logger.HeaderAttributes) > 0 {
-		t.Errorf("a new template has %q, and the status %+v", w.arguments(), w.is().Status.Logger)
+	if w.revisions() != 2 || slices.Contains(w.arguments(), argument) || len(w.is().Status.Logger.HeaderAttributes) > 0 {
+		t.Errorf("%d Revisions with %q, and the status %+v", w.revisions(), w.arguments(), w.is().Status.Logger)
 	}
 	w.assertSaid(v1beta1.MetadataReady, isFalse, "AnnotationDenied", "header x-tenant; events go without the attribute")
 }
