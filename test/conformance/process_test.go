@@ -17,7 +17,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/sidenote-dev/sidenote/test/agenttest"
@@ -126,7 +125,6 @@ func startAgent(t testing.TB, model string, options ...agenttest.Option) *agentt
 type process struct {
 	rig     *agenttest.Rig
 	logger  Logger
-	mu      sync.Mutex
 	clients map[string]*http.Client
 }
 

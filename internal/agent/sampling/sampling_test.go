@@ -143,7 +143,7 @@ func TestAnIDHasOneRateByItsKey(t *testing.T) {
 	if bound := 4 * math.Sqrt(mean); math.Abs(float64(both-mean)) > bound {
 		t.Errorf("two keys select %d of %d exchanges both, want %d within %.0f", both, count, mean, bound)
 	}
-	if NewKey() == NewKey() {
+	if first, second := NewKey(), NewKey(); first == second {
 		t.Error("two agents have the same key")
 	}
 }
