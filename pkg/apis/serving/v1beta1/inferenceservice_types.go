@@ -34,7 +34,7 @@ import (
 // +kubebuilder:printcolumn:name="LatestReadyRevision",type=string,priority=1,JSONPath=`.status.components.predictor.latestReadyRevision`
 // +kubebuilder:printcolumn:name="Attributes",type=string,priority=1,JSONPath=`.status.logger.attributes`
 // +kubebuilder:printcolumn:name="MissingAnnotations",type=string,priority=1,JSONPath=`.status.logger.missingAnnotations`
-// +kubebuilder:printcolumn:name="Sink",type=string,priority=1,JSONPath=`.status.logger.sinkURI`
+// +kubebuilder:printcolumn:name="Sink",type=string,priority=1,JSONPath=`.status.logger.sinks[0].uri`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type InferenceService struct {
 	metav1.TypeMeta `json:",inline"`
