@@ -51,7 +51,7 @@ type stage struct {
 
 func taking(cloudevents.Event) int { return http.StatusAccepted }
 
-func newStage(t *testing.T) *stage {
+func newStage(t *testing.T, options ...func(*Settings)) *stage {
 	t.Helper()
 	s := &stage{t: t, tally: receiver.NewTally(receiver.Options{}), status: taking}
 	s.sink = delivery.NewSink("default", s, delivery.Options{
@@ -62,7 +62,7 @@ func newStage(t *testing.T) *stage {
 		},
 	})
 	builder := &event.Builder{Identity: event.Identity{Source: "m-predictor-default", AgentInstance: "i-1", Namespace: "models"}, ContentMode: agentconfig.ContentModeAuto}
-	s.issuer = NewIssuer(Settings{
+	settings := Settings{
 		Builder:   builder,
 		Selection: event.Select(agentconfig.ModeRequest, []agentconfig.Kind{agentconfig.KindRequest, agentconfig.KindResponse, agentconfig.KindLedger}),
 		Mode:      agentconfig.ModeRequest,
@@ -70,7 +70,11 @@ func newStage(t *testing.T) *stage {
 		Deadline:  agentconfig.EventDeadline,
 		Started:   time.Now(),
 		Skips:     new(ledger.Skips),
-	}, []*delivery.Sink{s.sink})
+	}
+	for _, option := range options {
+		option(&settings)
+	}
+	s.issuer = NewIssuer(settings, []*delivery.Sink{s.sink})
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { s.sink.Run(ctx) })
@@ -406,15 +410,13 @@ func TestAStatementThatPanicsIsInvalid(t *testing.T) {
 }
 
 // subscribed has the stage's sink get ledger events by a subscription.
-func (s *stage) subscribed(mode agentconfig.Mode, filter string) {
-	s.t.Helper()
+func subscribed(t *testing.T, mode agentconfig.Mode, filter string) func(*Settings) {
+	t.Helper()
 	subscription, err := event.SubscriptionOf(&agentconfig.Sink{Mode: mode, Events: agentconfig.Kinds(), Filter: filter})
 	if err != nil {
-		s.t.Fatal(err)
+		t.Fatal(err)
 	}
-	settings := s.issuer.settings
-	settings.Subscriptions = []event.Subscription{subscription}
-	s.issuer = NewIssuer(settings, []*delivery.Sink{s.sink})
+	return func(settings *Settings) { settings.Subscriptions = []event.Subscription{subscription} }
 }
 
 // TestAStatementPassesTheFilterOfItsSink, or isn't made: then nothing is observed,
@@ -427,8 +429,7 @@ func TestAStatementPassesTheFilterOfItsSink(t *testing.T) {
 		`{"exact":{"subject":"/v1"}}`:                0,
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			s := newStage(t)
-			s.subscribed(agentconfig.ModeAll, filter)
+			s := newStage(t, subscribed(t, agentconfig.ModeAll, filter))
 			s.observe(1)
 			synctest.Wait()
 			for range 3 {
@@ -454,8 +455,7 @@ func TestAStatementPassesTheFilterOfItsSink(t *testing.T) {
 // TestAStatementHasTheSinksOwnSkips beside those of all sinks, and they are news.
 func TestAStatementHasTheSinksOwnSkips(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage(t)
-		s.subscribed(agentconfig.ModeResponse, `{"prefix":{"type":"io."}}`)
+		s := newStage(t, subscribed(t, agentconfig.ModeResponse, `{"prefix":{"type":"io."}}`))
 		s.issuer.settings.Skips.SkipEvent("request")
 		s.sink.Account().SkipEvent("request")
 		s.sink.Account().SkipEvent("loop")
