@@ -115,7 +115,7 @@ func SwitchRefresh() *feature.Feature {
 // serves on with the values that it had. The controller would restore the file, so it
 // is away meanwhile, and nothing else may run beside this.
 func LiveFileIsDamaged() *feature.Feature {
-	const service, all = "damaged", "every-event"
+	const service, all = "damaged", "events-of-damaged"
 	f := feature.NewFeatureNamed("a damaged file of live metadata")
 	addLiveService(f, service, all)
 	f.Assert("the model serves, and its events keep their metadata", func(ctx context.Context, t feature.T) {
