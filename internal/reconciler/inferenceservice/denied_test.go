@@ -56,6 +56,16 @@ func TestADeniedAnnotationMakesARevisionWithoutIt(t *testing.T) {
 	}
 }
 
+// What is denied comes first, and hides nothing.
+func TestADeniedValueHidesNoMissingAnnotation(t *testing.T) {
+	w := running(t, WithoutAnnotation("owner"))
+	w.deny("^ai-")
+	w.settle()
+	w.serve()
+	w.settle()
+	w.assertSaid(v1beta1.MetadataReady, isFalse, "MetadataDenied", "not on the object: owner")
+}
+
 func TestADeniedValueMakesARevisionWithoutIt(t *testing.T) {
 	w := running(t)
 	w.deny("^ai-")

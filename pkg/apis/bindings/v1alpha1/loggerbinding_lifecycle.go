@@ -6,6 +6,7 @@ SPDX-License-Identifier: Apache-2.0
 package v1alpha1
 
 import (
+	"fmt"
 	"strings"
 
 	"knative.dev/pkg/apis"
@@ -176,6 +177,17 @@ func (s *LoggerBindingStatus) MarkLeftOut(leftOut []string) {
 	}
 }
 
+// leadMetadata puts a reason and a message before those that MetadataReady has
+// already, if it is false.
+func (s *LoggerBindingStatus) leadMetadata(reason, format string, args ...any) {
+	manager := conditionSet.Manage(s)
+	message := fmt.Sprintf(format, args...)
+	if said := manager.GetCondition(MetadataReady); said.IsFalse() {
+		message += "; " + said.Message
+	}
+	manager.MarkFalse(MetadataReady, reason, "%s", message)
+}
+
 // addToMetadata keeps the reason that MetadataReady has already, if it is false.
 func (s *LoggerBindingStatus) addToMetadata(reason, message string) {
 	manager := conditionSet.Manage(s)
@@ -191,10 +203,10 @@ func (s *LoggerBindingStatus) addToMetadata(reason, message string) {
 func (s *LoggerBindingStatus) MarkMetadataDenied(values, sent []string) {
 	switch {
 	case len(sent) > 0:
-		conditionSet.Manage(s).MarkFalse(MetadataReady, "MetadataDenied",
+		s.leadMetadata("MetadataDenied",
 			"config-logger denies what running agents still send: %s; the controller makes Revisions without it, a few at a time", v1beta1.JoinBounded(sent))
 	case len(values) > 0:
-		conditionSet.Manage(s).MarkFalse(MetadataReady, "MetadataDenied",
+		s.leadMetadata("MetadataDenied",
 			"denied-values of config-logger denies values: %s; events go without these attributes: change the values", v1beta1.JoinBounded(values))
 	}
 }
@@ -202,7 +214,7 @@ func (s *LoggerBindingStatus) MarkMetadataDenied(values, sent []string) {
 // MarkMetadataInvalid says which attributes have an earlier value, because the present
 // one can't go into an event, in texts of the form "name: attribute, attribute".
 func (s *LoggerBindingStatus) MarkMetadataInvalid(kept []string) {
-	conditionSet.Manage(s).MarkFalse(MetadataReady, "MetadataInvalid",
+	s.leadMetadata("MetadataInvalid",
 		"present values can't go into an event: %s; events keep the last valid ones: write one line of printable text of at most 1 KiB", v1beta1.JoinBounded(kept))
 }
 

@@ -355,6 +355,17 @@ func (s *InferenceServiceStatus) MarkLeftOut(leftOut []string) {
 	}
 }
 
+// leadMetadata puts a reason and a message before those that MetadataReady has
+// already, if it is false.
+func (s *InferenceServiceStatus) leadMetadata(reason, format string, args ...any) {
+	manager := conditionSet.Manage(s)
+	message := fmt.Sprintf(format, args...)
+	if said := manager.GetCondition(MetadataReady); said.IsFalse() {
+		message += "; " + said.Message
+	}
+	manager.MarkFalse(MetadataReady, reason, "%s", message)
+}
+
 // addToMetadata keeps the reason that MetadataReady has already, if it is false.
 func (s *InferenceServiceStatus) addToMetadata(reason, message string) {
 	manager := conditionSet.Manage(s)
@@ -366,7 +377,7 @@ func (s *InferenceServiceStatus) addToMetadata(reason, message string) {
 
 // MarkMetadataDenied says which attributes the cluster denies for their values.
 func (s *InferenceServiceStatus) MarkMetadataDenied(attributes []string) {
-	conditionSet.Manage(s).MarkFalse(MetadataReady, "MetadataDenied",
+	s.leadMetadata("MetadataDenied",
 		"denied-values of config-logger denies the values of %s; events go without these attributes: change the values", strings.Join(attributes, ", "))
 }
 
@@ -380,21 +391,21 @@ func (s *InferenceServiceStatus) MarkDeniedStays(attributes []string) {
 // MarkDeniedSent says which denied attributes running agents still send, and which
 // Knative Services must be ready before a new Revision without them is made.
 func (s *InferenceServiceStatus) MarkDeniedSent(attributes, waitsFor []string) {
-	conditionSet.Manage(s).MarkFalse(MetadataReady, "MetadataDenied",
+	s.leadMetadata("MetadataDenied",
 		"running agents still send %s, which config-logger denies: a new Revision without it is made when others that got one for this reason are ready: %s", strings.Join(attributes, ", "), JoinBounded(waitsFor))
 }
 
 // MarkDeniedLeaving says that pods of an earlier Revision may still send what
 // config-logger denies.
 func (s *InferenceServiceStatus) MarkDeniedLeaving() {
-	conditionSet.Manage(s).MarkFalse(MetadataReady, "MetadataDenied",
+	s.leadMetadata("MetadataDenied",
 		"a new Revision without attributes that config-logger denies was made: pods of the earlier one send them until it is ready")
 }
 
 // MarkMetadataInvalid says which attributes have an earlier value, because the present
 // one can't go into an event.
 func (s *InferenceServiceStatus) MarkMetadataInvalid(attributes []string) {
-	conditionSet.Manage(s).MarkFalse(MetadataReady, "MetadataInvalid",
+	s.leadMetadata("MetadataInvalid",
 		"the present values of %s can't go into an event; events keep the last valid ones: write one line of printable text of at most 1 KiB", strings.Join(attributes, ", "))
 }
 
