@@ -190,3 +190,19 @@ func TestTheDenylistCoversEveryKey(t *testing.T) {
 		t.Error("permitted (-want, +got):", diff)
 	}
 }
+
+// A fixed value is the owner's own text in the logger, so no list of keys denies it.
+func TestADenylistOfEveryKeyPermitsFixedValues(t *testing.T) {
+	fixed, empty := "berlin", ""
+	sources := []Source{
+		{Attribute: "site", Value: &fixed}, {Attribute: "team", Annotation: "team"}, {Attribute: "tier", Label: "tier"},
+		{Attribute: "tenant", Header: "X-Tenant"}, {Annotation: "example.com/*"}, {Attribute: "none", Value: &empty},
+	}
+	permitted, denied := Denylist{"*"}.Permit(sources)
+	if diff := cmp.Diff([]Source{sources[0], sources[5]}, permitted); diff != "" {
+		t.Error("permitted (-want, +got):", diff)
+	}
+	if diff := cmp.Diff([]string{"team", "label tier", "header X-Tenant", "example.com/*"}, denied); diff != "" {
+		t.Error("denied (-want, +got):", diff)
+	}
+}

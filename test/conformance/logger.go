@@ -28,6 +28,10 @@ type Logger struct {
 	MaxPayloadBytes int
 	// Annotations are listed in metadataAnnotations.
 	Annotations map[string]string
+	// Headers are the headers of a request that give attributes, by the attribute.
+	Headers map[string]string
+	// Streams is the field of that name. The zero value is its default.
+	Streams string
 	// GRPC has the model's port speak HTTP/2.
 	GRPC bool
 	// NoModel has nothing listen where the model should be.
@@ -64,11 +68,16 @@ var (
 	Unreachable = Logger{Name: "unreachable", Events: everyKind, MaxPayloadBytes: payloadCap, NoModel: true}
 	// Exclusions has exclusions only.
 	Exclusions = Logger{Name: "exclusions", Paths: []string{"!/v1/models/internal-*"}}
+	// Generations merges the streams of language models, and takes headers.
+	Generations = Logger{
+		Name: "generations", Events: everyKind, Streams: "merged",
+		Headers: map[string]string{"tenant": "X-Tenant", "experiment": "X-Experiment"},
+	}
 )
 
 // Loggers are all of them. A feature with a field of the logger adds one, or extends
 // one whose steps don't mind.
-var Loggers = []Logger{Everything, Calls, ByDefault, Requests, Responses, Patterns, Exclusions, Unreachable}
+var Loggers = []Logger{Everything, Calls, ByDefault, Requests, Responses, Patterns, Exclusions, Unreachable, Generations}
 
 // Arguments are those of an agent's process.
 func (l Logger) Arguments() []string {
@@ -88,6 +97,12 @@ func (l Logger) Arguments() []string {
 	if l.MaxPayloadBytes != 0 {
 		line = append(line, "--max-payload-bytes="+strconv.Itoa(l.MaxPayloadBytes))
 	}
+	if l.Streams != "" {
+		line = append(line, "--streams="+l.Streams)
+	}
+	for _, attribute := range slices.Sorted(maps.Keys(l.Headers)) {
+		line = append(line, "--metadata-header="+attribute+"="+l.Headers[attribute])
+	}
 	if l.NoModel {
 		line = append(line, "--target=http://127.0.0.1:1")
 	}
@@ -100,7 +115,7 @@ func (l Logger) Arguments() []string {
 // Fields are those of the logger of an InferenceService.
 func (l Logger) Fields() map[string]any {
 	fields := make(map[string]any)
-	for name, value := range map[string]string{"mode": l.Mode, "contentMode": l.ContentMode} {
+	for name, value := range map[string]string{"mode": l.Mode, "contentMode": l.ContentMode, "streams": l.Streams} {
 		if value != "" {
 			fields[name] = value
 		}
@@ -111,6 +126,13 @@ func (l Logger) Fields() map[string]any {
 		if values != nil {
 			fields[name] = values
 		}
+	}
+	if l.Headers != nil {
+		var sources []any
+		for _, attribute := range slices.Sorted(maps.Keys(l.Headers)) {
+			sources = append(sources, map[string]any{"attribute": attribute, "header": l.Headers[attribute]})
+		}
+		fields["metadata"] = sources
 	}
 	if l.MaxPayloadBytes != 0 {
 		fields["maxPayloadBytes"] = l.MaxPayloadBytes

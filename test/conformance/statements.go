@@ -26,6 +26,8 @@ var explanations = statements(
 	"[The reference](reference/events.md#attributes) lists the attributes, which events have each, and its value.",
 	"An agent whose exchanges outlast the pod's grace period is killed.",
 	"The same holds for queue-proxy.",
+	"The conventions are in development; these names stay if theirs change.",
+	"Many servers report the tokens of a stream only if the client asks for them, with `stream_options: {\"include_usage\": true}`.",
 )
 
 // elsewhere are the statements that tests hold which see inside the agent: they are

@@ -33,6 +33,28 @@ func TestWhatAPatternMatchesIsSentLive(t *testing.T) {
 	}
 }
 
+// The value of a match may be denied as that of a listed annotation, and the status
+// names its attribute.
+func TestTheStatusNamesAMatchWhoseValueIsDenied(t *testing.T) {
+	w := running(t, WithLogger(WithRefresh(v1beta1.RefreshLive), WithMetadataAnnotations("team", "example.com/*")))
+	w.deny("^top-secret$")
+	w.owner(WithAnnotation("example.com/stage", "top-secret"), WithAnnotation("example.com/zone", "a"))
+	w.settle()
+	if got := w.configMap().Data["attributes.json"]; got != `{"team":"ai-platform","zone":"a"}` {
+		t.Errorf("the ConfigMap has %s", got)
+	}
+	w.assertSaid(v1beta1.MetadataReady, isFalse, "MetadataDenied", "denied-values of config-logger denies the values of stage")
+	if got := w.is().Status.Logger.Attributes; !slices.Equal(got, []string{"team", "zone"}) {
+		t.Errorf("the status says that %q are sent", got)
+	}
+	w.owner(WithAnnotation("example.com/stage", "prod"))
+	w.settle()
+	w.assertSaid(v1beta1.MetadataReady, isTrue, "", "")
+	if w.revisions() != 1 {
+		t.Errorf("%d Revisions, want 1", w.revisions())
+	}
+}
+
 func TestLabelsAndHeadersAreInTheStatus(t *testing.T) {
 	w := running(t, WithLabel("tier", "gold"), WithLogger(func(logger *v1beta1.LoggerSpec) {
 		logger.Metadata = append(logger.Metadata,

@@ -117,3 +117,22 @@ func TestAnInvalidLiveValueOfABoundServiceKeepsTheLastValidOne(t *testing.T) {
 	}
 	w.assertSaid(v1alpha1.MetadataReady, corev1.ConditionTrue, "", "")
 }
+
+func TestTheStatusNamesAMatchOfABoundServiceWhoseValueIsDenied(t *testing.T) {
+	b := withRollout(v1alpha1.RolloutNow)
+	b.Spec.Logger = &v1beta1.LoggerSpec{MetadataAnnotations: []string{"team", "example.com/*"}, MetadataRefresh: v1beta1.RefreshLive}
+	w := newWorld(t, b)
+	w.create("iris")
+	w.deny("^top-secret$")
+	service := w.service("iris").DeepCopy()
+	service.Annotations["example.com/stage"] = "top-secret"
+	w.put(w.services, service)
+	w.settle()
+	w.ready("iris")
+	w.settle()
+	w.assertSaid(v1alpha1.MetadataReady, corev1.ConditionFalse, "MetadataDenied", "denies values: iris: stage; events go without these attributes")
+	stored, _, _ := w.configMaps.GetByKey(namespace + "/iris-logger-metadata")
+	if got := stored.(*corev1.ConfigMap).Data["attributes.json"]; got != `{"team":"ai"}` {
+		t.Errorf("the ConfigMap has %s", got)
+	}
+}
