@@ -6,6 +6,7 @@ SPDX-License-Identifier: Apache-2.0
 package eventtypes
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -50,6 +51,27 @@ func sends(mode agentconfig.Mode, kind agentconfig.Kind) bool {
 		return mode != agentconfig.ModeRequest
 	}
 }
+
+// describe lists attributes as text. Eventing stores an EventType in a version that
+// keeps no other attribute than type and source.
+func describe(attributes []eventingv1beta3.EventAttributeDefinition) string {
+	var always, sometimes []string
+	for _, attribute := range attributes {
+		text := attribute.Name
+		if !isTemplate(attribute.Value) {
+			text += "=" + attribute.Value
+		}
+		if attribute.Required {
+			always = append(always, text)
+		} else {
+			sometimes = append(sometimes, text)
+		}
+	}
+	return fmt.Sprintf("Each event has the attributes %s. Some events have also %s.", strings.Join(always, ", "), strings.Join(sometimes, ", "))
+}
+
+// isTemplate reports whether a value differs from event to event.
+func isTemplate(value string) bool { return strings.HasPrefix(value, "{") }
 
 // attributes describes the attributes of events of a kind. A value in braces
 // differs from event to event.

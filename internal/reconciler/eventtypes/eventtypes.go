@@ -56,10 +56,11 @@ func Desired(service *servingv1.Service) ([]*eventingv1beta3.EventType, error) {
 }
 
 func newEventType(service *servingv1.Service, s sent, kind agentconfig.Kind) *eventingv1beta3.EventType {
+	attributes := s.attributes(kind)
 	spec := eventingv1beta3.EventTypeSpec{
 		Reference:   s.broker.DeepCopy(),
-		Description: descriptions[kind],
-		Attributes:  s.attributes(kind),
+		Description: descriptions[kind] + " " + describe(attributes),
+		Attributes:  attributes,
 	}
 	return &eventingv1beta3.EventType{
 		ObjectMeta: metav1.ObjectMeta{

@@ -128,7 +128,7 @@ func TestAnEventTypeDescribesTheAttributes(t *testing.T) {
 		if !metav1.IsControlledBy(eventType, service) || eventType.Namespace != service.Namespace || eventType.Labels[ServiceLabelKey] != service.Name {
 			t.Errorf("%+v does not belong to the Knative Service", eventType.ObjectMeta)
 		}
-		if eventType.Spec.Description == "" || eventType.Spec.Reference.Name != "default" {
+		if !strings.Contains(eventType.Spec.Description, ". Each event has the attributes specversion=1.0, id, source="+service.Name+", ") || eventType.Spec.Reference.Name != "default" {
 			t.Errorf("%+v", eventType.Spec)
 		}
 		values := valuesOf(eventType)
@@ -138,6 +138,9 @@ func TestAnEventTypeDescribesTheAttributes(t *testing.T) {
 			delete(want, "statuscode")
 		case "ledger":
 			want = map[string]string{"source": service.Name}
+		}
+		if _, ofOwner := want["team"]; ofOwner && !strings.Contains(eventType.Spec.Description, ", team=ai-platform") {
+			t.Errorf("%s: the description is %q", eventType.Name, eventType.Spec.Description)
 		}
 		for name, value := range want {
 			if values[name] != value {
