@@ -6,6 +6,7 @@ SPDX-License-Identifier: Apache-2.0
 package conformance
 
 import (
+	"encoding/json"
 	"maps"
 	"slices"
 	"strconv"
@@ -26,12 +27,23 @@ type Logger struct {
 	Paths           []string
 	ContentMode     string
 	MaxPayloadBytes int
+	// Sampling has the fields percent, keepFailures and keepSlowerThan.
+	Sampling *Sampling
+	// Filter is the JSON of a filter of a Trigger.
+	Filter string
 	// Annotations are listed in metadataAnnotations.
 	Annotations map[string]string
 	// GRPC has the model's port speak HTTP/2.
 	GRPC bool
 	// NoModel has nothing listen where the model should be.
 	NoModel bool
+}
+
+// Sampling selects exchanges.
+type Sampling struct {
+	Percent        string `json:"percent"`
+	KeepFailures   bool   `json:"keepFailures"`
+	KeepSlowerThan string `json:"keepSlowerThan"`
 }
 
 // payloadCap is the maxPayloadBytes of the loggers that have one.
@@ -68,7 +80,7 @@ var (
 
 // Loggers are all of them. A feature with a field of the logger adds one, or extends
 // one whose steps don't mind.
-var Loggers = []Logger{Everything, Calls, ByDefault, Requests, Responses, Patterns, Exclusions, Unreachable}
+var Loggers = []Logger{Everything, Calls, ByDefault, Requests, Responses, Patterns, Exclusions, Unreachable, Selective}
 
 // Arguments are those of an agent's process.
 func (l Logger) Arguments() []string {
@@ -87,6 +99,13 @@ func (l Logger) Arguments() []string {
 	}
 	if l.MaxPayloadBytes != 0 {
 		line = append(line, "--max-payload-bytes="+strconv.Itoa(l.MaxPayloadBytes))
+	}
+	if l.Sampling != nil {
+		line = append(line, "--sampling-percent="+l.Sampling.Percent,
+			"--keep-failures="+strconv.FormatBool(l.Sampling.KeepFailures), "--keep-slower-than="+l.Sampling.KeepSlowerThan)
+	}
+	if l.Filter != "" {
+		line = append(line, "--sink.default.filter="+l.Filter)
 	}
 	if l.NoModel {
 		line = append(line, "--target=http://127.0.0.1:1")
@@ -111,6 +130,12 @@ func (l Logger) Fields() map[string]any {
 		if values != nil {
 			fields[name] = values
 		}
+	}
+	if l.Sampling != nil {
+		fields["sampling"] = l.Sampling
+	}
+	if l.Filter != "" {
+		fields["filter"] = json.RawMessage(l.Filter)
 	}
 	if l.MaxPayloadBytes != 0 {
 		fields["maxPayloadBytes"] = l.MaxPayloadBytes
