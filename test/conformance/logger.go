@@ -6,6 +6,7 @@ SPDX-License-Identifier: Apache-2.0
 package conformance
 
 import (
+	"encoding/json"
 	"maps"
 	"slices"
 	"strconv"
@@ -26,6 +27,10 @@ type Logger struct {
 	Paths           []string
 	ContentMode     string
 	MaxPayloadBytes int
+	// Sampling has the fields percent, keepFailures and keepSlowerThan.
+	Sampling *Sampling
+	// Filter is the JSON of a filter of a Trigger.
+	Filter string
 	// Annotations are listed in metadataAnnotations.
 	Annotations map[string]string
 	// Headers are the headers of a request that give attributes, by the attribute.
@@ -36,6 +41,13 @@ type Logger struct {
 	GRPC bool
 	// NoModel has nothing listen where the model should be.
 	NoModel bool
+}
+
+// Sampling selects exchanges.
+type Sampling struct {
+	Percent        string `json:"percent"`
+	KeepFailures   bool   `json:"keepFailures"`
+	KeepSlowerThan string `json:"keepSlowerThan"`
 }
 
 // payloadCap is the maxPayloadBytes of the loggers that have one.
@@ -77,7 +89,7 @@ var (
 
 // Loggers are all of them. A feature with a field of the logger adds one, or extends
 // one whose steps don't mind.
-var Loggers = []Logger{Everything, Calls, ByDefault, Requests, Responses, Patterns, Exclusions, Unreachable, Generations}
+var Loggers = []Logger{Everything, Calls, ByDefault, Requests, Responses, Patterns, Exclusions, Unreachable, Generations, Selective}
 
 // Arguments are those of an agent's process.
 func (l Logger) Arguments() []string {
@@ -102,6 +114,13 @@ func (l Logger) Arguments() []string {
 	}
 	for _, attribute := range slices.Sorted(maps.Keys(l.Headers)) {
 		line = append(line, "--metadata-header="+attribute+"="+l.Headers[attribute])
+	}
+	if l.Sampling != nil {
+		line = append(line, "--sampling-percent="+l.Sampling.Percent,
+			"--keep-failures="+strconv.FormatBool(l.Sampling.KeepFailures), "--keep-slower-than="+l.Sampling.KeepSlowerThan)
+	}
+	if l.Filter != "" {
+		line = append(line, "--sink.default.filter="+l.Filter)
 	}
 	if l.NoModel {
 		line = append(line, "--target=http://127.0.0.1:1")
@@ -133,6 +152,12 @@ func (l Logger) Fields() map[string]any {
 			sources = append(sources, map[string]any{"attribute": attribute, "header": l.Headers[attribute]})
 		}
 		fields["metadata"] = sources
+	}
+	if l.Sampling != nil {
+		fields["sampling"] = l.Sampling
+	}
+	if l.Filter != "" {
+		fields["filter"] = json.RawMessage(l.Filter)
 	}
 	if l.MaxPayloadBytes != 0 {
 		fields["maxPayloadBytes"] = l.MaxPayloadBytes

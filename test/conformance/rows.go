@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/andybalholm/brotli"
 	"github.com/klauspost/compress/zstd"
@@ -317,7 +318,10 @@ func flushedStream() body {
 }
 
 // converse has the model give a message back through a WebSocket.
-func converse(s *Stage, _ exchange, header http.Header) {
+func converse(s *Stage, _ exchange, header http.Header) { converseFor(s, header, 0) }
+
+// converseFor is the same, and closes the WebSocket after a pause.
+func converseFor(s *Stage, header http.Header, pause time.Duration) {
 	config, err := websocket.NewConfig("ws://"+s.host()+"/echo", s.URL())
 	if err != nil {
 		s.Fatalf("%v", err)
@@ -340,6 +344,7 @@ func converse(s *Stage, _ exchange, header http.Header) {
 	if err := websocket.Message.Receive(connection, &echoed); err != nil || echoed != message {
 		s.Errorf("through the tunnel: %q, %v", echoed, err)
 	}
+	time.Sleep(pause)
 	_ = connection.Close()
 }
 

@@ -28,15 +28,26 @@ var explanations = statements(
 	"The same holds for queue-proxy.",
 	"The conventions are in development; these names stay if theirs change.",
 	"Many servers report the tokens of a stream only if the client asks for them, with `stream_options: {\"include_usage\": true}`.",
+	"Lost events lower the sum; [count them](#what-a-subscriber-can-count).",
 )
 
 // elsewhere are the statements that tests hold which see inside the agent: they are
 // about memory, time, or what the agent doesn't do.
 var elsewhere = map[string][]string{
+	// Chance over many exchanges, and what waits for an outcome.
+	"If that isn't a whole number, chance chooses one of the two whole numbers beside it, so that the mean of the rates is exact.":                                              statements("TestTheMeanRateIsExact", "TestRatesEstimateTheTotal"),
+	"With `percent: \"3\"`, two thirds of the exchanges have the rate 33 and one third has 34.":                                                                                 statements("TestTheMeanRateIsExact", "TestBothEventsOfAnExchangeHaveItsRate"),
+	"For the others, the standard deviation of the estimate is at most √(*n* · *r*), for *n* exchanges and a rate of *r*: for 20 000 exchanges with `oneIn: 100`, 1414 or 7 %.": statements("TestRatesEstimateTheTotal"),
+	"`TestRatesEstimateTheTotal` and `TestBothEventsOfAnExchangeHaveItsRate` check this.":                                                                                       statements("TestRatesEstimateTheTotal", "TestBothEventsOfAnExchangeHaveItsRate"),
+	"The decision is a hash of the `correlationid` with a key, which is another one for each start of an agent.":                                                                statements("TestAnIDHasOneRateByItsKey", "TestTheHashIsUniform"),
+	"So neither a client nor a model can predict it, although a model may get the `correlationid` as its `X-Request-Id`.":                                                       statements("TestAnIDHasOneRateByItsKey", "TestTheHashIsUniform"),
+	"The agents of a transformer and of a predictor decide independently of each other.":                                                                                        statements("TestAnIDHasOneRateByItsKey"),
+	"Until then, the exchanges that chance doesn't select hold at most a quarter of the byte budget together.":                                                                  statements("TestHeldBodiesLeaveRoom"),
+	"In any period, the pod sends at most the events of that period and of one second more; a response that follows its request much later may come on top of it.":              statements("TestACeilingHoldsInAnyPeriod", "TestACeilingAdmitsPairs"),
+
 	"If it is larger than 64 KiB, it is at most 20 000 times as large as the encoded body.":                                                                                                 statements("TestCompressedBodiesAreDecoded", "TestUndecodableBodyIsCounted"),
 	"A brotli window has at most 4 MiB, the largest that encoders use by default.":                                                                                                          statements("TestDecodingTakesNoMoreThanIsReserved"),
 	"A zstd window has at most 8 MiB.":                                                                                                                                                      statements("TestDecodingTakesNoMoreThanIsReserved"),
-	"The agent decides once for each exchange, from its request, whether to observe it (see [which requests](#which-requests)).":                                                            statements("TestContractTable"),
 	"The agent neither keeps nor decodes a body that isn't selected.":                                                                                                                       statements("TestContractTable"),
 	"It counts as a failure if only its content would show that it is complete.":                                                                                                            statements("TestContractTable"),
 	"A Trigger that filters on a type, such as `io.kubeflow.serving.inference.request`, doesn't deliver the `loop` event at all.":                                                           statements("TestEventLoopEnds"),

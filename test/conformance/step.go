@@ -136,12 +136,17 @@ func kindsOf(events []agenttest.Event) []string {
 	return kinds
 }
 
-// mark makes a prediction and returns an event of it: a place in the agent's sequence.
+// mark makes a prediction, or an exchange that fails where chance selects predictions,
+// and returns an event of it: a place in the agent's sequence.
 func (s *Stage) mark() agenttest.Event {
 	id := uuid.NewString()
 	x := exchange{request: jsonBody(instances), header: http.Header{"X-Request-Id": {id}}, predicts: true}
 	if s.Logger.NoModel {
 		x.badGateway, x.status = true, http.StatusBadGateway
+	}
+	if s.Logger.Sampling != nil {
+		// Chance doesn't decide on a failure that is kept.
+		x.predicts, x.status = false, http.StatusInternalServerError
 	}
 	x.play(s)
 	var found agenttest.Event

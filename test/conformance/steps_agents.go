@@ -51,7 +51,6 @@ func attributeSteps() []Step {
 				"The exchange is **observed**.",
 				"It has two sides, the request and the response, or it is one tunnel or one loop.",
 				"Each side, tunnel or loop is of one kind.",
-				"If the kind is selected, it gives an event for each sink.",
 			),
 			Run: func(s *Stage) {
 				before := s.mark()
@@ -175,8 +174,8 @@ func attributeSteps() []Step {
 // statusOf is the part of /status that the contract names.
 type statusOf struct {
 	Sinks map[string]struct {
-		Observed, Delivered int
-		Dropped             map[string]int
+		Observed, Delivered, Filtered int
+		Dropped, SkippedEvents        map[string]int
 	}
 	Skipped, SkippedEvents map[string]int
 }
@@ -207,7 +206,7 @@ func countSteps() []Step {
 			Name: "skipped exchanges are counted by reason",
 			Statements: statements(
 				"The exchange is **skipped**.",
-				"It is counted by `reason`: `probe`, `path`, `loop`, or `overload` if the agent had no room for it and responded with 503.",
+				"It is counted by `reason`: `probe`, `path`, `loop`, `sampling`, or `overload` if the agent had no room for it and responded with 503.",
 				"skipped exchanges | `sidenote_exchanges_skipped_total{reason=\"…\"}`",
 				"A request that isn't inference is passed on like any other, and counted in `sidenote_exchanges_skipped_total`.",
 				"The reason is `probe` if the default or a header excludes it, and `path` if `logger.paths` excludes it.",
@@ -347,8 +346,6 @@ func ledgerSteps() []Step {
 				"`sink` | the name of the sink to which the counts belong. It is `default` if there is only one",
 				"`observed`, `recovered`, `delivered`, `dropped`, `deadLettered`, `pending` | the [ledger](delivery.md#the-ledger) of the events up to `sequence`; `dropped` by reason. `observed` equals `sequence`, and `pending` includes the ledger event itself. `recovered` events have numbers of an earlier `agentinstance`; the other counts include them",
 				"`skipped` | the agent's skipped exchanges, by reason; the same for every sink",
-				"`skippedEvents` | the agent's skipped events, by kind; the same for every sink",
-				"`mode`, `events` | the selected mode and types",
 				"`started` | the start time of the agent",
 				"`intervalSeconds` | the interval of ledger events in seconds",
 				"The agent sends a ledger event every minute (`--ledger-interval`) if there is news: an event was observed or skipped since the last one, all pending events have ended, or the sink didn't accept the last one.",
