@@ -26,6 +26,8 @@ type Logger struct {
 	Paths           []string
 	ContentMode     string
 	MaxPayloadBytes int
+	// Profile is the logger's, and the only sink's.
+	Profile agentconfig.Profile
 	// Annotations are listed in metadataAnnotations.
 	Annotations map[string]string
 	// GRPC has the model's port speak HTTP/2.
@@ -64,11 +66,18 @@ var (
 	Unreachable = Logger{Name: "unreachable", Events: everyKind, MaxPayloadBytes: payloadCap, NoModel: true}
 	// Exclusions has exclusions only.
 	Exclusions = Logger{Name: "exclusions", Paths: []string{"!/v1/models/internal-*"}}
+	// KServe has the events of KServe's logger.
+	KServe = Logger{
+		Name: "kserve", Profile: agentconfig.ProfileKServe, MaxPayloadBytes: payloadCap,
+		Annotations: map[string]string{"team": "ai-platform", "region": "東京 50%", "quoted": `a"b, c=d`},
+	}
+	// Detector is KServe with every kind of event.
+	Detector = Logger{Name: "detector", Profile: agentconfig.ProfileKServe, Events: everyKind, MaxPayloadBytes: payloadCap}
 )
 
 // Loggers are all of them. A feature with a field of the logger adds one, or extends
 // one whose steps don't mind.
-var Loggers = []Logger{Everything, Calls, ByDefault, Requests, Responses, Patterns, Exclusions, Unreachable}
+var Loggers = []Logger{Everything, Calls, ByDefault, Requests, Responses, Patterns, Exclusions, Unreachable, KServe, Detector}
 
 // Arguments are those of an agent's process.
 func (l Logger) Arguments() []string {
@@ -88,6 +97,9 @@ func (l Logger) Arguments() []string {
 	if l.MaxPayloadBytes != 0 {
 		line = append(line, "--max-payload-bytes="+strconv.Itoa(l.MaxPayloadBytes))
 	}
+	if l.Profile != "" {
+		line = append(line, "--sink.default.profile="+string(l.Profile))
+	}
 	if l.NoModel {
 		line = append(line, "--target=http://127.0.0.1:1")
 	}
@@ -100,7 +112,7 @@ func (l Logger) Arguments() []string {
 // Fields are those of the logger of an InferenceService.
 func (l Logger) Fields() map[string]any {
 	fields := make(map[string]any)
-	for name, value := range map[string]string{"mode": l.Mode, "contentMode": l.ContentMode} {
+	for name, value := range map[string]string{"mode": l.Mode, "contentMode": l.ContentMode, "profile": string(l.Profile)} {
 		if value != "" {
 			fields[name] = value
 		}
@@ -125,6 +137,8 @@ func (l Logger) sentinel() string {
 		return "request.failure"
 	case l.Mode == "response":
 		return "response"
+	case l.Profile == agentconfig.ProfileKServe:
+		return kserveRequest
 	default:
 		return "request"
 	}
@@ -134,7 +148,7 @@ func (l Logger) sentinel() string {
 func (l Logger) selects(side, kind string) bool {
 	bySide := l.Mode == "" || l.Mode == "all" || l.Mode == side || kind == "tunnel" || kind == "loop"
 	if l.Events == nil {
-		return bySide && slices.Contains(strings.Split(agentconfig.FormatKinds(agentconfig.DefaultKinds()), ","), kind)
+		return bySide && slices.Contains(strings.Split(agentconfig.FormatKinds(l.Profile.DefaultKinds()), ","), kind)
 	}
 	return bySide && slices.Contains(l.Events, kind)
 }

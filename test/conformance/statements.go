@@ -10,6 +10,14 @@ package conformance
 var explanations = statements(
 	"A Broker can't deliver an event whose body is itself a CloudEvent: it sends it on in binary mode, where the Content-Type makes a receiver take the body for the event.",
 	"A Broker sends events to its subscribers in binary mode, whatever mode the agent used.",
+	"KServe's own logger has no such bound: set a filter on `inferenceservicename` in the Trigger of a detector.",
+	"Three things differ from KServe's logger:",
+	"KServe's logger gives the response the content type of the request.",
+	"KServe's logger gives the name of the pod.",
+	"KServe's logger sends it without a value.",
+	"Subscribers take it for a whole body, and most of them for JSON.",
+	"The profile breaks two rules of CloudEvents 1.0, because KServe's logger does:",
+	"A consumer that drops duplicates by these two, as CloudEvents allows, loses one of them.",
 	"This page is the contract with subscribers.",
 	"This is the first one, as `--sink=stdout` prints it:",
 	"[The reference](reference/events.md#types) lists the types, when each is sent and what its data is.",
@@ -31,6 +39,8 @@ var explanations = statements(
 // elsewhere are the statements that tests hold which see inside the agent: they are
 // about memory, time, or what the agent doesn't do.
 var elsewhere = map[string][]string{
+	"With `profile: kserve`, a sink gets the events of KServe's logger, so that subscribers of KServe's logger work unchanged. [The how-to](how-to/migrate-from-kserve-logger.md) says how to move to it.": statements("TestSubscribersOfKServesLogger"),
+
 	"If it is larger than 64 KiB, it is at most 20 000 times as large as the encoded body.":                                                                                                 statements("TestCompressedBodiesAreDecoded", "TestUndecodableBodyIsCounted"),
 	"A brotli window has at most 4 MiB, the largest that encoders use by default.":                                                                                                          statements("TestDecodingTakesNoMoreThanIsReserved"),
 	"A zstd window has at most 8 MiB.":                                                                                                                                                      statements("TestDecodingTakesNoMoreThanIsReserved"),

@@ -10,7 +10,7 @@ import "slices"
 // Steps are those of a contract.
 func Steps(contract string) ([]Step, error) {
 	rows, err := rowSteps(contract)
-	return slices.Concat(rows, typeSteps(), loopSteps(), choiceSteps(), attributeSteps(), countSteps(), ledgerSteps(), modeSteps()), err
+	return slices.Concat(rows, typeSteps(), loopSteps(), choiceSteps(), attributeSteps(), countSteps(), ledgerSteps(), modeSteps(), profileSteps()), err
 }
 
 // statements lists statements of the contract, each in full.
