@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net"
 	"net/http"
@@ -386,6 +387,69 @@ func TestKServesKindsThatAreNamed(t *testing.T) {
 	const kserve = "org.kubeflow.serving.inference."
 	if want := []string{agenttest.TypePrefix + "response.failure", kserve + "request", kserve + "request", kserve + "response"}; !slices.Equal(types, want) {
 		t.Errorf("the types are %v", types)
+	}
+}
+
+// TestTwoSinksWithProfilesOfTheirOwn: each gets every event of its kinds once, in its
+// form, and with a sequence without a gap.
+func TestTwoSinksWithProfilesOfTheirOwn(t *testing.T) {
+	own, kserve := agenttest.NewSink(t), agenttest.NewSink(t)
+	r := newRig(t, agenttest.InFrontOf(http.HandlerFunc(models)), agenttest.With(
+		"--sink=own="+own.URL, "--sink=kserve="+kserve.URL, "--sink.kserve.profile=kserve", "--inference-service=iris", "--metadata=team=ml"))
+	const clients, rounds = 4, 10
+	var calling sync.WaitGroup
+	for range clients {
+		calling.Go(func() {
+			for range rounds {
+				for _, path := range []string{"/v1/models/iris:predict", "/streams"} {
+					response, err := http.Post(r.URL+path, "application/json", strings.NewReader(v1Request))
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					_, _ = io.Copy(io.Discard, response.Body)
+					response.Body.Close()
+				}
+			}
+		})
+	}
+	calling.Wait()
+	const exchanges = clients * rounds
+	const kserveType = "org.kubeflow.serving.inference."
+	for _, test := range []struct {
+		name  string
+		sink  *agenttest.Sink
+		types map[string]int
+	}{
+		{"own", own, map[string]int{agenttest.TypePrefix + "request": 2 * exchanges, agenttest.TypePrefix + "response": exchanges, agenttest.TypePrefix + "stream": exchanges}},
+		{"kserve", kserve, map[string]int{kserveType + "request": 2 * exchanges, kserveType + "response": exchanges}},
+	} {
+		want := 0
+		for _, count := range test.types {
+			want += count
+		}
+		types, sequence, ids := make(map[string]int), make(map[string]bool), make(map[string]int)
+		for _, e := range test.sink.Await(want) {
+			types[e.Type()]++
+			sequence[e.Attribute("agentsequence")] = true
+			ids[e.ID()]++
+			if annotated := e.Attribute("annotations") == `{"team":"ml"}`; annotated != (test.name == "kserve") {
+				t.Errorf("%s got %v", test.name, e)
+			}
+		}
+		if !maps.Equal(types, test.types) || len(sequence) != want || !sequence[fmt.Sprintf("%012d", want)] {
+			t.Errorf("%s got %v, with %d numbers up to %d", test.name, types, len(sequence), want)
+		}
+		if ofEach := map[string]int{"own": 2 * 2 * exchanges, "kserve": 2 * exchanges}[test.name]; len(ids) != ofEach {
+			t.Errorf("%s got %d ids, want %d", test.name, len(ids), ofEach)
+		}
+		agenttest.Eventually(t, "nothing is pending", func() bool { return r.sinkLedger(test.name).Pending == 0 })
+		if counts := r.sinkLedger(test.name); counts.Delivered != uint64(want) || counts.Observed != uint64(want) || counts.DroppedTotal() != 0 {
+			t.Errorf("the ledger of %s says %+v", test.name, counts)
+		}
+	}
+	if skipped := r.sinkLedger("kserve").SkippedEvents; skipped["stream"] != exchanges {
+		t.Errorf("the sink of the profile kserve skipped %v", skipped)
 	}
 }
 

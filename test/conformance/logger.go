@@ -31,6 +31,8 @@ type Logger struct {
 	Sampling *Sampling
 	// Filter is the JSON of a filter of a Trigger.
 	Filter string
+	// Profile is the logger's, and the only sink's.
+	Profile agentconfig.Profile
 	// Annotations are listed in metadataAnnotations.
 	Annotations map[string]string
 	// Headers are the headers of a request that give attributes, by the attribute.
@@ -85,11 +87,18 @@ var (
 		Name: "generations", Events: everyKind, Streams: "merged",
 		Headers: map[string]string{"tenant": "X-Tenant", "experiment": "X-Experiment"},
 	}
+	// KServe has the events of KServe's logger.
+	KServe = Logger{
+		Name: "kserve", Profile: agentconfig.ProfileKServe, MaxPayloadBytes: payloadCap,
+		Annotations: map[string]string{"team": "ai-platform", "region": "東京 50%", "quoted": `a"b, c=d`},
+	}
+	// Detector is KServe with every kind of event.
+	Detector = Logger{Name: "detector", Profile: agentconfig.ProfileKServe, Events: everyKind, MaxPayloadBytes: payloadCap}
 )
 
 // Loggers are all of them. A feature with a field of the logger adds one, or extends
 // one whose steps don't mind.
-var Loggers = []Logger{Everything, Calls, ByDefault, Requests, Responses, Patterns, Exclusions, Unreachable, Generations, Selective}
+var Loggers = []Logger{Everything, Calls, ByDefault, Requests, Responses, Patterns, Exclusions, Unreachable, Generations, Selective, KServe, Detector}
 
 // Arguments are those of an agent's process.
 func (l Logger) Arguments() []string {
@@ -122,6 +131,9 @@ func (l Logger) Arguments() []string {
 	if l.Filter != "" {
 		line = append(line, "--sink.default.filter="+l.Filter)
 	}
+	if l.Profile != "" {
+		line = append(line, "--sink.default.profile="+string(l.Profile))
+	}
 	if l.NoModel {
 		line = append(line, "--target=http://127.0.0.1:1")
 	}
@@ -134,7 +146,7 @@ func (l Logger) Arguments() []string {
 // Fields are those of the logger of an InferenceService.
 func (l Logger) Fields() map[string]any {
 	fields := make(map[string]any)
-	for name, value := range map[string]string{"mode": l.Mode, "contentMode": l.ContentMode, "streams": l.Streams} {
+	for name, value := range map[string]string{"mode": l.Mode, "contentMode": l.ContentMode, "streams": l.Streams, "profile": string(l.Profile)} {
 		if value != "" {
 			fields[name] = value
 		}
@@ -172,6 +184,8 @@ func (l Logger) sentinel() string {
 		return "request.failure"
 	case l.Mode == "response":
 		return "response"
+	case l.Profile == agentconfig.ProfileKServe:
+		return kserveRequest
 	default:
 		return "request"
 	}
@@ -181,7 +195,7 @@ func (l Logger) sentinel() string {
 func (l Logger) selects(side, kind string) bool {
 	bySide := l.Mode == "" || l.Mode == "all" || l.Mode == side || kind == "tunnel" || kind == "loop"
 	if l.Events == nil {
-		return bySide && slices.Contains(strings.Split(agentconfig.FormatKinds(agentconfig.DefaultKinds()), ","), kind)
+		return bySide && slices.Contains(strings.Split(agentconfig.FormatKinds(l.Profile.DefaultKinds()), ","), kind)
 	}
 	return bySide && slices.Contains(l.Events, kind)
 }

@@ -10,7 +10,7 @@ import "slices"
 // Steps are those of a contract.
 func Steps(contract string) ([]Step, error) {
 	rows, err := rowSteps(contract)
-	return slices.Concat(rows, typeSteps(), loopSteps(), choiceSteps(), attributeSteps(), countSteps(), samplingSteps(), sinkSteps(), ledgerSteps(), modeSteps(), modelSteps()), err
+	return slices.Concat(rows, typeSteps(), loopSteps(), choiceSteps(), attributeSteps(), countSteps(), samplingSteps(), sinkSteps(), ledgerSteps(), modeSteps(), profileSteps(), modelSteps()), err
 }
 
 // statements lists statements of the contract, each in full.

@@ -6,9 +6,15 @@ SPDX-License-Identifier: Apache-2.0
 package conformance
 
 import (
+	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"strconv"
 	"strings"
+	"testing"
+
+	"github.com/sidenote-dev/sidenote/test/agenttest"
 )
 
 const ownType = "io.kubeflow.serving.inference.request"
@@ -38,7 +44,7 @@ func loopSteps() []Step {
 				"`loopreason` says how the agent recognised it:",
 				"`header`: `Ce-Type` begins with `io.kubeflow.serving.inference.`;",
 				"`body`: the Content-Type is that of an event or a batch of events in structured mode, and the body has such a `type`;",
-				"`unreadable`: the Content-Type is that of an event in structured mode, and the part of the body up to `maxPayloadBytes` has no `type`.",
+				"`unreadable`: the Content-Type is one of these, the body is larger than `maxPayloadBytes`, and in the part up to there a single event has no `type`, or a batch has no such `type`;",
 			),
 			Run: func(s *Stage) {
 				for reason, x := range map[string]exchange{
@@ -51,6 +57,8 @@ func loopSteps() []Step {
 					s.expect("data", string(e.Data()), "")
 				}
 				s.expect("loopreason of a batch", s.events(structured(batch, "["+eventOf("other")+","+eventOf(ownType)+"]"), "loop")["loop"].Attribute("loopreason"), "body")
+				long := "[" + eventOf("other") + "," + padding(100_000) + eventOf(ownType)[1:] + "]"
+				s.expect("loopreason of a long batch", s.events(structured(batch, long), "loop")["loop"].Attribute("loopreason"), "unreadable")
 			},
 		},
 		{
@@ -66,7 +74,7 @@ func loopSteps() []Step {
 			Statements: statements(
 				"A request that carries an event of the type `loop` gives no event, and is counted as skipped for `loop`.",
 				"The same holds for an `unreadable` request of at most 64 KiB, because it may be such an event.",
-				"So every loop ends after one round: an event of a request or a response gives at most one `loop` event, and a `loop` event gives none.",
+				"So every loop of these types ends after one round: an event of a request or a response gives at most one `loop` event, and a `loop` event gives none.",
 			),
 			Run: func(s *Stage) {
 				s.events(prediction().having("Ce-Type", endless))
@@ -74,7 +82,156 @@ func loopSteps() []Step {
 				s.events(structured(single, padding(payloadCap)+eventOf(ownType)[1:]))
 			},
 		},
+		{
+			Name: "an event of the model's own service is a loop", Logger: Detector,
+			Statements: statements(
+				"`service`: the event has a type of KServe's, which begins with `org.kubeflow.serving.inference.`, and its `inferenceservicename` and `namespace` are those of the agent's own service;",
+				"The last two hold in binary and in structured mode.",
+			),
+			Run: func(s *Stage) {
+				own := kserveEvent{service: s.Logger.Name, namespace: s.Identity()["namespace"]}
+				for _, x := range []exchange{own.inBinaryMode(), own.inStructuredMode()} {
+					e := s.events(x, "loop")["loop"]
+					s.expect("loopreason", e.Attribute("loopreason"), "service")
+					s.expect("data", string(e.Data()), "")
+				}
+				elsewhere := kserveEvent{service: s.Logger.Name, namespace: "elsewhere"}
+				s.events(elsewhere.inBinaryMode(), kserveRequest, kserveResponse)
+			},
+		},
+		{
+			Name: "an event after two hops is a loop", Logger: Detector,
+			Statements: statements(
+				"`hops`: the event has a type of KServe's, and its `agenthops` is 2 or more.",
+				"The last two hold in binary and in structured mode.",
+			),
+			Run: func(s *Stage) {
+				for _, hops := range []int{2, 3} {
+					far := kserveEvent{service: "other", namespace: "elsewhere", hops: hops}
+					for _, x := range []exchange{far.inBinaryMode(), far.inStructuredMode()} {
+						s.expect("loopreason", s.events(x, "loop")["loop"].Attribute("loopreason"), "hops")
+					}
+				}
+			},
+		},
+		{
+			Name: "a detector of another model's events is logged", Logger: Detector,
+			Statements: statements(
+				"A model may subscribe to the events of KServe's types of *another* model, as a drift detector does that is itself an InferenceService.",
+				"Its exchanges are logged like any other.",
+				"In the [profile `kserve`](#profile-kserve) their events have `agenthops`: 1 if the request carries an event of a model that a client called, 2 if it carries an event of such a detector.",
+				"`agenthops` | –",
+			),
+			Run: func(s *Stage) {
+				for hops, want := range map[int]string{0: "1", 1: "2"} {
+					of := kserveEvent{service: "other", namespace: "elsewhere", hops: hops}
+					for _, x := range []exchange{of.inBinaryMode(), of.inStructuredMode()} {
+						for kind, e := range s.events(x, kserveRequest, kserveResponse) {
+							s.expect("agenthops of the "+kind, e.Attribute("agenthops"), want)
+						}
+					}
+				}
+				for kind, e := range s.events(prediction(), kserveRequest, kserveResponse) {
+					s.expect("agenthops of the "+kind, e.Attribute("agenthops"), "")
+				}
+			},
+		},
+		{
+			Name: "in the profile sidenote a detector's events have no hops", Logger: Everything,
+			Statements: statements(
+				"Its exchanges are logged like any other.",
+				"`agenthops` | –",
+			),
+			Run: func(s *Stage) {
+				of := kserveEvent{service: "other", namespace: "elsewhere", hops: 1}
+				for kind, e := range s.events(of.inBinaryMode(), "request", "response") {
+					s.expect("agenthops of the "+kind, e.Attribute("agenthops"), "")
+				}
+			},
+		},
+		{
+			Name: "two detectors feed each other twice",
+			Statements: statements(
+				"So two detectors that match each other's events feed each other twice, and then stop.",
+			),
+			Alone: func(t *testing.T, start Start) {
+				detector := func(name string) *agenttest.Rig {
+					return start(t, agenttest.With("--inference-service="+name, "--namespace=n", "--sink.default.profile=kserve", "--events=request,response,loop"))
+				}
+				first, second := detector("first"), detector("second")
+				forward(t, first, second)
+				forward(t, second, first)
+				first.Do(http.MethodPost, predictPath, prediction().script(), strings.NewReader(instances))
+				// The events of the first one are 2 without hops and 8 with two, those of the
+				// second one are 4 with one hop, and 8 loops. The first one skips these.
+				awaitLine(t, first, `sidenote_exchanges_skipped_total{reason="loop"} 8`)
+				if one, other := hopsOf(first), hopsOf(second); one != "map[:2 2:8]" || other != "map[1:4 loop:8]" {
+					t.Errorf("the events are, by their hops, %s and %s", one, other)
+				}
+			},
+		},
 	}
+}
+
+// kserveEvent is an event of a request in KServe's type.
+type kserveEvent struct {
+	service, namespace string
+	hops               int
+}
+
+// inBinaryMode is an exchange whose request carries the event.
+func (e kserveEvent) inBinaryMode() exchange {
+	header := []string{
+		"Ce-Specversion", "1.0", "Ce-Id", "1", "Ce-Source", "s", "Ce-Type", kserveRequest,
+		"Ce-Inferenceservicename", e.service, "Ce-Namespace", e.namespace,
+	}
+	if e.hops > 0 {
+		header = append(header, "Ce-Agenthops", strconv.Itoa(e.hops))
+	}
+	return prediction().having(header...)
+}
+
+func (e kserveEvent) inStructuredMode() exchange {
+	text := strings.TrimSuffix(eventOf(kserveRequest), "}") + `,"inferenceservicename":"` + e.service + `","namespace":"` + e.namespace + `"`
+	if e.hops > 0 {
+		text += `,"agenthops":` + strconv.Itoa(e.hops)
+	}
+	return structured("application/cloudevents+json", text+"}")
+}
+
+// forward has the sink of one agent send each event to the model of another one.
+func forward(t *testing.T, from, to *agenttest.Rig) {
+	t.Helper()
+	client := agenttest.HTTP1Client(t)
+	from.Sink.Respond(func(_ agenttest.Attempt, w http.ResponseWriter, r *http.Request) {
+		request, err := http.NewRequestWithContext(r.Context(), http.MethodPost, to.URL+predictPath, r.Body)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		maps.Copy(request.Header, r.Header)
+		maps.Copy(request.Header, prediction().script())
+		response, err := client.Do(request)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		response.Body.Close()
+		w.WriteHeader(http.StatusAccepted)
+	})
+}
+
+// hopsOf counts the events that a sink got by their agenthops.
+func hopsOf(r *agenttest.Rig) string {
+	counts := make(map[string]int)
+	for _, e := range r.Sink.Events() {
+		if e.Kind() == "loop" {
+			counts["loop"]++
+		} else {
+			counts[e.Attribute("agenthops")]++
+		}
+	}
+	return fmt.Sprint(counts)
 }
 
 // choiceSteps are the section "Which requests".

@@ -179,6 +179,41 @@ func TestAnEventThatEndsBeforeTheFilterIsLost(t *testing.T) {
 	}
 }
 
+// TestAProfileThatCannotExpressAnEvent drops it for the sinks with that profile only.
+// Without a correlation ID, which each exchange has, such an event has no id.
+func TestAProfileThatCannotExpressAnEvent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all := agentconfig.Kinds()
+		own, kserve := subscription(t, agentconfig.ModeAll, "", all...), subscription(t, agentconfig.ModeAll, "", all...)
+		filtered := subscription(t, agentconfig.ModeAll, `{"exact":{"team":"risk"}}`, all...)
+		kserve.Profile, filtered.Profile = agentconfig.ProfileKServe, agentconfig.ProfileKServe
+		budget := capture.NewBudget(1 << 20)
+		p, sinks := fanOut(budget, []event.Subscription{own, kserve, filtered})
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		go p.Run(ctx)
+		for _, id := range []string{"a", "", "b"} {
+			p.observe(&observed{lease: budget.Lease(), observation: observation(id, event.Request, event.NoStatus)})
+		}
+		synctest.Wait()
+		for i, want := range []string{"-request a-request b-request", "a b", "a b"} {
+			if got := strings.Join(sinks[i].ids(), " "); got != want {
+				t.Errorf("sink %d got %s, want %s", i, got, want)
+			}
+			lost := uint64(3 - len(sinks[i].came))
+			if got := sinks[i].account.Snapshot(); got.Observed != 3 || got.Dropped[ledger.ReasonInvalid] != lost || got.DroppedTotal() != lost || got.Pending != 0 {
+				t.Errorf("sink %d: %+v", i, got)
+			}
+		}
+		if through := p.HandedOver(); !slices.Equal(through, []uint64{3, 3, 3}) {
+			t.Errorf("handed over are %v", through)
+		}
+		if used := budget.Used(); used != 0 {
+			t.Errorf("%d bytes are held", used)
+		}
+	})
+}
+
 // TestTheLawHoldsForEachSink under random subscriptions, budgets and interleavings:
 // each event of each sink is delivered, dropped, filtered or skipped, and nothing is
 // held in the end.
