@@ -31,6 +31,8 @@ func TestSteadyControlPlane(t *testing.T) {
 		features.SteadyBinding(),
 		features.WithoutTheWebhook(),
 		features.LiveFileIsDamaged(),
+		features.TightenedList(),
+		features.SinksElsewhere(),
 	} {
 		env.Test(ctx, t, f)
 		if t.Failed() {
@@ -91,6 +93,18 @@ func TestComponentsAndBindings(t *testing.T) {
 		"NamedRevision":     features.NamedRevision(),
 		"BoundFromZero":     features.BoundFromZero(),
 		"BoundLiveMetadata": features.BoundLiveMetadata(),
+	})
+}
+
+// TestRules runs by itself for the same reason.
+func TestRules(t *testing.T) {
+	runTogether(t, map[string]*feature.Feature{
+		"SeveralSinks":    features.SeveralSinks(),
+		"MetadataSources": features.MetadataSources(),
+		"Guard":           features.Guard(),
+		"Sampling":        features.Sampling(),
+		"ProfileKServe":   features.ProfileKServe(),
+		"MergedStream":    features.MergedStream(),
 	})
 }
 

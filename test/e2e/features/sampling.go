@@ -1,0 +1,91 @@
+/*
+Copyright 2026 The Sidenote Authors
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package features
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"knative.dev/reconciler-test/pkg/feature"
+
+	"github.com/sidenote-dev/sidenote/test/ingress"
+	"github.com/sidenote-dev/sidenote/test/rekt/resources/inferenceservice"
+	"github.com/sidenote-dev/sidenote/test/rekt/resources/subscriber"
+)
+
+// Sampling tests that an exchange gives both of its events or none, each with its
+// rate, and that every failure does.
+func Sampling() *feature.Feature {
+	const service, all = "sampled", "every-event"
+	const exchanges, oneIn = 40, 2
+	const failureType = responseType + ".failure"
+	f := feature.NewFeatureNamed("sampling")
+	addBroker(f)
+	addSubscriber(f, all)
+	addService(f, service, inferenceservice.WithLogger(map[string]any{
+		"sampling": map[string]any{"oneIn": oneIn, "keepFailures": true},
+	}))
+	f.Assert("the events of half of the exchanges arrive, and those of each failure", func(ctx context.Context, t feature.T) {
+		predictUntilSeen(ctx, t, service, all)
+		model, err := modelURL(ctx, service)
+		if err != nil {
+			t.Fatal(err)
+		}
+		client := ingress.NewHTTPClient()
+		failed := make(map[string]bool, exchanges)
+		for i := range exchanges {
+			id := newRequestID()
+			headers := map[string]string{requestIDHeader: id}
+			want := http.StatusOK
+			if failed[id] = i%4 == 0; failed[id] {
+				want = http.StatusInternalServerError
+				headers["X-Model-Status"] = "500"
+			}
+			status, _, err := post(ctx, client, model, "/v1/models/m:predict", instances, headers)
+			if err := errors.Join(err, expect("the status", status, want)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		kept := 0
+		eventually(ctx, t, "both events of each exchange that is sent", func(ctx context.Context) error {
+			kept = 0
+			for id, failed := range failed {
+				events := subscriber.Events(ctx, all, ofExchange(id))
+				response, rate := responseType, "2"
+				if failed {
+					response, rate = failureType, "1"
+				}
+				if !failed && len(events) == 0 {
+					continue
+				}
+				kept++
+				if err := expect("the number of events of "+id, len(events), 2); err != nil {
+					return err
+				}
+				for _, event := range events {
+					if event.Type() != requestType && event.Type() != response {
+						t.Fatalf("%s sent %s", id, event.Type())
+					}
+					if err := expect(event.Type()+" sampledrate", subscriber.Attribute(event, "sampledrate"), rate); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			if kept == exchanges/4 {
+				return fmt.Errorf("failures only")
+			}
+			return nil
+		})
+		// Chance selects every one of 30 exchanges once in a billion times.
+		if kept == exchanges {
+			t.Errorf("all %d exchanges were sent", kept)
+		}
+		t.Logf("%d of %d exchanges were sent", kept, exchanges)
+	})
+	return f
+}
