@@ -26,13 +26,13 @@ func TestSteadyControlPlane(t *testing.T) {
 		features.NewAgentImage(),
 		features.NewDefaultSink(),
 		features.OneRevisionForTheOwner(),
+		features.TightenedList(),
+		features.SinksElsewhere(),
 		features.RootPod(),
 		features.MultiContainerProbing(),
 		features.SteadyBinding(),
 		features.WithoutTheWebhook(),
 		features.LiveFileIsDamaged(),
-		features.TightenedList(),
-		features.SinksElsewhere(),
 	} {
 		env.Test(ctx, t, f)
 		if t.Failed() {
@@ -99,12 +99,15 @@ func TestComponentsAndBindings(t *testing.T) {
 // TestRules runs by itself for the same reason.
 func TestRules(t *testing.T) {
 	runTogether(t, map[string]*feature.Feature{
-		"SeveralSinks":    features.SeveralSinks(),
-		"MetadataSources": features.MetadataSources(),
-		"Guard":           features.Guard(),
-		"Sampling":        features.Sampling(),
-		"ProfileKServe":   features.ProfileKServe(),
-		"MergedStream":    features.MergedStream(),
+		"SeveralSinks":        features.SeveralSinks(),
+		"MetadataSources":     features.MetadataSources(),
+		"Guard":               features.Guard(),
+		"Sampling":            features.Sampling(),
+		"Ceiling":             features.Ceiling(),
+		"SinkCredentials":     features.SinkCredentials(),
+		"BoundKeepsLastValue": features.BoundKeepsLastValue(),
+		"ProfileKServe":       features.ProfileKServe(),
+		"MergedStream":        features.MergedStream(),
 	})
 }
 

@@ -10,9 +10,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 
 	"knative.dev/reconciler-test/pkg/feature"
 
+	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
 	"github.com/sidenote-dev/sidenote/test/ingress"
 	"github.com/sidenote-dev/sidenote/test/rekt/resources/inferenceservice"
 	"github.com/sidenote-dev/sidenote/test/rekt/resources/subscriber"
@@ -86,6 +88,42 @@ func Sampling() *feature.Feature {
 			t.Errorf("all %d exchanges were sent", kept)
 		}
 		t.Logf("%d of %d exchanges were sent", kept, exchanges)
+	})
+	return f
+}
+
+// Ceiling tests that a pod sends no more events than its logger permits, both of an
+// exchange or none, and counts the others.
+func Ceiling() *feature.Feature {
+	const service, all = "bounded", "every-event"
+	const exchanges = 10
+	f := feature.NewFeatureNamed("an upper bound of events")
+	addDirectService(f, service, all, map[string]any{"maxEventsPerSecond": 2}, inferenceservice.WithPredictor("minReplicas", 1))
+	f.Assert("a burst over the bound is dropped and counted", func(ctx context.Context, t feature.T) {
+		predictUntilSeen(ctx, t, service, all)
+		ids := make([]string, exchanges)
+		var burst sync.WaitGroup
+		for i := range ids {
+			burst.Go(func() { ids[i] = predictOnce(ctx, t, service) })
+		}
+		burst.Wait()
+		eventually(ctx, t, "the agent to count what it sent and dropped", func(ctx context.Context) error {
+			status, err := statusOf(ctx, onlyPod(ctx, t, service))
+			if err != nil {
+				return err
+			}
+			account := status.Sinks[v1beta1.DefaultSinkName]
+			return errors.Join(
+				expect("it is true that events were dropped", account.Dropped["rate"] > 0, true),
+				expect("the number of all events", account.Delivered+account.Dropped["rate"], account.Observed),
+				expect("it is true that the others arrived", uint64(len(subscriber.Events(ctx, all))) >= account.Delivered, true),
+			)
+		})
+		for _, id := range ids {
+			if sent := len(subscriber.Events(ctx, all, ofExchange(id))); sent != 0 && sent != 2 {
+				t.Errorf("%s sent %d events", id, sent)
+			}
+		}
 	})
 	return f
 }

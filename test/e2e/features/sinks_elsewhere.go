@@ -25,7 +25,8 @@ import (
 
 // SinksElsewhere tests who may name a sink of another namespace or of another host
 // under each rule of the cluster. It changes the rules, so nothing else may run
-// beside this.
+// beside this. It takes minutes if the webhook was restarted shortly before: one that
+// ends goes on responding by the rules that it had.
 func SinksElsewhere() *feature.Feature {
 	const tenant = "e2e-tenant"
 	f := feature.NewFeatureNamed("sinks of other namespaces and hosts")
