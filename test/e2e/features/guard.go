@@ -72,40 +72,56 @@ func Guard() *feature.Feature {
 }
 
 // TightenedList tests that a longer list of denied values gives one Revision to the
-// service that sends such a value, and none to another one. It changes the cluster's
-// list, so nothing else may run beside this.
+// service that sends such a value, none to another one, and none under Live. It
+// changes the cluster's list, so nothing else may run beside this.
 func TightenedList() *feature.Feature {
-	const affected, other, all = "affected", "unaffected", "every-denied"
+	const affected, other, live, all = "affected", "unaffected", "affected-live", "every-denied"
 	const secret = "ticket-4711"
+	withoutNote := func(event cloudevents.Event) bool { return subscriber.Attribute(event, "note") == "" }
 	f := feature.NewFeatureNamed("a longer list of denied values")
 	f.Setup("there is a subscriber "+all, subscriber.Install(all))
-	for service, note := range map[string]string{affected: secret, other: "none"} {
+	for service, note := range map[string]string{affected: secret, other: "none", live: secret} {
+		refresh, replicas := v1beta1.RefreshByRevision, 0
+		if service == live {
+			// The kubelet passes the change to a pod that there is.
+			refresh, replicas = v1beta1.RefreshLive, 1
+		}
 		f.Setup("there is an InferenceService "+service, func(ctx context.Context, t feature.T) {
 			inferenceservice.Install(service,
 				inferenceservice.WithAnnotations(map[string]string{"note": note}),
-				inferenceservice.WithLogger(map[string]any{"url": urlOf(ctx, all), "metadataAnnotations": []string{"note"}}))(ctx, t)
+				inferenceservice.WithPredictor("minReplicas", replicas),
+				inferenceservice.WithLogger(map[string]any{
+					"url": urlOf(ctx, all), "metadataAnnotations": []string{"note"}, "metadataRefresh": refresh,
+				}))(ctx, t)
 		})
 		f.Requirement("the InferenceService "+service+" responds", responds(service))
 	}
 	f.Assert("it rolls the service that sends such a value, and no other", func(ctx context.Context, t feature.T) {
+		revisions := func() {
+			awaitReconciled(ctx, t)
+			awaitRevisions(ctx, t, affected, 2)
+			awaitRevisions(ctx, t, other, 1)
+			awaitRevisions(ctx, t, live, 1)
+		}
 		predictUntilSeen(ctx, t, affected, all, subscriber.WithAttribute("note", secret))
+		predictUntilSeen(ctx, t, live, all, subscriber.WithAttribute("note", secret))
 		restore := setConfig(ctx, t, config.LoggerConfigName, "denied-values", "ticket-[0-9]+")
-		predictUntilSeen(ctx, t, affected, all, func(event cloudevents.Event) bool { return subscriber.Attribute(event, "note") == "" })
-		eventually(ctx, t, "MetadataReady to say which value is denied", func(ctx context.Context) error {
-			return conditionSays(ctx, affected, v1beta1.MetadataReady, "MetadataDenied", "denied-values", "the values of note")
-		})
-		awaitReconciled(ctx, t)
-		awaitRevisions(ctx, t, affected, 2)
-		awaitRevisions(ctx, t, other, 1)
+		predictUntilSeen(ctx, t, affected, all, withoutNote)
+		for _, service := range []string{affected, live} {
+			eventually(ctx, t, "MetadataReady to say which value is denied", func(ctx context.Context) error {
+				return conditionSays(ctx, service, v1beta1.MetadataReady, "MetadataDenied", "denied-values", "the values of note")
+			})
+		}
+		syncPods(ctx, t, live)
+		predictUntilSeen(ctx, t, live, all, withoutNote)
+		revisions()
 		if err := hasCondition(ctx, other, v1beta1.MetadataReady, corev1.ConditionTrue); err != nil {
 			t.Error(err)
 		}
 		predictUntilSeen(ctx, t, other, all, subscriber.WithAttribute("note", "none"))
 
 		restore()
-		awaitReconciled(ctx, t)
-		awaitRevisions(ctx, t, affected, 2)
-		awaitRevisions(ctx, t, other, 1)
+		revisions()
 	})
 	return f
 }

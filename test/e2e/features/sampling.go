@@ -21,7 +21,7 @@ import (
 )
 
 // Sampling tests that an exchange gives both of its events or none, each with its
-// rate, and that every failure does.
+// rate, and that every failure and every slow one does.
 func Sampling() *feature.Feature {
 	const service, all = "sampled", "every-event"
 	const exchanges, oneIn = 40, 2
@@ -30,9 +30,9 @@ func Sampling() *feature.Feature {
 	addBroker(f)
 	addSubscriber(f, all)
 	addService(f, service, inferenceservice.WithLogger(map[string]any{
-		"sampling": map[string]any{"oneIn": oneIn, "keepFailures": true},
+		"sampling": map[string]any{"oneIn": oneIn, "keepFailures": true, "keepSlowerThan": "5s"},
 	}))
-	f.Assert("the events of half of the exchanges arrive, and those of each failure", func(ctx context.Context, t feature.T) {
+	f.Assert("the events of half of the exchanges arrive, and those of each failure and slow one", func(ctx context.Context, t feature.T) {
 		predictUntilSeen(ctx, t, service, all)
 		model, err := modelURL(ctx, service)
 		if err != nil {
@@ -83,6 +83,13 @@ func Sampling() *feature.Feature {
 			}
 			return nil
 		})
+		slow := predictWithHeaders(ctx, t, service, map[string]string{"X-Model-Delay": "6s"})
+		awaitTypes(ctx, t, all, slow, []string{requestType, responseType})
+		for _, event := range subscriber.Events(ctx, all, ofExchange(slow)) {
+			if err := expect(event.Type()+" sampledrate", subscriber.Attribute(event, "sampledrate"), "1"); err != nil {
+				t.Error(err)
+			}
+		}
 		// Chance selects every one of 30 exchanges once in a billion times.
 		if kept == exchanges {
 			t.Errorf("all %d exchanges were sent", kept)

@@ -11,6 +11,8 @@ import (
 	"fmt"
 
 	"knative.dev/eventing/test/rekt/resources/broker"
+	"knative.dev/eventing/test/rekt/resources/channel"
+	"knative.dev/eventing/test/rekt/resources/subscription"
 	"knative.dev/reconciler-test/pkg/feature"
 
 	"github.com/sidenote-dev/sidenote/pkg/apis/serving/v1beta1"
@@ -21,11 +23,16 @@ import (
 // SeveralSinks tests that each sink of a logger gets what it selects, although another
 // one has no address, and that the status names their addresses.
 func SeveralSinks() *feature.Feature {
-	const service, monitoring, audit, nowhere = "to-several", "monitoring", "audit", "nowhere"
+	const service, monitoring, audit, archive, nowhere = "to-several", "monitoring", "audit", "archive", "nowhere"
 	f := feature.NewFeatureNamed("several sinks")
 	addBroker(f)
 	addSubscriber(f, monitoring)
 	f.Setup("there is a subscriber "+audit, subscriber.Install(audit))
+	f.Setup("there is a subscriber "+archive, subscriber.Install(archive))
+	f.Setup("there is a Channel", channel.Install(archive, channel.WithTemplate()))
+	f.Setup("there is a Subscription", subscription.Install(archive,
+		subscription.WithChannel(channel.AsRef(archive)), subscription.WithSubscriber(subscriber.AsReference(archive), "", "")))
+	f.Requirement("the Subscription is ready", subscription.IsReady(archive))
 	addService(f, service, inferenceservice.WithLogger(map[string]any{
 		"sinks": []map[string]any{
 			{
@@ -39,20 +46,32 @@ func SeveralSinks() *feature.Feature {
 				"name": audit, "sink": map[string]any{"ref": subscriber.AsReference(audit), "uri": "/events"},
 				"mode": "request",
 			},
+			{
+				"name": archive, "sink": map[string]any{"ref": channel.AsRef(archive)},
+				"filter": map[string]any{"not": map[string]any{"suffix": map[string]string{"type": ".request"}}},
+			},
 		},
 	}))
 	f.Assert("each gets what it selects", func(ctx context.Context, t feature.T) {
 		predictUntilSeen(ctx, t, service, monitoring)
 		predictUntilSeen(ctx, t, service, audit)
+		predictUntilSeen(ctx, t, service, archive)
 		eventsOf(ctx, t, service, monitoring, responseType)
 		eventsOf(ctx, t, service, audit, requestType)
+		eventsOf(ctx, t, service, archive, responseType)
 	})
 	f.Assert("the status names the addresses", func(ctx context.Context, t feature.T) {
-		address, err := broker.Address(ctx, defaultBroker)
+		ofBroker, err := broker.Address(ctx, defaultBroker)
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := map[string]string{monitoring: address.URL.String(), audit: urlOf(ctx, audit) + "/events", nowhere: ""}
+		ofChannel, err := channel.Address(ctx, archive)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := map[string]string{
+			monitoring: ofBroker.URL.String(), audit: urlOf(ctx, audit) + "/events", archive: ofChannel.URL.String(), nowhere: "",
+		}
 		eventually(ctx, t, "the sinks in the status", func(ctx context.Context) error {
 			got, err := sinkURIs(ctx, service)
 			if err != nil {
