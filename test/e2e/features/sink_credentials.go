@@ -23,7 +23,7 @@ import (
 )
 
 // SinkCredentials tests that sinks by URL get the static credentials of a Secret, and
-// new ones without a Revision.
+// new ones without a Revision. The agent reads them once in a minute.
 func SinkCredentials() *feature.Feature {
 	const service, at, front = "with-credentials", "behind", "front"
 	const tokens, login = "audit-store", "audit-login"
@@ -41,7 +41,8 @@ func SinkCredentials() *feature.Feature {
 		to := func(path string) map[string]any {
 			return map[string]any{"uri": tlsfront.URL(ctx, front) + path, "CACerts": authority.PEM()}
 		}
-		return map[string]any{"sinks": []map[string]any{
+		// A subscriber records five events a second at most.
+		return map[string]any{"mode": "response", "sinks": []map[string]any{
 			{"name": "bearer", "sink": to("/bearer"), "auth": map[string]any{"bearer": map[string]string{"name": tokens, "key": "token"}}},
 			{"name": "basic", "sink": to("/basic"), "auth": map[string]any{"basic": map[string]string{"name": login}}},
 		}}
