@@ -26,6 +26,8 @@ func TestSteadyControlPlane(t *testing.T) {
 		features.NewAgentImage(),
 		features.NewDefaultSink(),
 		features.OneRevisionForTheOwner(),
+		features.TightenedList(),
+		features.SinksElsewhere(),
 		features.RootPod(),
 		features.MultiContainerProbing(),
 		features.SteadyBinding(),
@@ -91,6 +93,21 @@ func TestComponentsAndBindings(t *testing.T) {
 		"NamedRevision":     features.NamedRevision(),
 		"BoundFromZero":     features.BoundFromZero(),
 		"BoundLiveMetadata": features.BoundLiveMetadata(),
+	})
+}
+
+// TestRules runs by itself for the same reason.
+func TestRules(t *testing.T) {
+	runTogether(t, map[string]*feature.Feature{
+		"SeveralSinks":        features.SeveralSinks(),
+		"MetadataSources":     features.MetadataSources(),
+		"Guard":               features.Guard(),
+		"Sampling":            features.Sampling(),
+		"Ceiling":             features.Ceiling(),
+		"SinkCredentials":     features.SinkCredentials(),
+		"BoundKeepsLastValue": features.BoundKeepsLastValue(),
+		"ProfileKServe":       features.ProfileKServe(),
+		"MergedStream":        features.MergedStream(),
 	})
 }
 

@@ -96,6 +96,26 @@ var refusals = map[string]struct {
 		predictor: fields{"logger": fields{"metadataAnnotations": []any{"api-token"}}},
 		says:      []string{"spec.predictor.logger.metadataAnnotations[0]", "config-logger", "*token*"},
 	},
+	"a header with credentials": {
+		predictor: fields{"logger": fields{"metadataHeaders": []any{"Authorization"}}},
+		says:      []string{"spec.predictor.logger.metadataHeaders[0]", "Authorization"},
+	},
+	"a header with credentials under another name": {
+		predictor: fields{"logger": fields{"metadata": []any{fields{"attribute": "login", "header": "cookie"}}}},
+		says:      []string{"spec.predictor.logger.metadata[0]", "cookie"},
+	},
+	"a pattern of annotations without Live": {
+		predictor: fields{"logger": fields{"metadataAnnotations": []any{"example.com/*"}}},
+		says:      []string{"spec.predictor.logger.metadataAnnotations[0]", "metadataRefresh: Live"},
+	},
+	"an attribute with two sources": {
+		predictor: fields{"logger": fields{"metadata": []any{fields{"attribute": "team", "label": "team", "value": "a"}}}},
+		says:      []string{"spec.predictor.logger.metadata[0].label", "spec.predictor.logger.metadata[0].value", "remove the others"},
+	},
+	"an override of an attribute of the event's own": {
+		predictor: fields{"logger": fields{"ceOverrides": fields{"extensions": fields{"correlationid": "1"}}}},
+		says:      []string{"spec.predictor.logger.ceOverrides.extensions", "correlationid"},
+	},
 	"a value of two lines": {
 		metadata: fields{"annotations": fields{"team": "a\nb"}},
 		says:     []string{"metadata.annotations[team]", "change the value"},

@@ -12,6 +12,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -417,6 +418,51 @@ func BoundLiveMetadata() *feature.Feature {
 			t.Fatal(err)
 		}
 		sendsEvents(ctx, t, name, at, map[string]string{"team": "after"})
+		awaitServiceRevisions(ctx, t, name, 1)
+	})
+	return f
+}
+
+// BoundKeepsLastValue tests that under metadataRefresh Live a value that can't go into
+// an event leaves the last valid one on the events, and that the binding says so.
+// Admission refuses such a value of an InferenceService, but not of a Knative Service.
+func BoundKeepsLastValue() *feature.Feature {
+	const name, at = "bound-invalid", "every-event"
+	f := feature.NewFeatureNamed("an invalid value of live metadata")
+	addSubscriber(f, at)
+	addServices(f, []string{name},
+		binds(loggerbinding.WithLogger(map[string]any{"metadataAnnotations": []string{"team"}, "metadataRefresh": "Live"})),
+		knativeservice.Install(name, logged, knativeservice.WithAnnotations(map[string]string{"team": "before"})))
+	f.Assert("events keep the last valid one", func(ctx context.Context, t feature.T) {
+		sendsEvents(ctx, t, name, at, map[string]string{"team": "before"})
+		if err := knativeservice.Update(ctx, name, func(service *servingv1.Service) { service.Annotations["team"] = "two\nlines" }); err != nil {
+			t.Fatal(err)
+		}
+		eventually(ctx, t, "the binding to say so", func(ctx context.Context) error {
+			binding, err := loggerbinding.Get(ctx, payloads)
+			if err != nil {
+				return err
+			}
+			condition := binding.Status.GetCondition(v1alpha1.MetadataReady)
+			if !condition.IsFalse() || condition.Reason != "MetadataInvalid" || !strings.Contains(condition.Message, name) {
+				return fmt.Errorf("MetadataReady is %v", condition)
+			}
+			return nil
+		})
+		url, err := serviceURL(ctx, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		id := newRequestID()
+		if err := predict(ctx, ingress.NewHTTPClient(), url, id); err != nil {
+			t.Fatal(err)
+		}
+		awaitTypes(ctx, t, at, id, []string{requestType, responseType})
+		for _, event := range subscriber.Events(ctx, at, ofExchange(id)) {
+			if err := expect(event.Type()+" team", subscriber.Attribute(event, "team"), "before"); err != nil {
+				t.Error(err)
+			}
+		}
 		awaitServiceRevisions(ctx, t, name, 1)
 	})
 	return f

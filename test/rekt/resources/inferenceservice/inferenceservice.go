@@ -44,9 +44,9 @@ type Option func(*object)
 
 // object is an InferenceService as a user would write it.
 type object struct {
-	annotations map[string]string
-	predictor   map[string]any
-	container   map[string]any
+	annotations, labels map[string]string
+	predictor           map[string]any
+	container           map[string]any
 	// transformer is nil without one.
 	transformer map[string]any
 }
@@ -54,6 +54,11 @@ type object struct {
 // WithAnnotations sets the object's annotations.
 func WithAnnotations(annotations map[string]string) Option {
 	return func(o *object) { o.annotations = annotations }
+}
+
+// WithLabels sets the object's labels.
+func WithLabels(labels map[string]string) Option {
+	return func(o *object) { o.labels = labels }
 }
 
 // WithLogger sets fields of the logger. Without this option there is one with
@@ -96,7 +101,7 @@ func WithTransformer(logger map[string]any) Option {
 // Install applies an InferenceService of the test model.
 func Install(name string, options ...Option) feature.StepFn {
 	o := &object{
-		annotations: map[string]string{},
+		annotations: map[string]string{}, labels: map[string]string{},
 		container: map[string]any{
 			"image": "ko://" + ModelPackage,
 			"ports": []map[string]any{{"containerPort": 8080}},
@@ -112,6 +117,7 @@ func Install(name string, options ...Option) feature.StepFn {
 		if _, err := manifest.InstallYamlFS(ctx, templates, map[string]any{
 			"name":        name,
 			"annotations": flow.Style(t, o.annotations),
+			"labels":      flow.Style(t, o.labels),
 			"predictor":   flow.Style(t, predictor),
 			"transformer": flow.Style(t, o.transformer),
 		}); err != nil {

@@ -10,6 +10,7 @@ package subscriber
 import (
 	"context"
 	"errors"
+	"slices"
 
 	cloudevents "github.com/cloudevents/sdk-go/v2"
 	"github.com/cloudevents/sdk-go/v2/types"
@@ -73,6 +74,13 @@ next:
 		events = append(events, *info.Event)
 	}
 	return events
+}
+
+// HasHeader says whether a request with an event had an HTTP header of that value.
+func HasHeader(ctx context.Context, name, header, value string) bool {
+	return slices.ContainsFunc(eventshub.StoreFromContext(ctx, name).Collected(), func(info eventshub.EventInfo) bool {
+		return info.Kind == eventshub.EventReceived && slices.Contains(info.HTTPHeaders[header], value)
+	})
 }
 
 // Attribute returns an extension attribute of an event as text, empty where it
