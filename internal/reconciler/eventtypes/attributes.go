@@ -67,7 +67,7 @@ func describe(attributes []eventingv1beta3.EventAttributeDefinition) string {
 			sometimes = append(sometimes, text)
 		}
 	}
-	return fmt.Sprintf("Each event has the attributes %s. Some events have also %s.", strings.Join(always, ", "), strings.Join(sometimes, ", "))
+	return fmt.Sprintf("Each event has the attributes %s. Some events also have %s.", strings.Join(always, ", "), strings.Join(sometimes, ", "))
 }
 
 // isTemplate reports whether a value differs from event to event.
