@@ -114,7 +114,7 @@ var mutants = []mutant{
 	{
 		"the kinds that subscribers of KServe's logger get", "internal/agentconfig/kind.go",
 		"return []Kind{KindRequest, KindResponse}", "return DefaultKinds()",
-		agentTests, "TestWhatSubscribersOfKServesLoggerCannotReadIsSkipped",
+		"internal/agentconfig", "TestAProfileHasItsOwnDefaultKinds",
 	},
 	{
 		"the id that subscribers of KServe's logger join by", "internal/agent/event/profile.go",
