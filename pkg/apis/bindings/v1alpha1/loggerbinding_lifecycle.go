@@ -164,7 +164,7 @@ func (s *LoggerBindingStatus) MarkMetadata(denied, missing []string) {
 // Service lacks, in texts of the form "name: key, key".
 func (s *LoggerBindingStatus) MarkLabelsMissing(missing []string) {
 	if len(missing) > 0 {
-		s.addToMetadata("LabelMissing", "listed, but not on the object: labels "+v1beta1.JoinBounded(missing)+"; events go without the attribute until it is there")
+		v1beta1.AddCause(conditionSet.Manage(s), MetadataReady, "LabelMissing", "listed, but not on the object: labels "+v1beta1.JoinBounded(missing)+"; events go without the attribute until it is there")
 	}
 }
 
@@ -173,28 +173,8 @@ func (s *LoggerBindingStatus) MarkLabelsMissing(missing []string) {
 // "name: key: why".
 func (s *LoggerBindingStatus) MarkLeftOut(leftOut []string) {
 	if len(leftOut) > 0 {
-		s.addToMetadata("MatchLeftOut", "matched by a pattern, but left out: "+v1beta1.JoinBounded(leftOut))
+		v1beta1.AddCause(conditionSet.Manage(s), MetadataReady, "MatchLeftOut", "matched by a pattern, but left out: "+v1beta1.JoinBounded(leftOut))
 	}
-}
-
-// leadMetadata puts a reason and a message before those that MetadataReady has
-// already, if it is false.
-func (s *LoggerBindingStatus) leadMetadata(reason, format string, args ...any) {
-	manager := conditionSet.Manage(s)
-	message := fmt.Sprintf(format, args...)
-	if said := manager.GetCondition(MetadataReady); said.IsFalse() {
-		message += "; " + said.Message
-	}
-	manager.MarkFalse(MetadataReady, reason, "%s", message)
-}
-
-// addToMetadata keeps the reason that MetadataReady has already, if it is false.
-func (s *LoggerBindingStatus) addToMetadata(reason, message string) {
-	manager := conditionSet.Manage(s)
-	if said := manager.GetCondition(MetadataReady); said.IsFalse() {
-		reason, message = said.Reason, said.Message+"; "+message
-	}
-	manager.MarkFalse(MetadataReady, reason, "%s", message)
 }
 
 // MarkMetadataDenied says which attributes of bound Knative Services the cluster
@@ -203,19 +183,19 @@ func (s *LoggerBindingStatus) addToMetadata(reason, message string) {
 func (s *LoggerBindingStatus) MarkMetadataDenied(values, sent []string) {
 	switch {
 	case len(sent) > 0:
-		s.leadMetadata("MetadataDenied",
-			"config-logger denies what running agents still send: %s; the controller makes Revisions without it, a few at a time", v1beta1.JoinBounded(sent))
+		v1beta1.AddMainCause(conditionSet.Manage(s), MetadataReady, "MetadataDenied", fmt.Sprintf(
+			"config-logger denies what running agents still send: %s; the controller makes Revisions without it, a few at a time", v1beta1.JoinBounded(sent)))
 	case len(values) > 0:
-		s.leadMetadata("MetadataDenied",
-			"denied-values of config-logger denies values: %s; events go without these attributes: change the values", v1beta1.JoinBounded(values))
+		v1beta1.AddMainCause(conditionSet.Manage(s), MetadataReady, "MetadataDenied", fmt.Sprintf(
+			"denied-values of config-logger denies values: %s; events go without these attributes: change the values", v1beta1.JoinBounded(values)))
 	}
 }
 
 // MarkMetadataInvalid says which attributes have an earlier value, because the present
 // one can't go into an event, in texts of the form "name: attribute, attribute".
 func (s *LoggerBindingStatus) MarkMetadataInvalid(kept []string) {
-	s.leadMetadata("MetadataInvalid",
-		"present values can't go into an event: %s; events keep the last valid ones: write one line of printable text of at most 1 KiB", v1beta1.JoinBounded(kept))
+	v1beta1.AddMainCause(conditionSet.Manage(s), MetadataReady, "MetadataInvalid", fmt.Sprintf(
+		"present values can't go into an event: %s; events keep the last valid ones: write one line of printable text of at most 1 KiB", v1beta1.JoinBounded(kept)))
 }
 
 // MarkMetadataNotWritten says why running agents don't get the metadata.

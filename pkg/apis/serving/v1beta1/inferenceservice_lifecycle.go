@@ -343,7 +343,7 @@ func (s *InferenceServiceStatus) MarkMetadata(missing, denied, stays []string) {
 // lacks.
 func (s *InferenceServiceStatus) MarkLabelsMissing(missing []string) {
 	if len(missing) > 0 {
-		s.addToMetadata("LabelMissing", "listed, but not on the object: labels "+strings.Join(missing, ", ")+"; events lack the attribute until it is added")
+		AddCause(conditionSet.Manage(s), MetadataReady, "LabelMissing", "listed, but not on the object: labels "+strings.Join(missing, ", ")+"; events lack the attribute until it is added")
 	}
 }
 
@@ -351,62 +351,42 @@ func (s *InferenceServiceStatus) MarkLabelsMissing(missing []string) {
 // that no event carries, and why.
 func (s *InferenceServiceStatus) MarkLeftOut(leftOut []string) {
 	if len(leftOut) > 0 {
-		s.addToMetadata("MatchLeftOut", "matched by a pattern, but left out: "+JoinBounded(leftOut))
+		AddCause(conditionSet.Manage(s), MetadataReady, "MatchLeftOut", "matched by a pattern, but left out: "+JoinBounded(leftOut))
 	}
-}
-
-// leadMetadata puts a reason and a message before those that MetadataReady has
-// already, if it is false.
-func (s *InferenceServiceStatus) leadMetadata(reason, format string, args ...any) {
-	manager := conditionSet.Manage(s)
-	message := fmt.Sprintf(format, args...)
-	if said := manager.GetCondition(MetadataReady); said.IsFalse() {
-		message += "; " + said.Message
-	}
-	manager.MarkFalse(MetadataReady, reason, "%s", message)
-}
-
-// addToMetadata keeps the reason that MetadataReady has already, if it is false.
-func (s *InferenceServiceStatus) addToMetadata(reason, message string) {
-	manager := conditionSet.Manage(s)
-	if said := manager.GetCondition(MetadataReady); said.IsFalse() {
-		reason, message = said.Reason, said.Message+"; "+message
-	}
-	manager.MarkFalse(MetadataReady, reason, "%s", message)
 }
 
 // MarkMetadataDenied says which attributes the cluster denies for their values.
 func (s *InferenceServiceStatus) MarkMetadataDenied(attributes []string) {
-	s.leadMetadata("MetadataDenied",
-		"denied-values of config-logger denies the values of %s; events go without these attributes: change the values", strings.Join(attributes, ", "))
+	AddMainCause(conditionSet.Manage(s), MetadataReady, "MetadataDenied", fmt.Sprintf(
+		"denied-values of config-logger denies the values of %s; events go without these attributes: change the values", strings.Join(attributes, ", ")))
 }
 
 // MarkDeniedStays says which attributes a default list denies for their values and
 // running agents send until their template is made anew.
 func (s *InferenceServiceStatus) MarkDeniedStays(attributes []string) {
-	conditionSet.Manage(s).MarkFalse(MetadataReady, "MetadataDenied",
-		"the default denied-values deny the values of %s; running agents still send them, until the next change of the specification: change the values", strings.Join(attributes, ", "))
+	AddMainCause(conditionSet.Manage(s), MetadataReady, "MetadataDenied", fmt.Sprintf(
+		"the default denied-values deny the values of %s; running agents still send them, until the next change of the specification: change the values", strings.Join(attributes, ", ")))
 }
 
 // MarkDeniedSent says which denied attributes running agents still send, and which
 // Knative Services must be ready before a new Revision without them is made.
 func (s *InferenceServiceStatus) MarkDeniedSent(attributes, waitsFor []string) {
-	s.leadMetadata("MetadataDenied",
-		"running agents still send %s, which config-logger denies: a new Revision without it is made when others that got one for this reason are ready: %s", strings.Join(attributes, ", "), JoinBounded(waitsFor))
+	AddMainCause(conditionSet.Manage(s), MetadataReady, "MetadataDenied", fmt.Sprintf(
+		"running agents still send %s, which config-logger denies: a new Revision without it is made when others that got one for this reason are ready: %s", strings.Join(attributes, ", "), JoinBounded(waitsFor)))
 }
 
 // MarkDeniedLeaving says that pods of an earlier Revision may still send what
 // config-logger denies.
 func (s *InferenceServiceStatus) MarkDeniedLeaving() {
-	s.leadMetadata("MetadataDenied",
+	AddMainCause(conditionSet.Manage(s), MetadataReady, "MetadataDenied",
 		"a new Revision without attributes that config-logger denies was made: pods of the earlier one send them until it is ready")
 }
 
 // MarkMetadataInvalid says which attributes have an earlier value, because the present
 // one can't go into an event.
 func (s *InferenceServiceStatus) MarkMetadataInvalid(attributes []string) {
-	s.leadMetadata("MetadataInvalid",
-		"the present values of %s can't go into an event; events keep the last valid ones: write one line of printable text of at most 1 KiB", strings.Join(attributes, ", "))
+	AddMainCause(conditionSet.Manage(s), MetadataReady, "MetadataInvalid", fmt.Sprintf(
+		"the present values of %s can't go into an event; events keep the last valid ones: write one line of printable text of at most 1 KiB", strings.Join(attributes, ", ")))
 }
 
 // MarkMetadataNotWritten says why running agents don't get the metadata.
