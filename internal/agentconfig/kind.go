@@ -80,6 +80,19 @@ const (
 	ModeResponse Mode = "response"
 )
 
+// Sends reports whether a mode sends events of a kind. Tunnels, loops and ledger
+// events belong to no side of an exchange: every mode sends them.
+func (m Mode) Sends(kind Kind) bool {
+	switch side, _, _ := strings.Cut(string(kind), "."); side {
+	case string(KindRequest):
+		return m != ModeResponse
+	case string(KindResponse), string(KindStream):
+		return m != ModeRequest
+	default:
+		return true
+	}
+}
+
 // Modes lists the modes.
 func Modes() []Mode { return []Mode{ModeAll, ModeRequest, ModeResponse} }
 

@@ -77,8 +77,7 @@ type Selection map[agentconfig.Kind]bool
 func Select(mode agentconfig.Mode, kinds []agentconfig.Kind) Selection {
 	selection := make(Selection, len(kinds))
 	for _, kind := range kinds {
-		side := SideOf(kind)
-		if mode == agentconfig.ModeAll || side != Request && side != Response || string(mode) == side.String() {
+		if mode.Sends(kind) {
 			selection[kind] = true
 		}
 	}

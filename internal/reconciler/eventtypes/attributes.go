@@ -34,22 +34,8 @@ var descriptions = map[agentconfig.Kind]string{
 // kinds are those that the sink gets.
 func (s sent) kinds() []agentconfig.Kind {
 	return slices.DeleteFunc(agentconfig.Kinds(), func(kind agentconfig.Kind) bool {
-		return !slices.Contains(s.sink.Events, kind) || !sends(s.sink.Mode, kind)
+		return !slices.Contains(s.sink.Events, kind) || !s.sink.Mode.Sends(kind)
 	})
-}
-
-// sends reports whether a mode sends events of a kind. Tunnels, loops and ledger
-// events belong to no side of an exchange.
-func sends(mode agentconfig.Mode, kind agentconfig.Kind) bool {
-	side, _, _ := strings.Cut(string(kind), ".")
-	switch {
-	case kind == agentconfig.KindTunnel, kind == agentconfig.KindLoop, kind == agentconfig.KindLedger:
-		return true
-	case side == string(agentconfig.ModeRequest):
-		return mode != agentconfig.ModeResponse
-	default:
-		return mode != agentconfig.ModeRequest
-	}
 }
 
 // describe lists attributes as text. Eventing stores an EventType in a version that
