@@ -59,9 +59,9 @@ func DeniedAttributes(logger *v1beta1.LoggerSpec, keys metadata.Denylist) (names
 }
 
 // DeniedIn returns the attributes that the cluster denies and agents of a template
-// send nevertheless. What only a default list denies is none, because that may have
-// grown with an upgrade, which makes no Revision. With live metadata they send none of them, because they follow
-// the ConfigMap.
+// send nevertheless. It returns nothing that only a default list denies: an upgrade may
+// have made that list longer, and makes no Revision. It returns nothing if the
+// metadata is live, because the agents follow the ConfigMap.
 func DeniedIn(applied *Applied, logger *v1beta1.LoggerSpec, cluster *config.Logger) (names []string) {
 	if applied == nil || logger.MetadataRefresh == v1beta1.RefreshLive {
 		return nil
@@ -96,7 +96,7 @@ func guards(recorded []string, values metadata.DeniedValues) bool {
 }
 
 // deniedValuesOf returns the patterns in the arguments of an agent that takes values
-// from headers. Those that the agent has built in are none.
+// from headers. It returns none if they are those that the agent has built in.
 func deniedValuesOf(desired Desired) []string {
 	if len(desired.Headers) == 0 || desired.DeniedValues.Equal(metadata.DefaultDeniedValues()) {
 		return nil

@@ -13,8 +13,8 @@ import (
 	"unsafe"
 )
 
-// spareShare is which part of a budget spare leases may hold together: one of so
-// many.
+// spareShare bounds spare leases: together they hold at most the budget divided by
+// it.
 const spareShare = 4
 
 // Budget bounds the bytes that an agent holds, by the capacity of what is

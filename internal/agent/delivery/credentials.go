@@ -19,7 +19,7 @@ import (
 
 const (
 	maxTokenBytes = 64 << 10
-	// maxPasswordBytes is of the name and of the password: both are in one header.
+	// maxPasswordBytes bounds the user name and the password each: one header has both.
 	maxPasswordBytes = 2 << 10
 	// credentialsRefresh is how long credentials are used before they are read again.
 	credentialsRefresh = time.Minute
@@ -79,8 +79,8 @@ func (t *tokenSource) get(now time.Time, fresh bool) (string, error) {
 
 // passwordSource reads a name and a password from the files username and password
 // of a directory, as a Secret of type kubernetes.io/basic-auth has them. While the
-// kubelet replaces them it may read the old one and the new one together: the
-// sink's 401 has them read again.
+// kubelet replaces the files, it may read an old and a new one together. It reads
+// both again when the sink responds with 401.
 type passwordSource struct {
 	directory string
 	pair      readAgain
@@ -97,13 +97,13 @@ func (p *passwordSource) authorization(now time.Time, fresh bool) (string, error
 			return "", err
 		}
 		if username == "" || strings.Contains(username, ":") {
-			return "", errors.New("the file username has no name, or one with a colon, which basic authentication can't carry")
+			return "", errors.New("the file username is empty or has a colon, which basic authentication can't carry: write another name into the Secret")
 		}
 		return "Basic " + base64.StdEncoding.EncodeToString([]byte(username+":"+password)), nil
 	})
 }
 
-// read reads a file. A line end at its end is none of its content: editors add one.
+// read reads a file without the line end that editors add.
 func (p *passwordSource) read(name string) (string, error) {
 	content, err := mounted.ReadFile(filepath.Join(p.directory, name), maxPasswordBytes)
 	if err != nil {

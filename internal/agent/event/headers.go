@@ -20,7 +20,7 @@ import (
 // LeftOutReason says why the value of a request's header is in no attribute.
 type LeftOutReason string
 
-// The reasons. A header that a request doesn't have is left out for none.
+// The reasons. A header that the request lacks is not counted.
 const (
 	// LeftOutInvalid: CloudEvents forbids a character of it.
 	LeftOutInvalid LeftOutReason = "invalid"
@@ -35,8 +35,8 @@ var leftOutReasons = [...]LeftOutReason{LeftOutInvalid, LeftOutLength, LeftOutDe
 // LeftOutReasons lists every LeftOutReason.
 func LeftOutReasons() []LeftOutReason { return slices.Clone(leftOutReasons[:]) }
 
-// Headers makes attributes of headers of requests. It is safe for concurrent use.
-// Nil makes none.
+// Headers makes attributes of headers of requests. A nil Headers makes none. It is
+// safe for concurrent use.
 type Headers struct {
 	// sources have the headers' canonical names.
 	sources []agentconfig.HeaderSource
@@ -82,8 +82,8 @@ type headerValues struct {
 // headerValue is a value before it is checked.
 type headerValue struct {
 	attribute string
-	// text is empty where overlong says that the value is longer than any event
-	// can take beside those before it.
+	// text is empty if overlong is set: beside the values before it, no event has
+	// room for the value.
 	text     string
 	overlong bool
 }
@@ -99,7 +99,7 @@ func (e *Exchange) KeepHeaders(h *Headers, r *http.Request) {
 	for _, source := range h.sources {
 		lines := r.Header[source.Header]
 		if source.Header == "Host" {
-			// net/http has it elsewhere.
+			// net/http moves it to Request.Host.
 			lines = []string{r.Host}
 		}
 		most := min(metadata.MaxValueBytes, left)
@@ -180,7 +180,7 @@ func (v *headerValues) set(own *extensions, owners []metadata.Attribute, replace
 	}
 }
 
-// leftOut says why a value can't go into any event, empty where it can.
+// leftOut returns the reason why no event can have the value, or "".
 func (v *headerValue) leftOut(denied metadata.DeniedValues) LeftOutReason {
 	if v.overlong {
 		return LeftOutLength

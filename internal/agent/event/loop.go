@@ -39,8 +39,8 @@ const (
 	// LoopService: the request carries an event of the profile kserve that names the
 	// InferenceService of this agent.
 	LoopService Loop = "service"
-	// LoopHops: the request carries an event of the profile kserve that came about by
-	// maxHops exchanges that carried such events.
+	// LoopHops: the request carries an event of the profile kserve that is the
+	// result of maxHops exchanges that carried such events.
 	LoopHops Loop = "hops"
 )
 

@@ -213,8 +213,8 @@ func classify(o *Observation, maxBytes int64, whole bool) agentconfig.Kind {
 }
 
 // Failed reports whether an observation is a failure of its side: the side broke
-// off, or the response says that the model failed. A loop is none, and a tunnel that
-// ended is none.
+// off, or the response says that the model failed. A loop never is one, nor a tunnel
+// that ended.
 func Failed(o *Observation) bool { return failed(o, isGRPC(o.Coding.ContentType)) }
 
 func failed(o *Observation, grpc bool) bool {

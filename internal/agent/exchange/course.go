@@ -37,8 +37,8 @@ type course struct {
 	// undecided says that the request asks for a tunnel, and that the model has not
 	// responded yet.
 	undecided bool
-	// waits says that the outcome of the exchange is still to decide on its events.
-	// Where it is spare, it gives none unless its outcome keeps them.
+	// waits says that the outcome decides whether the exchange gives events. A spare
+	// exchange gives none unless its outcome keeps it.
 	waits, spare bool
 	// requestOver and over say that the request and the exchange have ended.
 	requestOver, over bool

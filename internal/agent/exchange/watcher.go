@@ -83,8 +83,8 @@ func (p *Pipeline) begin(r *http.Request, origin *event.TraceContext) (proxy.Wat
 	return watching, extra
 }
 
-// sample says how many exchanges an exchange stands for, and whether its outcome is
-// still to decide on its events. One with a rate of 0 isn't selected.
+// sample returns how many exchanges an exchange stands for, and whether its outcome
+// decides whether it gives events. Chance selects no exchange with a rate of 0.
 func (p *Pipeline) sample(correlationID string) (rate int32, waits bool) {
 	sampler := p.settings.Sampler
 	if sampler == nil {

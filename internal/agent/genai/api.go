@@ -15,7 +15,7 @@ import "strings"
 // API is one of the APIs.
 type API uint8
 
-// The APIs. None is any other.
+// The APIs. None stands for every other path.
 const (
 	None API = iota
 	Chat

@@ -5,7 +5,7 @@ SPDX-License-Identifier: Apache-2.0
 
 package genai
 
-// how says what the values of a member in the frames are in the merged body.
+// how says how the values of a member in the frames become one of the merged body.
 type how uint8
 
 const (

@@ -69,8 +69,8 @@ const (
 	SkipProbe SkipReason = "probe"
 	// SkipPath: logger.paths doesn't select the path.
 	SkipPath SkipReason = "path"
-	// SkipSampling: logger.sampling doesn't select the exchange, and its outcome is
-	// none that is kept.
+	// SkipSampling: logger.sampling doesn't select the exchange, and its outcome
+	// doesn't keep it.
 	SkipSampling SkipReason = "sampling"
 	// SkipOverload: max-exchanges requests were in flight. The agent responded with
 	// 503, and the model didn't get the request.

@@ -32,9 +32,9 @@ type file[T any] struct {
 	path   string
 	logger *zap.Logger
 	parse  func(content []byte) (T, error)
-	// given is what holds without a file.
+	// given is in use while there is no file.
 	given T
-	// apply has a T in use from now on. Removed says that the file is gone.
+	// apply puts a T in use. Removed says that the file is gone.
 	apply func(value T, removed bool)
 	// failures counts contents that could not be applied.
 	failures atomic.Uint64
@@ -56,8 +56,8 @@ const (
 	readable
 )
 
-// in has the file of that name in a directory followed, and reads it once. An empty
-// directory has no file.
+// in follows the file of that name in a directory, and reads it once. If
+// directory is empty, there is no file.
 func (f *file[T]) in(directory, name string) {
 	if directory != "" {
 		f.path = filepath.Join(directory, name)

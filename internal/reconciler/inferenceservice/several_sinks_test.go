@@ -114,7 +114,7 @@ func TestAForbiddenSinkGetsNothingMore(t *testing.T) {
 	revisions := w.revisions()
 	w.config.Logger.AllowedURIHosts = []string{"*.example.org"}
 	w.settle()
-	w.assertSaid(v1beta1.SinkResolved, isFalse, "SinkNotAllowed", `the sink "outside" gets no event: the host "audit.example.com"`)
+	w.assertSaid(v1beta1.SinkResolved, isFalse, "SinkNotAllowed", `the sink "outside" gets no event: the cluster doesn't allow the host "audit.example.com"`)
 	w.assertSaid(v1beta1.SinkResolved, isFalse, "SinkNotAllowed", "allowed-uri-hosts")
 	if content, found := w.mounted("addresses/outside"); !found || content != "{}" {
 		t.Errorf("running agents read the address %q", content)

@@ -58,7 +58,7 @@ func (l *Logger) RefuseSink(destination duckv1.Destination, namespace string) *S
 		return nil
 	}
 	return &SinkRefusal{
-		Message: fmt.Sprintf("the host %q is none that the cluster allows", host),
+		Message: fmt.Sprintf("the cluster doesn't allow the host %q", host),
 		Remedy:  fmt.Sprintf("name another sink, or have the cluster's administrator add the host to %s of Sidenote's ConfigMap %s", allowedURIHostsKey, LoggerConfigName),
 	}
 }

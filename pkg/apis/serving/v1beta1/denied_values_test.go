@@ -44,3 +44,12 @@ func TestADeniedValueIsRefusedAndNeverQuoted(t *testing.T) {
 		t.Errorf("under the cluster's own list: %v", err)
 	}
 }
+
+// An error about a fixed value names the attribute.
+func TestADeniedFixedValueIsNamedByItsAttribute(t *testing.T) {
+	logger := &LoggerSpec{Metadata: []MetadataSource{{Attribute: "key", Value: "AKIAIOSFODNN7" + "EXAMPLE"}}}
+	err := logger.validateMetadata(t.Context(), "spec.predictor.logger", metadata.Object{})
+	if err == nil || !strings.Contains(err.Error(), `the value of attribute "key" must not be sent: spec.predictor.logger.metadata[0]`) {
+		t.Errorf("the error is %v", err)
+	}
+}

@@ -161,7 +161,11 @@ func (s loggerSource) validateValue(ctx context.Context, object metadata.Object)
 	if err := metadata.ValidateValue(value); err != nil {
 		return &apis.FieldError{Message: fmt.Sprintf("%s can't become an attribute: %v", s, err), Paths: paths, Details: details}
 	}
-	return refuseDeniedValue(ctx, s.String(), value, paths...)
+	what := s.String()
+	if s.Kind() == metadata.KindValue {
+		what = fmt.Sprintf("attribute %q", s.Attribute)
+	}
+	return refuseDeniedValue(ctx, what, value, paths...)
 }
 
 // validateBounds refuses too many attributes, and too many bytes in those whose
